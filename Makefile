@@ -1,0 +1,48 @@
+# Every target makes the environment it needs by itself, in .venv. Only Python is needed.
+# Paths are relative and tools are called as `python -m`: a checkout path may hold spaces.
+
+PYTHON ?= python3
+RUN := .venv/bin/python
+
+# One thread a process: what is compared is the method, not the number of cores.
+export OMP_NUM_THREADS ?= 1
+
+# More arguments for asv run, for example ASV="--bench accuracy"
+ASV ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help environment bench bench-full test lint format asv
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | while read -r target text; do \
+		printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+environment:  ## Make .venv, or bring it up to date (the other targets do this by themselves)
+	@.ci/environment "$(PYTHON)"
+
+bench: export ADJOINTBENCH_QUICK = 1
+bench:  ## The quick benchmarks, then the report: under ten minutes on two cores
+bench-full:  ## The whole suite, then the report: hours
+bench bench-full: environment
+	@$(RUN) -m asv machine --yes
+	@status=0; \
+	$(RUN) -m asv run -E existing --set-commit-hash "$$(git rev-parse HEAD)" $(ASV) || status=$$?; \
+	$(RUN) -m adjointbench report --out report || exit; \
+	if [ $$status -ne 0 ]; then echo "Some benchmarks failed; the report lists them." >&2; fi; \
+	exit $$status
+
+test: environment  ## The tests; some of them: make test TESTS=tests/problems
+	@$(RUN) -m pytest $(TESTS)
+
+lint: environment  ## Style and types, without changing anything
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m pyright
+
+format: environment  ## Bring the style in order
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+asv: environment  ## The web pages of asv itself, from all results
+	@$(RUN) -m asv publish
+	@echo "To look at them: $(RUN) -m asv preview"
