@@ -1,0 +1,110 @@
+"""What defines a problem's numbers, as one hash: it tells when a reference is out of date."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
+#: Modules that problems import and whose changes do not change the numbers.
+_MACHINERY = ("problem", "registry")
+
+#: Digits of an array that count. Far below rounding, so that another platform's `exp` or another
+#: summation order in made data gives the same hash; a finer change shows in the source or the
+#: settings.
+_DIGITS = {"float64": 9, "float32": 5}
+
+
+def definition_hash(problem: Problem) -> str:
+    """SHA-256 of what defines the loss and gradient of `problem`.
+
+    It covers the source of the modules that its functions come from, and of what these import
+    from beside them (syntax trees, so comments, docstrings, decorators and layout do not count),
+    the names of the functions, the arrays to 9 digits (5 in float32), times, and settings.
+    Functions whose source cannot be found, as those typed at a prompt, count by name alone.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, the same on every platform and Python version.
+    """
+    functions = [problem.rhs, problem.loss, *filter(None, [problem.jump])]
+    parts = [
+        ("name", problem.name),
+        ("settings", json.dumps(problem.settings, sort_keys=True, default=repr)),
+        *((function.__module__, _qualified_name(function)) for function in functions),
+        *((name, _module_tree(name)) for name in sorted({f.__module__ for f in functions})),
+        *((f"params[{name!r}]", _digits(value)) for name, value in problem.params.items()),
+        *((f"constants[{name!r}]", _digits(value)) for name, value in problem.constants.items()),
+        *((name, _digits(getattr(problem, name))) for name in ("y0", "save_at")),
+        *((name, repr(getattr(problem, name))) for name in ("t_span", "jump_times")),
+    ]
+    return hashlib.sha256("\n".join(f"{key}: {value}" for key, value in parts).encode()).hexdigest()
+
+
+def _qualified_name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", type(function).__qualname__)
+
+
+@functools.cache
+def _module_tree(name: str) -> str:
+    """The syntax of a module and of its siblings that it imports; empty where there is none."""
+    try:
+        module = importlib.import_module(name)
+        tree = ast.parse(inspect.getsource(module))
+    except (ImportError, OSError, TypeError):
+        return ""
+    package = name.rpartition(".")[0]
+    siblings = [f"{package}.{sibling}" for sibling in _imported_siblings(tree)]
+    return "\n".join([_dump(tree), *map(_module_tree, siblings)])
+
+
+def _imported_siblings(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module not in _MACHINERY:
+            yield node.module or ""
+
+
+def _dump(node: Any) -> str:
+    """A syntax tree as text, without docstrings and decorators.
+
+    `ast.dump` is not the same in every version of Python, which add fields; leaving out what is
+    empty makes it so.
+    """
+    if isinstance(node, list):
+        return f"[{','.join(map(_dump, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
+    fields.pop("decorator_list", None)
+    if _has_docstring(node):
+        fields["body"] = fields["body"][1:]
+    inner = ",".join(f"{name}={_dump(value)}" for name, value in fields.items())
+    return f"{type(node).__name__}({inner})"
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+
+
+def _digits(array: np.ndarray) -> str:
+    """Dtype, shape and rounded elements of an array; what is noise beside its largest is zero."""
+    head = f"{array.dtype.name}{array.shape}"
+    if array.dtype.kind != "f":
+        return f"{head} {array.tolist()}"
+    largest = np.max(np.abs(array), initial=0.0)
+    noise = 10 * np.finfo(array.dtype).eps * largest
+    digits = _DIGITS[array.dtype.name]
+    values = (0.0 if abs(x) <= noise else float(x) for x in array.ravel())
+    return f"{head} {' '.join(f'{x:.{digits - 1}e}' for x in values)}"

@@ -1,0 +1,219 @@
+"""``Problem``: an initial value problem with parameters and a loss on saved states."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import validation
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+    from .reference import Reference
+
+#: An array of whatever framework runs the problem: NumPy, JAX or PyTorch.
+Array = Any
+
+
+#: ``rhs(t, y, p)``, and ``jacobian(t, y, p)``.
+RightHandSide = Callable[[Array, Array, Mapping[str, Array]], Array]
+#: ``loss(ys, p)``.
+Loss = Callable[[Array, Mapping[str, Array]], Array]
+#: ``jump(i, t, y, p)``.
+Jump = Callable[[int, Array, Array, Mapping[str, Array]], Array]
+#: ``exact(params, y0) -> (loss, dparams, dy0)``.
+Exact = Callable[
+    [Mapping[str, np.ndarray], np.ndarray], tuple[float, dict[str, np.ndarray], np.ndarray]
+]
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Problem:
+    """The initial value problem ``y' = rhs(t, y, p)``, ``y(t0) = y0``, and a loss to differentiate.
+
+    The functions are written once, in the Python array API standard
+    (``xp = array_api_compat.array_namespace(y)``), and run on NumPy, JAX and PyTorch. What they
+    get as ``p`` is one dict, `params` and `constants` together, as arrays of the namespace,
+    dtype (integers stay integers) and device of ``y``; ``t`` is a 0-d array of the same.
+
+    Parameters
+    ----------
+    name : str
+    rhs : callable
+        ``rhs(t, y, p) -> dy/dt``, in the shape and dtype of ``y``.
+    y0 : array_like
+        Start value, of any shape. Integers become float64.
+    params : mapping of str to array_like
+        What the gradient is taken to, arrays of any shape.
+    t_span : (float, float)
+        Start and end, increasing.
+    save_at : array_like, optional
+        The times, strictly increasing and inside the span, whose states the loss sees; the end
+        of the span by default.
+    loss : callable
+        ``loss(ys, p) -> scalar``, with ``ys`` of shape ``(len(save_at), *y0.shape)``.
+    constants : mapping of str to array_like
+        Named arrays that are not differentiated: data, labels, grids, masks.
+    stiff : bool
+        Whether to solve it with an implicit method by default.
+    tags : sequence of str
+        What it is an example of: ``"oscillatory"``, ``"chaotic"``, ``"neural"``, ...
+    jacobian : callable, optional
+        ``jacobian(t, y, p) -> (n, n)``, the derivative of the flattened ``rhs`` with respect to
+        the flattened ``y``.
+    discontinuities : sequence of float
+        Times where the right-hand side is not smooth; every method steps onto them. One at an
+        end of the span needs no step onto it and is left out.
+    jump_times : sequence of float
+        Times, strictly increasing, after the start and no later than the end, at which the
+        state jumps.
+    jump : callable, optional
+        ``jump(i, t, y, p)``, the state just after the jump at ``jump_times[i]``. A save at a
+        jump time is the value after it.
+    version : int
+        Raised when the numbers of a published problem change.
+    settings : mapping of str to object
+        The arguments of the factory that made it.
+    exact : callable, optional
+        ``exact(params, y0) -> (loss, dparams, dy0)`` in closed form.
+
+    Raises
+    ------
+    ValueError
+        Where something does not fit, naming the argument, what it got and what would do. The
+        functions are called once for this, on NumPy arrays; a NaN that they return is no error.
+
+    Notes
+    -----
+    After construction every array is a NumPy array of the problem's one floating dtype, float32
+    or float64, except constants of integers and booleans; times are rounded to that dtype.
+    """
+
+    name: str
+    rhs: RightHandSide
+    y0: np.ndarray
+    params: dict[str, np.ndarray]
+    t_span: tuple[float, float]
+    save_at: np.ndarray
+    loss: Loss
+    constants: dict[str, np.ndarray]
+    stiff: bool
+    tags: tuple[str, ...]
+    jacobian: RightHandSide | None
+    discontinuities: tuple[float, ...]
+    jump_times: tuple[float, ...]
+    jump: Jump | None
+    version: int
+    settings: dict[str, Any]
+    exact: Exact | None
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        rhs: RightHandSide,
+        y0: ArrayLike,
+        params: Mapping[str, ArrayLike],
+        t_span: Sequence[float],
+        loss: Loss,
+        save_at: ArrayLike | None = None,
+        constants: Mapping[str, ArrayLike] | None = None,
+        stiff: bool = False,
+        tags: Sequence[str] = (),
+        jacobian: RightHandSide | None = None,
+        discontinuities: ArrayLike = (),
+        jump_times: ArrayLike = (),
+        jump: Jump | None = None,
+        version: int = 1,
+        settings: Mapping[str, Any] | None = None,
+        exact: Exact | None = None,
+    ) -> None:
+        validation.check_text("name", name)
+        start, named, data = validation.checked_arrays(
+            y0, params, {} if constants is None else constants
+        )
+        span = validation.checked_span(t_span, start.dtype)
+        saves = span[1:] if save_at is None else save_at
+        self._set(
+            name=name,
+            rhs=rhs,
+            y0=start,
+            params=named,
+            t_span=span,
+            save_at=validation.checked_save_at(saves, span, start.dtype),
+            loss=loss,
+            constants=data,
+            stiff=bool(stiff),
+            tags=validation.checked_tags(tags),
+            jacobian=jacobian,
+            discontinuities=validation.checked_discontinuities(discontinuities, span, start.dtype),
+            jump_times=validation.checked_jump_times(jump_times, span, start.dtype),
+            jump=jump,
+            version=version,
+            settings=dict(settings or {}),
+            exact=exact,
+        )
+        validation.check_functions(self)
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The one floating dtype of the problem, float32 or float64."""
+        return self.y0.dtype
+
+    @property
+    def n_states(self) -> int:
+        """Number of components of the state, all axes together."""
+        return self.y0.size
+
+    @property
+    def n_params(self) -> int:
+        """Number of parameters, all arrays together."""
+        return sum(value.size for value in self.params.values())
+
+    def merged(self, params: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """`params` (the problem's own by default) and the constants in one dict: the ``p``."""
+        return {**(self.params if params is None else params), **self.constants}
+
+    def with_dtype(self, dtype: DTypeLike) -> Problem:
+        """The same problem in another floating dtype."""
+        new = np.dtype(dtype)
+
+        def cast(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {k: v.astype(new) if v.dtype.kind == "f" else v for k, v in arrays.items()}
+
+        return dataclasses.replace(
+            self,
+            y0=self.y0.astype(new),
+            params=cast(self.params),
+            constants=cast(self.constants),
+        )
+
+    @property
+    def reference(self) -> Reference | None:
+        """The certified loss and gradient of exactly this problem, or ``None``."""
+        from .reference import find_reference
+
+        return find_reference(self)
+
+    def definition_hash(self) -> str:
+        """SHA-256 of what defines the numbers: source of the equations, arrays, times, settings."""
+        from .definition import definition_hash
+
+        return definition_hash(self)
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {key}={value!r}" for key, value in self.settings.items())
+        return (
+            f"Problem({self.name!r}{settings}: {self.n_states} states {self.y0.shape}, "
+            f"{self.n_params} parameters, {self.dtype}, t in {list(self.t_span)}, "
+            f"{len(self.save_at)} saves{', stiff' if self.stiff else ''})"
+        )

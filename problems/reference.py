@@ -1,0 +1,134 @@
+"""Certified references: the loss and gradient of a problem, and how they are known."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
+_FOLDER = Path(__file__).parent / "references"
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Loss and gradient of one problem on which two independent computations agree.
+
+    Attributes
+    ----------
+    problem : str
+        Name of the problem.
+    settings : dict
+        The arguments of its factory.
+    loss : float
+    dparams : dict of str to ndarray
+        Gradient with respect to each parameter, in the shapes of ``problem.params``.
+    dy0 : ndarray
+        Gradient with respect to the start value.
+    agreement : float
+        The largest of the relative differences between the two computations: of the loss, of the
+        log-parameter gradient ‖p∘(g - g*)‖₂ / ‖p∘g*‖₂, and of dy0 in the 2-norm.
+    worst_component : float
+        The largest relative difference of one component of the gradient, however small.
+    computations : tuple of dict
+        The two: method, solver, tolerances, and the loss that each found.
+    versions : dict
+        Of Python and the packages that they used.
+    date : str
+        Day of the computation, ``YYYY-MM-DD``.
+    command : str
+        What recomputes and compares it.
+    definition_hash : str
+        ``Problem.definition_hash()`` of the problem that was solved.
+    """
+
+    problem: str
+    settings: dict[str, Any]
+    loss: float
+    dparams: dict[str, np.ndarray]
+    dy0: np.ndarray
+    agreement: float
+    worst_component: float
+    computations: tuple[dict[str, Any], ...]
+    versions: dict[str, str]
+    date: str
+    command: str
+    definition_hash: str
+
+
+def find_reference(problem: Problem) -> Reference | None:
+    """The stored reference of exactly this problem, or ``None``."""
+    found = {reference.definition_hash: reference for reference in references(problem.name)}
+    return found.get(problem.definition_hash()) if found else None
+
+
+def references(name: str) -> tuple[Reference, ...]:
+    """All stored references of the problem `name`, one for each of its certified settings."""
+    path = _path(name)
+    return _read(path, path.stat().st_mtime_ns) if path is not None and path.exists() else ()
+
+
+def write_reference(reference: Reference) -> Path:
+    """Store `reference`, in place of the one of the same problem and settings.
+
+    Returns
+    -------
+    Path
+        The file written.
+    """
+    path = _path(reference.problem)
+    if path is None:
+        raise ValueError(
+            f"problem={reference.problem!r} cannot name a file; references are for problems of "
+            "the zoo"
+        )
+    others = [r for r in references(reference.problem) if r.settings != reference.settings]
+    text = ",\n".join(_to_json(r) for r in sorted([*others, reference], key=_order))
+    path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    return path
+
+
+def _path(name: str) -> Path | None:
+    return _FOLDER / f"{name}.json" if name.isidentifier() else None
+
+
+def _order(reference: Reference) -> str:
+    return json.dumps(reference.settings, sort_keys=True)
+
+
+@functools.lru_cache(maxsize=64)
+def _read(path: Path, changed: int) -> tuple[Reference, ...]:
+    """The references in a file; `changed` is the time of its last change, for the cache."""
+    return tuple(_from_json(record) for record in json.loads(path.read_text(encoding="utf-8")))
+
+
+def _to_json(reference: Reference) -> str:
+    record = {f.name: getattr(reference, f.name) for f in fields(reference)}
+    lines = (f"  {json.dumps(key)}: {json.dumps(_plain(v))}" for key, v in record.items())
+    return " {\n" + ",\n".join(lines) + "\n }"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _from_json(record: dict[str, Any]) -> Reference:
+    arrays = {name: np.asarray(value) for name, value in record["dparams"].items()}
+    return Reference(
+        **{
+            **record,
+            "dparams": arrays,
+            "dy0": np.asarray(record["dy0"]),
+            "computations": tuple(record["computations"]),
+        }
+    )

@@ -1,0 +1,219 @@
+"""The zoo: every module in this folder that marks a factory with ``@register``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import importlib
+import inspect
+import numbers
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .problem import Problem
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One problem of the zoo.
+
+    Attributes
+    ----------
+    name : str
+        The name of its factory.
+    factory : callable
+        Keyword arguments to :class:`Problem`.
+    tags : tuple of str
+    stiff : bool
+        Whether it is stiff at its defaults.
+    defaults : dict
+        The keyword arguments and their published defaults.
+    summary : str
+        One line.
+    """
+
+    name: str
+    factory: Callable[..., Problem]
+    tags: tuple[str, ...]
+    stiff: bool
+    defaults: dict[str, Any]
+    summary: str
+
+
+_ENTRIES: dict[str, Entry] = {}
+
+
+def register(
+    *, tags: Sequence[str] = (), stiff: bool = False
+) -> Callable[[Callable[..., Problem]], Callable[..., Problem]]:
+    """Mark a factory as a problem of the zoo, under the factory's own name.
+
+    Parameters
+    ----------
+    tags : sequence of str
+        What it is an example of. Stiff problems get the tag ``"stiff"`` by themselves.
+    stiff : bool
+        Whether it is stiff at its defaults. A factory whose arguments decide passes ``stiff=`` to
+        its :class:`Problem` as well.
+
+    Returns
+    -------
+    callable
+        The decorator. The factory keeps its signature; its problems carry the tags, and the
+        arguments that they were made with as ``settings``.
+    """
+
+    def decorate(factory: Callable[..., Problem]) -> Callable[..., Problem]:
+        @functools.wraps(factory)
+        def make(**kwargs: Any) -> Problem:
+            for key in kwargs.keys() & defaults.keys():
+                _check_kind(key, kwargs[key], defaults[key])
+            problem = factory(**kwargs)
+            is_stiff = stiff or problem.stiff
+            return dataclasses.replace(
+                problem,
+                name=name,
+                stiff=is_stiff,
+                tags=_with_stiff(tags, is_stiff),
+                settings={key: _plain(v) for key, v in (defaults | kwargs).items()},
+            )
+
+        name = factory.__name__
+        defaults = _published_defaults(factory)
+        if name in _ENTRIES and _ENTRIES[name].factory.__module__ != factory.__module__:
+            raise ValueError(
+                f"the problem {name!r} is already defined in {_ENTRIES[name].factory.__module__}; "
+                "choose another name"
+            )
+        summary = (inspect.getdoc(factory) or "").partition("\n")[0]
+        _ENTRIES[name] = Entry(name, make, _with_stiff(tags, stiff), stiff, defaults, summary)
+        return make
+
+    return decorate
+
+
+def _with_stiff(tags: Sequence[str], stiff: bool) -> tuple[str, ...]:
+    return ("stiff", *tags) if stiff else tuple(tags)
+
+
+def _published_defaults(factory: Callable[..., Problem]) -> dict[str, Any]:
+    parameters = inspect.signature(factory).parameters.values()
+    for parameter in parameters:
+        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
+            raise ValueError(
+                f"argument {parameter.name!r} of the factory {factory.__name__!r} must be "
+                "keyword-only and have a default, as in def decay(*, rate=0.5)"
+            )
+    return {parameter.name: parameter.default for parameter in parameters}
+
+
+def _check_kind(argument: str, value: Any, default: Any) -> None:
+    """Refuse a `value` that is not of the kind of its published default."""
+    for kind, accepted, example in (
+        (str, str, "a string"),
+        (int, numbers.Integral, "a whole number"),
+        (float, numbers.Real, "a number"),
+    ):
+        if type(default) is kind and not isinstance(value, accepted):
+            raise ValueError(f"{argument}={value!r} must be {example}, as its default {default!r}")
+
+
+def _plain(value: Any) -> Any:
+    """An argument of a factory in a form that JSON can hold."""
+    if isinstance(value, type | np.dtype):
+        return np.dtype(value).name
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+@functools.cache
+def _discovered() -> Mapping[str, Entry]:
+    """All entries by name, after every module of this folder has been imported."""
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"{package}.{module.name}")
+    return {name: _ENTRIES[name] for name in sorted(_ENTRIES)}
+
+
+def names(*, stiff: bool | None = None, tag: str | None = None) -> tuple[str, ...]:
+    """The names of the zoo, or of the part of it that matches.
+
+    Parameters
+    ----------
+    stiff : bool, optional
+        Only problems that are (or are not) stiff at their defaults.
+    tag : str, optional
+        Only problems with this tag.
+
+    Returns
+    -------
+    tuple of str
+        In alphabetical order.
+
+    Raises
+    ------
+    ValueError
+        Where no problem has the tag.
+    """
+    entries = _discovered().values()
+    if tag is not None:
+        _check_known("tag", tag, sorted({t for e in entries for t in e.tags} | {"stiff"}))
+    return tuple(
+        e.name
+        for e in entries
+        if (stiff is None or e.stiff == stiff) and (tag is None or tag in e.tags)
+    )
+
+
+def entry(name: str) -> Entry:
+    """What the zoo knows of `name` without making the problem: tags, defaults, one line.
+
+    Raises
+    ------
+    ValueError
+        Where `name` is unknown, with close matches.
+    """
+    _check_known("name", name, list(_discovered()))
+    return _discovered()[name]
+
+
+def get(name: str, **settings: Any) -> Problem:
+    """The problem `name` of the zoo.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+    **settings
+        Arguments of its factory; ``entry(name).defaults`` has them.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    ValueError
+        Where the name or a setting is unknown, with close matches, or a value does not fit.
+    """
+    found = entry(name)
+    for setting in settings:
+        _check_known(f"setting of the problem {name!r}:", setting, list(found.defaults))
+    return found.factory(**settings)
+
+
+def _check_known(argument: str, name: object, known: Sequence[str]) -> None:
+    if name in known:
+        return
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    raise ValueError(f"{argument} {name!r} is not known; {hint}known: {', '.join(known) or 'none'}")

@@ -1,0 +1,264 @@
+"""What ``Problem`` refuses, and the sentences it says."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
+_ARRAY_API = (
+    "write it in the Python array API standard, with "
+    "xp = array_api_compat.array_namespace(y), and take arrays from p"
+)
+
+
+def check_text(argument: str, value: object) -> None:
+    """Refuse what is not a non-empty string."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{argument}={value!r} must be a non-empty string")
+
+
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """`tags` as a tuple of non-empty strings."""
+    if isinstance(tags, str):
+        raise ValueError(f"tags={tags!r} is one string; pass a tuple, as ({tags!r},)")
+    tags = tuple(tags)
+    for tag in tags:
+        check_text("tags", tag)
+    return tags
+
+
+def checked_arrays(
+    y0: Any, params: Any, constants: Any
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Copies of all arrays of a problem in its one floating dtype.
+
+    Integers given as values of `y0` or `params` become float64; constants of integers and
+    booleans stay what they are.
+    """
+    _check_names(params, constants)
+    values = {"y0": _value("y0", y0)}
+    values |= {f"params[{k!r}]": _value(f"params[{k!r}]", v) for k, v in params.items()}
+    data = {f"constants[{k!r}]": _array(f"constants[{k!r}]", v) for k, v in constants.items()}
+    floating = {k: v for k, v in (values | data).items() if v.dtype.kind not in "biu"}
+    _check_one_dtype(floating)
+    start, *rest = values.values()
+    return (
+        start,
+        dict(zip(params, rest, strict=True)),
+        dict(zip(constants, data.values(), strict=True)),
+    )
+
+
+def _check_names(params: Any, constants: Any) -> None:
+    for argument, arrays in (("params", params), ("constants", constants)):
+        if not isinstance(arrays, Mapping):
+            raise ValueError(
+                f"{argument}={arrays!r} must be a dict of named arrays, as {{'k': np.array([0.5])}}"
+            )
+        for name in arrays:
+            check_text(f"a name in {argument}", name)
+    both = sorted(set(params) & set(constants))
+    if both:
+        raise ValueError(
+            f"params and constants both have {', '.join(map(repr, both))}; the equations get them "
+            "in one dict, so rename one of the two"
+        )
+
+
+def _array(label: str, value: Any) -> np.ndarray:
+    """A copy of `value` as an array of numbers or booleans in native byte order."""
+    try:
+        array = np.array(value)
+    except Exception as error:
+        raise ValueError(
+            f"{label} cannot be made a NumPy array ({error}); pass numbers in a regular shape"
+        ) from error
+    if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and array.itemsize not in (4, 8)):
+        raise ValueError(
+            f"{label} has dtype {array.dtype}; pass float32 or float64 (complex numbers as their "
+            "real and imaginary parts)"
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _value(label: str, value: Any) -> np.ndarray:
+    """A copy of `value` as finite floating numbers."""
+    array = _array(label, value)
+    if array.dtype.kind == "b":
+        raise ValueError(f"{label} has dtype bool; pass numbers")
+    if array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    if not array.size:
+        raise ValueError(f"{label} has shape {array.shape}, no elements; leave it out or fill it")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{label}={array!r} must be finite; replace its NaN or infinite elements")
+    return array
+
+
+def _check_one_dtype(floating: Mapping[str, np.ndarray]) -> None:
+    if len({array.dtype for array in floating.values()}) > 1:
+        listed = ", ".join(f"{label}: {array.dtype}" for label, array in floating.items())
+        raise ValueError(
+            f"floating arrays of one problem must have one dtype, got {listed}; "
+            "convert them, for example with np.asarray(value, dtype=np.float64)"
+        )
+
+
+def checked_span(t_span: Any, dtype: np.dtype) -> tuple[float, float]:
+    """Start and end as floats, increasing."""
+    times = _times("t_span", t_span, dtype)
+    if len(times) != 2:
+        raise ValueError(f"t_span={t_span!r} must be two times, as (0.0, 10.0)")
+    start, end = times
+    if start == end:
+        raise ValueError(f"t_span={t_span!r} has length zero in {dtype}; pass two different times")
+    if start > end:
+        raise ValueError(
+            f"t_span={t_span!r} must increase; to go backwards, put -t for t and -rhs for rhs"
+        )
+    return start, end
+
+
+def checked_save_at(save_at: Any, t_span: tuple[float, float], dtype: np.dtype) -> np.ndarray:
+    """The save times as an array, strictly increasing and inside the span."""
+    times = _times("save_at", save_at, dtype)
+    if not times:
+        raise ValueError("save_at is empty; pass at least one time, or None for the end of t_span")
+    _check_increasing("save_at", times)
+    _check_inside("save_at", times, t_span)
+    return np.asarray(times, dtype=dtype)
+
+
+def checked_discontinuities(
+    times: Any, t_span: tuple[float, float], dtype: np.dtype
+) -> tuple[float, ...]:
+    """The discontinuities between the ends of the span, sorted."""
+    found = sorted(set(_times("discontinuities", times, dtype)))
+    _check_inside("discontinuities", found, t_span)
+    return tuple(t for t in found if t not in t_span)
+
+
+def checked_jump_times(
+    times: Any, t_span: tuple[float, float], dtype: np.dtype
+) -> tuple[float, ...]:
+    """The jump times, strictly increasing, after the start and no later than the end."""
+    found = _times("jump_times", times, dtype)
+    _check_increasing("jump_times", found)
+    _check_inside("jump_times", found, t_span)
+    if t_span[0] in found:
+        raise ValueError(
+            f"jump_times={found!r} has the start of t_span={t_span!r}; "
+            "put a jump at the start into y0 instead"
+        )
+    return tuple(found)
+
+
+def _times(argument: str, value: Any, dtype: np.dtype) -> list[float]:
+    """Finite times, rounded to the dtype of the problem, as floats."""
+    array = _array(argument, value)
+    if array.ndim != 1:
+        raise ValueError(
+            f"{argument}={value!r} must be a list of times; its shape is {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{argument}={value!r} must be finite")
+    return [float(t) for t in array.astype(dtype)]
+
+
+def _check_increasing(argument: str, times: list[float]) -> None:
+    for earlier, later in itertools.pairwise(times):
+        if earlier >= later:
+            raise ValueError(
+                f"{argument} must increase strictly, got {later!r} after {earlier!r}; "
+                "sort the times and drop repeated ones (np.unique does both)"
+            )
+
+
+def _check_inside(argument: str, times: list[float], t_span: tuple[float, float]) -> None:
+    for t in times:
+        if not t_span[0] <= t <= t_span[1]:
+            raise ValueError(
+                f"{argument} has {t!r} outside t_span={t_span!r}; drop it or widen the span"
+            )
+
+
+def check_functions(problem: Problem) -> None:
+    """Call every function of `problem` once on NumPy arrays; refuse what does not fit."""
+    for name in ("rhs", "loss", "jacobian", "jump", "exact"):
+        function = getattr(problem, name)
+        if not callable(function) and not (name not in ("rhs", "loss") and function is None):
+            raise ValueError(f"{name}={function!r} must be a function")
+    _check_rhs(problem)
+    _check_loss(problem)
+    _check_jacobian(problem)
+    _check_jump(problem)
+
+
+def _check_rhs(problem: Problem) -> None:
+    out = _call("rhs", problem.rhs, *_start(problem))
+    _check_output("rhs", out, problem.y0.shape, "the shape of y0", problem.dtype)
+
+
+def _check_loss(problem: Problem) -> None:
+    ys = np.stack([problem.y0] * len(problem.save_at))
+    out = _call("loss", problem.loss, ys, problem.merged())
+    _check_output("loss", out, (), "a scalar: sum over all axes", problem.dtype)
+
+
+def _check_jacobian(problem: Problem) -> None:
+    if problem.jacobian is None:
+        return
+    n = problem.n_states
+    out = _call("jacobian", problem.jacobian, *_start(problem))
+    _check_output("jacobian", out, (n, n), "(n, n) with n = y0.size", problem.dtype)
+
+
+def _check_jump(problem: Problem) -> None:
+    if (problem.jump is None) != (not problem.jump_times):
+        given, missing = ("jump_times", "jump") if problem.jump is None else ("jump", "jump_times")
+        raise ValueError(f"{given} is given without {missing}; pass both or neither")
+    if problem.jump is None:
+        return
+    for i, time in enumerate(problem.jump_times):
+        _, y, p = _start(problem)
+        out = _call("jump", problem.jump, i, np.asarray(time, dtype=problem.dtype), y, p)
+        _check_output("jump", out, problem.y0.shape, "the shape of y0", problem.dtype)
+
+
+def _start(problem: Problem) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """The arguments of ``rhs`` at the start."""
+    return np.asarray(problem.t_span[0], dtype=problem.dtype), problem.y0.copy(), problem.merged()
+
+
+def _call(argument: str, function: Callable[..., Any], *args: Any) -> Any:
+    try:
+        # The size of the values is a matter of solving, not of the definition.
+        with np.errstate(all="ignore"):
+            return function(*args)
+    except Exception as error:
+        raise ValueError(
+            f"{argument} raised {type(error).__name__} on NumPy arrays: {error}; {_ARRAY_API}"
+        ) from error
+
+
+def _check_output(
+    argument: str, out: Any, shape: tuple[int, ...], meaning: str, dtype: np.dtype
+) -> None:
+    if not isinstance(out, np.ndarray | np.generic):
+        raise ValueError(
+            f"{argument} returned a {type(out).__name__}, not a NumPy array, for NumPy arrays; "
+            f"{_ARRAY_API}"
+        )
+    if out.shape != shape:
+        raise ValueError(f"{argument} returned shape {out.shape}; it must be {shape}, {meaning}")
+    if out.dtype != dtype:
+        raise ValueError(
+            f"{argument} returned dtype {out.dtype} for a problem in {dtype}; make its arrays with "
+            "xp.asarray(value, dtype=y.dtype), or pass them in constants"
+        )
