@@ -1,0 +1,22 @@
+"""The command ``adjointbench``, also ``python -m adjointbench``."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; say in one line which extra is missing where it cannot."""
+    try:
+        from .command_line import app
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "rich"):
+            raise
+        print(
+            f"adjointbench: the command line needs {error.name}; pip install 'adjointbench[bench]'",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from None
+    app(prog_name="adjointbench")
+
+
+if __name__ == "__main__":
+    main()

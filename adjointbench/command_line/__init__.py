@@ -1,0 +1,38 @@
+"""The command line: one file a command, and what they share in ``output``."""
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .certify import certify
+from .gradient import gradient
+from .methods import methods
+from .problems import problems
+from .report import report
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done; 1 a solver broke down or a gradient is wrong; 2 bad usage.",
+)
+for command in (problems, methods, gradient, certify, report):
+    app.command(no_args_is_help=command in (gradient, certify))(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"adjointbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _describe(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Measure gradients of differential-equation solvers."""

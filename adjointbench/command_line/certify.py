@@ -1,0 +1,5 @@
+"""``adjointbench certify``."""
+
+
+def certify() -> None:
+    """Compute the reference."""

@@ -1,0 +1,164 @@
+"""The record of one gradient for ``adjointbench gradient``, and how it is printed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .output import console, table
+
+if TYPE_CHECKING:
+    from adjointbench.adjoints.gradient import Run
+    from adjointbench.adjoints.result import GradientResult
+
+#: Rows of the table of components; the JSON has them all.
+_MOST_ROWS = 24
+
+_VERDICTS = {
+    "right": "[green]right[/]: within {error:.1e} of the certified gradient",
+    "wrong": "[red]WRONG[/]: the solver met its tolerance, and the gradient is {error:.1e} off",
+    "not certified": "no certified gradient to compare with: {why}",
+    "broke down": "[red]broke down[/] in the {phase} pass, {status}: {message}",
+}
+
+
+def make_record(run: Run, result: GradientResult, *, first_call_s: float) -> dict[str, Any]:
+    """Everything that the command shows.
+
+    Parameters
+    ----------
+    run : Run
+        Called again for the warm times.
+    result : GradientResult
+        What its first call gave.
+    first_call_s : float
+        Seconds of that call, preparation and compilation included.
+
+    Returns
+    -------
+    dict
+        ``verdict`` is ``"right"``, ``"wrong"``, ``"not certified"`` or ``"broke down"``.
+    """
+    from adjointbench.reports.timing import time_run
+
+    problem, settings = run.problem, run.settings
+    ok = result.status == "ok"
+    return {
+        "problem": problem.name,
+        "settings": dict(problem.settings),
+        "method": settings.method.name,
+        "solver": settings.solver,
+        "rtol": settings.rtol,
+        "atol": settings.atol,
+        "device": settings.device,
+        "status": result.status,
+        "phase": result.phase,
+        "message": result.message,
+        "loss": result.loss,
+        "dparams": result.dparams,
+        "dy0": result.dy0,
+        **_compared(run, result),
+        "stats": {name: n for name, n in asdict(result.stats).items() if n is not None},
+        "times": {"first_call_s": first_call_s} | (time_run(run) if ok else {}),
+    }
+
+
+def _compared(run: Run, result: GradientResult) -> dict[str, Any]:
+    """The certified gradient, the errors against it, and the verdict."""
+    from adjointbench.reports.errors import WRONG, gradient_errors, relative_error
+
+    problem, reference = run.problem, run.problem.reference
+    if result.status != "ok":
+        return {"verdict": "broke down", "certified": None, "errors": None}
+    if run.settings.regularizer is not None:
+        return _uncertified("the regularizer is part of the loss")
+    if reference is None:
+        return _uncertified("nobody has certified this problem at these settings")
+    errors = gradient_errors(result.dparams, reference.dparams, problem.params) | {
+        "dy0_error": relative_error(result.dy0, reference.dy0),
+        "loss_error": relative_error(np.asarray(result.loss), np.asarray(reference.loss)),
+    }
+    certified = {
+        "loss": reference.loss,
+        "dparams": dict(reference.dparams),
+        "dy0": reference.dy0,
+        "agreement": reference.agreement,
+    }
+    right = max(errors["error"], errors["dy0_error"]) <= WRONG
+    return {
+        "verdict": "right" if right else "wrong",
+        "certified": certified,
+        "errors": errors,
+    }
+
+
+def _uncertified(why: str) -> dict[str, Any]:
+    return {"verdict": "not certified", "why": why, "certified": None, "errors": None}
+
+
+def print_record(record: dict[str, Any]) -> None:
+    """Print what :func:`make_record` made."""
+    out = console()
+    settings = ", ".join(f"{key}={value!r}" for key, value in record["settings"].items())
+    out.print(f"[bold]{record['problem']}[/]({settings})", highlight=False)
+    out.print(
+        f"{record['method']}, {record['solver']}, rtol {_number(record['rtol'])}, "
+        f"atol {_number(record['atol'])}, on {record['device']}\n"
+    )
+    errors = record["errors"] or {}
+    worst = max(errors.get("error", 0.0), errors.get("dy0_error", 0.0))
+    out.print(_VERDICTS[record["verdict"]].format(**{**record, "error": worst}) + "\n")
+    if record["verdict"] != "broke down":
+        out.print(_components_table(record))
+    for title, values in (("errors", errors), ("counts", record["stats"])):
+        if values:
+            out.print(table(title, ("", ">"), _pairs(values)))
+    out.print(table("times", ("", ">"), _pairs(record["times"])))
+
+
+def _components_table(record: dict[str, Any]) -> Any:
+    rows = list(_components(record))
+    columns = ("of the loss to", ">gradient", ">certified", ">relative error")
+    made = table(f"loss {record['loss']:.10g}", columns, rows[:_MOST_ROWS])
+    if len(rows) > _MOST_ROWS:
+        made.caption = f"and {len(rows) - _MOST_ROWS} more; --json has all"
+    return made
+
+
+def _components(record: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    certified = record["certified"] or {"dparams": {}, "dy0": None}
+    for name, values in {**record["dparams"], "y0": record["dy0"]}.items():
+        beside = certified["dy0"] if name == "y0" else certified["dparams"].get(name)
+        for index, value in np.ndenumerate(values):
+            where = f"{name}{list(index)}" if np.size(values) > 1 else name
+            yield where, f"{value:.8g}", *_beside(value, None if beside is None else beside[index])
+
+
+def _beside(value: float, certified: float | None) -> tuple[str, str]:
+    if certified is None:
+        return "", ""
+    error = abs(value - certified) / abs(certified) if certified else abs(value - certified)
+    return f"{certified:.8g}", f"{error:.1e}"
+
+
+def _pairs(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if name.endswith("_s") or name.endswith("seconds") or "seconds_" in name:
+            name, value = name.removesuffix("_s").replace("_", " "), _duration(value)
+        yield name.replace("_", " "), value if isinstance(value, str) else _number(value)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return str(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

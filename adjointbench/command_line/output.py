@@ -1,0 +1,78 @@
+"""What the commands share: how they print, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
+
+OK, WRONG, USAGE = 0, 1, 2
+
+#: Columns where the output goes into a file or a pipe, which have no width of their own.
+_WIDTH_OF_A_FILE = 160
+
+
+def console() -> Console:
+    """A console on standard output, wide enough for the tables where that is no terminal."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(width=_WIDTH_OF_A_FILE, highlight=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table; columns that start with ``>`` hold numbers and are aligned to the right."""
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        justify = "right" if column.startswith(">") else "left"
+        made.add_column(column.lstrip(">"), justify=justify, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def print_json(data: object) -> None:
+    """Print `data` as strict JSON: arrays as lists, NaN and infinity as null."""
+    print(json.dumps(_plain(data), indent=2, allow_nan=False))
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _plain(value) for key, value in data.items()}
+    if isinstance(data, np.ndarray | np.generic):
+        return _plain(data.tolist())
+    if isinstance(data, set | frozenset):
+        return sorted(data)
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data
+
+
+def refuse(message: object) -> NoReturn:
+    """Say on one line of standard error why not, and end with the exit code for bad usage."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"adjointbench: {message}", markup=False
+    )
+    raise typer.Exit(USAGE)
+
+
+@contextmanager
+def refusing(extra: str = "all") -> Iterator[None]:
+    """Turn bad input, and a package of `extra` that is missing, into one clean line."""
+    try:
+        yield
+    except ValueError as error:
+        refuse(error)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("adjointbench"):
+            raise
+        refuse(f"{error.name} is not installed; pip install 'adjointbench[{extra}]'")

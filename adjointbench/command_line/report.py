@@ -1,0 +1,38 @@
+"""``adjointbench report``: from results of asv to tables, figures and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import AsJson, print_json, refusing
+
+
+def report(
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Result files or folders of asv; results/ by default."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("report"),
+    as_json: AsJson = False,
+) -> None:
+    """Write the comparison report: CSV, Markdown and one self-contained HTML page.
+
+    Give the results of several machines to see them side by side, or of two commits to
+    compare them.
+
+    For example:
+
+        adjointbench report
+        adjointbench report results/laptop results/server --out comparison
+    """
+    with refusing(extra="report"):
+        from adjointbench.reports import build_report
+
+        page = build_report(results or [Path("results")], out)
+    if as_json:
+        print_json({"report": str(page)})
+    else:
+        print(f"The report is at {page.resolve()}")

@@ -1,0 +1,8 @@
+"""Settings of JAX for every test, made before anything imports it."""
+
+import os
+
+# Two virtual devices, so that tests can ask for "cpu:1" and look at where results live.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+# A dtype that is promoted by accident is an error, in our code and in the equations.
+os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
