@@ -1,0 +1,100 @@
+"""Run a small part of the suite once and build a report from it; fail if anything was amiss.
+
+    python .ci/smoke.py FOLDER
+
+asv passes over a module that does not import, and ends well where a benchmark was never
+discovered. So what ran is compared with what stands in the suite. The results go into FOLDER, away
+from the real ones.
+"""
+
+import ast
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from asv.results import iter_results
+from asv.util import load_json
+
+ROOT = Path(__file__).resolve().parents[1]
+KINDS = ("time_", "timeraw_", "track_", "mem_", "peakmem_")
+
+#: Small, yet with one family of each kind, a stiff problem and a peer.
+SUBSET = {
+    "ADJOINTBENCH_QUICK": "1",
+    "ADJOINTBENCH_PROBLEMS": "lotka_volterra,robertson",
+    "ADJOINTBENCH_METHODS": "jax-discrete,jax-backsolve,scipy-adjoint,diffrax-recursive-checkpoint",
+}
+
+
+def main() -> None:
+    """Do as the module says."""
+    folder = Path(sys.argv[1]).resolve()
+    results = folder / "results"
+    shutil.rmtree(results, ignore_errors=True)
+    run_suite(write_config(folder), results)
+    problems = [*never_ran(results), *failures(results)]
+    if problems:
+        sys.exit("The smoke run found:\n" + "\n".join(f"- {problem}" for problem in problems))
+    report = [sys.executable, "-m", "adjointbench", "report", str(results)]
+    subprocess.run([*report, "--out", str(folder / "report")], check=True)
+
+
+def write_config(folder: Path) -> Path:
+    """The suite's configuration with everything that asv writes moved into `folder`."""
+    config = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
+    moved = {"results_dir": "results", "html_dir": "html", "env_dir": "env"}
+    config |= {key: str(folder / name) for key, name in moved.items()}
+    config |= {"repo": str(ROOT), "benchmark_dir": str(ROOT / config["benchmark_dir"])}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "asv.conf.json"
+    path.write_text(json.dumps(config, indent=2))
+    return path
+
+
+def run_suite(config: Path, results: Path) -> None:
+    """One quick run of the subset with this interpreter; asv's exit code counts."""
+    asv = [sys.executable, "-m", "asv"]
+    subprocess.run([*asv, "machine", "--yes", "--config", str(config)], check=True)
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+    options = ["--quick", "--show-stderr", "-E", f"existing:{sys.executable}"]
+    run = [*asv, "run", *options, "--set-commit-hash", head, "--config", str(config)]
+    subprocess.run(run, check=True, env=os.environ | SUBSET)
+    if not results.exists():
+        sys.exit("asv ended well and wrote no results")
+
+
+def never_ran(results: Path) -> Iterator[str]:
+    """Modules of the suite with benchmarks of which asv discovered none."""
+    discovered = json.loads((results / "benchmarks.json").read_text())
+    modules = {name.rpartition(".")[0].partition(".")[0] for name in discovered}
+    for file in sorted((ROOT / "suite").glob("*.py")):
+        if benchmarks_in(file) and file.stem not in modules:
+            yield f"{file.name} was not discovered: does it import?"
+
+
+def benchmarks_in(file: Path) -> list[str]:
+    """Names of functions and methods that asv takes for benchmarks."""
+    nodes = ast.walk(ast.parse(file.read_text()))
+    names = [node.name for node in nodes if isinstance(node, ast.FunctionDef)]
+    return [name for name in names if name.startswith(KINDS)]
+
+
+def failures(results: Path) -> Iterator[str]:
+    """Benchmarks that failed for some parameters, or were skipped for all of them."""
+    for result in iter_results(str(results)):
+        for name in result.get_all_result_keys():
+            values: list[Any] = result.get_result_value(name, result.get_result_params(name))
+            if any(value is None for value in values):
+                yield f"{name} failed for {values.count(None)} of {len(values)} parameters"
+            elif all(math.isnan(value) for value in values):
+                yield f"{name} was skipped for all of its parameters"
+
+
+if __name__ == "__main__":
+    main()
