@@ -7,8 +7,7 @@ import functools
 import hashlib
 import importlib
 import inspect
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,10 +27,10 @@ _DIGITS = {"float64": 9, "float32": 5}
 def definition_hash(problem: Problem) -> str:
     """SHA-256 of what defines the loss and gradient of `problem`.
 
-    It covers the source of the modules that its functions come from, and of what these import
-    from beside them (syntax trees, so comments, docstrings, decorators and layout do not count),
-    the names of the functions, the arrays to 9 digits (5 in float32), times, and settings.
-    Functions whose source cannot be found, as those typed at a prompt, count by name alone.
+    It covers the source of the modules that ``rhs``, ``loss`` and ``jump`` come from, and of what
+    these import from beside them (syntax trees, so comments, docstrings, decorators and layout do
+    not count), the names of the functions and the values that they have captured, the arrays to
+    9 digits (5 in float32) and the times. Two ways to make the same problem have the same hash.
 
     Returns
     -------
@@ -41,9 +40,8 @@ def definition_hash(problem: Problem) -> str:
     functions = [problem.rhs, problem.loss, *filter(None, [problem.jump])]
     parts = [
         ("name", problem.name),
-        ("settings", json.dumps(problem.settings, sort_keys=True, default=repr)),
-        *((function.__module__, _qualified_name(function)) for function in functions),
-        *((name, _module_tree(name)) for name in sorted({f.__module__ for f in functions})),
+        *(("function", _describe(function)) for function in functions),
+        *((name, _module_tree(name)) for name in sorted({_module(f) for f in functions})),
         *((f"params[{name!r}]", _digits(value)) for name, value in problem.params.items()),
         *((f"constants[{name!r}]", _digits(value)) for name, value in problem.constants.items()),
         *((name, _digits(getattr(problem, name))) for name in ("y0", "save_at")),
@@ -52,8 +50,21 @@ def definition_hash(problem: Problem) -> str:
     return hashlib.sha256("\n".join(f"{key}: {value}" for key, value in parts).encode()).hexdigest()
 
 
-def _qualified_name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__qualname__", type(function).__qualname__)
+def _module(function: Any) -> str:
+    return getattr(getattr(function, "func", function), "__module__", None) or ""
+
+
+def _describe(value: Any) -> str:
+    """A function by its name and what it has captured, anything else by its value."""
+    if isinstance(value, np.ndarray):
+        return _digits(value)
+    if isinstance(value, functools.partial):
+        return f"{_describe(value.func)}({value.args!r}, {value.keywords!r})"
+    if not inspect.isfunction(value):
+        return repr(value)
+    captured = [cell.cell_contents for cell in value.__closure__ or ()]
+    captured += [value.__defaults__, value.__kwdefaults__]
+    return f"{value.__module__}.{value.__qualname__}[{', '.join(map(_describe, captured))}]"
 
 
 @functools.cache
@@ -94,8 +105,9 @@ def _dump(node: Any) -> str:
 
 
 def _has_docstring(node: ast.AST) -> bool:
-    documented = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+    if not isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return False
+    return ast.get_docstring(node) is not None
 
 
 def _digits(array: np.ndarray) -> str:

@@ -184,8 +184,8 @@ class Problem:
         return {**(self.params if params is None else params), **self.constants}
 
     def with_dtype(self, dtype: DTypeLike) -> Problem:
-        """The same problem in another floating dtype."""
-        new = np.dtype(dtype)
+        """The same problem in float32 or float64."""
+        new = validation.checked_dtype(dtype)
 
         def cast(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {k: v.astype(new) if v.dtype.kind == "f" else v for k, v in arrays.items()}

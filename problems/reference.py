@@ -75,7 +75,7 @@ def references(name: str) -> tuple[Reference, ...]:
 
 
 def write_reference(reference: Reference) -> Path:
-    """Store `reference`, in place of the one of the same problem and settings.
+    """Store `reference`, in place of one of the same settings or the same definition.
 
     Returns
     -------
@@ -88,7 +88,11 @@ def write_reference(reference: Reference) -> Path:
             f"problem={reference.problem!r} cannot name a file; references are for problems of "
             "the zoo"
         )
-    others = [r for r in references(reference.problem) if r.settings != reference.settings]
+    others = [
+        r
+        for r in references(reference.problem)
+        if r.settings != reference.settings and r.definition_hash != reference.definition_hash
+    ]
     text = ",\n".join(_to_json(r) for r in sorted([*others, reference], key=_order))
     path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
     return path

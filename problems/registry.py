@@ -72,16 +72,17 @@ def register(
     def decorate(factory: Callable[..., Problem]) -> Callable[..., Problem]:
         @functools.wraps(factory)
         def make(**kwargs: Any) -> Problem:
-            for key in kwargs.keys() & defaults.keys():
-                _check_kind(key, kwargs[key], defaults[key])
-            problem = factory(**kwargs)
+            given = {key: _plain(value) for key, value in kwargs.items()}
+            for key in given.keys() & defaults.keys():
+                _check_kind(key, given[key], defaults[key])
+            problem = factory(**given)
             is_stiff = stiff or problem.stiff
             return dataclasses.replace(
                 problem,
                 name=name,
                 stiff=is_stiff,
                 tags=_with_stiff(tags, is_stiff),
-                settings={key: _plain(v) for key, v in (defaults | kwargs).items()},
+                settings=defaults | given,
             )
 
         name = factory.__name__

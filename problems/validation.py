@@ -23,6 +23,17 @@ def check_text(argument: str, value: object) -> None:
         raise ValueError(f"{argument}={value!r} must be a non-empty string")
 
 
+def checked_dtype(dtype: Any) -> np.dtype:
+    """`dtype` as a NumPy dtype, float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found.name not in ("float32", "float64"):
+        raise ValueError(f"dtype={dtype!r} must be 'float32' or 'float64'")
+    return found
+
+
 def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """`tags` as a tuple of non-empty strings."""
     if isinstance(tags, str):

@@ -1,0 +1,237 @@
+"""The contract of every problem in the zoo: one definition, the same numbers everywhere."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from adjointbench import problems
+
+NAMES = problems.names()
+DTYPES = ("float64", "float32")
+#: Norm of the difference allowed, relative, in units of rounding.
+ULPS = 64.0
+
+
+def close(found, expected, dtype):
+    """Equal to rounding, relative to the largest component."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    scale = np.max(np.abs(expected))
+    assert np.max(np.abs(found - expected)) <= ULPS * np.finfo(dtype).eps * max(scale, 1e-30)
+
+
+def some_state(problem, seed=0):
+    """A state near the start, where nothing is zero by accident."""
+    rng = np.random.default_rng(seed)
+    return (problem.y0 + 0.1 * rng.uniform(0.5, 1.0, problem.y0.shape)).astype(problem.dtype)
+
+
+def arguments(problem):
+    """``t, y, p`` and saved states on NumPy."""
+    y = some_state(problem)
+    ys = np.stack([some_state(problem, seed) for seed in range(len(problem.save_at))])
+    t = np.asarray(0.3 * problem.t_span[1], dtype=problem.dtype)
+    return t, y, problem.merged(), ys
+
+
+def functions(problem):
+    """Every function of the problem as a function of ``(t, y, p, ys)``."""
+    found = {
+        "rhs": lambda t, y, p, ys: problem.rhs(t, y, p),
+        "loss": lambda t, y, p, ys: problem.loss(ys, p),
+    }
+    if problem.jacobian is not None:
+        found["jacobian"] = lambda t, y, p, ys: problem.jacobian(t, y, p)
+    if problem.jump is not None:
+        found["jump"] = lambda t, y, p, ys: problem.jump(0, t, y, p)
+    return found
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(params=DTYPES)
+def problem(request, name):
+    return problems.get(name).with_dtype(request.param)
+
+
+def test_numpy_keeps_shape_and_dtype(problem):
+    t, y, p, ys = arguments(problem)
+    for label, function in functions(problem).items():
+        out = function(t, y, p, ys)
+        assert out.dtype == problem.dtype, label
+        assert np.isfinite(out).all(), label
+    assert problem.rhs(t, y, p).shape == problem.y0.shape
+    assert problem.loss(ys, p).shape == ()
+
+
+def test_jax_gives_the_numbers_of_numpy(problem):
+    t, y, p, ys = arguments(problem)
+    with jax.enable_x64(True):
+        for label, function in functions(problem).items():
+            out = jax.jit(function)(*jax.tree.map(jnp.asarray, (t, y, p, ys)))
+            assert out.dtype == problem.dtype, label
+            close(out, function(t, y, p, ys), problem.dtype)
+
+
+def test_torch_gives_the_numbers_of_numpy(problem):
+    t, y, p, ys = arguments(problem)
+    on_torch = jax.tree.map(torch.asarray, (t, y, p, ys))
+    for label, function in functions(problem).items():
+        out = function(*on_torch)
+        assert out.dtype == getattr(torch, problem.dtype.name), label
+        close(out.numpy(), function(t, y, p, ys), problem.dtype)
+
+
+def test_torch_stays_on_the_device_of_the_state(name):
+    problem = problems.get(name)
+    arrays = jax.tree.map(lambda a: torch.asarray(a).to("meta"), arguments(problem))
+    for label, function in functions(problem).items():
+        # A tensor made on the default device cannot be combined with one on "meta".
+        assert function(*arrays).device.type == "meta", label
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if problems.get(n).jacobian is not None])
+def test_jacobian_is_the_derivative_of_the_right_hand_side(name):
+    problem = problems.get(name)
+    t, y, p, _ = arguments(problem)
+    with jax.enable_x64(True):
+        p = jax.tree.map(jnp.asarray, p)
+        expected = jax.jacfwd(lambda u: problem.rhs(t, u.reshape(y.shape), p).ravel())(y.ravel())
+        close(problem.jacobian(t, jnp.asarray(y), p), expected, np.float64)
+
+
+def test_complex_step_gives_the_derivatives_of_jax(name):
+    """The functions take complex numbers and are analytic: a complex step is a derivative."""
+    problem = problems.get(name)
+    t, y, p, ys = arguments(problem)
+    step, rng = 1e-30, np.random.default_rng(1)
+
+    def split(arrays):
+        floating = {k: v for k, v in arrays.items() if v.dtype.kind == "f"}
+        return floating, {k: v for k, v in arrays.items() if v.dtype.kind != "f"}
+
+    floating, rest = split(p)
+    directions = jax.tree.map(lambda a: rng.standard_normal(a.shape), (y, floating, ys))
+    moved = jax.tree.map(lambda a, d: a + 1j * step * d, (y, floating, ys), directions)
+    for label in ("rhs", "loss"):
+        function = functions(problem)[label]
+
+        def flat(y, floating, ys, function=function):
+            return function(t, y, floating | rest, ys)
+
+        with jax.enable_x64(True):
+            _, expected = jax.jvp(flat, (y, floating, ys), directions)
+        found = function(t + 0j, moved[0], moved[1] | rest, moved[2]).imag / step
+        close(found, expected, np.float64)
+
+
+def test_factories_publish_their_definition(name):
+    entry = problems.entry(name)
+    problem = problems.get(name)
+    assert problem.name == name
+    assert problem.settings.keys() == entry.defaults.keys()
+    assert problem.stiff == entry.stiff
+    assert problem.tags == entry.tags
+    assert ("stiff" in problem.tags) == problem.stiff
+    assert "Reference" in entry.factory.__doc__
+    assert entry.summary.endswith(".")
+
+
+def test_dtype_argument_makes_the_problem_in_that_dtype():
+    for name in NAMES:
+        if "dtype" in problems.entry(name).defaults:
+            made = problems.get(name, dtype="float32")
+            assert made.dtype == np.float32
+            assert made.definition_hash() == problems.get(name).with_dtype("f4").definition_hash()
+
+
+@pytest.mark.parametrize(("mu", "t_end", "stiff"), [(1.0, 10.0, False), (1e3, 500.0, True)])
+def test_van_der_pol_span_and_stiffness_follow_mu(mu, t_end, stiff):
+    problem = problems.get("van_der_pol", mu=mu)
+    assert problem.t_span == (0.0, t_end)
+    assert problem.stiff is stiff
+
+
+@pytest.mark.parametrize("n", [1, 5, 100])
+def test_heat_equation_of_any_size_keeps_its_steady_state(n):
+    """With s = 2 α the parabola x (1 - x) is steady, for the differences as well."""
+    problem = problems.get("heat_equation", n=n)
+    x = np.arange(1, n + 1) / (n + 1)
+    alpha = problem.params["diffusivity"]
+    p = problem.merged({"diffusivity": alpha, "source": np.full(n, 2 * alpha)})
+    steady = problem.rhs(np.asarray(0.0), x * (1 - x), p)
+    np.testing.assert_allclose(steady, 0.0, atol=1e-12 * (n + 1) ** 2)
+    assert problem.stiff == (n >= 100)
+
+
+def test_robertson_conserves_mass():
+    problem = problems.get("robertson", save_at=[0.4, 4.0, 40.0], t_end=40.0)
+    assert problem.save_at.tolist() == [0.4, 4.0, 40.0]
+    t, y, p, _ = arguments(problem)
+    assert abs(problem.rhs(t, y, p).sum()) <= 1e-15 * np.abs(problem.rhs(t, y, p)).max()
+
+
+def test_cubic_spiral_data_solve_the_cubic_spiral():
+    """The trajectory from (2, 0) against DOP853, which knows nothing of the data's integrator."""
+    from scipy.integrate import solve_ivp
+
+    problem = problems.get("cubic_spiral", batch=1)
+    a = np.array([[-0.1, 2.0], [-2.0, -0.1]])
+    true = solve_ivp(
+        lambda t, y: y**3 @ a,
+        problem.t_span,
+        [2.0, 0.0],
+        t_eval=problem.save_at,
+        method="DOP853",
+        rtol=1e-12,
+        atol=1e-12,
+    )
+    np.testing.assert_allclose(problem.constants["data"][:, 0], true.y.T, atol=1e-9)
+
+
+def test_two_spirals_has_free_sizes_and_integer_labels():
+    problem = problems.get("two_spirals", batch=7, hidden=5, layers=3)
+    assert problem.y0.shape == (7, 2)
+    shapes = {name: value.shape for name, value in problem.params.items()}
+    assert shapes["w1"] == (2, 5)
+    assert shapes["w3"] == (5, 5)
+    assert shapes["w4"] == (5, 2)
+    assert problem.constants["labels"].tolist() == [0, 1, 0, 1, 0, 1, 0]
+
+
+def test_two_spirals_loss_is_the_cross_entropy_and_does_not_overflow():
+    problem = problems.get("two_spirals", batch=2)
+    p = problem.merged(
+        {**problem.params, "head_w": np.eye(2), "head_b": np.array([0.0, np.log(3.0)])}
+    )
+    # Logits (0, log 3) for both points, labels 0 and 1: probabilities 1/4 and 3/4.
+    expected = -(np.log(0.25) + np.log(0.75)) / 2
+    np.testing.assert_allclose(problem.loss(np.zeros((1, 2, 2)), p), expected, rtol=1e-15)
+    far = np.array([[[1e4, 0.0], [1e4, 0.0]]])
+    np.testing.assert_allclose(problem.loss(far, p), (1e4 - np.log(3.0)) / 2, rtol=1e-15)
+
+
+def test_seeds_make_other_weights():
+    first, same, other = (problems.get("cubic_spiral", seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(first.params["w1"], same.params["w1"])
+    assert not np.array_equal(first.params["w1"], other.params["w1"])
+
+
+def test_linear_exact_gradient_agrees_with_finite_differences():
+    problem = problems.get("linear")
+    loss, dparams, dy0 = problem.exact(problem.params, problem.y0)
+
+    def moved(name, index, step):
+        params = {k: v.copy() for k, v in problem.params.items()} | {"y0": problem.y0.copy()}
+        params[name][index] += step
+        return problem.exact(params, params["y0"])[0]
+
+    for name, gradient in {**dparams, "y0": dy0}.items():
+        for index in np.ndindex(gradient.shape):
+            slope = (moved(name, index, 1e-6) - moved(name, index, -1e-6)) / 2e-6
+            np.testing.assert_allclose(gradient[index], slope, rtol=1e-7, atol=1e-8)
+    assert np.isfinite(loss)
