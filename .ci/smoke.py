@@ -35,7 +35,7 @@ SUBSET = {
 def main() -> None:
     """Do as the module says."""
     folder = Path(sys.argv[1]).resolve()
-    results = folder / "results"
+    results = folder / ".asv" / "results"
     shutil.rmtree(results, ignore_errors=True)
     run_suite(write_config(folder), results)
     problems = [*never_ran(results), *failures(results)]
@@ -46,10 +46,8 @@ def main() -> None:
 
 
 def write_config(folder: Path) -> Path:
-    """The suite's configuration with everything that asv writes moved into `folder`."""
+    """The suite's configuration in `folder`: what asv writes lies beside its configuration."""
     config = load_json(str(ROOT / "asv.conf.json"), js_comments=True)
-    moved = {"results_dir": "results", "html_dir": "html", "env_dir": "env"}
-    config |= {key: str(folder / name) for key, name in moved.items()}
     config |= {"repo": str(ROOT), "benchmark_dir": str(ROOT / config["benchmark_dir"])}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "asv.conf.json"

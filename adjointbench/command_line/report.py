@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from .output import AsJson, print_json, refusing
 def report(
     results: Annotated[
         list[Path] | None,
-        typer.Argument(help="Result files or folders of asv; results/ by default."),
+        typer.Argument(help="Files or folders of results; .asv/results by default."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path("report"),
     as_json: AsJson = False,
@@ -26,13 +27,17 @@ def report(
     For example:
 
         adjointbench report
-        adjointbench report results/laptop results/server --out comparison
+        adjointbench report .asv/results server/results --out comparison
     """
     with refusing(extra="report"):
         from adjointbench.reports import build_report
 
-        page = build_report(results or [Path("results")], out)
+        page = build_report(results or [Path(".asv/results")], out, say=_say)
     if as_json:
-        print_json({"report": str(page)})
+        print_json({"report": str(page.resolve())})
     else:
         print(f"The report is at {page.resolve()}")
+
+
+def _say(trouble: str) -> None:
+    print(f"adjointbench: {trouble}", file=sys.stderr)

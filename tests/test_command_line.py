@@ -1,0 +1,154 @@
+"""The command line: what it prints, how it refuses, and with which exit code it ends."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+import adjointbench as ab
+from adjointbench.command_line import app
+
+COMMANDS = ("problems", "methods", "gradient", "certify", "report")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def refused(result: Result) -> str:
+    """The one line of a refusal."""
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("adjointbench: ")
+    return line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"adjointbench {command}" in result.output
+
+
+def test_version() -> None:
+    assert run("--version").output == f"adjointbench {ab.__version__}\n"
+
+
+def test_problems_as_json_are_the_zoo() -> None:
+    rows = json.loads(run("problems", "--json").output)
+    assert tuple(row["name"] for row in rows) == ab.problems.names()
+    for row in rows:
+        problem = ab.problems.get(row["name"])
+        assert (row["states"], row["parameters"]) == (problem.n_states, problem.n_params)
+        assert row["certified"] == (problem.reference is not None)
+
+
+def test_problems_as_a_table_has_every_name() -> None:
+    output = run("problems").output
+    assert all(name in output for name in ab.problems.names())
+
+
+def test_problems_can_be_narrowed() -> None:
+    stiff = json.loads(run("problems", "--stiff", "--json").output)
+    neural = json.loads(run("problems", "--tag", "neural", "--json").output)
+    assert tuple(row["name"] for row in stiff) == ab.problems.names(stiff=True)
+    assert tuple(row["name"] for row in neural) == ab.problems.names(tag="neural")
+
+
+def test_methods_can_be_narrowed() -> None:
+    rows = json.loads(run("methods", "--family", "continuous", "--backend", "jax", "--json").output)
+    expected = ab.methods(family="continuous", backend="jax")
+    assert [row["name"] for row in rows] == [method.name for method in expected]
+    assert all(row["cost"] and row["solvers"] for row in rows)
+    table = run("methods", "--family", "continuous").output
+    assert all(method.name in table for method in ab.methods(family="continuous"))
+
+
+def test_gradient_of_lotka_volterra() -> None:
+    result = run(
+        "gradient", "lotka_volterra", "--method", "scipy-forward", "--rtol", "1e-10",
+        "--atol", "1e-12", "--json",
+    )  # fmt: skip
+    record = json.loads(result.output)
+    assert result.exit_code == 0
+    # From SciPy's DOP853 on the forward sensitivity equations, rtol 1e-11.
+    published = [-4.09621299, -0.50940881, -1.14583489, -1.80432787]
+    np.testing.assert_allclose(record["dparams"]["p"], published, rtol=1e-7)
+    assert record["verdict"] == "right"
+    assert record["errors"]["error"] < 1e-7
+    assert record["stats"]["steps"] > 10
+    assert record["times"]["seconds"] > 0
+    assert record["times"]["first_call_s"] > 0
+
+
+def test_gradient_takes_settings_of_the_problem() -> None:
+    arguments = ("gradient", "lotka_volterra", "--method", "scipy-forward", "--json")
+    result = run(*arguments, "--set", "t_end=2.5", "--set", "loss=squared_distance")
+    record = json.loads(result.output)
+    assert record["settings"] == {"t_end": 2.5, "loss": "squared_distance"}
+    assert record["verdict"] == "not certified"
+    assert result.exit_code == 0
+
+
+def test_gradient_as_text_shows_both_gradients() -> None:
+    output = run("gradient", "lotka_volterra", "--method", "scipy-forward").output
+    reference = ab.problems.get("lotka_volterra").reference
+    assert "right: within" in output
+    assert all(f"{value:.8g}" in output for value in reference.dparams["p"])
+    assert "p[3]" in output
+    assert "y0[1]" in output
+
+
+def test_a_breakdown_ends_with_one() -> None:
+    arguments = ("gradient", "lotka_volterra", "--method", "scipy-forward", "--max-steps", "3")
+    as_json, as_text = run(*arguments, "--json"), run(*arguments)
+    record = json.loads(as_json.output)
+    assert as_json.exit_code == as_text.exit_code == 1
+    assert (record["status"], record["phase"]) == ("max_steps", "forward")
+    assert record["loss"] is None
+    assert record["dparams"]["p"] == [None] * 4
+    assert "broke down in the forward pass, max_steps" in as_text.output
+
+
+def test_a_wrong_gradient_ends_with_one() -> None:
+    # Euler with 20 steps a period: it ends well, and is far off.
+    options = ("--method", "jax-discrete", "--solver", "euler", "--first-step", "0.05", "--json")
+    result = run("gradient", "lotka_volterra", *options)
+    record = json.loads(result.output)
+    assert (record["status"], record["verdict"]) == ("ok", "wrong")
+    assert record["errors"]["error"] > 0.1
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("gradient", "lotka_voltera"), "did you mean 'lotka_volterra'"),
+        (("gradient", "pendulum", "--method", "jax-discret"), "did you mean 'jax-discrete'"),
+        (("gradient", "pendulum", "--set", "mu"), "KEY=VALUE"),
+        (("gradient", "van_der_pol", "--set", "nu=1"), "did you mean 'mu'"),
+        (("gradient", "pendulum", "--rtol", "-1"), "rtol=-1.0"),
+        (("gradient", "pendulum", "--device", "tpu"), "device='tpu'"),
+        (("problems", "--tag", "neura"), "did you mean 'neural'"),
+        (("methods", "--family", "discreet"), "did you mean 'discrete'"),
+        (("methods", "--backend", "numpy"), "backend='numpy'"),
+        (("certify", "robertsn"), "did you mean 'robertson'"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: tuple[str, ...], told: str) -> None:
+    assert told in refused(run(*arguments))
+
+
+def test_a_missing_argument_and_an_unknown_option_end_with_two() -> None:
+    assert run("gradient", "pendulum", "--tolerance", "1").exit_code == 2
+    assert run("gradient", "pendulum", "--rtol", "small").exit_code == 2
+
+
+def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
+    result = run("report", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
