@@ -1,0 +1,224 @@
+"""Build a report: read, tabulate, draw, write."""
+
+# pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from . import formats, page
+from .canvas import to_svg
+from .compare import commits, compare_benchmarks, compare_commits, compare_machines
+from .figures import dots, stability, work_precision
+from .ladder import typical_rtol
+from .page import Column, Content, ProblemSection, ShownFigure
+from .read import Measurements, read_measurements
+from .tables import COUNTS, failures, skips, summary, wrong_answers
+from .verdicts import verdicts
+
+#: Changes of asv's figures that the page lists; all of them are in the table file.
+MOST_CHANGES = 40
+
+_METHOD_COLUMNS = (
+    Column("method", "method"),
+    Column("share", "right", formats.percent),
+    Column("order", "order", formats.slope),
+    Column("best_error", "best error", formats.error),
+    Column("error", "error", formats.error),
+    Column("dy0_error", "error of dL/dy0", formats.error),
+    Column("amplification", "ampli­fication", formats.amount),
+    Column("seconds", "time", formats.seconds),
+    Column("ratio", "gradient / primal", formats.amount),
+    Column("first_call_s", "first call", formats.seconds),
+    Column("saved_bytes", "kept", formats.size),
+    Column("statuses", "ended"),
+)
+
+_WHERE = (Column("problem", "problem"), Column("method", "method"))
+
+_FAILURE_COLUMNS = (
+    *_WHERE,
+    Column("status", "status"),
+    Column("phase", "phase"),
+    Column("at rtol", "at tolerance"),
+    Column("message", "what it says"),
+)
+
+
+def build(paths: Sequence[Path], out: Path, *, title: str, say: Callable[[str], object]) -> Path:
+    """See :func:`adjointbench.reports.build_report`."""
+    found = read_measurements(paths)
+    if found.empty:
+        reasons = "\n".join(f"  {trouble}" for trouble in found.troubles)
+        raise ValueError(f"results: nothing could be read\n{reasons}")
+    for trouble in found.troubles:
+        say(trouble)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "figures").mkdir(exist_ok=True)
+    content = Content(
+        title=title,
+        date=time.strftime("%d %B %Y, %H:%M"),
+        troubles=found.troubles,
+        runs=found.runs,
+    )
+    _write_tables(found, out)
+    if not found.rows.empty:
+        _add_measurements(content, found.rows, out)
+    _add_benchmarks(content, found.asv)
+    (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")
+    target = out / "index.html"
+    target.write_text(page.render(content, "page.html"), encoding="utf-8")
+    return target
+
+
+def _write_tables(found: Measurements, out: Path) -> None:
+    found.rows.to_csv(out / "measurements.csv", index=False)
+    if not found.rows.empty:
+        summary(found.rows).to_csv(out / "summary.csv", index=False)
+    asv = found.asv.assign(parameters=found.asv["parameters"].map(", ".join))
+    asv.to_csv(out / "benchmarks.csv", index=False)
+
+
+def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
+    """Sections about the newest commit on the machine that measured it, and comparisons."""
+    rows = _name_devices(rows)
+    newest = rows.loc[rows["date"].idxmax()]
+    here = rows["commit"].eq(newest["commit"]) & rows["machine"].eq(newest["machine"])
+    shown = rows[here].reset_index(drop=True)
+    lines = summary(shown)
+    content.measured = f"{newest['machine']}, commit {newest['commit'] or 'unknown'}"
+    content.rtol = formats.power(typical_rtol(shown.to_dict("records")))
+    content.verdicts = verdicts(shown, lines)
+    worst = Column("worst_error", "worst error", formats.error)
+    at = Column("at rtol", "at tolerance")
+    content.wrong = page.table(wrong_answers(shown), (*_WHERE, worst, at))
+    content.failures = page.table(failures(shown), _FAILURE_COLUMNS)
+    content.skips = page.table(skips(shown), (*_WHERE, Column("message", "why")))
+    content.counts = _counts(lines)
+    for problem in lines["problem"].unique():
+        content.problems.append(_problem(str(problem), shown, lines, out))
+    content.costs = _costs(lines, out)
+    _compare(content, rows)
+
+
+def _name_devices(rows: pd.DataFrame) -> pd.DataFrame:
+    """A method on a device other than the CPU is shown as a method of its own."""
+    elsewhere = rows["device"].ne("cpu")
+    name = rows["method"].where(~elsewhere, rows["method"] + " on " + rows["device"].astype(str))
+    return rows.assign(method=name)
+
+
+def _problem(name: str, rows: pd.DataFrame, lines: pd.DataFrame, out: Path) -> ProblemSection:
+    mine, table = rows[rows["problem"].eq(name)], lines[lines["problem"].eq(name)]
+    figures = [
+        _figure(stability(mine), f"{name}-stability", out, f"{name}: log10 of the gradient error"),
+    ]
+    if mine["error"].notna().any():
+        caption = f"{name}: time of one gradient against its error"
+        figures.insert(0, _figure(work_precision(mine), f"{name}-work-precision", out, caption))
+    shown = table[table["skipped"].eq("")]
+    return ProblemSection(
+        name=name,
+        about=_about(mine),
+        figures=tuple(figures),
+        table=page.table(shown, _METHOD_COLUMNS) or page.Table(_METHOD_COLUMNS, ()),
+    )
+
+
+def _about(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    words = [
+        f"{first[column]:.0f} {heading}"
+        for column, heading in (("n_states", "states"), ("n_params", "parameters"))
+        if column in rows and pd.notna(first[column])
+    ]
+    if "dtype" in rows and pd.notna(first["dtype"]):
+        words.append(str(first["dtype"]))
+    if "stiff" in rows and first["stiff"] is True:
+        words.append("stiff")
+    return ", ".join(words)
+
+
+def _counts(lines: pd.DataFrame) -> page.Table | None:
+    counted = lines[lines[list(COUNTS)].notna().any(axis=1)]
+    columns = [Column(name, name.replace("_", " ")) for name in COUNTS if counted[name].any()]
+    return page.table(counted, (*_WHERE, *columns))
+
+
+def _costs(lines: pd.DataFrame, out: Path) -> list[ShownFigure]:
+    wanted = (
+        ("ratio", "gradient-over-primal", "time of one gradient over time of one primal solve"),
+        ("saved_bytes", "bytes-kept", "bytes kept from the forward for the reverse pass"),
+    )
+    return [
+        _figure(dots(lines, column, label), name, out, label)
+        for column, name, label in wanted
+        if lines[column].gt(0).any()
+    ]
+
+
+def _figure(figure, name: str, out: Path, caption: str) -> ShownFigure:
+    file = f"figures/{name.replace(' ', '-')}.svg"
+    (out / file).write_text(to_svg(figure), encoding="utf-8")
+    return ShownFigure(file, to_svg(figure, inline=True), caption)
+
+
+def _compare(content: Content, rows: pd.DataFrame) -> None:
+    ordered = commits(rows)
+    if len(ordered) > 1:
+        old, new = ordered[-2:]
+        columns = (
+            *_WHERE,
+            Column("machine", "machine"),
+            Column("time", "time, new / old", formats.amount),
+            Column("error", "error, new / old", formats.amount),
+            Column("right_old", "ok, old", formats.amount),
+            Column("right_new", "ok, new", formats.amount),
+            Column("verdict", "verdict"),
+        )
+        shown = page.table(compare_commits(rows, old, new), columns)
+        if shown:
+            content.comparisons.append((f"Commit {new} against {old}", shown))
+    newest = rows[rows["commit"].eq(ordered[-1])]
+    if newest["machine"].nunique() > 1:
+        wide = compare_machines(summary(newest))
+        names = [c for c in wide.columns if c not in ("problem", "method", "device")]
+        columns = (*_WHERE, *(Column(str(m), str(m), formats.seconds) for m in names))
+        shown = page.table(wide, columns)
+        if shown:
+            content.comparisons.append(("Time of one gradient on each machine", shown))
+
+
+def _add_benchmarks(content: Content, asv: pd.DataFrame) -> None:
+    """The figures of asv itself: how many, what broke, and what changed between commits."""
+    if asv.empty:
+        return
+    counts = asv.groupby("benchmark")["status"].value_counts().unstack(fill_value=0)
+    counts = counts.reindex(columns=pd.Index(["ok", "skipped", "failed"]), fill_value=0)
+    whole = [Column(name, name, formats.amount) for name in counts.columns]
+    content.benchmarks = page.table(
+        counts.reset_index(), (Column("benchmark", "benchmark"), *whole)
+    )
+    failed = asv[asv["status"].eq("failed")].assign(
+        parameters=lambda t: t["parameters"].map(", ".join)
+    )
+    columns = [Column(name, name) for name in ("benchmark", "parameters", "machine", "commit")]
+    content.broken_benchmarks = page.table(failed, columns)
+    names = list(dict.fromkeys(asv["commit"]))
+    if len(names) > 1:
+        changes = compare_benchmarks(asv, names[-2], names[-1]).head(MOST_CHANGES)
+        changes = changes.assign(parameters=changes["parameters"].map(", ".join))
+        columns = [
+            *columns[:3],
+            Column("value_old", names[-2], formats.amount),
+            Column("value_new", names[-1], formats.amount),
+        ]
+        shown = page.table(changes, columns)
+        if shown:
+            content.comparisons.append(("asv's figures that changed most", shown))

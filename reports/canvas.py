@@ -1,0 +1,106 @@
+"""What every figure is drawn on: style, axes, legend, and the way to SVG."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from .style import COLOURS
+
+#: Ink and grid; an inline figure gets the page's own colours instead.
+INK, GRID = "#1f2933", "#d5dae1"
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "adjointbench",
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+}
+
+
+def to_svg(figure: Figure, *, inline: bool = False) -> str:
+    """The figure as SVG text.
+
+    Parameters
+    ----------
+    figure : Figure
+    inline : bool
+        For inclusion in a page: without the XML head, with the page's own ink, grid and width;
+        otherwise a file of its own on white.
+    """
+    stream = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(
+            stream,
+            format="svg",
+            bbox_inches="tight",
+            pad_inches=0.06,
+            transparent=inline,
+            metadata={"Date": None, "Creator": "adjointbench"},
+        )
+    text = stream.getvalue()
+    if not inline:
+        return text
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = text.replace(INK, "currentColor").replace(GRID, "var(--grid)")
+    for family, colour in COLOURS.items():
+        text = text.replace(colour.lower(), f"var(--{family})")
+    return re.sub(r'(<svg[^>]*?) width="([^"]*)pt"', _in_pixels, text, count=1)
+
+
+def _in_pixels(match: re.Match[str]) -> str:
+    """The same size of letters in every figure of the page, whatever its width."""
+    return f'{match[1]} style="width: {1.25 * float(match[2]):.0f}px"'
+
+
+def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of that size in inches, with one pair of axes; of no window, unlike pyplot's."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_subplot()
+
+
+def log_ticks(axes: Axes) -> None:
+    """Logarithmic axes, both, with whole powers of ten as labels."""
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(numticks=9))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def say(axes: Axes, text: str) -> None:
+    """Write a sentence into the middle of empty axes."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center")
+
+
+def legend_outside(axes: Axes, handles: list[Line2D]) -> None:
+    """A legend to the right of the axes, where it hides nothing."""
+    if handles:
+        axes.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(1.02, 1.03),
+            handlelength=2.6,
+            fontsize=9.5,
+        )

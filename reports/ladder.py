@@ -1,0 +1,101 @@
+"""Figures that sum up one method on one problem over its ladder of tolerances.
+
+They take the measured rows of that ladder as dictionaries; a figure that is unknown is missing,
+``None`` or NaN in a row.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import LARGEST_ERROR, ROUNDING, WRONG
+
+Rows = Sequence[Mapping[str, Any]]
+
+#: Where one tolerance must speak for the ladder, the measured one nearest to this does.
+TYPICAL_RTOL = 1e-6
+
+
+def typical_rtol(rows: Rows) -> float:
+    """The measured tolerance nearest to 1e-6, on a logarithmic scale."""
+    return min((row["rtol"] for row in rows), key=lambda r: abs(math.log10(r / TYPICAL_RTOL)))
+
+
+def is_right(row: Mapping[str, Any]) -> bool:
+    """Whether a row ended ``ok`` with an error under 10 %."""
+    error = known(row, "error")
+    return row["status"] == "ok" and error is not None and error < WRONG
+
+
+def share_right(rows: Rows) -> float:
+    """The share of the ladder that ended ``ok`` with an error under 10 %."""
+    return sum(map(is_right, rows)) / len(rows)
+
+
+def observed_order(rows: Rows) -> float | None:
+    """The slope of log error against log tolerance, by least squares.
+
+    Returns
+    -------
+    float or None
+        1 where the error is proportional to the tolerance, 0 where tightening does not help;
+        ``None`` where fewer than two tolerances gave an error above rounding.
+    """
+    pairs = [(row["rtol"], known(row, "error")) for row in rows if row["status"] == "ok"]
+    points = [(r, e) for r, e in pairs if e is not None and ROUNDING < e < LARGEST_ERROR]
+    if len(points) < 2:
+        return None
+    x, y = np.log10(points).T
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def amplification(rows: Rows) -> float | None:
+    """The median of gradient error over the error of the loss; ``None`` where neither is known."""
+    pairs = [(known(row, "error"), known(row, "loss_error")) for row in rows]
+    factors = [e / loss for e, loss in pairs if e is not None and loss]
+    return statistics.median(factors) if factors else None
+
+
+def seconds_at_error(rows: Rows, error: float) -> float | None:
+    """Seconds that a method takes for a given gradient error, on its own work–precision line.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The ladder of one method on one problem.
+    error : float
+        The gradient error to reach.
+
+    Returns
+    -------
+    float or None
+        Between measured points by interpolation of logarithms; ``None`` where the error is not
+        reached. A method that is more accurate already at its loosest tolerance takes that
+        one's time.
+    """
+    loose: tuple[float, float] | None = None
+    for row in sorted(rows, key=lambda row: -row["rtol"]):
+        e, seconds = known(row, "error"), known(row, "seconds")
+        if row["status"] != "ok" or e is None or seconds is None:
+            continue
+        if e <= error:
+            return seconds if loose is None else _between(loose, (e, seconds), error)
+        loose = (e, seconds)
+    return None
+
+
+def known(row: Mapping[str, Any], name: str) -> float | None:
+    """A figure of a row, or ``None`` where it is missing or not a number."""
+    value = row.get(name)
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _between(loose: tuple[float, float], tight: tuple[float, float], error: float) -> float:
+    (e0, s0), (e1, s1) = loose, (max(tight[0], ROUNDING * 1e-6), tight[1])
+    share = math.log(error / e0) / math.log(e1 / e0)
+    return s0 * (s1 / s0) ** share

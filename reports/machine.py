@@ -1,0 +1,100 @@
+"""On which machine and with which versions something was measured."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+#: The packages whose versions may change a number.
+PACKAGES = (
+    "adjointbench",
+    "numpy",
+    "scipy",
+    "jax",
+    "jaxlib",
+    "torch",
+    "diffrax",
+    "equinox",
+    "torchdiffeq",
+    "torchode",
+    "casadi",
+)
+
+
+def machine() -> dict[str, str]:
+    """Host name, processor, cores, memory, system and Python version of this machine."""
+    return {
+        "machine": platform.node() or "unknown",
+        "cpu": _cpu_name(),
+        "cores": str(os.cpu_count()),
+        "ram": _memory(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The installed versions of :data:`PACKAGES`; a package that is absent is left out."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str:
+    """The git commit of what is measured; empty where that is not known.
+
+    asv names the commit that it has built in ``ASV_COMMIT``; otherwise it is the one that is
+    checked out in the current folder, or in the one where asv was started.
+    """
+    folder = os.environ.get("ASV_CONF_DIR", ".")
+    named = os.environ.get("ASV_COMMIT")
+    if named:
+        return named
+    try:
+        answer = subprocess.run(
+            ["git", "-C", folder, "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return answer.stdout.strip()
+
+
+def code_hash() -> str:
+    """A hash of the installed problems, adjoints and measures: the same code, the same hash."""
+    root = Path(__file__).parent.parent
+    paths = [path for part in ("problems", "adjoints") for path in (root / part).rglob("*.py")]
+    paths += [root / "reports" / name for name in ("measure.py", "errors.py", "timing.py")]
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> str:
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return "unknown"
+    return f"{size / 2**30:.0f} GiB"

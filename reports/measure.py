@@ -1,0 +1,178 @@
+"""Measure one method on one problem over a ladder of tolerances."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..adjoints.gradient import Run, prepare
+from ..adjoints.methods import get_method
+from ..adjoints.result import GradientResult
+from ..problems import Problem
+from .errors import gradient_errors, relative_error
+from .timing import time_run
+
+#: Relative tolerances, loosest first.
+LADDER = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
+
+#: Absolute over relative tolerance, where nothing else is asked for.
+ATOL_SCALE = 1e-3
+
+#: Raised when the meaning of a measured number changes: retires old benchmark results.
+VERSION = 1
+
+
+def measure_ladder(problem: Problem, method: str, rtols: Sequence[float] = LADDER, **options: Any):
+    """Measure `method` on `problem`: a list of the rows of :func:`iterate_ladder`.
+
+    Parameters
+    ----------
+    problem, method, rtols, **options
+        As for :func:`iterate_ladder`.
+
+    Returns
+    -------
+    list of dict
+        One row a tolerance.
+    """
+    return list(iterate_ladder(problem, method, rtols, **options))
+
+
+def iterate_ladder(
+    problem: Problem,
+    method: str,
+    rtols: Sequence[float] = LADDER,
+    *,
+    atol_scale: float = ATOL_SCALE,
+    device: str = "cpu",
+    budget_s: float = 0.2,
+    **settings: Any,
+) -> Iterator[dict[str, Any]]:
+    """Measure `method` on `problem` tolerance by tolerance, yielding each row as it is made.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its certified reference, where it has one, gives the errors.
+    method : str
+        A name of :func:`adjointbench.methods`.
+    rtols : sequence of float
+        The ladder of relative tolerances.
+    atol_scale : float
+        ``atol = atol_scale * rtol``.
+    device : str
+        Where to compute.
+    budget_s : float
+        Seconds of repeated calls behind each time.
+    **settings
+        Further arguments of :func:`adjointbench.prepare`.
+
+    Yields
+    ------
+    dict
+        ``status`` is a status of :class:`~adjointbench.adjoints.result.GradientResult`, or
+        ``"skipped"`` where the method refuses the problem: its own sentence is then the
+        ``message``. An exception is a row as well, of status ``"failed"`` and with
+        ``exception`` true. The errors are ``None`` where there is no reference or no gradient,
+        the times where there is no gradient.
+    """
+    about = _about(problem, method, device)
+    refusal = ""
+    for rtol in rtols:
+        row = about | {"rtol": float(rtol), "atol": float(rtol) * atol_scale}
+        if refusal:
+            yield row | {"status": "skipped", "message": refusal}
+            continue
+        measured = _measure(problem, method, row, budget_s, settings)
+        if measured["status"] == "skipped":
+            refusal = measured["message"]
+        yield row | measured
+
+
+def _about(problem: Problem, method: str, device: str) -> dict[str, Any]:
+    entry = get_method(method)
+    return {
+        "problem": problem.name,
+        "problem_version": problem.version,
+        "settings": dict(problem.settings),
+        "method": entry.name,
+        "method_version": entry.version,
+        "family": entry.family,
+        "backend": entry.backend,
+        "device": device,
+        "stiff": problem.stiff,
+        "dtype": problem.dtype.name,
+        "n_states": problem.n_states,
+        "n_params": problem.n_params,
+        "referenced": problem.reference is not None,
+    }
+
+
+def _measure(
+    problem: Problem, method: str, row: dict[str, Any], budget_s: float, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """What one tolerance gives: status, errors, times and counts."""
+    start = time.perf_counter()
+    try:
+        run = prepare(
+            problem,
+            method,
+            rtol=row["rtol"],
+            atol=row["atol"],
+            device=row["device"],
+            **settings,
+        )
+    except ValueError as refusal:
+        return {"status": "skipped", "message": str(refusal)}
+    except Exception as error:
+        return _broken("prepare", error)
+    try:
+        return _gradient_row(run, start, budget_s)
+    except Exception as error:
+        return _broken("gradient", error)
+
+
+def _gradient_row(run: Run, start: float, budget_s: float) -> dict[str, Any]:
+    result = run()
+    row = {
+        "solver": run.settings.solver,
+        "status": result.status,
+        "phase": result.phase,
+        "message": result.message,
+        "loss": _number(result.loss),
+        "first_call_s": time.perf_counter() - start,
+        **asdict(result.stats),
+    }
+    if result.status == "ok":
+        row |= _errors(run.problem, result) | time_run(run, budget_s)
+    return row
+
+
+def _errors(problem: Problem, result: GradientResult) -> dict[str, float | None]:
+    reference = problem.reference
+    if reference is None:
+        return {}
+    errors = gradient_errors(result.dparams, reference.dparams, problem.params) | {
+        "dy0_error": relative_error(result.dy0, reference.dy0),
+        "loss_error": relative_error(np.asarray(result.loss), np.asarray(reference.loss)),
+    }
+    return {name: _number(value) for name, value in errors.items()}
+
+
+def _broken(phase: str, error: Exception) -> dict[str, Any]:
+    """The row of a measurement that raised: failure is data."""
+    return {
+        "status": "failed",
+        "phase": phase,
+        "message": f"{type(error).__name__}: {error}".splitlines()[0][:300],
+        "exception": True,
+    }
+
+
+def _number(value: float) -> float | None:
+    """A finite float, or ``None``: JSON has no NaN."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,136 @@
+"""Warm times of a prepared gradient and of its primal solve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..adjoints.gradient import Run
+
+#: Calls of one timing, at least and at most; one slow call is enough to tell that it is slow.
+FEWEST_CALLS, MOST_CALLS = 5, 200
+
+#: A call that takes longer than this is not repeated.
+SLOW_CALL_S = 5.0
+
+#: Relative change of the parameters from one call to the next.
+NUDGE = 1e-9
+
+
+def time_run(run: Run, budget_s: float = 0.2) -> dict[str, float]:
+    """Warm times of one gradient and one primal solve, taken in turn.
+
+    Gradient and primal alternate, so that a machine that slows down for a while slows both, and
+    the parameters change a little from call to call, so that nothing can be answered from
+    memory. The clock stops when the results are there.
+
+    Parameters
+    ----------
+    run : Run
+        From :func:`adjointbench.prepare`.
+    budget_s : float
+        Seconds to spend, the two together; at least five calls are made of each, or one where
+        a call takes more than five seconds.
+
+    Returns
+    -------
+    dict of str to float
+        ``seconds``, ``primal_seconds``: medians. ``seconds_low``, ``seconds_high``: quartiles
+        of the gradient's. ``ratio``: the median of gradient over primal, pair by pair.
+        ``calls``.
+    """
+    gradient, primal = bare_calls(run)
+    pairs: list[tuple[float, float]] = []
+    spent = 0.0
+    for call in range(MOST_CALLS):
+        pairs.append((gradient(call), primal(call)))
+        spent += sum(pairs[-1])
+        if max(pairs[-1]) > SLOW_CALL_S or (spent > budget_s and len(pairs) >= FEWEST_CALLS):
+            break
+    gradients, primals = np.array(pairs).T
+    low, median, high = np.percentile(gradients, [25, 50, 75])
+    return {
+        "seconds": float(median),
+        "seconds_low": float(low),
+        "seconds_high": float(high),
+        "primal_seconds": float(np.median(primals)),
+        "ratio": float(np.median(gradients / primals)),
+        "calls": len(pairs),
+    }
+
+
+def bare_calls(run: Run) -> tuple[Callable[[int], float], Callable[[int], float]]:
+    """Timed calls of the compiled gradient and of the compiled primal, warmed up.
+
+    Returns
+    -------
+    tuple of callable
+        Each takes the number of the call, which picks slightly different parameters, and
+        returns the seconds it took.
+    """
+    inputs = [_inputs(run, call) for call in range(8)]
+    wait = _wait(run)
+    return (
+        _timed(run.compiled, inputs, wait),
+        _timed(run.compiled_primal, inputs, wait),
+    )
+
+
+def _timed(
+    function: Callable[[Any, Any], Any], inputs: list[Any], wait: Callable[[Any], Any]
+) -> Callable[[int], float]:
+    wait(function(*inputs[-1]))
+
+    def call(number: int) -> float:
+        params, y0 = inputs[number % len(inputs)]
+        start = time.perf_counter()
+        wait(function(params, y0))
+        return time.perf_counter() - start
+
+    return call
+
+
+def _inputs(run: Run, call: int) -> tuple[Any, Any]:
+    """Parameters and start value as arrays of the method's own framework, on its device."""
+    problem = run.problem
+    factor = 1.0 + NUDGE * call
+    params = {k: np.asarray(v * factor, problem.dtype) for k, v in problem.params.items()}
+    place = _PLACE[run.settings.method.backend]
+    return place(run, params), place(run, problem.y0)
+
+
+def _wait(run: Run) -> Callable[[Any], Any]:
+    """What to call on a result before the clock stops."""
+    if run.settings.method.backend == "jax":
+        import jax
+
+        return jax.block_until_ready
+    if run.settings.method.backend == "torch" and run.settings.device != "cpu":
+        import torch
+
+        return lambda result: torch.cuda.synchronize()
+    return lambda result: result
+
+
+def _on_jax(run: Run, value: Any) -> Any:
+    import jax
+
+    kind, _, index = run.settings.device.partition(":")
+    device = jax.devices("cpu" if kind == "cpu" else "gpu")[int(index or 0)]
+    with jax.enable_x64(True):
+        return jax.device_put(value, device)
+
+
+def _on_torch(run: Run, value: Any) -> Any:
+    import torch
+
+    device = run.settings.device.replace("gpu", "cuda")
+    if isinstance(value, dict):
+        return {name: torch.as_tensor(array, device=device) for name, array in value.items()}
+    return torch.as_tensor(value, device=device)
+
+
+_PLACE = {"jax": _on_jax, "torch": _on_torch, "scipy": lambda run, value: value}

@@ -1,0 +1,64 @@
+"""The gradient of many lanes at once must not pay for steps that are not taken."""
+
+import itertools
+
+LANES = 64
+SLOTS = (256, 4096, 16384)
+
+
+class Lanes:
+    """64 lanes of Lotka–Volterra under ``vmap``: the time must not depend on ``max_steps``."""
+
+    timeout = 300
+    version = "1"
+
+    def track_slowdown_of_many_slots(self):
+        """Time with 16384 slots over time with 256, taken in turn: 1 is right, 1.2 too much."""
+        import numpy as np
+
+        calls = [lanes_gradient(slots) for slots in (SLOTS[0], SLOTS[-1])]
+        times = np.array([[call() for call in calls] for _ in range(21)])
+        return float(np.median(times[:, 1] / times[:, 0]))
+
+    track_slowdown_of_many_slots.unit = "ratio"
+
+    def track_seconds(self, slots):
+        call = lanes_gradient(slots)
+        return sorted(call() for _ in range(15))[7]
+
+    track_seconds.params = SLOTS
+    track_seconds.param_names = ("max_steps",)
+    track_seconds.unit = "seconds"
+
+
+def lanes_gradient(max_steps):
+    """A timed call of the compiled gradient of all lanes, warmed up."""
+    import time
+
+    import jax
+    import jax.numpy as jnp
+
+    from adjointbench import problems
+    from adjointbench.adjoints.jax import solve
+
+    problem = problems.get("lotka_volterra")
+    with jax.enable_x64(True):
+        y0, save_at = jnp.asarray(problem.y0), jnp.asarray(problem.save_at)
+
+        def loss(p):
+            ys = solve(problem.rhs, y0, save_at, {"p": p}, max_steps=max_steps).ys
+            return problem.loss(ys, {"p": p})
+
+        base = jnp.asarray(problem.params["p"])
+        lanes = base * (1 + 0.02 * jnp.linspace(-1, 1, LANES))[:, None]
+        inputs = itertools.cycle([lanes * (1 + 1e-9 * k) for k in range(8)])
+        compiled = jax.jit(jax.vmap(jax.grad(loss))).lower(lanes).compile()
+        jax.block_until_ready(compiled(lanes))
+
+    def call():
+        values = next(inputs)
+        start = time.perf_counter()
+        jax.block_until_ready(compiled(values))
+        return time.perf_counter() - start
+
+    return call

@@ -1,0 +1,29 @@
+"""What is kept from the forward pass for the reverse pass."""
+
+from ._ladder import CHOSEN, VERSION, _Ladder
+
+
+class Kept(_Ladder):
+    """Exact bytes, at the tolerance nearest to 1e-6."""
+
+    unit = "bytes"
+
+    def track_saved_bytes(self, rows, problem, method, device):
+        return self.figure("saved_bytes")
+
+
+class Peak:
+    """The peak of the whole process, imports included: a ceiling, not the adjoint's memory."""
+
+    params = (CHOSEN.timed_problems, ("jax-discrete", "scipy-adjoint"))
+    param_names = ("problem", "method")
+    timeout = 300
+    version = VERSION
+
+    def peakmem_gradient(self, problem, method):
+        from adjointbench import gradient, problems
+
+        try:
+            gradient(problems.get(problem), method)
+        except ValueError as refusal:
+            raise NotImplementedError(str(refusal)) from refusal

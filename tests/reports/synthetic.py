@@ -1,0 +1,123 @@
+"""Made-up measurements with known errors, times and failures."""
+
+import json
+import math
+from pathlib import Path
+
+from adjointbench.reports.measure import LADDER
+
+#: Method: (family, backend, error over rtol, order, seconds at 1e-6, ratio).
+METHODS = {
+    "jax-discrete": ("discrete", "jax", 3.0, 1.0, 2e-4, 4.0),
+    "jax-forward": ("discrete", "jax", 3.0, 1.0, 1.5e-4, 3.0),
+    "jax-backsolve": ("continuous", "jax", 1.0, 1.0, 4e-4, 9.0),
+    "jax-gauss": ("continuous", "jax", 2.0, 0.9, 5e-4, 10.0),
+    "finite-difference": ("blackbox", "scipy", 1e3, 0.5, 3e-2, 8.0),
+    "diffrax-backsolve": ("peers", "jax", 2.0, 1.0, 6e-4, 20.0),
+}
+
+PROBLEMS = ("lotka_volterra", "adaptive_ad_trap", "robertson")
+
+
+def row(problem: str, method: str, rtol: float, **changes) -> dict:
+    """One measured row; `changes` replace columns."""
+    family, backend, factor, order, seconds, ratio = METHODS[method]
+    error = factor * 1e-3 * (rtol / 1e-3) ** order
+    return {
+        "problem": problem,
+        "method": method,
+        "family": family,
+        "backend": backend,
+        "solver": "tsit5",
+        "device": "cpu",
+        "rtol": rtol,
+        "atol": rtol * 1e-3,
+        "status": "ok",
+        "phase": None,
+        "message": "",
+        "referenced": True,
+        "error": error,
+        "largest_component_error": 2 * error,
+        "cosine": 1.0,
+        "dy0_error": error,
+        "loss_error": error / 10,
+        "seconds": seconds * (1e-6 / rtol) ** 0.2,
+        "primal_seconds": seconds / ratio,
+        "ratio": ratio,
+        "first_call_s": 0.5,
+        "saved_bytes": 4096,
+        "steps": int(20 * (1e-3 / rtol) ** 0.2),
+        "rhs_evals": int(120 * (1e-3 / rtol) ** 0.2),
+    } | changes
+
+
+def broken(status: str, message: str, **changes) -> dict:
+    """Changes that make a row one that did not end ``ok``."""
+    numbers = ("error", "largest_component_error", "cosine", "dy0_error", "loss_error", "seconds")
+    none = dict.fromkeys((*numbers, "primal_seconds", "ratio", "first_call_s", "saved_bytes"))
+    return none | {"status": status, "message": message} | changes
+
+
+def rows() -> list[dict]:
+    """Three problems: a smooth one, a trap and a stiff one."""
+    made = [row(p, m, rtol) for p in PROBLEMS for m in METHODS for rtol in LADDER]
+    for r in made:
+        if r["problem"] == "adaptive_ad_trap" and r["family"] == "discrete":
+            r["error"] = 28.2
+        if r["problem"] == "robertson" and r["backend"] == "jax":
+            r |= broken("skipped", "solver=None asks for an implicit solver, and it has none")
+        if r["problem"] == "lotka_volterra" and r["method"] == "jax-backsolve" and r["rtol"] < 5e-9:
+            r |= broken("max_steps", "the solver took max_steps steps", phase="reverse")
+    return made
+
+
+def write_rows(
+    path: Path, made: list[dict] | None = None, *, commit="a" * 40, machine="box", end=True
+) -> Path:
+    """A file of rows like the one that ``collect`` writes."""
+    header = {
+        "kind": "run",
+        "commit": commit,
+        "code": "0123456789abcdef",
+        "quick": False,
+        "date": "2026-11-20T12:00:00+0000",
+        "machine": {"machine": machine, "cpu": "A processor", "cores": "2", "ram": "24 GiB"},
+        "versions": {"adjointbench": "0.1.0", "jax": "0.10.2"},
+    }
+    lines = [header, *({"kind": "row"} | r for r in (rows() if made is None else made))]
+    lines += [{"kind": "end", "date": "2026-11-20T12:10:00+0000"}] * end
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def write_asv(
+    root: Path,
+    values: dict[str, list],
+    *,
+    commit="a" * 40,
+    machine="box",
+    methods=("jax-discrete",),
+) -> Path:
+    """A folder of results like asv's: one file, and ``benchmarks.json`` beside its folder."""
+    params = [["'lotka_volterra'"], [repr(m) for m in methods], ["'cpu'"]]
+    folder = root / machine
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "machine.json").write_text(json.dumps({"machine": machine, "version": 1}))
+    results = {name: [result, params, "1", 0, 1.0] for name, result in values.items()}
+    path = folder / f"{commit[:8]}-existing.json"
+    content = {
+        "commit_hash": commit,
+        "params": {"machine": machine},
+        "result_columns": ["result", "params", "version", "started_at", "duration"],
+        "results": results,
+        "version": 2,
+    }
+    # Like Python's own, asv's JSON writes NaN.
+    path.write_text(json.dumps(content, allow_nan=True))
+    units = {name: {"name": name, "unit": "seconds"} for name in values}
+    (root / "benchmarks.json").write_text(json.dumps(units | {"version": 2}))
+    return path
+
+
+NAN = math.nan
