@@ -1,0 +1,195 @@
+"""Certified references: two independent computations at the tightest tolerance that agree."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import problems
+from ..problems import Problem
+from ..problems.reference import Reference
+from .gradient import gradient
+from .result import GradientResult
+
+#: What two computations should agree to, wherever double precision allows it.
+TARGET = 1e-8
+
+#: Up to this size the augmented system of forward sensitivities is integrated.
+_LARGEST_FORWARD_SYSTEM = 20_000
+
+_MAX_STEPS = 10_000_000
+_TIGHT: dict[str, Any] = {"rtol": 1e-13, "atol": 1e-15, "max_steps": _MAX_STEPS}
+#: Components of 1e-5, as in Robertson's problem, still get ten digits.
+_TIGHT_STIFF: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-17, "max_steps": _MAX_STEPS}
+
+_MULTISTEP_ADJOINT = {"method": "scipy-adjoint", "solver": "lsoda", **_TIGHT}
+_MULTISTEP_STIFF = {"method": "scipy-adjoint", "solver": "lsoda", **_TIGHT_STIFF}
+
+#: A one-step method on the forward sensitivity equations, in which nothing is interpolated or
+#: integrated backwards, against a multistep method on the adjoint equations.
+_SMALL = ({"method": "scipy-forward", "solver": "dop853", **_TIGHT}, _MULTISTEP_ADJOINT)
+_SMALL_STIFF = ({"method": "scipy-forward", "solver": "radau", **_TIGHT_STIFF}, _MULTISTEP_STIFF)
+#: The adjoint equations on SciPy against the derivative of the steps taken on JAX.
+_LARGE = (
+    {"method": "scipy-adjoint", "solver": "dop853", **_TIGHT},
+    {"method": "jax-discrete", "solver": "dop853", **_TIGHT},
+)
+#: The adjoint equations alone, by a one-step and by a multistep method.
+_LARGE_STIFF = ({"method": "scipy-adjoint", "solver": "radau", **_TIGHT_STIFF}, _MULTISTEP_STIFF)
+
+
+class CertificationError(RuntimeError):
+    """One of the two computations broke down, so there is nothing to certify."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two gradients of one problem are apart, relative.
+
+    Attributes
+    ----------
+    loss, dparams, dy0 : float
+        Of the loss; of the log-parameter gradient ‖p∘(g - g*)‖₂ / ‖p∘g*‖₂; of the gradient with
+        respect to the start value in the 2-norm.
+    worst_component : float
+        The largest of one component of either gradient, however small the component.
+    """
+
+    loss: float
+    dparams: float
+    dy0: float
+    worst_component: float
+
+    @property
+    def largest(self) -> float:
+        """The largest of loss, dparams and dy0."""
+        return max(self.loss, self.dparams, self.dy0)
+
+
+def certify(problem: Problem, *, progress: Callable[[str], None] | None = None) -> Reference:
+    """Compute the gradient of `problem` twice, independently, and say how well the two agree.
+
+    Forward sensitivities by DOP853 (Radau for stiff problems) against adjoint equations by
+    LSODA, both with error control on what they differentiate. Where states times parameters are
+    too many for that: adjoint equations by DOP853 on SciPy against the discrete adjoint on JAX,
+    and for stiff problems Radau against LSODA, both on the adjoint equations. A problem in
+    float32 is solved in float64 from its float32 values.
+
+    Parameters
+    ----------
+    problem : Problem
+    progress : callable, optional
+        Called with one line before each computation.
+
+    Returns
+    -------
+    Reference
+        The values of the first computation; see its ``agreement``. Store it with
+        :func:`~adjointbench.problems.reference.write_reference`.
+
+    Raises
+    ------
+    CertificationError
+        Where one of the two breaks down.
+    """
+    in_double = problem.with_dtype(np.float64)
+    computations = computations_for(problem)
+    results = []
+    for options in computations:
+        if progress is not None:
+            progress(f"{problem.name}: {_describe(options)}")
+        results.append(_compute(in_double, options))
+    first, second = results
+    difference = _difference(in_double.params, second, first)
+    return Reference(
+        problem=problem.name,
+        settings=problem.settings,
+        loss=first.loss,
+        dparams=first.dparams,
+        dy0=first.dy0,
+        agreement=difference.largest,
+        worst_component=difference.worst_component,
+        computations=tuple(
+            {**options, "loss": result.loss, "steps": result.stats.steps}
+            for options, result in zip(computations, results, strict=True)
+        ),
+        versions=_versions(),
+        date=datetime.date.today().isoformat(),
+        command=_command(problem),
+        definition_hash=problem.definition_hash(),
+    )
+
+
+def compare(found: Reference, stored: Reference) -> Difference:
+    """How far a new certificate is from the stored one of the same problem and settings."""
+    params = problems.get(stored.problem, **stored.settings).params
+    return _difference(params, found, stored)
+
+
+def computations_for(problem: Problem) -> tuple[dict[str, Any], ...]:
+    """The arguments of the two calls of ``gradient`` that certify `problem`."""
+    size = problem.n_states * (1 + problem.n_states + problem.n_params)
+    if size <= _LARGEST_FORWARD_SYSTEM:
+        return _SMALL_STIFF if problem.stiff else _SMALL
+    return _LARGE_STIFF if problem.stiff else _LARGE
+
+
+def _compute(problem: Problem, options: Mapping[str, Any]) -> GradientResult:
+    result = gradient(problem, **options)
+    if result.status != "ok":
+        raise CertificationError(
+            f"{problem.name}: {_describe(options)} ended with status {result.status!r} in the "
+            f"{result.phase} pass: {result.message}"
+        )
+    return result
+
+
+def _describe(options: Mapping[str, Any]) -> str:
+    return f"{options['method']} by {options['solver']} at rtol {options['rtol']:g}"
+
+
+def _difference(
+    params: Mapping[str, np.ndarray],
+    found: GradientResult | Reference,
+    true: GradientResult | Reference,
+) -> Difference:
+    p, g, g_true = (_flat(arrays, params) for arrays in (params, found.dparams, true.dparams))
+    components = np.hstack([g, np.ravel(found.dy0)]), np.hstack([g_true, np.ravel(true.dy0)])
+    scale = np.where(components[1] == 0, 1.0, np.abs(components[1]))
+    return Difference(
+        loss=_relative(np.asarray(found.loss), np.asarray(true.loss)),
+        dparams=_relative(p * g, p * g_true),
+        dy0=_relative(found.dy0, true.dy0),
+        worst_component=float(np.max(np.abs(components[0] - components[1]) / scale)),
+    )
+
+
+def _flat(arrays: Mapping[str, np.ndarray], order: Mapping[str, object]) -> np.ndarray:
+    return np.hstack([np.zeros(0), *(np.ravel(arrays[name]) for name in order)])
+
+
+def _relative(found: np.ndarray, true: np.ndarray) -> float:
+    """Relative difference in the 2-norm, absolute where the true value is zero."""
+    size = float(np.linalg.norm(true))
+    return float(np.linalg.norm(found - true)) / (size if size > 0 else 1.0)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("numpy", "scipy", "jax")
+    return {"python": platform.python_version()} | {
+        p: importlib.metadata.version(p) for p in packages
+    }
+
+
+def _command(problem: Problem) -> str:
+    """The command that recomputes and compares the reference."""
+    defaults = problems.entry(problem.name).defaults if problem.name in problems.names() else {}
+    settings = problem.settings.items()
+    changed = [f" --set {key}={value}" for key, value in settings if value != defaults.get(key)]
+    return f"adjointbench certify {problem.name}{''.join(changed)}"

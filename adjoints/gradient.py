@@ -1,0 +1,348 @@
+"""``gradient`` and ``prepare``: one problem, one method, one result."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..problems import Problem
+from .methods import METHODS, Method, check_name, get_method
+from .result import GradientResult
+
+#: Attempted steps allowed in one solve, accepted and rejected together.
+DEFAULT_MAX_STEPS = 16384
+
+REGULARIZERS = ("error", "error_squared", "stiffness")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked arguments of one gradient computation, defaults filled in."""
+
+    method: Method
+    solver: str
+    rtol: float | np.ndarray
+    atol: float | np.ndarray
+    device: str
+    regularizer: str | None
+    coefficient: float
+    adjoint_solver: str
+    adjoint_rtol: float | np.ndarray
+    adjoint_atol: float | np.ndarray
+    checkpoints: int | None
+    differentiate_step_size: bool
+    first_step: float | None
+    max_steps: int
+
+
+class Program(Protocol):
+    """What a backend makes of a problem and settings; compiled once, called often."""
+
+    def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
+        """Loss and gradient at `params` and `y0`, arrays of the problem's shapes and dtype."""
+        ...
+
+    def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
+        """The loss alone, same solver and settings; NaN where the solve broke down."""
+        ...
+
+    @property
+    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+        """The bare call on backend arrays: ``(params, y0) -> (loss, dparams, dy0)``."""
+        ...
+
+
+class Run:
+    """A prepared gradient: compiled once, called often.
+
+    Call it for a :class:`GradientResult`, with other parameters or start values if wanted;
+    nothing is compiled again.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings, program: Program) -> None:
+        self.problem = problem
+        self.settings = settings
+        self._program = program
+
+    def __call__(
+        self, params: Mapping[str, Any] | None = None, y0: Any | None = None
+    ) -> GradientResult:
+        """Loss and gradient, at the problem's own parameters and start value by default.
+
+        Parameters
+        ----------
+        params : mapping of str to array_like, optional
+            New values for some or all parameters, in the problem's shapes.
+        y0 : array_like, optional
+            A new start value, in the problem's shape.
+
+        Raises
+        ------
+        ValueError
+            Where a name is unknown, a shape does not fit, or a value is not finite.
+        """
+        return self._program.gradient(*self._inputs(params, y0))
+
+    def primal(self, params: Mapping[str, Any] | None = None, y0: Any | None = None) -> float:
+        """The loss alone: same solver, same settings, no gradient. NaN after a breakdown."""
+        return self._program.primal(*self._inputs(params, y0))
+
+    @property
+    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+        """The bare compiled call on backend arrays, ``(params, y0) -> (loss, dparams, dy0)``."""
+        return self._program.compiled
+
+    def _inputs(
+        self, params: Mapping[str, Any] | None, y0: Any | None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        problem = self.problem
+        merged = dict(problem.params)
+        for name, value in (params or {}).items():
+            check_name("params", name, tuple(problem.params))
+            merged[name] = _like(f"params[{name!r}]", value, problem.params[name])
+        start = problem.y0 if y0 is None else _like("y0", y0, problem.y0)
+        return merged, start
+
+
+def gradient(problem: Problem, method: str, **options: Any) -> GradientResult:
+    """Loss and gradient of `problem` by one adjoint method.
+
+    Parameters
+    ----------
+    problem : Problem
+        From the zoo (``adjointbench.problems.get``) or your own.
+    method : str
+        A name of :func:`~adjointbench.methods`, for example ``"jax-discrete"``.
+    **options
+        The keyword arguments of :func:`prepare`.
+
+    Returns
+    -------
+    GradientResult
+        A solver that breaks down is a result too: see its ``status``.
+
+    Raises
+    ------
+    ValueError
+        For arguments that make no sense, naming the argument, the value and the remedy.
+    """
+    return prepare(problem, method, **options)()
+
+
+def prepare(
+    problem: Problem,
+    method: str,
+    *,
+    solver: str | None = None,
+    rtol: float | np.ndarray = 1e-6,
+    atol: float | np.ndarray = 1e-9,
+    device: str = "cpu",
+    regularizer: str | None = None,
+    coefficient: float = 0.0,
+    adjoint_solver: str | None = None,
+    adjoint_rtol: float | np.ndarray | None = None,
+    adjoint_atol: float | np.ndarray | None = None,
+    checkpoints: int | None = None,
+    differentiate_step_size: bool = False,
+    first_step: float | None = None,
+    max_steps: int = DEFAULT_MAX_STEPS,
+) -> Run:
+    """Check the arguments and build the gradient of `problem`, compiled once.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : str
+        A name of :func:`~adjointbench.methods`.
+    solver : str, optional
+        The forward solver; by default the method's own for the problem (an implicit one
+        where ``problem.stiff``).
+    rtol, atol : float or ndarray
+        Tolerances of the forward solve; arrays of the shape of ``problem.y0`` set them per
+        component.
+    device : str
+        ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ``"cuda"``, ``"cuda:1"``.
+    regularizer : {"error", "error_squared", "stiffness"}, optional
+        Adds ``coefficient`` times the solver's own estimate, summed over the accepted steps,
+        to the loss.
+    coefficient : float
+    adjoint_solver, adjoint_rtol, adjoint_atol : optional
+        Solver and tolerances of the reverse solve of a continuous adjoint; the forward ones
+        by default.
+    checkpoints : int, optional
+        States kept from the forward pass, between which the reverse pass recomputes.
+    differentiate_step_size : bool
+        Differentiate through the step-size controller as well.
+    first_step : float, optional
+        The first step size; Hairer's estimate by default. The size of every step for a
+        fixed-step solver.
+    max_steps : int
+        Attempted steps allowed, accepted and rejected together.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError
+        For arguments that make no sense, naming the argument, the value and the remedy.
+    """
+    if not isinstance(problem, Problem):
+        raise ValueError(
+            f"problem={problem!r} is not a Problem; "
+            "pass adjointbench.problems.get(name) or an adjointbench.Problem(...)"
+        )
+    entry = get_method(method)
+    _check_installed(entry)
+    settings = Settings(
+        method=entry,
+        solver=_choose_solver(problem, entry, solver),
+        rtol=_tolerance("rtol", rtol, problem),
+        atol=_tolerance("atol", atol, problem),
+        device=_check_device_name(entry, device),
+        regularizer=regularizer,
+        coefficient=_number("coefficient", coefficient),
+        adjoint_solver="",
+        adjoint_rtol=_tolerance("adjoint_rtol", rtol if adjoint_rtol is None else adjoint_rtol, problem),
+        adjoint_atol=_tolerance("adjoint_atol", atol if adjoint_atol is None else adjoint_atol, problem),
+        checkpoints=None if checkpoints is None else _positive_int("checkpoints", checkpoints),
+        differentiate_step_size=bool(differentiate_step_size),
+        first_step=None if first_step is None else _positive("first_step", first_step),
+        max_steps=_positive_int("max_steps", max_steps),
+    )
+    if adjoint_solver is not None:
+        check_name("adjoint_solver", adjoint_solver, entry.solvers)
+    settings = replace(settings, adjoint_solver=adjoint_solver or settings.solver)
+    _check_supported(entry, settings, adjoint_solver, adjoint_rtol, adjoint_atol)
+    module, function = entry.target.split(":")
+    build = getattr(importlib.import_module(f".{module}", __package__), function)
+    return Run(problem, settings, build(problem, settings))
+
+
+def _check_supported(
+    entry: Method,
+    settings: Settings,
+    adjoint_solver: str | None,
+    adjoint_rtol: Any,
+    adjoint_atol: Any,
+) -> None:
+    """Refuse what was asked for and the method cannot do, and name methods that can."""
+    if settings.regularizer is not None:
+        check_name("regularizer", settings.regularizer, REGULARIZERS)
+    asked = {
+        "regularizer": settings.regularizer,
+        "adjoint_solver": adjoint_solver,
+        "adjoint_rtol": adjoint_rtol,
+        "adjoint_atol": adjoint_atol,
+        "checkpoints": settings.checkpoints,
+        "differentiate_step_size": settings.differentiate_step_size or None,
+        "first_step": settings.first_step,
+    }
+    for option, value in asked.items():
+        if value is not None and option not in entry.supports:
+            able = [m.name for m in METHODS if option in m.supports]
+            raise ValueError(
+                f"{option}={value!r} is not supported by method={entry.name!r}; "
+                f"leave it out, or use one of: {', '.join(able)}"
+            )
+    if settings.coefficient != 0.0 and settings.regularizer is None:
+        raise ValueError(
+            f"coefficient={settings.coefficient!r} needs a regularizer; "
+            f"pass regularizer= one of: {', '.join(REGULARIZERS)}"
+        )
+
+
+def _choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
+    if solver is not None:
+        check_name("solver", solver, entry.solvers)
+        return solver
+    if not problem.stiff:
+        return entry.solvers[0]
+    if entry.stiff_solver is None:
+        able = ", ".join(m.name for m in METHODS if m.stiff)
+        raise ValueError(
+            f"solver=None asks for an implicit solver, as problem {problem.name!r} is stiff, and "
+            f"method={entry.name!r} has only explicit ones; pass solver={entry.solvers[0]!r} to "
+            f"try an explicit one all the same, or use one of: {able}"
+        )
+    return entry.stiff_solver
+
+
+def _check_installed(entry: Method) -> None:
+    for package in entry.requires:
+        if importlib.util.find_spec(package) is None:
+            extra = {"jax": "jax", "torch": "torch", "scipy": "jax"}.get(package, "peers")
+            raise ValueError(
+                f"method={entry.name!r} needs the package {package}, which is not installed; "
+                f"pip install 'adjointbench[{extra}]'"
+            )
+
+
+def _check_device_name(entry: Method, device: str) -> str:
+    kind, _, index = str(device).partition(":")
+    if kind not in ("cpu", "gpu", "cuda") or (":" in str(device) and not index.isdigit()):
+        raise ValueError(
+            f"device={device!r} is not known; use 'cpu', 'gpu', 'cuda', or one of several by "
+            "its number, as 'cuda:1'"
+        )
+    if "device" not in entry.supports and kind != "cpu":
+        raise ValueError(f"device={device!r}: method={entry.name!r} runs on 'cpu' only")
+    return str(device)
+
+
+def _tolerance(argument: str, value: Any, problem: Problem) -> float | np.ndarray:
+    """A positive finite tolerance: one number, or one for each component of the state."""
+    array = _as_real(argument, value)
+    if array.ndim and array.shape != problem.y0.shape:
+        raise ValueError(
+            f"{argument} has shape {array.shape}; pass one number, or an array of the shape of "
+            f"y0, {problem.y0.shape}"
+        )
+    if not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError(f"{argument}={value!r} must be positive and finite, for example 1e-6")
+    return array if array.ndim else float(array)
+
+
+def _as_real(argument: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}={value!r} is not a number") from error
+
+
+def _number(argument: str, value: Any) -> float:
+    array = _as_real(argument, value)
+    if array.ndim or not math.isfinite(array):
+        raise ValueError(f"{argument}={value!r} must be one finite number")
+    return float(array)
+
+
+def _positive(argument: str, value: Any) -> float:
+    number = _number(argument, value)
+    if number <= 0:
+        raise ValueError(f"{argument}={value!r} must be positive")
+    return number
+
+
+def _positive_int(argument: str, value: Any) -> int:
+    number = _positive(argument, value)
+    if number != int(number):
+        raise ValueError(f"{argument}={value!r} must be a whole number")
+    return int(number)
+
+
+def _like(argument: str, value: Any, pattern: np.ndarray) -> np.ndarray:
+    """`value` as an array like `pattern`, or a ``ValueError``."""
+    array = _as_real(argument, value)
+    if array.shape != pattern.shape:
+        raise ValueError(f"{argument} has shape {array.shape}; the problem needs {pattern.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{argument}={value!r} must be finite")
+    return array.astype(pattern.dtype)

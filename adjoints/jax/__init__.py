@@ -1,0 +1,5 @@
+"""Adjoints in JAX."""
+
+from .solve import Solution, solve
+
+__all__ = ["Solution", "solve"]

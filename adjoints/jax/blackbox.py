@@ -1,0 +1,200 @@
+"""SciPy's solvers inside JAX programs: a solver that JAX cannot see into, differentiable.
+
+>>> from adjointbench.adjoints.jax.blackbox import blackbox_solve
+>>> ys = blackbox_solve(rhs, y0, save_at, params, solver="lsoda").ys  # doctest: +SKIP
+
+Works under ``jit``, ``grad`` and ``vmap``, where the callback runs once a lane, one after the
+other. What happens inside is told in :mod:`.blackbox_primitive`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ..methods import SCIPY_SOLVERS, check_name
+from ..scipy.continuous import reverse_options
+from ..scipy.derivatives import Derivatives
+from ..scipy.flat import FlatSystem
+from ..scipy.integrate import Options
+from ..scipy.jax_derivatives import JaxBackend
+from ..scipy.segments import make_schedule
+from .blackbox_primitive import COUNTS, Blackbox, joined, solve_blackbox
+
+Tree = Any
+
+
+class BlackboxSolution(NamedTuple):
+    """What :func:`blackbox_solve` returns.
+
+    Attributes
+    ----------
+    ys : array, shape ``(len(save_at), *y0.shape)``
+        The states at the save times; NaN after a breakdown.
+    status : int32 array
+        Index into :data:`~adjointbench.adjoints.result.STATUSES`; 0 is ``"ok"``.
+    steps, rejected, rhs_evals : int32 array
+        Work of the forward solve; ``rejected`` is -1 where SciPy does not tell.
+    """
+
+    ys: jax.Array
+    status: jax.Array
+    steps: jax.Array
+    rejected: jax.Array
+    rhs_evals: jax.Array
+
+
+def blackbox_solve(
+    rhs: Callable[..., Any],
+    y0: jax.Array,
+    save_at: Sequence[float] | np.ndarray,
+    params: Tree,
+    *,
+    t0: float = 0.0,
+    solver: str = "dop853",
+    rtol: float | np.ndarray = 1e-6,
+    atol: float | np.ndarray = 1e-9,
+    adjoint_solver: str | None = None,
+    adjoint_rtol: float | np.ndarray | None = None,
+    adjoint_atol: float | np.ndarray | None = None,
+    first_step: float | None = None,
+    max_steps: int = 16384,
+    jacobian: Callable[..., Any] | None = None,
+    discontinuities: Sequence[float] = (),
+    jump_times: Sequence[float] = (),
+    jump: Callable[..., Any] | None = None,
+) -> BlackboxSolution:
+    """Solve ``y' = rhs(t, y, params)`` with a solver of SciPy, differentiably.
+
+    Works under ``jit``, ``grad`` and ``vmap``. Compiled derivatives are kept for as long as the
+    same function objects and options come back: define `rhs` once, outside the training loop.
+
+    Parameters
+    ----------
+    rhs : callable
+        ``rhs(t, y, params) -> dy/dt`` in the Python array API: it runs on NumPy for its values
+        and on JAX for its derivatives. What it closes over gets no gradient.
+    y0 : array
+        Start value, of any shape, float32 or float64.
+    save_at : sequence of float
+        Times, strictly increasing, from `t0` on. Not differentiated, and known when tracing.
+    params : pytree of arrays
+        Integer leaves stay integers and get no gradient.
+    t0 : float
+    solver : {"rk45", "dop853", "radau", "bdf", "lsoda"}
+    rtol, atol : float or ndarray
+        Tolerances; arrays of the shape of `y0` set them per component.
+    adjoint_solver, adjoint_rtol, adjoint_atol : optional
+        Those of the reverse solve; the forward ones by default.
+    first_step : float, optional
+    max_steps : int
+        Attempted steps allowed, forward and reverse each.
+    jacobian : callable, optional
+        ``jacobian(t, y, params) -> (n, n)``, on NumPy.
+    discontinuities, jump_times, jump : optional
+        As in :class:`~adjointbench.problems.Problem`.
+
+    Returns
+    -------
+    BlackboxSolution
+        In the dtype of `y0`; SciPy itself computes in float64.
+
+    Raises
+    ------
+    ValueError
+        Where the solver is unknown or the save times do not increase from `t0`.
+    """
+    check_name("solver", solver, SCIPY_SOLVERS)
+    check_name("adjoint_solver", adjoint_solver or solver, SCIPY_SOLVERS)
+    times = _checked_times(save_at, t0)
+    y0 = jnp.asarray(y0)
+    leaves, structure = jax.tree.flatten(params)
+    leaves = [jnp.asarray(leaf) for leaf in leaves]
+    options = Options(solver, _hashable(rtol), _hashable(atol), max_steps, first_step)
+    reverse = Options(
+        adjoint_solver or solver,
+        options.rtol if adjoint_rtol is None else _hashable(adjoint_rtol),
+        options.atol if adjoint_atol is None else _hashable(adjoint_atol),
+        max_steps,
+    )
+    box = _blackbox(
+        (rhs, jacobian, jump),
+        structure,
+        tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves),
+        y0.shape,
+        (float(t0), times, tuple(discontinuities), tuple(jump_times)),
+        options,
+        reverse,
+    )
+    theta = joined([leaf.astype(y0.dtype) for leaf in leaves], y0.dtype)
+    ys, report = solve_blackbox(box, theta, y0.reshape(-1), jnp.zeros(len(COUNTS), y0.dtype))
+    return BlackboxSolution(
+        ys.reshape((len(times), *y0.shape)), report[0], report[1], report[2], report[3]
+    )
+
+
+def _checked_times(save_at: Any, t0: float) -> tuple[float, ...]:
+    if isinstance(save_at, Tracer):
+        raise ValueError(
+            "save_at is traced; pass a NumPy array, or adjointbench.adjoints.jax.solve where the "
+            "save times are to be differentiated"
+        )
+    times = tuple(float(t) for t in np.atleast_1d(np.asarray(save_at)))
+    if not times or times[0] < t0 or any(a >= b for a, b in itertools.pairwise(times)):
+        raise ValueError(f"save_at={save_at!r} must increase strictly, from t0={t0!r} on")
+    return times
+
+
+def _hashable(tolerance: float | np.ndarray) -> Any:
+    """A number, or a tuple in place of an array, so that options can be a key."""
+    return float(tolerance) if np.ndim(tolerance) == 0 else tuple(np.ravel(tolerance).tolist())
+
+
+def _arrays(options: Options) -> Options:
+    """`options` with arrays again in place of tuples."""
+    return reverse_options(options, options.solver, options.rtol, options.atol)
+
+
+@functools.lru_cache(maxsize=64)
+def _blackbox(
+    functions: tuple[Any, Any, Any],
+    structure: Any,
+    leaf_types: tuple[tuple[tuple[int, ...], str], ...],
+    shape: tuple[int, ...],
+    times: tuple[float, tuple[float, ...], tuple[float, ...], tuple[float, ...]],
+    options: Options,
+    reverse: Options,
+) -> Blackbox:
+    """The flat equations of a call, made once for each combination of arguments."""
+    rhs, jacobian, jump = functions
+
+    def arguments(theta: Any, constants: Any) -> Tree:
+        del constants
+        leaves, start = [], 0
+        for leaf_shape, dtype in leaf_types:
+            stop = start + int(np.prod(leaf_shape, dtype=int))
+            leaf = theta[start:stop].reshape(leaf_shape)
+            leaves.append(leaf if "float" in dtype else leaf.astype(dtype))
+            start = stop
+        return jax.tree.unflatten(structure, leaves)
+
+    system = FlatSystem(
+        function=rhs,
+        arguments=arguments,
+        shape=shape,
+        n=int(np.prod(shape, dtype=int)),
+        m=sum(int(np.prod(s, dtype=int)) for s, _ in leaf_types),
+        constants={},
+        jump_function=jump,
+        jacobian_function=jacobian,
+    )
+    t0, save_at, discontinuities, jump_times = times
+    plan = make_schedule(t0, np.array(save_at), discontinuities, jump_times)
+    return Blackbox(Derivatives(system, JaxBackend()), plan, _arrays(options), _arrays(reverse))

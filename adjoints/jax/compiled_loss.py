@@ -1,0 +1,134 @@
+"""A loss of parameters and start value, and its gradient, compiled ahead of time on one device.
+
+In the problem's dtype whatever the host's 64-bit setting is, and without touching that setting:
+tracing, compiling and handing over NumPy arrays happen inside ``jax.enable_x64(True)``. The
+compiled programs themselves may be called outside, on arrays of the right dtype.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from ...problems import Problem
+
+#: A device of JAX.
+Device = Any
+
+
+def find_device(name: str) -> Device:
+    """The JAX device called `name`: ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ``"cuda:1"``.
+
+    Raises
+    ------
+    ValueError
+        Where this machine has no such device.
+    """
+    kind, _, index = name.partition(":")
+    try:
+        devices = jax.local_devices(backend=kind)
+    except RuntimeError:
+        devices = []
+    number = int(index) if index else 0
+    if number >= len(devices):
+        here = ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices())
+        raise ValueError(f"device={name!r} is not on this machine; JAX sees: {here}")
+    return devices[number]
+
+
+def value_and_forward_gradient(
+    function: Callable[..., tuple[Any, Any]], argnums: tuple[int, ...], has_aux: bool = False
+) -> Callable[..., Any]:
+    """As ``jax.value_and_grad``, in forward mode, one direction for each component."""
+
+    def doubled(*arguments: Any) -> Any:
+        out = function(*arguments)
+        return (out[0], out) if has_aux else (out, out)
+
+    def call(*arguments: Any) -> Any:
+        gradients, out = jax.jacfwd(doubled, argnums=argnums, has_aux=True)(*arguments)
+        return out, gradients
+
+    return call
+
+
+class CompiledLoss:
+    """A loss and its gradient with respect to parameters and start value.
+
+    Parameters
+    ----------
+    loss : callable
+        ``loss(params, y0, *extra) -> (loss, report)``.
+    problem : Problem
+        Gives shapes and dtype.
+    device : Device
+    extra : tuple of ndarray
+        Further arguments, differentiated too, that keep these values.
+    differentiate : callable
+        ``jax.value_and_grad``, or :func:`value_and_forward_gradient`.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., tuple[Any, Any]],
+        problem: Problem,
+        device: Device,
+        extra: tuple[np.ndarray, ...] = (),
+        differentiate: Callable[..., Any] = jax.value_and_grad,
+    ) -> None:
+        self._loss = loss
+        self._differentiate = differentiate
+        self._device = device
+        self._arguments = (dict(problem.params), problem.y0, *extra)
+        begin = time.perf_counter()
+        numbers = tuple(range(len(self._arguments)))
+        self._gradient = self._compile(differentiate(loss, argnums=numbers, has_aux=True))
+        #: Seconds that it took to compile the gradient.
+        self.compile_s = time.perf_counter() - begin
+        with jax.enable_x64(True):
+            self._extra = jax.device_put(tuple(extra), device)
+
+    def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any, Any]:
+        """``(loss, report, gradients)``, all NumPy; the gradients in the order of arguments."""
+        (loss, report), gradients = self._gradient(*self._put(params, y0), *self._extra)
+        return jax.device_get((loss, report, gradients))
+
+    def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any]:
+        """``(loss, report)`` without a gradient, NumPy."""
+        return jax.device_get(self._primal(*self._put(params, y0), *self._extra))
+
+    @functools.cached_property
+    def bare(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+        """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
+        extra = self._arguments[2:]
+
+        def value(params: Any, y0: Any) -> Any:
+            return self._loss(params, y0, *extra)[0]
+
+        def call(params: Any, y0: Any) -> tuple[Any, Any, Any]:
+            loss, gradients = self._differentiate(value, argnums=(0, 1))(params, y0)
+            return loss, *gradients
+
+        return self._compile(call, self._arguments[:2])
+
+    @functools.cached_property
+    def _primal(self) -> Callable[..., Any]:
+        return self._compile(self._loss)
+
+    def _compile(self, function: Callable[..., Any], arguments: Any = None) -> Any:
+        arguments = self._arguments if arguments is None else arguments
+        with jax.enable_x64(True):
+            sharding = jax.sharding.SingleDeviceSharding(self._device)
+            types = jax.tree.map(
+                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), arguments
+            )
+            return jax.jit(function).lower(*types).compile()
+
+    def _put(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> Any:
+        with jax.enable_x64(True):
+            return jax.device_put((dict(params), y0), self._device)

@@ -1,0 +1,450 @@
+"""Continuous adjoints: the adjoint equation, integrated backwards by the same solver.
+
+With ``s = -t`` all of them integrate, from ``s = -t1`` to ``s = -t0``,
+
+    dw/ds = w df/dy        (adjoint)         dm/ds = w df/dparams        (quadrature)
+
+adding the loss's cotangent to ``w`` at each save. They differ in where ``y(t)`` comes from and
+in how ``m`` is integrated:
+
+- *backsolve*: ``y`` is integrated backwards along with ``w`` and ``m`` (reset at each save);
+  with *seminorm* ``m`` does not count in the error norm (Kidger et al. 2021);
+- *interpolating*: ``y`` comes from the forward solve's dense output;
+- *gauss*: as interpolating, ``m`` by Gauss quadrature on each step of ``w``;
+- *quadrature*: as interpolating, ``m`` by quadrature over the dense output of ``w`` afterwards.
+
+References
+----------
+C. Rackauckas et al., "Universal differential equations", arXiv 2001.04385;
+P. Kidger et al., "Hey, that's not an ODE", ICML 2021; Y. Ma et al., HPEC 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.flatten_util import ravel_pytree
+
+from ..runge_kutta import dense_coefficients, dense_stages, dense_value, step_stages
+from . import loops
+from .integrate import (
+    RUNNING,
+    Config,
+    DenseRow,
+    Operands,
+    Row,
+    State,
+    Terms,
+    attempt,
+    clipper,
+    running,
+    start,
+    time_limits,
+)
+from .record import (
+    Counts,
+    Outputs,
+    Pulled,
+    Record,
+    outputs,
+    replay_window,
+    row_like,
+    solve_recording,
+)
+
+Tree = Any
+CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
+
+
+class Along(NamedTuple):
+    """What the reverse solve reads: the problem, the events, and the forward solution."""
+
+    params: Tree
+    constants: Tree
+    ys: jax.Array
+    dys: jax.Array
+    order: jax.Array
+    stops: jax.Array
+    before_stop: jax.Array | None
+    dense: DenseRow | None
+    rows: jax.Array
+
+
+@dataclass(frozen=True)
+class AdjointField:
+    """The right-hand side of the reverse solve, on the flat state ``[y,] w, m``."""
+
+    forward: Config
+    kind: str
+
+    def __call__(self, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
+        along: Along = params[1]
+        y, w = self.split(s, z, along)
+
+        def rhs(y: jax.Array, p: Tree) -> jax.Array:
+            return self.forward.rhs(-s, y, (p, along.constants))
+
+        slope, vjp = jax.vjp(rhs, y, along.params)
+        dw, dm = vjp(w)
+        dm = ravel_pytree(dm)[0].astype(z.dtype)
+        if self.kind in ("gauss", "quadrature"):
+            dm = jnp.zeros_like(dm)
+        parts = [dw.ravel(), dm]
+        return jnp.concatenate([-slope.ravel(), *parts] if self.back else parts)
+
+    @property
+    def back(self) -> bool:
+        """Whether the state is integrated backwards too."""
+        return self.kind.startswith("backsolve")
+
+    def split(self, s: jax.Array, z: jax.Array, along: Along) -> tuple[jax.Array, jax.Array]:
+        """State and adjoint at ``s``."""
+        shape = along.ys.shape[1:]
+        n = int(np.prod(shape))
+        if self.back:
+            return z[:n].reshape(shape), z[n : 2 * n].reshape(shape)
+        assert along.dense is not None
+        return dense_at(along.dense, along.rows, -s), z[:n].reshape(shape)
+
+
+@dataclass(frozen=True)
+class AdjointStop:
+    """What happens to the reverse state at a save or at a stop of the forward solve."""
+
+    field: AdjointField
+
+    def __call__(self, i: jax.Array, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
+        along: Along = params[1]
+        shape = along.ys.shape[1:]
+        n = int(np.prod(shape))
+        offset = n if self.field.back else 0
+        saves = along.ys.shape[0] - 1
+        event = along.order[jnp.minimum(i, along.order.shape[0] - 1)]
+        is_event = i < along.order.shape[0]
+        is_save = is_event & (event < saves)
+        w = z[offset : offset + n].reshape(shape)
+        y, m = z[:n], z[offset + n :]
+        save = jnp.clip(event, 0, saves)
+        added = w + jnp.where(is_save, along.dys[save], 0.0)
+        y = jnp.where(is_save, along.ys[save].ravel(), y)
+        if self.field.forward.on_stop is not None:
+            stop = jnp.clip(event - saves, 0, along.stops.shape[0] - 1)
+            before, dw, dm = stop_cotangent(self.field.forward, along, stop, added)
+            jumps = is_event & ~is_save
+            added = jnp.where(jumps, dw, added)
+            m = m + jnp.where(jumps, ravel_pytree(dm)[0].astype(m.dtype), 0.0)
+            y = jnp.where(jumps, before.ravel(), y)
+        parts = [added.ravel(), m]
+        return jnp.concatenate([y, *parts] if self.field.back else parts)
+
+
+@dataclass(frozen=True)
+class GaussOnStep:
+    """Adds the integral of ``w df/dparams`` over an accepted step to ``m``."""
+
+    field: AdjointField
+    nodes: int
+
+    def __call__(
+        self,
+        s: jax.Array,
+        h: jax.Array,
+        z: jax.Array,
+        coefficients: jax.Array,
+        z1: jax.Array,
+        params: Tree,
+    ) -> jax.Array:
+        n = int(np.prod(params[1].ys.shape[1:]))
+        row = DenseRow(s, h, z[:n], coefficients[:, :n])
+        added = step_quadrature(self.field, row, params[1], self.nodes)
+        return z1.at[n:].add(ravel_pytree(added)[0].astype(z1.dtype))
+
+
+def step_quadrature(field: AdjointField, row: DenseRow, along: Along, nodes: int) -> Tree:
+    """The integral of ``w df/dparams`` over one step of ``w``, by Gauss-Legendre quadrature."""
+    x, weights = np.polynomial.legendre.leggauss(nodes)
+    fractions = jnp.asarray((x + 1) / 2, row.h.dtype)
+    weights = jnp.asarray(weights / 2, row.h.dtype) * row.h
+    s = row.t + fractions * row.h
+    zs = jax.vmap(lambda x: dense_value(row.coefficients, row.y, row.h, x))(fractions)
+    ys, ws = jax.vmap(lambda s, z: field.split(s, z, along))(s, zs)
+
+    def slopes(p: Tree) -> jax.Array:
+        return jax.vmap(lambda s, y: field.forward.rhs(-s, y, (p, along.constants)))(s, ys)
+
+    _, vjp = jax.vjp(slopes, along.params)
+    return vjp(ws * weights.reshape(-1, *(1,) * (ws.ndim - 1)))[0]
+
+
+def stop_cotangent(
+    config: Config, along: Along, stop: jax.Array, w: jax.Array
+) -> tuple[jax.Array, jax.Array, Tree]:
+    """The state before a stop, and the cotangent ``w`` pulled back through the jump there."""
+    assert along.before_stop is not None and config.on_stop is not None
+    before = along.before_stop[stop].reshape(w.shape)
+
+    def jump(y: jax.Array, p: Tree) -> jax.Array:
+        return config.on_stop(stop, along.stops[stop], y, (p, along.constants))
+
+    _, vjp = jax.vjp(jump, before, along.params)
+    return before, *vjp(w)
+
+
+def dense_at(dense: DenseRow, rows: jax.Array, t: jax.Array) -> jax.Array:
+    """The forward solution at time ``t``, from the row in which it lies."""
+    filled = jnp.arange(dense.t.shape[0]) < rows
+    index = jnp.sum(filled & (dense.t <= t)) - 1
+    row = loops.read(dense, jnp.clip(index, 0, rows - 1))
+    h = jnp.where(row.h == 0, 1.0, row.h)
+    return dense_value(row.coefficients, row.y, row.h, (t - row.t) / h)
+
+
+def dense_of_rows(config: Config, packed: jax.Array, like: State, ops: Operands) -> DenseRow:
+    """Dense output of recorded steps, their stages computed again, all steps at once."""
+    rows = jax.vmap(lambda flat: loops.unpack(flat, row_like(like)))(packed[:-1])
+    params = (ops.params, ops.constants)
+    tab = config.tableau
+
+    def one(row: Row) -> jax.Array:
+        clip = clipper(time_limits(config, row.stop, ops))
+        y1, stages = step_stages(config.rhs, tab, row.t, row.y, row.h, params, None, clip)
+        stages.append(config.rhs(clip(row.t + row.h), y1, params))
+        complete = dense_stages(config.rhs, tab, row.t, row.y, row.h, params, stages, clip)
+        return dense_coefficients(tab, complete)
+
+    return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
+
+
+def record(
+    config: Config, keep_steps: bool, y0: jax.Array, ops: Operands
+) -> tuple[Outputs, Any]:
+    """Solve, and keep what :func:`pull_back` needs."""
+    rows = not config.adjoint.startswith("backsolve")
+    solved = solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=rows)
+    out = outputs(solved)
+    return out, (solved.record, out.ys, out.final, ops)
+
+
+def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
+    """Cotangents of start value, parameters and save times, by the adjoint equation."""
+    del dtotals
+    record, ys, final, ops = kept
+    field = AdjointField(config, config.adjoint)
+    along, events = _along(config, record, ys, dys, final, ops)
+    reverse = _reverse_config(config, field, along)
+    z = _last_state(config, field, along, final)
+    rops = Operands(
+        params=(),
+        constants=along,
+        t0=-ops.stops[-1],
+        stops=jnp.concatenate([events, -ops.t0[None]]),
+        save_at=ops.stops[-1:],
+        rtol=_spread_tolerance(ops.reverse_rtol, field, z),
+        atol=_spread_tolerance(ops.reverse_atol, field, z),
+    )
+    state, dm = _integrate_back(config, reverse, field, record, final, z, ops, rops)
+    n = final.y.size
+    offset = n if field.back else 0
+    dy0 = state.y[offset : offset + n].reshape(final.y.shape)
+    _, unravel = ravel_pytree(ops.params)
+    dparams = unravel((state.y[offset + n :] + dm).astype(ravel_pytree(ops.params)[0].dtype))
+    evals = state.attempts * reverse.tableau.steps
+    counts = Counts(
+        state.accepted, state.attempts - state.accepted, evals, evals, state.status
+    )
+    return Pulled(dy0, dparams, _dsave(config, ys, dys, ops), counts)
+
+
+def _along(
+    config: Config, record: Record, ys: jax.Array, dys: jax.Array, final: State, ops: Operands
+) -> tuple[Along, jax.Array]:
+    """What the reverse solve reads, and its events in the order it meets them.
+
+    A save at the time of a jump is the value after it, so that going backwards the save comes
+    first; the sort is stable and the saves stand first.
+    """
+    times = -jnp.concatenate([ops.save_at[:-1], ops.stops[:-1]])
+    order = jnp.argsort(times, stable=True).astype(jnp.int32)
+    along = Along(
+        params=ops.params,
+        constants=ops.constants,
+        ys=ys,
+        dys=dys,
+        order=order,
+        stops=ops.stops,
+        before_stop=record.before_stop,
+        dense=None,
+        rows=final.accepted,
+    )
+    return along, times[order]
+
+
+def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config:
+    n = int(np.prod(along.ys.shape[1:]))
+    components = {"backsolve-seminorm": 2 * n, "gauss": n, "quadrature": n}
+    solver = config.adjoint_solver or config.solver
+    reverse = Config(
+        rhs=field,
+        solver=solver,
+        on_stop=AdjointStop(field) if along.order.shape[0] else None,
+        breaks=along.order.shape[0] > 0,
+        max_steps=config.max_steps,
+        components=components.get(field.kind),
+    )
+    if field.kind == "gauss":
+        return replace(reverse, on_accept=GaussOnStep(field, _nodes(reverse)))
+    return reverse
+
+
+def _nodes(config: Config) -> int:
+    """Gauss nodes enough for the order of the solver."""
+    return (config.tableau.order + 2) // 2
+
+
+def _last_state(config: Config, field: AdjointField, along: Along, final: State) -> jax.Array:
+    """The flat reverse state at the end time."""
+    y, w = along.ys[-1], along.dys[-1]
+    m = jnp.zeros_like(ravel_pytree(along.params)[0]).astype(y.dtype)
+    if config.on_stop is not None:
+        last = jnp.int32(along.stops.shape[0] - 1)
+        y, w, dm = stop_cotangent(config, along, last, w)
+        m = m + ravel_pytree(dm)[0].astype(m.dtype)
+    parts = [w.ravel(), m]
+    return jnp.concatenate([y.ravel(), *parts] if field.back else parts)
+
+
+def _spread_tolerance(tolerance: Any, field: AdjointField, z: jax.Array) -> jax.Array:
+    """A tolerance per component of the state serves ``y`` and ``w``; its least serves ``m``."""
+    if tolerance.ndim == 0:
+        return tolerance
+    flat = tolerance.ravel()
+    parts = [flat, flat] if field.back else [flat]
+    rest = z.shape[0] - sum(p.shape[0] for p in parts)
+    return jnp.concatenate([*parts, jnp.full(rest, flat.min())])
+
+
+def _integrate_back(
+    config: Config,
+    reverse: Config,
+    field: AdjointField,
+    record: Record,
+    final: State,
+    z: jax.Array,
+    ops: Operands,
+    rops: Operands,
+) -> tuple[State, jax.Array]:
+    """Run the reverse solve, window by window of the forward record where there are several."""
+    along: Along = rops.constants
+    no_dm = jnp.zeros(z.shape[0] - final.y.size * (2 if field.back else 1), z.dtype)
+    if field.back:
+        return _run(reverse, start(reverse, z, rops), rops, no_dm)
+
+    def within(rows: jax.Array, count: jax.Array, limit: jax.Array | None) -> Operands:
+        dense = dense_of_rows(config, rows, final, ops)
+        return rops._replace(constants=along._replace(dense=dense, rows=count), limit=limit)
+
+    window = min(config.window, config.max_steps)
+    if record.starts is None:
+        there = within(record.rows, final.accepted, None)
+        return _run(reverse, start(reverse, z, there), there, no_dm)
+    last = jnp.maximum(final.accepted - 1, 0) // window
+    count = final.accepted - last * window
+    state = start(reverse, z, within(record.rows, count, None))
+
+    def body(carry: Tree) -> Tree:
+        current, state, dm = carry
+        rows = loops.cond_any(
+            current < last,
+            lambda current, record, final, ops: replay_window(config, record, current, final, ops),
+            lambda current, record, final, ops: record.rows,
+            *(current, record, final, ops),
+        )
+        count = jnp.minimum(final.accepted - current * window, window)
+        began = loops.unpack(rows[0], row_like(final)).t
+        limit = jnp.where(current == 0, jnp.inf, -began)
+        state, dm = _run(reverse, state, within(rows, count, limit), dm)
+        return current - 1, state, dm
+
+    def unfinished(carry: Tree) -> jax.Array:
+        return (carry[0] >= 0) & (carry[1].status == RUNNING)
+
+    _, state, dm = lax.while_loop(unfinished, body, (last, state, no_dm))
+    return state, dm
+
+
+def _run(
+    reverse: Config, state: State, rops: Operands, dm: jax.Array
+) -> tuple[State, jax.Array]:
+    """Integrate until the end or the limit; by quadrature afterwards, record and sum up."""
+    if reverse.rhs.kind != "quadrature":
+
+        def turn(state: State, ops: Operands) -> Tree:
+            return attempt(reverse, state, ops, dense=False).state, ()
+
+        state, _ = loops.while_recording(running, turn, state, (), rops)
+        return state, dm
+    n = int(np.prod(rops.constants.ys.shape[1:]))
+    dense_config = replace(reverse, on_accept=_keep)
+    tab = reverse.tableau
+    like = DenseRow(state.t, state.h, state.y[:n], jnp.zeros((tab.dense.shape[1], n), dm.dtype))
+    stored = loops.buffer(reverse.max_steps, loops.pack(like, dm.dtype))
+
+    def turn_keeping(carry: Tree, ops: Operands) -> Tree:
+        state, count = carry
+        found = attempt(dense_config, state, ops, dense=False)
+        row = found.dense
+        assert row is not None
+        row = row._replace(y=row.y[:n], coefficients=row.coefficients[:, :n])
+        at = jnp.where(found.accept, count, loops.spare_row(stored))
+        return (found.state, count + found.accept), ((at, loops.pack(row, dm.dtype)),)
+
+    (state, count), (stored,) = loops.while_recording(
+        lambda carry, ops: running(carry[0], ops),
+        turn_keeping,
+        (state, jnp.int32(0)),
+        (stored,),
+        rops,
+    )
+    return state, dm + _sum_up(reverse, stored, count, like, rops.constants)
+
+
+def _keep(
+    s: jax.Array, h: jax.Array, z: jax.Array, coefficients: jax.Array, z1: jax.Array, params: Tree
+) -> jax.Array:
+    """The state as it is: only the dense output is wanted."""
+    return z1
+
+
+def _sum_up(
+    reverse: Config, stored: jax.Array, count: jax.Array, like: DenseRow, along: Along
+) -> jax.Array:
+    """The quadrature over all recorded steps of ``w``, a chunk of steps at a time."""
+    chunk = 32
+    field = reverse.rhs
+
+    def body(carry: Tree) -> Tree:
+        i, total = carry
+        at = i * chunk + jnp.arange(chunk, dtype=jnp.int32)
+        rows = jax.vmap(lambda flat: loops.unpack(flat, like))(
+            stored[jnp.minimum(at, jnp.maximum(count - 1, 0))]
+        )
+        rows = rows._replace(h=jnp.where(at < count, rows.h, 0.0))
+        parts = jax.vmap(lambda row: ravel_pytree(
+            step_quadrature(field, row, along, _nodes(reverse) + 1))[0])(rows)
+        return i + 1, total + parts.sum(axis=0).astype(total.dtype)
+
+    zero = jnp.zeros_like(ravel_pytree(along.params)[0]).astype(stored.dtype)
+    chunks = (count + chunk - 1) // chunk
+    return lax.while_loop(lambda c: c[0] < chunks, body, (jnp.int32(0), zero))[1]
+
+
+def _dsave(config: Config, ys: jax.Array, dys: jax.Array, ops: Operands) -> jax.Array:
+    """Cotangents of the save times: the slope of the solution there."""
+    params = (ops.params, ops.constants)
+    slopes = jax.vmap(lambda t, y: config.rhs(t, y, params))(ops.save_at, ys)
+    return jnp.sum((dys * slopes).reshape(dys.shape[0], -1), axis=1)

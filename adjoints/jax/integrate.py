@@ -1,0 +1,508 @@
+"""The adaptive loop: attempts, stops, saves, and the record of accepted steps.
+
+Everything a reverse pass needs is in the record. The last ``window`` accepted steps are kept
+as they are; of earlier windows only the first state is kept, and the step sizes. So that two
+bytes a step are enough for them, the controller only proposes step sizes with eight significant
+bits: a step size matters to half a percent at most, but to take a step again it must be exact,
+and computing it again from a recomputed error would not give it to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..controller import SMALLEST_ERROR, STRETCH, first_step, next_factor
+from ..result import STATUSES
+from ..runge_kutta import (
+    Rhs,
+    dense_coefficients,
+    dense_stages,
+    dense_value,
+    embedded_error,
+    error_scale,
+    step_stages,
+    stiffness,
+)
+from ..tableaus import Tableau, tableau
+from . import loops
+
+Tree = Any
+RUNNING = -1
+CODES = {name: code for code, name in enumerate(STATUSES)}
+
+#: Accepted steps kept as they are; older ones are recomputed from the start of their window.
+WINDOW = 256
+
+#: Steps that a fixed-step method takes where no ``first_step`` is given.
+FIXED_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a compiled solve does; everything here is static.
+
+    Attributes
+    ----------
+    rhs : callable
+        ``rhs(t, y, params)``.
+    solver : str
+        A name of :mod:`~adjointbench.adjoints.tableaus`.
+    on_stop : callable, optional
+        ``on_stop(i, t, y, params)``: the state just after stop number ``i`` (a traced index).
+    on_accept : callable, optional
+        ``on_accept(t, h, y, coefficients, y1, params)``: the state at the end of an accepted
+        step from its dense output (a quadrature along the way).
+    adjoint, adjoint_solver : str
+        How it is differentiated, and the solver of a continuous adjoint's reverse solve.
+    breaks : bool
+        Whether there are stops before the end, where the right-hand side may be discontinuous.
+    max_steps : int
+        Attempts allowed.
+    window : int
+        Accepted steps recorded as they are.
+    error_norm, reduction : str
+        How ``error_estimate`` and its like are formed.
+    components : int, optional
+        Only the first ones of a flat state count in the error norm (a seminorm).
+    given_steps : bool
+        Replays given steps: no control.
+    through_step_size : bool
+        Whether derivatives flow through the step size.
+    plain : bool
+        Whether JAX itself differentiates the loop body, so that only plain loops and branches
+        may be used, dearer under ``vmap``.
+    """
+
+    rhs: Rhs
+    solver: str
+    on_stop: Callable[..., jax.Array] | None = None
+    on_accept: Callable[..., jax.Array] | None = None
+    adjoint: str = "discrete"
+    adjoint_solver: str = ""
+    breaks: bool = False
+    max_steps: int = 4096
+    window: int = WINDOW
+    error_norm: str = "scaled"
+    reduction: str = "sum"
+    components: int | None = None
+    given_steps: bool = False
+    through_step_size: bool = False
+    plain: bool = False
+
+    @property
+    def tableau(self) -> Tableau:
+        return tableau(self.solver)
+
+    @property
+    def windows(self) -> int:
+        """Windows that ``max_steps`` accepted steps can fill."""
+        return -(-self.max_steps // self.window)
+
+
+class Operands(NamedTuple):
+    """What a solve reads. ``stops`` ends with the end time, and so does ``save_at``.
+
+    ``params`` are differentiated; ``constants`` reach the right-hand side too and are not.
+    ``reverse_rtol`` and ``reverse_atol`` are for the reverse solve of a continuous adjoint.
+    ``limit`` is a time to step onto and pause at.
+    """
+
+    params: Tree
+    constants: Tree
+    t0: jax.Array
+    stops: jax.Array
+    save_at: jax.Array
+    rtol: jax.Array
+    atol: jax.Array
+    first_step: jax.Array | None = None
+    steps: tuple[jax.Array, jax.Array] | None = None
+    reverse_rtol: jax.Array | None = None
+    reverse_atol: jax.Array | None = None
+    limit: jax.Array | None = None
+
+
+class State(NamedTuple):
+    """What one attempt hands to the next."""
+
+    t: jax.Array
+    y: jax.Array
+    slope: jax.Array
+    h: jax.Array
+    previous_error: jax.Array
+    stop: jax.Array
+    saved: jax.Array
+    save_row: jax.Array
+    accepted: jax.Array
+    attempts: jax.Array
+    status: jax.Array
+
+
+class Row(NamedTuple):
+    """An accepted step: from where, how far, towards which stop, and whether it got there.
+
+    ``save_row`` is the row of dense output that it wrote (-1: none).
+    """
+
+    t: jax.Array
+    h: jax.Array
+    save_row: jax.Array
+    stop: jax.Array
+    reaches: jax.Array
+    y: jax.Array
+
+
+class DenseRow(NamedTuple):
+    """Dense output of a step."""
+
+    t: jax.Array
+    h: jax.Array
+    y: jax.Array
+    coefficients: jax.Array
+
+
+class Terms(NamedTuple):
+    """What one step adds to the regularisers: E |h|, E^2 and S |h|; ``None`` where unknown."""
+
+    error: jax.Array | None
+    error_squared: jax.Array | None
+    stiffness: jax.Array | None
+
+
+class Attempt(NamedTuple):
+    """What one attempt found out."""
+
+    state: State
+    accept: jax.Array
+    row: Row
+    dense: DenseRow | None
+    terms: Terms
+    before_stop: jax.Array
+
+
+def start(config: Config, y0: jax.Array, ops: Operands) -> State:
+    """The state before the first attempt; the right-hand side is evaluated once or twice."""
+    slope = config.rhs(ops.t0, y0, (ops.params, ops.constants))
+    zero = jnp.int32(0)
+    finite = jnp.isfinite(slope).all() & jnp.isfinite(y0).all()
+    return State(
+        t=ops.t0,
+        y=y0,
+        slope=slope,
+        h=_first_step(config, y0, slope, ops),
+        previous_error=jnp.full_like(ops.t0, SMALLEST_ERROR),
+        stop=zero,
+        saved=zero,
+        save_row=zero,
+        accepted=zero,
+        attempts=zero,
+        status=jnp.where(finite, RUNNING, CODES["nonfinite"]).astype(jnp.int32),
+    )
+
+
+def _first_step(config: Config, y0: jax.Array, slope: jax.Array, ops: Operands) -> jax.Array:
+    span = ops.stops[0] - ops.t0
+    if config.given_steps:
+        return span
+    if ops.first_step is not None:
+        return ops.first_step.astype(ops.t0.dtype)
+    if not config.tableau.adaptive:
+        return (ops.stops[-1] - ops.t0) / FIXED_STEPS
+    n = config.components
+    scale = error_scale(y0, y0, ops.rtol, ops.atol)
+    part = (y0[:n], slope[:n], scale[:n]) if n is not None else (y0, slope, scale)
+
+    def rhs(t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
+        full = y if n is None else jnp.concatenate([y, y0[n:]])
+        return config.rhs(t, full, params)[:n] if n is not None else config.rhs(t, full, params)
+
+    params = (ops.params, ops.constants)
+    order = config.tableau.error_order
+    return first_step(rhs, ops.t0, part[0], part[1], params, part[2], span, order)
+
+
+def running(state: State, ops: Operands) -> jax.Array:
+    """Whether another attempt is to be made."""
+    go = state.status == RUNNING
+    return go if ops.limit is None else go & (state.t < ops.limit)
+
+
+def attempt(
+    config: Config,
+    state: State,
+    ops: Operands,
+    *,
+    given: tuple[jax.Array, jax.Array] | None = None,
+    dense: bool = True,
+) -> Attempt:
+    """Try one step, and accept or reject it.
+
+    Parameters
+    ----------
+    config, state, ops
+    given : tuple of array, optional
+        The step size to take and whether it reaches the next stop, where that is known.
+    dense : bool
+        Whether dense output is wanted for the saves on this step.
+    """
+    params = (ops.params, ops.constants)
+    if not config.through_step_size:
+        frozen = (state.t, state.h, state.previous_error)
+        t, h, previous = lax.stop_gradient(frozen)
+        state = state._replace(t=t, h=h, previous_error=previous)
+    t, h, reaches, pauses = _reach(config, state, ops, given)
+    limits = time_limits(config, state.stop, ops)
+    clip = clipper(limits)
+    y1, stages = step_stages(
+        config.rhs, config.tableau, t, state.y, h, params, state.slope, clip
+    )
+    t1 = jnp.where(reaches, ops.stops[state.stop], t + h)
+    if ops.limit is not None:
+        t1 = jnp.where(pauses, ops.limit, t1)
+    stages.append(config.rhs(clip(t1), y1, params))
+    error = _control_error(config, stages, state.y, y1, h, ops)
+    if not config.through_step_size:
+        error = lax.stop_gradient(error)
+    accept = error <= 1 if given is None else jnp.bool_(True)
+    has_save, saved = _count_saves(state, ops, accept, t1)
+    wants_dense = has_save if config.on_accept is None else accept
+    dense_row, y_end = None, y1
+    if (dense and ops.save_at.shape[0] > 1) or config.on_accept is not None:
+        coefficients = _dense(config, ops, wants_dense, t, state.y, h, stages, limits)
+        dense_row = DenseRow(t, h, state.y, coefficients)
+        if config.on_accept is not None:
+            y_end = config.on_accept(t, h, state.y, coefficients, y1, params)
+    y_next, slope_next = _pass_stop(config, state, ops, accept & reaches, t1, y_end, stages[-1])
+    none = jnp.int32(-1)
+    row = Row(
+        t=t,
+        h=h,
+        save_row=jnp.where(has_save, state.save_row, none),
+        stop=state.stop,
+        reaches=reaches,
+        y=state.y,
+    )
+    last = ops.stops.shape[0] - 1
+    one = jnp.int32(1)
+    following = State(
+        t=jnp.where(accept, t1, state.t),
+        y=jnp.where(accept, y_next, state.y),
+        slope=jnp.where(accept, slope_next, state.slope),
+        h=_next_step(config, state, h, error, accept & (reaches | pauses)),
+        previous_error=jnp.where(
+            accept, jnp.maximum(error, SMALLEST_ERROR), state.previous_error
+        ),
+        stop=jnp.where(accept & reaches, jnp.minimum(state.stop + one, last), state.stop),
+        saved=jnp.where(accept, saved, state.saved),
+        save_row=state.save_row + has_save,
+        accepted=state.accepted + accept,
+        attempts=state.attempts + one,
+        status=state.status,
+    )
+    finished = accept & reaches & (state.stop == last)
+    if config.given_steps:
+        finished = following.attempts >= ops.steps[0].shape[0]
+    status = _status(config, following, error, accept, finished)
+    terms = step_terms(config, stages, state.y, y1, h, ops)
+    return Attempt(following._replace(status=status), accept, row, dense_row, terms, y_end)
+
+
+def _reach(
+    config: Config,
+    state: State,
+    ops: Operands,
+    given: tuple[jax.Array, jax.Array] | None,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Start and size of the step to try; whether it ends on the next stop, or on the limit."""
+    stop = ops.stops[state.stop]
+    if config.given_steps:
+        assert ops.steps is not None
+        t, h = (given[state.attempts] for given in ops.steps)
+        return t, h, (h != 0) & (t + 1.000001 * h >= stop), jnp.bool_(False)
+    if given is not None:
+        h, reaches = given
+        return state.t, jnp.where(reaches, stop - state.t, h), reaches, jnp.bool_(False)
+    stretch = STRETCH if config.tableau.adaptive else 1.000001
+    end = stop if ops.limit is None else jnp.minimum(stop, ops.limit)
+    ends = state.t + stretch * state.h >= end
+    h = jnp.where(ends, end - state.t, state.h)
+    if ops.limit is None:
+        return state.t, h, ends, jnp.bool_(False)
+    return state.t, h, ends & (stop <= ops.limit), ends & (ops.limit <= stop)
+
+
+Limits = tuple[jax.Array, jax.Array] | None
+
+
+def time_limits(config: Config, stop: jax.Array, ops: Operands) -> Limits:
+    """The open interval between the last stop and the next, number `stop`; None if endless."""
+    if not config.breaks:
+        return None
+    infinity = jnp.full_like(ops.t0, jnp.inf)
+    last = ops.stops.shape[0] - 1
+    before = jnp.where(stop > 0, ops.stops[jnp.maximum(stop - 1, 0)], -infinity)
+    after = jnp.where(stop < last, ops.stops[jnp.minimum(stop, last)], infinity)
+    return jnp.nextafter(before, infinity), jnp.nextafter(after, -infinity)
+
+
+def clipper(limits: Limits) -> Callable[[jax.Array], jax.Array]:
+    """Keeps stage times within `limits`."""
+    return (lambda t: t) if limits is None else (lambda t: jnp.clip(t, *limits))
+
+
+def _control_error(
+    config: Config, stages: list[jax.Array], y: jax.Array, y1: jax.Array, h: jax.Array, ops: Operands
+) -> jax.Array:
+    """The norm that decides; a step of a fixed-step method fails only where it is not finite."""
+    if not config.tableau.adaptive or config.given_steps:
+        finite = jnp.isfinite(y1).all()
+        return jnp.where(finite, 0.0, jnp.nan).astype(h.dtype)
+    scale = error_scale(y, y1, ops.rtol, ops.atol)
+    return embedded_error(config.tableau, stages, h, scale, config.components)
+
+
+def _pass_stop(
+    config: Config,
+    state: State,
+    ops: Operands,
+    passes: jax.Array,
+    t1: jax.Array,
+    y1: jax.Array,
+    slope: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """State and slope just after a stop, where the step passes one."""
+    params = (ops.params, ops.constants)
+    choose = lax.cond if config.plain else loops.cond_any
+    if config.on_stop is not None:
+        y1 = choose(
+            passes,
+            lambda i, t, y, p: config.on_stop(i, t, y, p),
+            lambda i, t, y, p: y,
+            *(state.stop, t1, y1, params),
+        )
+    if config.breaks:
+        clip = clipper(time_limits(config, state.stop + 1, ops))
+        slope = choose(
+            passes,
+            lambda t, y, slope, p: config.rhs(t, y, p),
+            lambda t, y, slope, p: slope,
+            *(clip(t1), y1, slope, params),
+        )
+    return y1, slope
+
+
+def _count_saves(
+    state: State, ops: Operands, accept: jax.Array, t1: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Whether a save before the end lies on this step, and how many have been passed."""
+    if ops.save_at.shape[0] == 1:
+        return jnp.bool_(False), state.saved
+    passed = jnp.sum(ops.save_at[:-1] < t1, dtype=jnp.int32)
+    return accept & (passed > state.saved), passed
+
+
+def _dense(
+    config: Config,
+    ops: Operands,
+    wanted: jax.Array,
+    t: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    stages: list[jax.Array],
+    limits: Limits,
+) -> jax.Array:
+    """Coefficients of the dense output; extra stages are evaluated only where `wanted`."""
+    tab = config.tableau
+    if tab.stages == len(stages):
+        return dense_coefficients(tab, stages)
+    choose = lax.cond if config.plain else loops.cond_any
+
+    def full(t: Any, y: Any, h: Any, stages: Any, params: Any, limits: Limits) -> jax.Array:
+        clip = clipper(limits)
+        complete = dense_stages(config.rhs, tab, t, y, h, params, list(stages), clip)
+        return dense_coefficients(tab, complete)
+
+    def none(t: Any, y: Any, h: Any, stages: Any, params: Any, limits: Limits) -> jax.Array:
+        return jnp.zeros((tab.dense.shape[1], *y.shape), y.dtype)
+
+    params = (ops.params, ops.constants)
+    return choose(wanted, full, none, t, y, h, tuple(stages), params, limits)
+
+
+def _next_step(
+    config: Config, state: State, h: jax.Array, error: jax.Array, reached: jax.Array
+) -> jax.Array:
+    """The step size to try next; one cut short by a stop does not shrink what follows."""
+    if not config.tableau.adaptive or config.given_steps:
+        return state.h
+    proposal = h * next_factor(error, state.previous_error, config.tableau.error_order)
+    proposal = jnp.where(reached, jnp.maximum(proposal, state.h), proposal)
+    return proposal if config.through_step_size else short(proposal)
+
+
+def short(h: jax.Array) -> jax.Array:
+    """The step size to eight significant bits."""
+    return h.astype(jnp.bfloat16).astype(h.dtype)
+
+
+def _status(
+    config: Config,
+    following: State,
+    error: jax.Array,
+    accept: jax.Array,
+    finished: jax.Array,
+) -> jax.Array:
+    """How things stand after the attempt."""
+    broken = ~jnp.isfinite(error)
+    resolution = 16 * jnp.finfo(following.t.dtype).eps * jnp.abs(following.t)
+    stuck = ~accept & (following.h <= resolution)
+    if not config.tableau.adaptive or config.given_steps:
+        stuck = broken
+    status = jnp.where(following.attempts >= config.max_steps, CODES["max_steps"], RUNNING)
+    failure = jnp.where(broken, CODES["nonfinite"], CODES["step_too_small"])
+    status = jnp.where(stuck, failure, status)
+    return jnp.where(finished & ~stuck, CODES["ok"], status).astype(jnp.int32)
+
+
+def step_terms(
+    config: Config, stages: list[jax.Array], y: jax.Array, y1: jax.Array, h: jax.Array, ops: Operands
+) -> Terms:
+    """The step's terms of the regularisers."""
+    tab = config.tableau
+    size = jnp.abs(h)
+    error = squared = None
+    if tab.adaptive:
+        scaled = config.error_norm == "scaled"
+        scale = error_scale(y, y1, ops.rtol, ops.atol) if scaled else None
+        norm = embedded_error(tab, stages, h, scale)
+        error, squared = norm * size, norm * norm
+    stiff = stiffness(tab, stages, y, y1, h)
+    return Terms(error, squared, None if stiff is None else stiff * size)
+
+
+def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:
+    """Dense output at times, from the row in which each time lies.
+
+    Parameters
+    ----------
+    dense : DenseRow
+        Stacked rows in the order of time.
+    rows : array
+        How many of them are filled.
+    save_at : array, shape (m,)
+
+    Returns
+    -------
+    array, shape (m, ``*y.shape``)
+    """
+    index = jnp.arange(dense.t.shape[0])
+    starts = jnp.where(index < rows, dense.t, jnp.inf)
+    at = jnp.maximum(jnp.sum(starts[None, :] <= save_at[:, None], axis=1) - 1, 0)
+    row = loops.gather(dense, at)
+    h = jnp.where(row.h == 0, 1.0, row.h)
+    return jax.vmap(dense_value)(row.coefficients, row.y, row.h, (save_at - row.t) / h)

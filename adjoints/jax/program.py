@@ -1,0 +1,264 @@
+"""Gradients of a whole problem in one compiled JAX function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...problems import Problem
+from ..gradient import Settings
+from ..result import STATUSES, GradientResult, Stats, failed_result
+from .differentiable import puller, recorder
+from .fields import Field, Jump, Stops, merge_named, stops_between
+from .forward import solve_forward
+from .integrate import CODES, Config, Operands, State, Terms
+from .record import Counts, outputs, solve_recording
+from .solve import operands, rhs_evals, window_size
+
+Tree = Any
+
+
+class Computed(NamedTuple):
+    """Everything that the compiled gradient returns."""
+
+    loss: jax.Array
+    dparams: dict[str, jax.Array]
+    dy0: jax.Array
+    final: State
+    reverse: Counts | None
+
+
+def prepare(problem: Problem, settings: Settings) -> JaxProgram:
+    """Compile the gradient of `problem` by the method named in `settings`."""
+    return JaxProgram(problem, settings)
+
+
+class JaxProgram:
+    """A compiled gradient; the loss alone is compiled when it is first asked for."""
+
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self.problem = problem
+        self.settings = settings
+        self.device = find_device(settings.device)
+        self._x64 = problem.dtype == np.float64
+        self._constants = self._put(dict(problem.constants))
+        with self._context():
+            self.stops, self.config = configure(problem, settings)
+            begin = time.perf_counter()
+            lowered = jax.jit(self._gradient).lower(*self._example(), self._constants)
+            self._compiled = lowered.compile()
+            self.compile_s = time.perf_counter() - begin
+        self.saved_bytes = self._saved_bytes()
+        self._primal: Callable[..., Any] | None = None
+        self._bare: Callable[..., Any] | None = None
+
+    def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
+        """Loss and gradient as NumPy arrays, with status and counts."""
+        computed = self._compiled(self._put(dict(params)), self._put(y0), self._constants)
+        computed = jax.tree.map(np.asarray, computed)
+        stats = self._stats(computed)
+        phase, status = "forward", STATUSES[int(computed.final.status)]
+        if status == "ok" and computed.reverse is not None:
+            phase, status = "reverse", STATUSES[int(computed.reverse.status)]
+        if status == "ok":
+            phase, status = _finite(computed)
+        if status != "ok":
+            return failed_result(self.problem, status, phase, stats=stats)
+        dparams = {name: computed.dparams[name] for name in self.problem.params}
+        return GradientResult(float(computed.loss), dparams, computed.dy0, stats=stats)
+
+    def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
+        """The loss alone; NaN after a breakdown."""
+        return float(self.compiled_primal(self._put(dict(params)), self._put(y0)))
+
+    @property
+    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+        """``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays, compiled ahead of time."""
+        if self._bare is None:
+            self._bare = self._ahead(lambda p, y, c: self._gradient(p, y, c)[:3])
+        return partial(_call, self._bare, self._constants)
+
+    @property
+    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+        """``(params, y0) -> loss`` on JAX arrays, compiled ahead of time."""
+        if self._primal is None:
+            self._primal = self._ahead(self._loss_alone)
+        return partial(_call, self._primal, self._constants)
+
+    def _ahead(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        with self._context():
+            return jax.jit(function).lower(*self._example(), self._constants).compile()
+
+    def _gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> Computed:
+        ops = self._operands(params, constants)
+        if self.config.adjoint == "forward":
+            return self._forward_gradient(params, y0, constants)
+        out, kept = recorder(self.config)(self.config, False, y0, ops)
+        value = jax.value_and_grad(self._total, argnums=(0, 1, 2))
+        loss, (dys, dtotals, direct) = value(out.ys, out.totals, params, constants)
+        pulled = puller(self.config)(self.config, kept, dys, self._wanted(dtotals))
+        dparams = jax.tree.map(jnp.add, direct, pulled.dparams)
+        return Computed(loss, dparams, pulled.dy0, out.final, pulled.counts)
+
+    def _forward_gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> Computed:
+        def total(params: Tree, y0: jax.Array) -> tuple[jax.Array, Any]:
+            ops = self._operands(params, constants)
+            out = solve_forward(self.config, False, y0, ops)
+            loss = self._total(out.ys, out.totals, params, constants)
+            return loss, (loss, out.final)
+
+        jacobian = jax.jacfwd(total, argnums=(0, 1), has_aux=True)
+        (dparams, dy0), (loss, final) = jacobian(params, y0)
+        return Computed(loss, dparams, dy0, final, None)
+
+    def _loss_alone(self, params: Tree, y0: jax.Array, constants: Tree) -> jax.Array:
+        ops = self._operands(params, constants)
+        solved = solve_recording(self.config, y0, ops, keep_steps=False, keep_rows=False)
+        out = outputs(solved)
+        return self._total(out.ys, out.totals, params, constants)
+
+    def _total(self, ys: jax.Array, totals: Terms, params: Tree, constants: Tree) -> jax.Array:
+        """The loss, with the regulariser."""
+        loss = self.problem.loss(ys, merge_named(params, constants))
+        if self.settings.regularizer is None:
+            return loss
+        value = getattr(totals, REGULARIZER_TERMS[self.settings.regularizer])
+        return loss + self.settings.coefficient * value
+
+    def _wanted(self, dtotals: Terms) -> Terms:
+        """Cotangents of the regularisers in use only, so that the others cost nothing."""
+        if self.settings.regularizer is None:
+            return Terms(None, None, None)
+        name = REGULARIZER_TERMS[self.settings.regularizer]
+        return Terms(**{n: d if n == name else None for n, d in dtotals._asdict().items()})
+
+    def _operands(self, params: Tree, constants: Tree) -> Operands:
+        settings, problem = self.settings, self.problem
+        ops = operands(
+            problem.dtype,
+            t0=problem.t_span[0],
+            stops=self.stops,
+            end=jnp.asarray(problem.save_at[-1], problem.dtype),
+            constants=constants,
+            rtol=settings.rtol,
+            atol=settings.atol,
+            first_step=settings.first_step,
+            reverse_rtol=settings.adjoint_rtol,
+            reverse_atol=settings.adjoint_atol,
+        )
+        return ops._replace(params=params, save_at=jnp.asarray(problem.save_at, problem.dtype))
+
+    def _stats(self, computed: Computed) -> Stats:
+        final, reverse = computed.final, computed.reverse
+        attempts = int(final.attempts)
+        common = {
+            "steps": int(final.accepted),
+            "rejected": attempts - int(final.accepted),
+            "rhs_evals": int(rhs_evals(self.config, attempts)),
+            "saved_bytes": self.saved_bytes,
+            "compile_s": self.compile_s,
+            "derivatives": "jax",
+        }
+        if reverse is None:
+            directions = self.problem.n_params + self.problem.n_states
+            return Stats(**common, jvp_evals=directions * common["rhs_evals"])
+        return Stats(
+            **common,
+            reverse_steps=int(reverse.steps),
+            reverse_rejected=int(reverse.rejected),
+            reverse_rhs_evals=int(reverse.rhs_evals),
+            vjp_evals=int(reverse.vjp_evals),
+        )
+
+    def _saved_bytes(self) -> int:
+        """Bytes that the forward pass hands to the reverse pass, counted from their shapes."""
+        if self.config.adjoint == "forward":
+            return 0
+
+        def kept(params: Tree, y0: jax.Array, constants: Tree) -> Any:
+            ops = self._operands(params, constants)
+            return recorder(self.config)(self.config, False, y0, ops)[1][0]
+
+        with self._context():
+            shapes = jax.eval_shape(kept, *self._example(), self._constants)
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+
+    def _example(self) -> tuple[Tree, jax.Array]:
+        return self._put(dict(self.problem.params)), self._put(self.problem.y0)
+
+    def _put(self, tree: Tree) -> Tree:
+        with self._context():
+            return jax.device_put(tree, self.device)
+
+    def _context(self) -> Any:
+        return jax.enable_x64(self._x64)
+
+
+#: Which output of the solver each regulariser takes.
+REGULARIZER_TERMS = {
+    "error": "error",
+    "error_squared": "error_squared",
+    "stiffness": "stiffness",
+}
+
+
+def _call(function: Callable[..., Any], constants: Tree, params: Tree, y0: Any) -> Any:
+    return function(params, y0, constants)
+
+
+def _finite(computed: Computed) -> tuple[str, str]:
+    """A solve that met its tolerance can still give a loss or gradient that is not finite."""
+    if not np.isfinite(computed.loss):
+        return "forward", "nonfinite"
+    gradients = [*computed.dparams.values(), computed.dy0]
+    if not all(np.isfinite(g).all() for g in gradients):
+        return "reverse", "nonfinite"
+    return "", "ok"
+
+
+def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
+    """The stops of a problem, and the static part of its solve."""
+    stops = stops_between(
+        problem.discontinuities,
+        problem.jump_times,
+        problem.t_span[0],
+        float(problem.save_at[-1]),
+    )
+    jump = problem.jump
+    config = Config(
+        rhs=Field(problem.rhs, merge_named),
+        solver=settings.solver,
+        on_stop=None if jump is None else Jump(jump, stops.jumps, merge_named),
+        adjoint=settings.method.name.removeprefix("jax-"),
+        adjoint_solver=settings.adjoint_solver,
+        breaks=bool(stops.times),
+        max_steps=settings.max_steps,
+        window=window_size(settings.max_steps, settings.checkpoints),
+        through_step_size=settings.differentiate_step_size,
+    )
+    return stops, config
+
+
+def find_device(name: str) -> jax.Device:
+    """The JAX device called ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ``"cuda:1"``, ...
+
+    Raises
+    ------
+    ValueError
+        Where this machine has no such device.
+    """
+    kind, _, index = name.partition(":")
+    try:
+        devices = jax.devices(kind)
+    except RuntimeError:
+        devices = []
+    if int(index or 0) >= len(devices):
+        here = ", ".join(f"{d.platform}:{d.id}" for d in jax.devices())
+        raise ValueError(f"device={name!r}: this machine lacks it; JAX sees {here}")
+    return devices[int(index or 0)]

@@ -1,0 +1,270 @@
+"""The recorded solve, and the recomputation of what the record left out."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from . import loops
+from .integrate import (
+    CODES,
+    Attempt,
+    Config,
+    DenseRow,
+    Operands,
+    Row,
+    State,
+    Terms,
+    attempt,
+    evaluate,
+    running,
+    start,
+)
+
+Tree = Any
+
+
+class Total(NamedTuple):
+    """A regulariser so far, and the step of its largest term."""
+
+    value: jax.Array
+    step: jax.Array
+
+
+class Record(NamedTuple):
+    """What the reverse pass needs.
+
+    ``rows`` are the accepted steps of the last window; ``starts`` the first states of all
+    windows and ``sizes`` all step sizes (negative: up to the next stop), where there can be
+    more than one window.
+    ``dense`` holds the dense output of the steps with saves on them, ``before_stop`` the states
+    just before the stops, where the state jumps.
+    """
+
+    rows: jax.Array
+    starts: jax.Array | None
+    sizes: jax.Array | None
+    dense: jax.Array | None
+    before_stop: jax.Array | None
+
+
+class Solved(NamedTuple):
+    """A finished solve."""
+
+    ys: jax.Array
+    final: State
+    totals: Terms
+    record: Record
+    steps: jax.Array | None
+
+
+class Outputs(NamedTuple):
+    """What a differentiable solve returns, whatever its adjoint."""
+
+    ys: jax.Array
+    totals: Terms
+    final: State
+    steps: jax.Array | None
+
+
+class Counts(NamedTuple):
+    """Work and status of a reverse pass."""
+
+    steps: jax.Array
+    rejected: jax.Array
+    rhs_evals: jax.Array
+    vjp_evals: jax.Array
+    status: jax.Array
+
+
+class Pulled(NamedTuple):
+    """What a reverse pass returns."""
+
+    dy0: jax.Array
+    dparams: Tree
+    dsave_at: jax.Array
+    counts: Counts
+
+
+def outputs(solved: Solved) -> Outputs:
+    """The public part of a finished solve."""
+    values = Terms(*(None if t is None else t.value for t in solved.totals))
+    return Outputs(solved.ys, values, solved.final, solved.steps)
+
+
+def solve_recording(
+    config: Config, y0: jax.Array, ops: Operands, *, keep_steps: bool, keep_rows: bool = True
+) -> Solved:
+    """Solve, and record what a reverse pass needs.
+
+    Parameters
+    ----------
+    config, y0, ops
+    keep_steps : bool
+        Whether to return ``(t, h)`` of all accepted steps too, ``max_steps`` rows.
+    keep_rows : bool
+        Whether to record for a reverse pass at all.
+    """
+    state = start(config, y0, ops)
+    buffers = _buffers(config, state, ops, keep_steps, keep_rows)
+    names = tuple(name for name, stored in buffers.items() if stored is not None)
+
+    def turn(carry: Tree, ops: Operands) -> Tree:
+        state, totals = carry
+        found = attempt(config, state, ops)
+        totals = _add(config, totals, found, state.accepted)
+        rows = _writes(config, state, found, buffers)
+        return (found.state, totals), tuple(rows[name] for name in names)
+
+    carry = (state, _no_terms(config, state))
+    stored = tuple(buffers[name] for name in names)
+    (final, totals), stored = loops.while_recording(
+        lambda carry, ops: running(carry[0], ops), turn, carry, stored, ops, plain=config.plain
+    )
+    kept = {**dict.fromkeys(buffers), **dict(zip(names, stored, strict=True))}
+    record = Record(*(kept[name] for name in Record._fields))
+    ys = _saves(record, final, ops)
+    return Solved(ys, final, _reduce(config, totals, final), record, kept["steps"])
+
+
+def _buffers(
+    config: Config, state: State, ops: Operands, keep_steps: bool, keep_rows: bool
+) -> dict[str, jax.Array | None]:
+    """Empty storage; ``None`` for what is not kept."""
+    dtype = state.y.dtype
+    several = keep_rows and config.windows > 1
+    interior = ops.save_at.shape[0] - 1
+
+    def make(kept: bool, rows: int, row: Tree) -> jax.Array | None:
+        return loops.buffer(rows, loops.pack(row, dtype)) if kept else None
+
+    return {
+        "rows": make(keep_rows, min(config.window, config.max_steps), row_like(state)),
+        "starts": make(several, config.windows, state),
+        "sizes": loops.buffer(config.max_steps, jnp.bfloat16(0)) if several else None,
+        "dense": make(interior > 0, interior, dense_like(config, state)),
+        "before_stop": make(config.on_stop is not None, ops.stops.shape[0], state.y),
+        "steps": make(keep_steps, config.max_steps, (state.t, state.h)),
+    }
+
+
+def row_like(state: State) -> Row:
+    """A row of the right shapes."""
+    return Row(state.t, state.h, state.save_row, state.stop, jnp.bool_(False), state.y)
+
+
+def dense_like(config: Config, state: State) -> DenseRow:
+    """A row of dense output of the right shapes."""
+    degree = config.tableau.dense.shape[1]
+    coefficients = jnp.zeros((degree, *state.y.shape), state.y.dtype)
+    return DenseRow(state.t, state.h, state.y, coefficients)
+
+
+def _writes(
+    config: Config, state: State, found: Attempt, buffers: dict[str, Any]
+) -> dict[str, tuple[jax.Array, Any]]:
+    """Where to write what, for every buffer that is kept."""
+    dtype = state.y.dtype
+    index = state.accepted
+    out: dict[str, tuple[jax.Array, Any]] = {}
+    if buffers["rows"] is not None:
+        at = jnp.where(found.accept, index % config.window, loops.spare_row(buffers["rows"]))
+        out["rows"] = (at, loops.pack(found.row, dtype))
+    if buffers["starts"] is not None:
+        first = index % config.window == 0
+        at = jnp.where(first, index // config.window, loops.spare_row(buffers["starts"]))
+        out["starts"] = (at, loops.pack(state, dtype))
+        size = jnp.where(found.row.reaches, -1.0, 1.0) * state.h
+        out["sizes"] = (index, size.astype(jnp.bfloat16))
+    if buffers["dense"] is not None:
+        has_save = found.row.save_row >= 0
+        at = jnp.where(has_save, state.save_row, loops.spare_row(buffers["dense"]))
+        out["dense"] = (at, loops.pack(found.dense, dtype))
+    if buffers["before_stop"] is not None:
+        passes = found.accept & found.row.reaches
+        at = jnp.where(passes, state.stop, loops.spare_row(buffers["before_stop"]))
+        out["before_stop"] = (at, loops.pack(found.before_stop, dtype))
+    if buffers["steps"] is not None:
+        at = jnp.where(found.accept, index, loops.spare_row(buffers["steps"]))
+        out["steps"] = (at, loops.pack((found.row.t, found.row.h), dtype))
+    return out
+
+
+def _no_terms(config: Config, state: State) -> Terms:
+    """Totals before the first step, with the terms that the method has."""
+    zero, first = jnp.zeros_like(state.t), jnp.int32(0)
+    tab = config.tableau
+    known = (tab.adaptive, tab.adaptive, tab.stiffness_stages is not None)
+    return Terms(*(Total(zero, first) if k else None for k in known))
+
+
+def _add(config: Config, totals: Terms, found: Attempt, step: jax.Array) -> Terms:
+    def one(total: Total | None, term: jax.Array | None) -> Total | None:
+        if total is None or term is None:
+            return None
+        if config.reduction == "max":
+            larger = found.accept & (term > total.value)
+            return Total(
+                jnp.where(larger, term, total.value), jnp.where(larger, step, total.step)
+            )
+        return Total(total.value + jnp.where(found.accept, term, 0.0), total.step)
+
+    return Terms(*(one(a, b) for a, b in zip(totals, found.terms, strict=True)))
+
+
+def _reduce(config: Config, totals: Terms, final: State) -> Terms:
+    if config.reduction != "mean":
+        return totals
+    steps = jnp.maximum(final.accepted, 1)
+    return Terms(*(None if t is None else t._replace(value=t.value / steps) for t in totals))
+
+
+def _saves(record: Record, final: State, ops: Operands) -> jax.Array:
+    """The solution at the save times; NaN after a breakdown."""
+    ys = final.y[None]
+    if record.dense is not None:
+        ys = jnp.concatenate([interior_saves(dense_rows(record, final), final, ops), ys])
+    return jnp.where(final.status == CODES["ok"], ys, jnp.nan)
+
+
+def dense_rows(record: Record, final: State) -> DenseRow:
+    """The rows of dense output, unpacked."""
+    assert record.dense is not None
+    width = record.dense.shape[1] - 2 - final.y.size
+    degree = width // final.y.size
+    coefficients = jnp.zeros((degree, *final.y.shape), final.y.dtype)
+    like = DenseRow(final.t, final.h, final.y, coefficients)
+    return jax.vmap(lambda flat: loops.unpack(flat, like))(record.dense[:-1])
+
+
+def interior_saves(dense: DenseRow, final: State, ops: Operands) -> jax.Array:
+    """The solution at all save times but the last."""
+    return evaluate(dense, final.save_row, ops.save_at[:-1])
+
+
+def replay_window(
+    config: Config, record: Record, window: jax.Array, like: State, ops: Operands
+) -> jax.Array:
+    """The rows of an earlier window, by taking its steps again."""
+    assert record.starts is not None and record.sizes is not None
+    state = loops.unpack(loops.read(record.starts, window), like)
+    rows = jnp.zeros_like(record.rows)
+    first = state.accepted
+
+    def turn(state: State, operands: Tree) -> Tree:
+        ops, sizes, first = operands
+        size = loops.read(sizes, state.accepted).astype(state.h.dtype)
+        kept = (state.accepted == first) | (not config.tableau.adaptive)
+        given = (jnp.where(kept, state.h, jnp.abs(size)), size < 0)
+        found = attempt(config, state, ops, given=None if config.given_steps else given, dense=False)
+        row = (state.accepted - first, loops.pack(found.row, state.y.dtype))
+        return found.state, (row,)
+
+    def active(state: State, operands: Tree) -> jax.Array:
+        return state.accepted - operands[2] < config.window
+
+    operands = (ops, record.sizes, first)
+    _, (rows,) = loops.while_recording(active, turn, state, (rows,), operands)
+    return rows

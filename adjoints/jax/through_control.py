@@ -1,0 +1,141 @@
+"""The discrete adjoint of the whole adaptive program, step-size control included.
+
+Here an accepted step is not enough: every attempt, rejected ones too, made the step size that
+followed. All attempts are recorded, and the reverse sweep differentiates an attempt as a map
+from ``(t, y, slope, h, previous error)`` to the same five.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from . import loops
+from .discrete import per_step
+from .integrate import (
+    Config,
+    DenseRow,
+    Operands,
+    State,
+    Terms,
+    attempt,
+    evaluate,
+    running,
+    start,
+)
+from .record import Counts, Outputs, Pulled, outputs, solve_recording
+
+Tree = Any
+SMOOTH = ("t", "y", "slope", "h", "previous_error")
+
+
+def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
+    """Solve, and keep what :func:`pull_back` needs."""
+    solved = solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=False)
+    out = outputs(solved)
+    attempts = _record_attempts(config, y0, ops)
+    return out, (attempts, out.final, out.totals, y0, ops)
+
+
+def _record_attempts(config: Config, y0: jax.Array, ops: Operands) -> jax.Array:
+    """The states before all attempts."""
+    state = start(config, y0, ops)
+    stored = loops.buffer(config.max_steps, loops.pack(state, y0.dtype))
+
+    def turn(state: State, ops: Operands) -> Tree:
+        following = attempt(config, state, ops, dense=False).state
+        return following, ((state.attempts, loops.pack(state, y0.dtype)),)
+
+    _, (stored,) = loops.while_recording(running, turn, state, (stored,), ops)
+    return stored
+
+
+def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
+    """Cotangents of start value, parameters and save times."""
+    stored, final, totals, y0, ops = kept
+    plain = replace(config, plain=True)
+    weights = per_step(config, dtotals, final)
+    dense, ddense, dsave = _dense_cotangents(plain, stored, final, ops, dys)
+
+    def one(smooth: Tree, params: Tree, state: State) -> Tree:
+        current = state._replace(**dict(zip(SMOOTH, smooth, strict=True)))
+        found = attempt(plain, current, ops._replace(params=params), dense=dense is not None)
+        after = tuple(getattr(found.state, name) for name in SMOOTH)
+        terms = jax.tree.map(lambda term: jnp.where(found.accept, term, 0.0), found.terms)
+        terms = _largest_only(config, terms, totals)
+        wanted = Terms(*(None if d is None else t for d, t in zip(weights, terms, strict=True)))
+        return after, found.dense, wanted
+
+    def body(carry: Tree) -> Tree:
+        i, smooth_bar, dparams = carry
+        state = loops.unpack(stored[i], final)
+        before = tuple(getattr(state, name) for name in SMOOTH)
+        _, vjp = jax.vjp(lambda s, p: one(s, p, state), before, ops.params)
+        following = jnp.where(i + 1 < final.attempts, i + 1, i)
+        next_state = loops.unpack(stored[following], final)
+        after_row = jnp.where(i + 1 < final.attempts, next_state.save_row, final.save_row)
+        wrote = after_row > state.save_row
+        dense_bar = _row_cotangent(ddense, state.save_row, wrote)
+        smooth_bar, dp = vjp((smooth_bar, dense_bar, weights))
+        return i - 1, smooth_bar, jax.tree.map(jnp.add, dparams, dp)
+
+    zero = tuple(jnp.zeros_like(getattr(final, name)) for name in SMOOTH)
+    smooth_bar = (zero[0], dys[-1], *zero[2:])
+    none = jax.tree.map(jnp.zeros_like, ops.params)
+    carry = (final.attempts - 1, smooth_bar, none)
+    _, smooth_bar, dparams = lax.while_loop(lambda c: c[0] >= 0, body, carry)
+
+    def begin(y0: jax.Array, params: Tree) -> Tree:
+        state = start(plain, y0, ops._replace(params=params))
+        return tuple(getattr(state, name) for name in SMOOTH)
+
+    _, vjp = jax.vjp(begin, y0, ops.params)
+    dy0, dp = vjp(smooth_bar)
+    dparams = jax.tree.map(jnp.add, dparams, dp)
+    dsave = dsave.at[-1].add(jnp.sum(dys[-1] * final.slope))
+    evals = config.tableau.steps * final.attempts
+    counts = Counts(final.attempts, jnp.zeros_like(final.attempts), evals, evals, final.status)
+    return Pulled(dy0, dparams, dsave, counts)
+
+
+def _largest_only(config: Config, terms: Terms, totals: Terms) -> Terms:
+    """For a maximum, only the term that is the maximum counts."""
+    if config.reduction != "max":
+        return terms
+    return jax.tree.map(lambda x, top: jnp.where(x >= top, x, 0.0), terms, totals)
+
+
+def _dense_cotangents(
+    config: Config, stored: jax.Array, final: State, ops: Operands, dys: jax.Array
+) -> tuple[DenseRow | None, DenseRow | None, jax.Array]:
+    """The rows of dense output, their cotangents, and those of the save times."""
+    interior = ops.save_at.shape[0] - 1
+    if interior == 0:
+        return None, None, jnp.zeros_like(ops.save_at)
+    states = jax.vmap(lambda flat: loops.unpack(flat, final))(stored[:-1])
+    number = jnp.arange(stored.shape[0] - 1)
+    valid = number < final.attempts
+    after = jnp.where(number + 1 < final.attempts, jnp.roll(states.save_row, -1), final.save_row)
+    wrote = valid & (after > states.save_row)
+    # The attempt that wrote row r: the first one with a row count above r afterwards.
+    counts = jnp.where(wrote, states.save_row, -1)
+    at = jnp.argmax(counts[None, :] == jnp.arange(interior)[:, None], axis=1)
+    rows = jax.vmap(lambda i: attempt(config, loops.gather(states, i), ops).dense)(at)
+
+    def values(dense: DenseRow, save_at: jax.Array) -> jax.Array:
+        return evaluate(dense, final.save_row, save_at[:-1])
+
+    _, vjp = jax.vjp(values, rows, ops.save_at)
+    ddense, dsave = vjp(dys[:-1])
+    return rows, ddense, dsave
+
+
+def _row_cotangent(ddense: DenseRow | None, row: jax.Array, wrote: jax.Array) -> DenseRow | None:
+    if ddense is None:
+        return None
+    picked = loops.read(ddense, jnp.minimum(row, ddense.t.shape[0] - 1))
+    return jax.tree.map(lambda leaf: jnp.where(wrote, leaf, 0.0), picked)

@@ -1,0 +1,1 @@
+"""Other libraries' adjoints, through their public interfaces, unchanged."""

@@ -1,0 +1,202 @@
+"""Diffrax [1]_: what most JAX users would pick, through its public interface.
+
+What is mapped to what: the solvers ``"tsit5"``, ``"dopri5"``, ``"dopri8"`` (Prince and Dormand's
+pair of orders 8 and 7; not Hairer's DOP853, but of its class) and ``"kvaerno5"`` (an ESDIRK) to
+the classes of these names; tolerances to ``PIDController(rtol, atol)`` with its default
+coefficients, which are those of plain integral control; discontinuities to ``jump_ts``; saves to
+``SaveAt(ts=...)``, which reads them off the dense output; ``max_steps`` as it is, and
+``throw=False`` with the result codes turned into a status.
+
+What differs from the open solvers here: the step size is held fixed in the derivative (Diffrax
+stops the gradient in its controller); there is no jump of the state, so that problems with jumps
+are refused; evaluations of the right-hand side are not counted by Diffrax and stay ``None``; a
+right-hand side that turns NaN makes it reject steps until ``max_steps``.
+
+References
+----------
+.. [1] P. Kidger, "On Neural Differential Equations", PhD thesis, Oxford 2021;
+   https://github.com/patrick-kidger/diffrax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...problems import Problem
+from ..gradient import Settings
+from ..jax.compiled_loss import CompiledLoss, find_device, value_and_forward_gradient
+from ..result import STATUSES, GradientResult, Stats, failed_result
+
+SOLVERS = {
+    "tsit5": diffrax.Tsit5,
+    "dopri5": diffrax.Dopri5,
+    "dopri8": diffrax.Dopri8,
+    "kvaerno5": diffrax.Kvaerno5,
+}
+
+#: Diffrax's results by our names; whatever else it may say is "failed".
+RESULTS = {
+    "ok": ("successful",),
+    "max_steps": ("max_steps_reached", "max_steps_rejected"),
+    "step_too_small": ("dt_min_reached",),
+    "nonfinite": ("nonfinite_input", "nonfinite"),
+    "linear_solve": ("singular", "breakdown", "stagnation", "conlim"),
+    "newton": ("nonlinear_max_steps_reached", "nonlinear_divergence"),
+}
+
+
+def prepare_recursive_checkpoint(problem: Problem, settings: Settings) -> DiffraxProgram:
+    """``RecursiveCheckpointAdjoint``: the derivative of the steps, with online checkpoints."""
+    adjoint = diffrax.RecursiveCheckpointAdjoint(checkpoints=settings.checkpoints)
+    return DiffraxProgram(problem, settings, adjoint)
+
+
+def prepare_direct(problem: Problem, settings: Settings) -> DiffraxProgram:
+    """``DirectAdjoint``: automatic differentiation of bounded loops."""
+    return DiffraxProgram(problem, settings, diffrax.DirectAdjoint())
+
+
+def prepare_backsolve(problem: Problem, settings: Settings) -> DiffraxProgram:
+    """``BacksolveAdjoint``: state and adjoint integrated backwards together."""
+    with jax.enable_x64(True):
+        adjoint = diffrax.BacksolveAdjoint(
+            solver=SOLVERS[settings.adjoint_solver](),
+            stepsize_controller=_controller(problem, settings.adjoint_rtol, settings.adjoint_atol),
+            # The first step forward may be longer than the way back to the next save.
+            dt0=None,
+        )
+    return DiffraxProgram(problem, settings, adjoint)
+
+
+def prepare_forward(problem: Problem, settings: Settings) -> DiffraxProgram:
+    """``ForwardMode``: forward-mode differentiation through the steps."""
+    return DiffraxProgram(
+        problem, settings, diffrax.ForwardMode(), differentiate=value_and_forward_gradient
+    )
+
+
+class DiffraxProgram:
+    """A gradient by ``diffrax.diffeqsolve``, compiled."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        settings: Settings,
+        adjoint: diffrax.AbstractAdjoint,
+        *,
+        differentiate: Callable[..., Any] = jax.value_and_grad,
+    ) -> None:
+        _refuse_jumps(problem, settings)
+        self._problem = problem
+        self._compiled = CompiledLoss(
+            _loss(problem, settings, adjoint),
+            problem,
+            find_device(settings.device),
+            differentiate=differentiate,
+        )
+
+    def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
+        """Loss and gradient at `params` and `y0`."""
+        loss, report, (dparams, dy0) = self._compiled.gradient(params, y0)
+        stats = Stats(
+            steps=int(report["steps"]),
+            rejected=int(report["rejected"]),
+            compile_s=self._compiled.compile_s,
+            derivatives="jax",
+        )
+        status, phase = STATUSES[int(report["status"])], "forward"
+        if status == "ok" and not np.isfinite(loss):
+            status = "nonfinite"
+        elif status == "ok" and not _finite(dparams, dy0):
+            status, phase = "nonfinite", "reverse"
+        if status != "ok":
+            return failed_result(self._problem, status, phase, "", stats)
+        return GradientResult(float(loss), dparams, dy0, stats=stats)
+
+    def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
+        """The loss alone; NaN after a breakdown."""
+        loss, report = self._compiled.primal(params, y0)
+        return float("nan") if report["status"] else float(loss)
+
+    @property
+    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+        """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
+        return self._compiled.bare
+
+
+def _loss(
+    problem: Problem, settings: Settings, adjoint: diffrax.AbstractAdjoint
+) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """``loss(params, y0) -> (loss, report)`` by ``diffeqsolve``."""
+
+    def merged(params: Any) -> dict[str, Any]:
+        return {**params, **{name: jnp.asarray(c) for name, c in problem.constants.items()}}
+
+    def rhs(t: Any, y: Any, params: Any) -> Any:
+        return problem.rhs(t, y, merged(params))
+
+    def loss(params: Any, y0: Any) -> tuple[Any, Any]:
+        times = jnp.asarray(problem.save_at)
+        first_step = settings.first_step
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(rhs),
+            SOLVERS[settings.solver](),
+            t0=jnp.asarray(problem.t_span[0], times.dtype),
+            t1=times[-1],
+            dt0=None if first_step is None else jnp.asarray(first_step, times.dtype),
+            y0=y0,
+            args=params,
+            saveat=diffrax.SaveAt(ts=times),
+            stepsize_controller=_controller(problem, settings.rtol, settings.atol),
+            adjoint=adjoint,
+            max_steps=settings.max_steps,
+            throw=False,
+        )
+        report = {
+            "status": _status(solution.result),
+            "steps": solution.stats["num_accepted_steps"],
+            "rejected": solution.stats["num_rejected_steps"],
+        }
+        return problem.loss(solution.ys, merged(params)), report
+
+    return loss
+
+
+def _controller(
+    problem: Problem, rtol: float | np.ndarray, atol: float | np.ndarray
+) -> diffrax.AbstractStepSizeController:
+    dtype = problem.dtype
+    controller = diffrax.PIDController(rtol=jnp.asarray(rtol, dtype), atol=jnp.asarray(atol, dtype))
+    if not problem.discontinuities:
+        return controller
+    times = jnp.asarray(problem.discontinuities, dtype)
+    return diffrax.ClipStepSizeController(controller, jump_ts=times)
+
+
+def _status(result: Any) -> jax.Array:
+    """Our status code of a result of Diffrax."""
+    code = jnp.asarray(STATUSES.index("failed"), jnp.int32)
+    for status, names in RESULTS.items():
+        for name in names:
+            said = result == getattr(diffrax.RESULTS, name)
+            code = jnp.where(said, STATUSES.index(status), code)
+    return code
+
+
+def _refuse_jumps(problem: Problem, settings: Settings) -> None:
+    if problem.jump_times:
+        raise ValueError(
+            f"method={settings.method.name!r} cannot let the state jump, and problem "
+            f"{problem.name!r} has jump_times={problem.jump_times!r}; use method='jax-discrete', "
+            "'scipy-forward' or 'scipy-adjoint'"
+        )
+
+
+def _finite(dparams: Mapping[str, np.ndarray], dy0: np.ndarray) -> bool:
+    return all(bool(np.isfinite(value).all()) for value in (*dparams.values(), dy0))

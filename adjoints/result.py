@@ -1,0 +1,143 @@
+"""What a gradient computation returns: the numbers, how it ended, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..problems import Problem
+
+#: How a computation can end. The index is the integer code used inside compiled programs.
+STATUSES = (
+    "ok",
+    "max_steps",
+    "step_too_small",
+    "nonfinite",
+    "linear_solve",
+    "newton",
+    "timeout",
+    "failed",
+)
+
+STATUS_MESSAGES = {
+    "ok": "",
+    "max_steps": "the solver took max_steps steps before it reached the end; "
+    "raise max_steps, loosen the tolerances, or use an implicit solver if the problem is stiff",
+    "step_too_small": "the step size fell below what the time variable can resolve; "
+    "the solution may have a singularity, or the tolerances are below rounding",
+    "nonfinite": "the right-hand side or the solution became NaN or infinite",
+    "linear_solve": "a linear system of an implicit step was singular",
+    "newton": "the Newton iteration of an implicit step did not converge",
+    "timeout": "the time allowed ran out",
+    "failed": "the solver gave up",
+}
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Counts of work, forward and reverse apart; ``None`` where a method does not tell.
+
+    Attributes
+    ----------
+    steps, rejected : int or None
+        Accepted and rejected steps of the forward solve.
+    rhs_evals : int or None
+        Right-hand-side evaluations of the forward solve.
+    jacobian_evals, linear_solves : int or None
+        Jacobians formed and linear systems solved, forward and reverse together.
+    reverse_steps, reverse_rejected : int or None
+        Steps of the reverse pass (for a discrete adjoint: the steps swept).
+    reverse_rhs_evals : int or None
+        Right-hand-side evaluations in the reverse pass (recomputation included).
+    vjp_evals, jvp_evals : int or None
+        Vector-Jacobian and Jacobian-vector products of the right-hand side.
+    saved_bytes : int or None
+        Bytes kept from the forward pass for the reverse pass.
+    compile_s : float or None
+        Seconds spent tracing and compiling, once per prepared run.
+    derivatives : str or None
+        Where derivatives of ``rhs`` and ``loss`` came from: ``"jax"``, ``"torch"``,
+        ``"problem"`` (its own Jacobian), ``"complex step"``, ...
+    """
+
+    steps: int | None = None
+    rejected: int | None = None
+    rhs_evals: int | None = None
+    jacobian_evals: int | None = None
+    linear_solves: int | None = None
+    reverse_steps: int | None = None
+    reverse_rejected: int | None = None
+    reverse_rhs_evals: int | None = None
+    vjp_evals: int | None = None
+    jvp_evals: int | None = None
+    saved_bytes: int | None = None
+    compile_s: float | None = None
+    derivatives: str | None = None
+
+
+@dataclass(frozen=True)
+class GradientResult:
+    """Loss and gradient of one problem by one method.
+
+    Attributes
+    ----------
+    loss : float
+        The loss; NaN where ``status`` is not ``"ok"``.
+    dparams : dict of str to ndarray
+        Gradient with respect to each parameter, in the shapes of ``problem.params``; the
+        loss's direct dependence on the parameters is included. NaN where not ``"ok"``.
+    dy0 : ndarray
+        Gradient with respect to the start value, in the shape of ``problem.y0``.
+    status : str
+        One of :data:`STATUSES`. ``"ok"`` says that the solver met its tolerance, not that
+        the gradient is right.
+    phase, message : str or None, str
+        ``"forward"`` or ``"reverse"`` and a sentence, where the status is not ``"ok"``.
+    stats : Stats
+        What the computation cost.
+    """
+
+    loss: float
+    dparams: dict[str, np.ndarray]
+    dy0: np.ndarray
+    status: str = "ok"
+    phase: str | None = None
+    message: str = ""
+    stats: Stats = field(default_factory=Stats)
+
+
+def failed_result(
+    problem: Problem,
+    status: str,
+    phase: str,
+    message: str = "",
+    stats: Stats | None = None,
+) -> GradientResult:
+    """The result of a computation that broke down: NaN everywhere, and why.
+
+    Parameters
+    ----------
+    problem : Problem
+        Gives the shapes.
+    status : str
+        One of :data:`STATUSES`, not ``"ok"``.
+    phase : str
+        ``"forward"`` or ``"reverse"``.
+    message : str
+        One sentence; empty for the standard sentence of the status.
+    stats : Stats, optional
+        The work done until then.
+    """
+    nan = {name: np.full_like(value, np.nan) for name, value in problem.params.items()}
+    return GradientResult(
+        loss=float("nan"),
+        dparams=nan,
+        dy0=np.full_like(problem.y0, np.nan),
+        status=status,
+        phase=phase,
+        message=message or STATUS_MESSAGES[status],
+        stats=stats if stats is not None else Stats(),
+    )

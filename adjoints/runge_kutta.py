@@ -1,0 +1,199 @@
+"""One explicit Runge-Kutta step, its error, stiffness and dense output, for every backend.
+
+Nothing here knows a framework: arrays are combined by arithmetic, and functions come from the
+namespace of the arrays given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from .tableaus import Tableau
+
+Array = Any
+Rhs = Callable[[Array, Array, Any], Array]
+
+
+def combine(weights: np.ndarray, stages: Sequence[Array]) -> Array:
+    """``sum_i weights[i] stages[i]``, leaving out zero weights."""
+    total = None
+    for weight, stage in zip(weights.tolist(), stages, strict=False):
+        if weight != 0.0:
+            term = stage if weight == 1.0 else weight * stage
+            total = term if total is None else total + term
+    return 0.0 * stages[0] if total is None else total
+
+
+def step_stages(
+    rhs: Rhs,
+    tableau: Tableau,
+    t: Array,
+    y: Array,
+    h: Array,
+    params: Any,
+    first: Array | None = None,
+    clip_time: Callable[[Array], Array] = lambda t: t,
+) -> tuple[Array, list[Array]]:
+    """The new state and the stages that make it.
+
+    Parameters
+    ----------
+    rhs : callable
+        ``rhs(t, y, params)``.
+    tableau : Tableau
+    t, y, h : array
+        Time, state and step size.
+    params : pytree
+    first : array, optional
+        The first stage where it is known (first same as last).
+    clip_time : callable
+        Keeps stage times on the right side of a discontinuity.
+
+    Returns
+    -------
+    y1 : array
+        The state at ``t + h``.
+    stages : list of array
+        ``tableau.steps`` stages; :func:`end_stage` makes the next one.
+    """
+    stages = [rhs(clip_time(t), y, params) if first is None else first]
+    for i in range(1, tableau.steps):
+        at = y + h * combine(tableau.a[i], stages)
+        stages.append(rhs(clip_time(t + float(tableau.c[i]) * h), at, params))
+    return y + h * combine(tableau.b, stages), stages
+
+
+def dense_stages(
+    rhs: Rhs,
+    tableau: Tableau,
+    t: Array,
+    y: Array,
+    h: Array,
+    params: Any,
+    stages: list[Array],
+    clip_time: Callable[[Array], Array] = lambda t: t,
+) -> list[Array]:
+    """All stages, those that only dense output needs included."""
+    stages = list(stages)
+    for i in range(len(stages), tableau.stages):
+        at = y + h * combine(tableau.a[i], stages)
+        stages.append(rhs(clip_time(t + float(tableau.c[i]) * h), at, params))
+    return stages
+
+
+def dense_coefficients(tableau: Tableau, stages: list[Array]) -> Array:
+    """Coefficients of the dense output, shape ``(degree, *y.shape)``."""
+    xp = array_namespace(stages[0])
+    return xp.stack([combine(column, stages) for column in tableau.dense.T])
+
+
+def dense_value(coefficients: Array, y: Array, h: Array, fraction: Array) -> Array:
+    """The dense output at a `fraction` of the step, by Horner's rule."""
+    total = coefficients[-1, ...]
+    for m in range(coefficients.shape[0] - 2, -1, -1):
+        total = coefficients[m, ...] + fraction * total
+    return y + h * fraction * total
+
+
+def embedded_error(
+    tableau: Tableau,
+    stages: list[Array],
+    h: Array,
+    scale: Array | None,
+    components: int | None = None,
+) -> Array:
+    """The norm of the embedded error of a step.
+
+    Parameters
+    ----------
+    tableau : Tableau
+        An adaptive one.
+    stages : list of array
+        Up to and including the stage at the end of the step.
+    h : array
+        The step size.
+    scale : array or None
+        Divides the error, component by component, before the root mean square is taken;
+        ``None`` for the Euclidean norm of the error itself.
+    components : int, optional
+        Only the first ones of a flat state count (a seminorm).
+
+    Returns
+    -------
+    array
+        A scalar. For DOP853 the error of order 5 is damped by the one of order 3
+        (Hairer, Norsett, Wanner, II.10).
+    """
+    xp = array_namespace(stages[0])
+
+    def square(weights: np.ndarray) -> Array:
+        error = combine(weights, stages)
+        if scale is not None:
+            error = error / scale
+        if components is not None:
+            error = error[:components]
+        total = xp.sum(error * error)
+        return total if scale is None else total / _size(error)
+
+    assert tableau.error is not None
+    high = square(tableau.error)
+    if tableau.error_low is None:
+        return xp.abs(h) * safe_sqrt(high)
+    damped = high + 0.01 * square(tableau.error_low)
+    positive = damped > 0
+    root = safe_sqrt(damped)
+    return xp.abs(h) * xp.where(positive, high / xp.where(positive, root, xp.ones_like(root)), high)
+
+
+def error_scale(y: Array, y1: Array, rtol: Array, atol: Array) -> Array:
+    """``atol + rtol max(|y|, |y1|)``, component by component."""
+    xp = array_namespace(y)
+    return atol + rtol * xp.maximum(xp.abs(y), xp.abs(y1))
+
+
+def stiffness(
+    tableau: Tableau, stages: list[Array], y: Array, y1: Array, h: Array
+) -> Array | None:
+    """Shampine's estimate of the Jacobian's norm from two stages at the same time.
+
+    ``|k_i - k_j| / |g_i - g_j|`` with ``g`` the states at which the stages were taken; zero
+    where the two states agree. ``None`` where the method has no such pair of stages.
+
+    References
+    ----------
+    L. F. Shampine, ACM Trans. Math. Softw. 3 (1977) 44-53.
+    """
+    if tableau.stiffness_stages is None:
+        return None
+    i, j = tableau.stiffness_stages
+    xp = array_namespace(y)
+    state_i = y + h * combine(tableau.a[i], stages)
+    state_j = y1 if j == tableau.steps else y + h * combine(tableau.a[j], stages)
+    slopes, states = norm(stages[i] - stages[j]), norm(state_i - state_j)
+    apart = states > 0
+    return xp.where(apart, slopes / xp.where(apart, states, xp.ones_like(states)), 0 * states)
+
+
+def norm(x: Array) -> Array:
+    """The Euclidean norm, with derivative zero at zero."""
+    return safe_sqrt(array_namespace(x).sum(x * x))
+
+
+def root_mean_square(x: Array) -> Array:
+    """The root mean square, with derivative zero at zero."""
+    return safe_sqrt(array_namespace(x).sum(x * x) / _size(x))
+
+
+def safe_sqrt(x: Array) -> Array:
+    """The square root, with value and derivative zero at zero."""
+    xp = array_namespace(x)
+    positive = x != 0
+    return xp.where(positive, xp.sqrt(xp.where(positive, x, xp.ones_like(x))), xp.zeros_like(x))
+
+
+def _size(x: Array) -> int:
+    return max(1, int(np.prod(x.shape)))

@@ -1,0 +1,241 @@
+"""The continuous adjoint: integrated backwards along SciPy's dense output of the state.
+
+With ``w = dloss/dy(t)`` the adjoint system
+
+    w' = -w df/dy,    q' = -w df/dtheta,    w(t1) = q(t1) = 0,
+
+runs backwards in time; at every save ``w`` takes up the loss's derivative there, and at a jump
+both are pulled back through it. At the start ``w`` is the gradient with respect to ``y0`` and
+``q``, together with the loss's direct dependence, the one with respect to the parameters [1]_.
+The quadrature takes part in the error control, scaled by the size of its parameter.
+
+The state comes from the dense output of the forward solve, whose error (third order for Radau,
+seventh for DOP853) enters the gradient; it needs memory for every forward step.
+
+References
+----------
+.. [1] Y. Cao, S. Li, L. Petzold, R. Serban, "Adjoint sensitivity analysis for
+   differential-algebraic equations", SIAM J. Sci. Comput. 24 (2003) 1076-1089.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ...problems import Problem
+from ..gradient import Settings
+from .derivatives import Derivatives, Point
+from .flat import flat_system
+from .integrate import IMPLICIT, Counts, Options, Piece, integrate
+from .primal import primal_loss, solve_primal
+from .program import (
+    Outcome,
+    ScipyProgram,
+    flat_tolerance,
+    forward_options,
+    forward_stats,
+    parameter_scale,
+)
+from .segments import Schedule, Segment, Trajectory, schedule
+
+#: Adjoint systems above this size get a sparse Jacobian.
+DENSE_LIMIT = 200
+
+#: Solvers of one step keep their step size over the restart at a save.
+_ONE_STEP = frozenset({"rk45", "dop853", "radau"})
+
+
+def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
+    """The continuous adjoint of `problem`, derivatives compiled."""
+    system, plan = flat_system(problem), schedule(problem)
+    options = forward_options(problem, settings)
+    reverse = reverse_options(
+        options, settings.adjoint_solver, settings.adjoint_rtol, settings.adjoint_atol
+    )
+    derivatives = Derivatives(system)
+    compile_s = compile_adjoint(
+        derivatives, plan, implicit=bool({options.solver, reverse.solver} & IMPLICIT)
+    )
+    compile_s += derivatives.compile(("loss_gradient",), saves=len(plan.save_at))
+
+    def compute(theta: np.ndarray, y0: np.ndarray) -> Outcome:
+        with derivatives.active():
+            return _gradient(derivatives, theta, y0, plan, options, reverse)
+
+    return ScipyProgram(problem, compute, primal_loss(derivatives, plan, options), compile_s)
+
+
+def reverse_options(
+    options: Options, solver: str, rtol: float | np.ndarray, atol: float | np.ndarray
+) -> Options:
+    """Options of the reverse solve: its own solver and tolerances, the limit of the forward one."""
+    return replace(
+        options,
+        solver=solver,
+        rtol=flat_tolerance(rtol),
+        atol=flat_tolerance(atol),
+        first_step=None,
+    )
+
+
+def compile_adjoint(derivatives: Derivatives, plan: Schedule, *, implicit: bool) -> float:
+    """Compile what :func:`solve_adjoint` needs; the seconds it took."""
+    own = derivatives.system.jacobian_function is not None
+    needed: list[Any] = [("parameter_vjp",) if own else ("vjp",)]
+    if implicit:
+        needed.append(("parameter_jacobian",))
+        needed += [] if own else [("jacobian",)]
+    needed += [("jump_vjp", s.jump) for s in plan.segments if s.jump is not None]
+    return derivatives.compile(*needed)
+
+
+def _gradient(
+    derivatives: Derivatives,
+    theta: np.ndarray,
+    y0: np.ndarray,
+    plan: Schedule,
+    options: Options,
+    reverse: Options,
+) -> Outcome:
+    point = derivatives.at(theta)
+    trajectory = solve_primal(point, y0, plan, options, jacobian=point.jacobian, keep=True)
+    stats = forward_stats(trajectory.counts, derivatives=derivatives.source)
+    if trajectory.status != "ok":
+        return Outcome(status=trajectory.status, stats=stats)
+    loss, dys, direct = point.loss_gradient(trajectory.ys)
+    adjoint = solve_adjoint(point, plan, trajectory, dys, reverse)
+    counts, ahead = adjoint.counts, trajectory.counts
+    stats = replace(
+        stats,
+        reverse_steps=counts.steps,
+        reverse_rejected=counts.rejected,
+        reverse_rhs_evals=0,
+        vjp_evals=counts.rhs_evals,
+        jacobian_evals=ahead.jacobian_evals + counts.jacobian_evals,
+        linear_solves=ahead.linear_solves + counts.linear_solves,
+        saved_bytes=trajectory.saved_bytes(),
+    )
+    return Outcome(
+        loss, direct + adjoint.dtheta, adjoint.dy0, adjoint.status, "reverse", stats=stats
+    )
+
+
+@dataclass
+class Adjoint:
+    """The cotangents of start value and parameters, and what it took."""
+
+    status: str
+    dy0: np.ndarray
+    dtheta: np.ndarray
+    counts: Counts = field(default_factory=Counts)
+
+
+def solve_adjoint(
+    point: Point,
+    plan: Schedule,
+    trajectory: Trajectory,
+    dys: np.ndarray,
+    options: Options,
+) -> Adjoint:
+    """Carry the cotangents `dys` of the saved states back to the start.
+
+    Parameters
+    ----------
+    point : Point
+        The derivatives, at the parameters.
+    plan : Schedule
+    trajectory : Trajectory
+        The forward solve, with its dense output kept.
+    dys : ndarray, shape (saves, n)
+    options : Options
+        Of the reverse solve.
+    """
+    n, m = point.system.n, point.system.m
+    options = _adjoint_options(options, point.theta, n)
+    result = Adjoint("ok", np.zeros(n), np.zeros(m))
+    z = np.zeros(n + m)
+    for segment, piece in zip(reversed(plan.segments), reversed(trajectory.pieces), strict=True):
+        if segment.end_save is not None:
+            z = np.hstack([z[:n] + dys[segment.end_save], z[n:]])
+        if segment.jump is not None:
+            pulled = point.jump_vjp(segment.jump, segment.stop, piece.y, z[:n])
+            z = np.hstack([pulled[:n], z[n:] + pulled[n:]])
+        result.status, z = _back_over(point, segment, piece, plan, dys, z, options, result.counts)
+        if result.status != "ok":
+            return result
+    result.dy0 = z[:n] + dys[0] if plan.first_save else z[:n]
+    result.dtheta = z[n:]
+    return result
+
+
+def _back_over(
+    point: Point,
+    segment: Segment,
+    piece: Piece,
+    plan: Schedule,
+    dys: np.ndarray,
+    z: np.ndarray,
+    options: Options,
+    counts: Counts,
+) -> tuple[str, np.ndarray]:
+    """Integrate the adjoint over one segment, from save to save."""
+    n = dys.shape[1]
+    state = piece.dense()
+    stops = [(float(plan.save_at[i]), i) for i in reversed(segment.saves)]
+    t, first_step = segment.stop, None
+    for stop, save in [*stops, (segment.start, None)]:
+        if z.any():
+            rates, jacobian = _adjoint_equations(point, segment, state, t, n)
+            step = replace(options, first_step=first_step)
+            done = integrate(rates, 0.0, t - stop, z, step, counts, jacobian=jacobian)
+            if done.status != "ok":
+                return done.status, z
+            z = done.y
+            first_step = done.next_step if options.solver in _ONE_STEP else None
+        t = stop
+        if save is not None:
+            z = np.hstack([z[:n] + dys[save], z[n:]])
+    return "ok", z
+
+
+def _adjoint_equations(
+    point: Point, segment: Segment, state: Callable[[float], np.ndarray], t1: float, n: int
+) -> tuple[Callable[[float, np.ndarray], np.ndarray], Callable[[float, np.ndarray], Any]]:
+    """``rates(s, z)`` and its Jacobian, for ``z = [w, q]`` and the time ``s = t1 - t`` run back.
+
+    Counted from where the solver starts, the time has room for the small steps that a stiff
+    adjoint begins with, however large ``t1`` is.
+    """
+    lowest, highest = segment.lowest, segment.highest
+
+    def inside(s: float) -> float:
+        return min(max(t1 - s, lowest), highest)
+
+    def rates(s: float, z: np.ndarray) -> np.ndarray:
+        return point.vjp(inside(s), state(t1 - s), z[:n])
+
+    def jacobian(s: float, z: np.ndarray) -> Any:
+        t, y = inside(s), state(t1 - s)
+        both = np.hstack([point.jacobian(t, y), point.parameter_jacobian(t, y)]).T
+        empty = (z.size, z.size - n)
+        if z.size <= DENSE_LIMIT:
+            return np.hstack([both, np.zeros(empty)])
+        return sparse.hstack([sparse.csc_matrix(both), sparse.csc_matrix(empty)], format="csc")
+
+    return rates, jacobian
+
+
+def _adjoint_options(options: Options, theta: np.ndarray, n: int) -> Options:
+    """Tolerances of ``[w, q]``, those of the quadrature divided by the size of the parameter."""
+    rtol: float | np.ndarray = options.rtol
+    if np.ndim(rtol):
+        rtol = np.hstack([rtol, np.full(theta.size, np.min(rtol))])
+    quadrature = np.min(options.atol) / parameter_scale(theta)
+    return replace(
+        options, rtol=rtol, atol=np.hstack([np.broadcast_to(options.atol, (n,)), quadrature])
+    )

@@ -1,0 +1,185 @@
+"""Derivatives of a problem's functions for solvers that have none of their own.
+
+The problem's own Jacobian is taken where it has one. Everything else comes from JAX, compiled
+once ahead of time, or from PyTorch where JAX is not installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import formulas
+from .flat import BoundSystem, FlatSystem
+
+#: A formula by its name in :mod:`.formulas`, with the number of the jump where it has one.
+Key = tuple[str, int] | tuple[str]
+#: ``f(z, theta)`` on a NumPy vector ``z`` and a handle of ``theta``, returning a NumPy array.
+Compiled = Callable[[np.ndarray, Any], np.ndarray]
+
+
+class Backend(Protocol):
+    """What runs the formulas."""
+
+    name: str
+    framework: formulas.Framework
+
+    def compile(
+        self, formula: formulas.Formula, size: int, m: int, constants: Mapping[str, np.ndarray]
+    ) -> Compiled:
+        """Make `formula` callable on vectors of `size` and parameters of size `m`."""
+        ...
+
+    def put(self, theta: np.ndarray) -> Any:
+        """The parameters in the framework, for many calls."""
+        ...
+
+    def active(self) -> contextlib.AbstractContextManager[None]:
+        """The context inside which compiled functions are made and called."""
+        ...
+
+
+def installed_backend() -> Backend:
+    """JAX, else PyTorch; ``ValueError`` where neither is installed."""
+    if importlib.util.find_spec("jax") is not None:
+        from .jax_derivatives import JaxBackend
+
+        return JaxBackend()
+    if importlib.util.find_spec("torch") is not None:
+        from .torch_derivatives import TorchBackend
+
+        return TorchBackend()
+    raise ValueError(
+        "this method needs derivatives of rhs and loss, and neither JAX nor PyTorch is "
+        "installed; pip install 'adjointbench[jax]', or use method='finite-difference'"
+    )
+
+
+class Derivatives:
+    """The derivatives of a system, compiled on demand and kept.
+
+    Parameters
+    ----------
+    system : FlatSystem
+    backend : Backend, optional
+        By default JAX, else PyTorch.
+    """
+
+    def __init__(self, system: FlatSystem, backend: Backend | None = None) -> None:
+        self.system = system
+        self._backend = installed_backend() if backend is None else backend
+        self._compiled: dict[Key, Compiled] = {}
+
+    @property
+    def source(self) -> str:
+        """``"problem"`` where df/dy is the problem's own Jacobian, else the framework's name."""
+        return self._backend.name if self.system.jacobian_function is None else "problem"
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Inside this context, and only there, the derivatives may be taken."""
+        with self._backend.active():
+            yield
+
+    def compile(self, *keys: Key, saves: int = 0) -> float:
+        """Compile formulas beforehand.
+
+        Parameters
+        ----------
+        *keys : tuple
+            Name of the formula, and the number of the jump for those of jumps.
+        saves : int
+            Number of save times, for ``"loss_gradient"``.
+
+        Returns
+        -------
+        float
+            The seconds it took.
+        """
+        begin = time.perf_counter()
+        system, backend = self.system, self._backend
+        n, m = system.n, system.m
+        sizes = {
+            "jacobian": 1 + n,
+            "parameter_jacobian": 1 + n,
+            "vjp": 1 + 2 * n,
+            "parameter_vjp": 1 + 2 * n,
+            "sensitivities": 1 + n + (m + n) * n,
+            "curvature": 1 + n + (m + n) * n,
+            "loss_gradient": saves * n,
+            "jump_jacobians": 1 + n,
+            "jump_vjp": 1 + 2 * n,
+        }
+        with self.active():
+            for key in keys:
+                name, *index = key
+                formula = getattr(formulas, name)(system, backend.framework, *index)
+                self._compiled[key] = backend.compile(formula, sizes[name], m, system.constants)
+        return time.perf_counter() - begin
+
+    def at(self, theta: np.ndarray) -> Point:
+        """The derivatives at given parameters."""
+        return Point(self.system, self._compiled, theta, self._backend.put(theta))
+
+
+class Point(BoundSystem):
+    """The functions and their derivatives at fixed parameters; NumPy arrays in and out."""
+
+    def __init__(
+        self, system: FlatSystem, compiled: Mapping[Key, Compiled], theta: np.ndarray, handle: Any
+    ) -> None:
+        super().__init__(system, theta)
+        self._compiled = compiled
+        self._handle = handle
+
+    def _call(self, key: Key, *parts: Any) -> np.ndarray:
+        return self._compiled[key](np.hstack(parts), self._handle)
+
+    def jacobian(self, t: float, y: np.ndarray) -> np.ndarray:
+        """The derivative of the right-hand side in ``y``, shape ``(n, n)``."""
+        if self.system.jacobian_function is not None:
+            return self.system.jacobian(t, y, self.theta)
+        return self._call(("jacobian",), t, y)
+
+    def parameter_jacobian(self, t: float, y: np.ndarray) -> np.ndarray:
+        """The derivative of the right-hand side in the parameters, shape ``(n, m)``."""
+        return self._call(("parameter_jacobian",), t, y)
+
+    def vjp(self, t: float, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """``[w df/dy, w df/dtheta]``, shape ``(n + m,)``."""
+        if self.system.jacobian_function is None:
+            return self._call(("vjp",), t, y, w)
+        return np.hstack([w @ self.jacobian(t, y), self._call(("parameter_vjp",), t, y, w)])
+
+    def sensitivities(self, t: float, z: np.ndarray) -> np.ndarray:
+        """``[f, S']`` of the packed ``z = [y, S]``; see :func:`.formulas.sensitivities`."""
+        if self.system.jacobian_function is None:
+            return self._call(("sensitivities",), t, z)
+        n, m = self.system.n, self.system.m
+        y, rows = z[:n], z[n:].reshape(m + n, n)
+        rates = rows @ self.jacobian(t, y).T
+        rates[:m] += self.parameter_jacobian(t, y).T
+        return np.hstack([self.rhs(t, y), rates.ravel()])
+
+    def curvature(self, t: float, z: np.ndarray) -> np.ndarray:
+        """The derivative of ``S'`` in ``y``, shape ``((m + n) n, n)``."""
+        return self._call(("curvature",), t, z)
+
+    def loss_gradient(self, ys: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Loss, its derivative in the saved states (as they are) and in the parameters."""
+        value = self._call(("loss_gradient",), ys.ravel())
+        stop = 1 + ys.size
+        return float(value[0]), value[1:stop].reshape(ys.shape), value[stop:]
+
+    def jump_jacobians(self, i: int, t: float, y: np.ndarray) -> np.ndarray:
+        """The derivatives of jump number `i`, shape ``(n, n + m)``."""
+        return self._call(("jump_jacobians", i), t, y)
+
+    def jump_vjp(self, i: int, t: float, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """``[w djump/dy, w djump/dtheta]`` of jump number `i`."""
+        return self._call(("jump_vjp", i), t, y, w)

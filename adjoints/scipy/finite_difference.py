@@ -1,0 +1,77 @@
+"""Central differences of the whole adaptive solve: the baseline that needs no derivative.
+
+The step follows from the noise. An adaptive solve is not a smooth function of its parameters:
+its steps change, and with them its error. The two solves of a difference share most of their
+steps, so that what remains is about a thousandth of ``rtol`` (tried on LSODA, the noisiest of
+these solvers; the one-step methods have less). A central difference with relative step ``h`` then
+has an error of order ``h**2 + 1e-3 rtol / h``, smallest near ``h = (1e-3 rtol) ** (1/3)``, which
+becomes the classical ``eps ** (1/3)`` at the tightest tolerances [1]_. It is scaled by the size
+of the parameter or start value; where that is zero, by the largest saved value of the component
+of the state, or by one for a parameter.
+
+References
+----------
+.. [1] P. E. Gill, W. Murray, M. H. Wright, "Practical Optimization", Academic Press 1981,
+   section 8.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...problems import Problem
+from ..gradient import Settings
+from .flat import BoundSystem
+from .perturbed import Experiment
+from .program import ScipyProgram
+from .segments import TimeFunction, Trajectory
+
+#: Noise of the difference of two solves, in units of ``rtol``.
+NOISE = 1e-3
+
+
+def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
+    """Central differences of the loss of `problem`; nothing is compiled."""
+    experiment = Experiment(problem, settings, _jacobian)
+    step = relative_step(settings.rtol)
+
+    def differentiate(
+        x: np.ndarray, trajectory: Trajectory, loss: Callable[[np.ndarray, int], complex]
+    ) -> np.ndarray:
+        sizes = step * _sizes(x, trajectory)
+        return np.array([_central_difference(loss, x, j, h) for j, h in enumerate(sizes)])
+
+    return experiment.program(problem, "finite differences", differentiate)
+
+
+def relative_step(rtol: float | np.ndarray) -> float:
+    """The step, relative to the size of what is perturbed, for a solve of this tolerance."""
+    return float(max(NOISE * np.max(rtol), np.finfo(np.float64).eps) ** (1 / 3))
+
+
+def _central_difference(
+    loss: Callable[[np.ndarray, int], complex], x: np.ndarray, j: int, step: float
+) -> float:
+    ahead, behind = x.copy(), x.copy()
+    ahead[j] += step
+    behind[j] -= step
+    return (loss(ahead, j).real - loss(behind, j).real) / (ahead[j] - behind[j])
+
+
+def _sizes(x: np.ndarray, trajectory: Trajectory) -> np.ndarray:
+    """The size of every parameter and start value; a substitute where that is zero."""
+    sizes = np.abs(x)
+    n = trajectory.ys.shape[1]
+    states = sizes[-n:]
+    sizes[-n:] = np.where(states == 0, np.abs(trajectory.ys).max(axis=0), states)
+    return np.where(sizes == 0, 1.0, sizes)
+
+
+def _jacobian(functions: BoundSystem) -> TimeFunction | None:
+    """The problem's own, or ``None`` for SciPy's finite differences."""
+    system = functions.system
+    if system.jacobian_function is None:
+        return None
+    return lambda t, y: system.jacobian(t, y, functions.theta)

@@ -1,0 +1,140 @@
+"""A problem on flat vectors: what SciPy's solvers and the derivative formulas work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...problems import Problem
+
+#: An array of whatever framework runs the formulas: NumPy, JAX or PyTorch.
+Array = Any
+
+
+@dataclass(frozen=True)
+class FlatSystem:
+    """The equations as functions of a flat state ``y`` and a flat parameter vector ``theta``.
+
+    The methods run in the namespace of what they are given; ``constants`` are handed over by the
+    caller, in the same namespace. SciPy computes in float64 whatever it is given, so everything
+    here is float64 too, and results are rounded to the user's dtype at the very end.
+
+    Attributes
+    ----------
+    function : callable
+        The user's ``rhs(t, y, p)``.
+    arguments : callable
+        ``arguments(theta, constants) -> p``.
+    shape : tuple of int
+        The shape of the user's state.
+    n, m : int
+        Number of states and of parameters.
+    constants : dict of str to ndarray
+        Arrays that are not differentiated.
+    loss_function, jump_function, jacobian_function : callable or None
+        The user's ``loss(ys, p)``, ``jump(i, t, y, p)`` and ``jacobian(t, y, p)``.
+    """
+
+    function: Callable[[Array, Array, Any], Array]
+    arguments: Callable[[Array, Mapping[str, Array]], Any]
+    shape: tuple[int, ...]
+    n: int
+    m: int
+    constants: dict[str, np.ndarray]
+    loss_function: Callable[[Array, Any], Array] | None = None
+    jump_function: Callable[[int, Array, Array, Any], Array] | None = None
+    jacobian_function: Callable[[Array, Array, Any], Array] | None = None
+
+    def rhs(self, t: Array, y: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        """The right-hand side, shape ``(n,)``."""
+        p = self.arguments(theta, constants)
+        return self.function(t, y.reshape(self.shape), p).reshape((self.n,))
+
+    def loss(self, ys: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        """The loss of states of shape ``(saves, n)``."""
+        assert self.loss_function is not None
+        p = self.arguments(theta, constants)
+        return self.loss_function(ys.reshape((ys.shape[0], *self.shape)), p)
+
+    def jump(
+        self, i: int, t: Array, y: Array, theta: Array, constants: Mapping[str, Array]
+    ) -> Array:
+        """The state just after jump number `i`, shape ``(n,)``."""
+        assert self.jump_function is not None
+        p = self.arguments(theta, constants)
+        return self.jump_function(i, t, y.reshape(self.shape), p).reshape((self.n,))
+
+    def jacobian(self, t: float, y: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """The user's own Jacobian on NumPy, shape ``(n, n)``."""
+        assert self.jacobian_function is not None
+        p = self.arguments(theta, self.constants)
+        return np.asarray(self.jacobian_function(np.asarray(t), y.reshape(self.shape), p))
+
+    def at(self, theta: np.ndarray) -> BoundSystem:
+        """The functions at given parameters, on NumPy."""
+        return BoundSystem(self, theta)
+
+
+class BoundSystem:
+    """The functions of a system on NumPy, at fixed parameters."""
+
+    def __init__(self, system: FlatSystem, theta: np.ndarray) -> None:
+        self.system = system
+        self.theta: np.ndarray = theta
+
+    def rhs(self, t: float, y: np.ndarray) -> np.ndarray:
+        """The right-hand side, shape ``(n,)``."""
+        return self.system.rhs(np.asarray(t), y, self.theta, self.system.constants)
+
+    def jump(self, i: int, t: float, y: np.ndarray) -> np.ndarray:
+        """The state after jump number `i`, shape ``(n,)``."""
+        return self.system.jump(i, np.asarray(t), y, self.theta, self.system.constants)
+
+    def loss(self, ys: np.ndarray) -> complex:
+        """The loss of states of shape ``(saves, n)``: a real or complex number."""
+        return self.system.loss(ys, self.theta, self.system.constants).item()
+
+
+def flat_system(problem: Problem) -> FlatSystem:
+    """The functions of `problem` on flat float64 vectors."""
+    shapes = {name: value.shape for name, value in problem.params.items()}
+
+    def arguments(theta: Array, constants: Mapping[str, Array]) -> dict[str, Array]:
+        return {**unpack(theta, shapes), **constants}
+
+    return FlatSystem(
+        function=problem.rhs,
+        arguments=arguments,
+        shape=problem.y0.shape,
+        n=problem.n_states,
+        m=problem.n_params,
+        constants={name: in_double(value) for name, value in problem.constants.items()},
+        loss_function=problem.loss,
+        jump_function=problem.jump,
+        jacobian_function=problem.jacobian,
+    )
+
+
+def in_double(value: np.ndarray) -> np.ndarray:
+    """`value` in float64 where it is floating; integers and booleans stay."""
+    return value.astype(np.float64) if value.dtype.kind == "f" else value
+
+
+def pack(params: Mapping[str, np.ndarray]) -> np.ndarray:
+    """All parameters in one float64 vector, in the order of the mapping."""
+    if not params:
+        return np.zeros(0)
+    return np.concatenate([np.ravel(value) for value in params.values()]).astype(np.float64)
+
+
+def unpack(theta: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """The arrays in a flat vector, of any namespace, given their shapes in order."""
+    arrays, start = {}, 0
+    for name, shape in shapes.items():
+        stop = start + int(np.prod(shape, dtype=int))
+        arrays[name] = theta[start:stop].reshape(shape)
+        start = stop
+    return arrays

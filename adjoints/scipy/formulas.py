@@ -1,0 +1,141 @@
+"""The derivatives that the methods need, written once for JAX and PyTorch.
+
+Every function here takes a :class:`~.flat.FlatSystem` and a :class:`Framework` and returns
+``f(z, theta, constants)``, where the vector ``z`` packs time, state and direction into a single
+array: one small transfer to the framework a call, and one back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .flat import FlatSystem
+
+Array = Any
+#: ``f(z, theta, constants)``.
+Formula = Callable[[Array, Array, Mapping[str, Array]], Array]
+
+
+@dataclass(frozen=True)
+class Framework:
+    """The transformations of ``jax`` or ``torch.func``, and joining of arrays."""
+
+    vjp: Callable[..., Any]
+    jacfwd: Callable[..., Any]
+    jacrev: Callable[..., Any]
+    concat: Callable[..., Array]
+
+
+def jacobian(system: FlatSystem, ad: Framework) -> Formula:
+    """``[t, y] -> df/dy``, shape ``(n, n)``."""
+    n = system.n
+    of_state = ad.jacfwd(system.rhs, argnums=1)
+    return lambda z, theta, constants: of_state(z[0], z[1 : n + 1], theta, constants)
+
+
+def parameter_jacobian(system: FlatSystem, ad: Framework) -> Formula:
+    """``[t, y] -> df/dtheta``, shape ``(n, m)``."""
+    n = system.n
+    transform = ad.jacfwd if system.m <= n else ad.jacrev
+    of_parameters = transform(system.rhs, argnums=2)
+    return lambda z, theta, constants: of_parameters(z[0], z[1 : n + 1], theta, constants)
+
+
+def vjp(system: FlatSystem, ad: Framework) -> Formula:
+    """``[t, y, w] -> [w df/dy, w df/dtheta]``."""
+    n = system.n
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        _, pull = ad.vjp(
+            lambda y, theta: system.rhs(z[0], y, theta, constants), z[1 : n + 1], theta
+        )
+        return ad.concat(pull(z[n + 1 :]))
+
+    return formula
+
+
+def parameter_vjp(system: FlatSystem, ad: Framework) -> Formula:
+    """``[t, y, w] -> w df/dtheta``."""
+    n = system.n
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        y = z[1 : n + 1]
+        _, pull = ad.vjp(lambda theta: system.rhs(z[0], y, theta, constants), theta)
+        return pull(z[n + 1 :])[0]
+
+    return formula
+
+
+def sensitivities(system: FlatSystem, ad: Framework) -> Formula:
+    """``[t, y, S] -> [f, S']``, the forward sensitivity equations.
+
+    ``S`` has one row for each parameter and then one for each start value: row ``j`` is
+    ``dy/dtheta_j`` or ``dy/dy0_j``.
+    """
+    n, m = system.n, system.m
+    of_state, of_parameters = jacobian(system, ad), parameter_jacobian(system, ad)
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        f = system.rhs(z[0], z[1 : n + 1], theta, constants)
+        rows = z[n + 1 :].reshape((m + n, n)) @ of_state(z, theta, constants).T
+        driven = rows[:m] + of_parameters(z, theta, constants).T
+        return ad.concat([f, driven.reshape((-1,)), rows[m:].reshape((-1,))])
+
+    return formula
+
+
+def curvature(system: FlatSystem, ad: Framework) -> Formula:
+    """``[t, y, S] -> dS'/dy``, shape ``((m + n) n, n)``: how the sensitivities follow the state."""
+    n = system.n
+    inner = sensitivities(system, ad)
+
+    def rates(y: Array, z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        return inner(ad.concat([z[:1], y, z[n + 1 :]]), theta, constants)[n:]
+
+    of_state = ad.jacfwd(rates, argnums=0)
+    return lambda z, theta, constants: of_state(z[1 : n + 1], z, theta, constants)
+
+
+def loss_gradient(system: FlatSystem, ad: Framework) -> Formula:
+    """``ys -> [loss, dloss/dys, dloss/dtheta]``, all flat."""
+    n = system.n
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        loss, pull = ad.vjp(
+            lambda ys, theta: system.loss(ys.reshape((-1, n)), theta, constants).reshape((1,)),
+            z,
+            theta,
+        )
+        return ad.concat([loss, *pull(loss * 0 + 1)])
+
+    return formula
+
+
+def jump_jacobians(system: FlatSystem, ad: Framework, i: int) -> Formula:
+    """``[t, y] -> [d jump/dy, d jump/dtheta]`` of jump number `i`, shape ``(n, n + m)``."""
+    n = system.n
+
+    def after(y: Array, theta: Array, t: Array, constants: Mapping[str, Array]) -> Array:
+        return system.jump(i, t, y, theta, constants)
+
+    both = ad.jacrev(after, argnums=(0, 1))
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        return ad.concat(both(z[1 : n + 1], theta, z[0], constants), axis=1)
+
+    return formula
+
+
+def jump_vjp(system: FlatSystem, ad: Framework, i: int) -> Formula:
+    """``[t, y, w] -> [w d jump/dy, w d jump/dtheta]`` of jump number `i`."""
+    n = system.n
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        _, pull = ad.vjp(
+            lambda y, theta: system.jump(i, z[0], y, theta, constants), z[1 : n + 1], theta
+        )
+        return ad.concat(pull(z[n + 1 :]))
+
+    return formula

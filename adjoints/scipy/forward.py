@@ -1,0 +1,140 @@
+"""Forward sensitivity analysis: the state and its derivatives integrated together.
+
+With ``S = dy/d(theta, y0)`` the augmented system is
+
+    y' = f(t, y, theta),    S' = (df/dy) S + df/d(theta, y0),    S(t0) = [0, I],
+
+and the gradient follows from the loss's derivative at the saves. The sensitivities take part in
+the error control with the forward tolerances, scaled by the size of their parameter as in
+CVODES [1]_. Implicit solvers get the exact Jacobian of the augmented system; large ones get it as
+a sparse matrix, whose blocks on the diagonal are all ``df/dy``.
+
+References
+----------
+.. [1] A. C. Hindmarsh et al., "SUNDIALS: Suite of nonlinear and differential/algebraic equation
+   solvers", ACM Trans. Math. Softw. 31 (2005) 363-396; section "Forward sensitivity analysis" of
+   the CVODES manual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ...problems import Problem
+from ..gradient import Settings
+from .derivatives import Derivatives, Point
+from .flat import flat_system
+from .integrate import IMPLICIT, Options
+from .primal import primal_loss
+from .program import (
+    Outcome,
+    ScipyProgram,
+    forward_options,
+    forward_stats,
+    parameter_scale,
+)
+from .segments import Schedule, Trajectory, schedule, solve
+
+#: Augmented systems above this size get a sparse Jacobian.
+DENSE_LIMIT = 200
+
+
+def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
+    """Forward sensitivities of `problem`, derivatives compiled."""
+    system, plan = flat_system(problem), schedule(problem)
+    options = forward_options(problem, settings)
+    derivatives = Derivatives(system)
+    needed: list[Any] = [("sensitivities",), ("loss_gradient",)]
+    if system.jacobian_function is not None:
+        needed = [("parameter_jacobian",), ("loss_gradient",)]
+    elif options.solver in IMPLICIT:
+        needed.append(("jacobian",))
+    if options.solver in IMPLICIT:
+        needed.append(("curvature",))
+    needed += [("jump_jacobians", s.jump) for s in plan.segments if s.jump is not None]
+    compile_s = derivatives.compile(*needed, saves=len(plan.save_at))
+
+    def compute(theta: np.ndarray, y0: np.ndarray) -> Outcome:
+        with derivatives.active():
+            return _gradient(derivatives, theta, y0, plan, options)
+
+    return ScipyProgram(problem, compute, primal_loss(derivatives, plan, options), compile_s)
+
+
+def _gradient(
+    derivatives: Derivatives, theta: np.ndarray, y0: np.ndarray, plan: Schedule, options: Options
+) -> Outcome:
+    point = derivatives.at(theta)
+    trajectory = solve_sensitivities(point, y0, plan, options)
+    counts = trajectory.counts
+    columns = theta.size + y0.size
+    stats = forward_stats(
+        counts, jvp_evals=counts.rhs_evals * columns, derivatives=derivatives.source
+    )
+    if trajectory.status != "ok":
+        return Outcome(status=trajectory.status, stats=stats)
+    ys = trajectory.ys[:, : y0.size]
+    rows = trajectory.ys[:, y0.size :].reshape(len(ys), columns, y0.size)
+    loss, dys, direct = point.loss_gradient(ys)
+    total = np.einsum("si,sji->j", dys, rows)
+    return Outcome(loss, direct + total[: theta.size], total[theta.size :], stats=stats)
+
+
+def solve_sensitivities(
+    point: Point, y0: np.ndarray, plan: Schedule, options: Options
+) -> Trajectory:
+    """Integrate state and sensitivities.
+
+    Returns
+    -------
+    Trajectory
+        Its states are ``[y, S]``, with one row of ``S`` for each parameter, then one for each
+        start value.
+    """
+    n, m = y0.size, point.theta.size
+    scale = np.hstack([parameter_scale(point.theta), parameter_scale(y0)])
+    start = np.hstack([y0, np.zeros(m * n), np.eye(n).ravel()])
+
+    def jump(i: int, t: float, z: np.ndarray) -> np.ndarray:
+        y, rows = z[:n], z[n:].reshape(m + n, n)
+        both = point.jump_jacobians(i, t, y)
+        after = rows @ both[:, :n].T
+        after[:m] += both[:, n:].T
+        return np.hstack([point.jump(i, t, y), after.ravel()])
+
+    return solve(
+        point.sensitivities,
+        start,
+        plan,
+        _augmented_options(options, scale, n),
+        jump=jump,
+        jacobian=lambda t, z: _augmented_jacobian(point, t, z, n),
+    )
+
+
+def _augmented_options(options: Options, scale: np.ndarray, n: int) -> Options:
+    """Tolerances for state and sensitivities, those of row ``j`` divided by ``scale[j]``."""
+    rtol: float | np.ndarray = options.rtol
+    if np.ndim(rtol):
+        rtol = np.tile(rtol, 1 + scale.size)
+    atol = np.broadcast_to(options.atol, (n,))
+    rows = atol / scale[:, None]
+    return replace(options, rtol=rtol, atol=np.hstack([atol, rows.ravel()]))
+
+
+def _augmented_jacobian(point: Point, t: float, z: np.ndarray, n: int) -> Any:
+    """The derivative of ``[f, S']`` in ``[y, S]``: lower triangular in blocks."""
+    rows = z.size // n - 1
+    block = point.jacobian(t, z[:n])
+    coupling = point.curvature(t, z)
+    if z.size <= DENSE_LIMIT:
+        full = np.kron(np.eye(1 + rows), block)
+        full[n:, :n] = coupling
+        return full
+    diagonal = sparse.block_diag([block] * (1 + rows), format="csc")
+    below = sparse.vstack([sparse.csc_matrix((n, n)), sparse.csc_matrix(coupling)])
+    return diagonal + sparse.hstack([below, sparse.csc_matrix((z.size, rows * n))], format="csc")

@@ -1,0 +1,290 @@
+"""SciPy's adaptive solvers, stepped one accepted step at a time.
+
+Stepping them here instead of calling ``solve_ivp`` gives what ``solve_ivp`` does not tell: the
+number of accepted (and, for Runge-Kutta methods, rejected) steps, a limit on them, dense output
+only where it is needed, and a status instead of a message.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import integrate as scipy_integrate
+from scipy.sparse import issparse
+
+#: The solvers by name.
+SOLVERS: dict[str, type[scipy_integrate.OdeSolver]] = {
+    "rk45": scipy_integrate.RK45,
+    "dop853": scipy_integrate.DOP853,
+    "radau": scipy_integrate.Radau,
+    "bdf": scipy_integrate.BDF,
+    "lsoda": scipy_integrate.LSODA,
+}
+
+#: Solvers that use the Jacobian; LSODA only once it has found the problem to be stiff.
+IMPLICIT = frozenset({"radau", "bdf", "lsoda"})
+
+#: Evaluations of one attempted step of the explicit Runge-Kutta methods, which is how their
+#: rejected steps can be told from outside.
+_EVALS_PER_ATTEMPT = {"rk45": 6, "dop853": 12}
+
+#: A failed step counts as one with non-finite values where one was among its last evaluations.
+_RECENT_EVALS = 12
+
+Jacobian = Callable[[float, np.ndarray], Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which solver, how accurate, and when to give up.
+
+    ``rtol`` and ``atol`` are numbers or arrays of the size of the flat state.
+    """
+
+    solver: str
+    rtol: float | np.ndarray
+    atol: float | np.ndarray
+    max_steps: int
+    first_step: float | None = None
+
+
+@dataclass
+class Counts:
+    """Work of one solve, over all its pieces."""
+
+    steps: int = 0
+    attempts: int = 0
+    rhs_evals: int = 0
+    jacobian_evals: int = 0
+    linear_solves: int = 0
+    tells_rejected: bool = False
+
+    @property
+    def rejected(self) -> int | None:
+        """Rejected steps; ``None`` where the solver does not tell."""
+        return self.attempts - self.steps if self.tells_rejected else None
+
+    def add(self, other: Counts) -> None:
+        """Count the work of another solve too."""
+        self.steps += other.steps
+        self.attempts += other.attempts
+        self.rhs_evals += other.rhs_evals
+        self.jacobian_evals += other.jacobian_evals
+        self.linear_solves += other.linear_solves
+        self.tells_rejected = other.tells_rejected
+
+
+@dataclass
+class Piece:
+    """One smooth piece of a trajectory.
+
+    Attributes
+    ----------
+    status : str
+        One of :data:`~adjointbench.adjoints.result.STATUSES`.
+    y : ndarray
+        The state at the end of the piece.
+    saved : list of ndarray
+        The states at the times asked for.
+    times, interpolants
+        The accepted steps and their dense output, where it was to be kept.
+    next_step : float or None
+        The step size that the solver would have tried next.
+    """
+
+    status: str
+    y: np.ndarray
+    saved: list[np.ndarray] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    interpolants: list[Any] = field(default_factory=list)
+    next_step: float | None = None
+
+    def dense(self) -> Callable[[float], np.ndarray]:
+        """The state as a function of time, where the interpolants were kept."""
+        return scipy_integrate.OdeSolution(self.times, self.interpolants)
+
+    def saved_bytes(self) -> int:
+        """Bytes of the arrays kept for :meth:`dense`."""
+        arrays = (a for piece in self.interpolants for a in vars(piece).values())
+        return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
+
+
+class _WatchedRhs:
+    """Counts evaluations and remembers when one was not finite."""
+
+    def __init__(self, rhs: Callable[[float, np.ndarray], np.ndarray], counts: Counts) -> None:
+        self._rhs = rhs
+        self._counts = counts
+        self._evals = 0
+        self._last_nonfinite = -math.inf
+
+    def __call__(self, t: float, y: np.ndarray) -> np.ndarray:
+        value = self._rhs(t, y)
+        self._counts.rhs_evals += 1
+        if not np.isfinite(value).all():
+            self._last_nonfinite = self._evals
+        self._evals += 1
+        return value
+
+    def nonfinite_within(self, evals: int) -> bool:
+        """Whether one of the last `evals` values was not finite."""
+        return self._evals - self._last_nonfinite <= evals
+
+
+class _NonfiniteJacobianError(Exception):
+    """A Jacobian with NaN or infinite entries: SciPy would refuse it with a ValueError."""
+
+
+def integrate(
+    rhs: Callable[[float, np.ndarray], np.ndarray],
+    t0: float,
+    t1: float,
+    y0: np.ndarray,
+    options: Options,
+    counts: Counts,
+    *,
+    jacobian: Jacobian | None = None,
+    save_at: Sequence[float] = (),
+    keep: bool = False,
+) -> Piece:
+    """Integrate ``y' = rhs(t, y)`` from `t0` to `t1`, forwards or backwards.
+
+    Parameters
+    ----------
+    rhs : callable
+        ``rhs(t, y)`` on flat float64 or complex128 vectors.
+    t0, t1 : float
+    y0 : ndarray, shape (n,)
+    options : Options
+        ``max_steps`` counts with the attempts already in `counts`.
+    counts : Counts
+        Added to.
+    jacobian : callable, optional
+        ``jacobian(t, y)``, dense or sparse, for implicit solvers; SciPy's finite differences
+        otherwise.
+    save_at : sequence of float
+        Times strictly between `t0` and `t1`, in the order of the integration.
+    keep : bool
+        Whether to keep the dense output of all steps.
+
+    Returns
+    -------
+    Piece
+        With a status other than ``"ok"`` where the solver broke down; never an exception for
+        that.
+    """
+    watched = _WatchedRhs(rhs, counts)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        if not np.isfinite(y0).all():
+            return Piece("nonfinite", y0)
+        try:
+            solver = _make_solver(watched, t0, t1, y0, options, counts, jacobian)
+            piece = _step_through(solver, watched, options, counts, save_at, keep)
+        except _NonfiniteJacobianError:
+            return Piece("nonfinite", y0)
+        except ValueError:
+            # SciPy's linear algebra refuses NaN so; any other ValueError is the caller's.
+            if not watched.nonfinite_within(max(_RECENT_EVALS, 2 * y0.size)):
+                raise
+            return Piece("nonfinite", y0)
+    counts.linear_solves += int(solver.nlu)
+    return piece
+
+
+def _make_solver(
+    rhs: _WatchedRhs,
+    t0: float,
+    t1: float,
+    y0: np.ndarray,
+    options: Options,
+    counts: Counts,
+    jacobian: Jacobian | None,
+) -> scipy_integrate.OdeSolver:
+    arguments: dict[str, Any] = {"rtol": options.rtol, "atol": options.atol}
+    if options.first_step is not None:
+        arguments["first_step"] = min(options.first_step, abs(t1 - t0))
+    if options.solver in IMPLICIT and jacobian is not None:
+        # ODEPACK takes dense Jacobians only.
+        dense = options.solver == "lsoda"
+        arguments["jac"] = _watched_jacobian(jacobian, counts, dense=dense)
+    newton = options.solver in ("radau", "bdf")
+    if newton:
+        # These two form their Newton tolerance from a single rtol; the error control below
+        # takes one for each component all the same.
+        arguments["rtol"] = float(np.min(options.rtol))
+    solver = SOLVERS[options.solver](rhs, t0, y0, t1, **arguments)
+    if newton:
+        solver.rtol = options.rtol  # type: ignore[attr-defined]
+    return solver
+
+
+def _watched_jacobian(jacobian: Jacobian, counts: Counts, *, dense: bool) -> Jacobian:
+    def watched(t: float, y: np.ndarray) -> Any:
+        value = jacobian(t, y)
+        counts.jacobian_evals += 1
+        if not np.isfinite(value.data if issparse(value) else value).all():
+            raise _NonfiniteJacobianError
+        return value.toarray() if dense and issparse(value) else value
+
+    return watched
+
+
+def _step_through(
+    solver: Any,
+    rhs: _WatchedRhs,
+    options: Options,
+    counts: Counts,
+    save_at: Sequence[float],
+    keep: bool,
+) -> Piece:
+    piece = Piece("ok", solver.y, times=[solver.t])
+    per_attempt = _EVALS_PER_ATTEMPT.get(options.solver)
+    counts.tells_rejected = per_attempt is not None
+    while solver.status == "running":
+        if counts.attempts >= options.max_steps:
+            piece.status = "max_steps"
+            return piece
+        before = counts.rhs_evals
+        solver.step()
+        attempts = (counts.rhs_evals - before) // per_attempt if per_attempt else 1
+        counts.attempts += max(attempts, 1)
+        piece.status = _status(solver, rhs)
+        if piece.status != "ok":
+            return piece
+        counts.steps += 1
+        _record(piece, solver, save_at, keep)
+    piece.y = solver.y
+    piece.next_step = getattr(solver, "h_abs", None)
+    return piece
+
+
+def _status(solver: Any, rhs: _WatchedRhs) -> str:
+    if solver.status == "failed":
+        return "nonfinite" if rhs.nonfinite_within(_RECENT_EVALS) else "step_too_small"
+    if not np.isfinite(solver.y).all() or rhs.nonfinite_within(1):
+        return "nonfinite"
+    # LSODA does not fail where a step is too small to move the time; it goes on for ever.
+    if solver.t == solver.t_old:
+        return "step_too_small"
+    return "ok"
+
+
+def _record(piece: Piece, solver: Any, save_at: Sequence[float], keep: bool) -> None:
+    """Keep what is wanted of the step just taken."""
+    first = len(piece.saved)
+    last = first
+    while last < len(save_at) and solver.direction * (save_at[last] - solver.t) <= 0:
+        last += 1
+    if not keep and last == first:
+        return
+    interpolant = solver.dense_output()
+    piece.saved.extend(interpolant(t) for t in save_at[first:last])
+    if keep:
+        piece.times.append(solver.t)
+        piece.interpolants.append(interpolant)

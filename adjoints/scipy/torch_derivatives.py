@@ -1,0 +1,48 @@
+"""The derivative formulas on PyTorch, eagerly, where JAX is not installed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from .formulas import Formula, Framework
+
+
+def _concat(parts: Any, axis: int = 0) -> torch.Tensor:
+    return torch.cat(list(parts), dim=axis)
+
+
+class TorchBackend:
+    """Runs the derivative formulas on PyTorch's CPU tensors in float64."""
+
+    name = "torch"
+    framework = Framework(
+        vjp=torch.func.vjp,
+        jacfwd=torch.func.jacfwd,
+        jacrev=torch.func.jacrev,
+        concat=_concat,
+    )
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Nothing needs to be set."""
+        yield
+
+    def compile(
+        self, formula: Formula, size: int, m: int, constants: Mapping[str, np.ndarray]
+    ) -> Callable[[np.ndarray, Any], np.ndarray]:
+        """`formula` on NumPy vectors; nothing is compiled."""
+        given = {name: self.put(value) for name, value in constants.items()}
+
+        def call(z: np.ndarray, theta: torch.Tensor) -> np.ndarray:
+            return formula(torch.from_numpy(z), theta, given).detach().numpy()
+
+        return call
+
+    def put(self, theta: np.ndarray) -> torch.Tensor:
+        """A tensor of its own memory, so that read-only arrays are fine too."""
+        return torch.tensor(theta, device="cpu")
