@@ -1,5 +1,97 @@
-"""``adjointbench certify``."""
+"""``adjointbench certify``: recompute a reference gradient and compare it with the stored one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import problems as zoo
+from .output import OK, WRONG, AsJson, print_json, refusing
+from .settings import Settings, parse_settings
+
+if TYPE_CHECKING:
+    from adjointbench.problems import Problem
 
 
-def certify() -> None:
-    """Compute the reference."""
+def certify(
+    names: Annotated[list[str], typer.Argument(help="Names of 'adjointbench problems'.")],
+    settings: Settings = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Store it in problems/references/.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compute the gradient twice, independently, and compare with the stored reference.
+
+    Ends with 1 where a computation breaks down, where the two differ from the stored reference,
+    or, where nothing is stored, from each other.
+
+    For example:
+
+        adjointbench certify robertson
+        adjointbench certify van_der_pol --set mu=10 --write
+    """
+    with refusing(extra="jax"):
+        chosen = [zoo.get(name, **parse_settings(settings)) for name in names]
+        records = [_certify(problem, write=write) for problem in chosen]
+    if as_json:
+        print_json(records)
+    else:
+        print("\n\n".join(map(_text, records)))
+    raise typer.Exit(OK if all(record["certified"] for record in records) else WRONG)
+
+
+def _certify(problem: Problem, *, write: bool) -> dict[str, Any]:
+    from adjointbench.adjoints.certify import TARGET, CertificationError, certify, compare
+    from adjointbench.problems.reference import write_reference
+
+    record: dict[str, Any] = {"problem": problem.name, "settings": problem.settings}
+    try:
+        found = certify(problem, progress=lambda line: print(line, file=sys.stderr))
+    except CertificationError as error:
+        return record | {"certified": False, "error": str(error)}
+    stored = problem.reference
+    allowed, difference, largest = TARGET, None, found.agreement
+    if stored is not None:
+        allowed = max(TARGET, 10 * stored.agreement)
+        difference = compare(found, stored)
+        largest = max(largest, difference.largest)
+    return record | {
+        "certified": largest <= allowed,
+        "found": asdict(found),
+        "allowed": allowed,
+        "stored": None if stored is None else stored.date,
+        "from_stored": None if difference is None else asdict(difference),
+        "written": str(write_reference(found)) if write else None,
+    }
+
+
+def _text(record: dict[str, Any]) -> str:
+    settings = ", ".join(f"{key}={value!r}" for key, value in record["settings"].items())
+    lines = [f"{record['problem']}({settings})"]
+    if "error" in record:
+        return "\n".join([*lines, f"  broke down: {record['error']}"])
+    found = record["found"]
+    lines += [
+        f"  {run['method']} by {run['solver']}, {run['steps']} steps: loss {run['loss']:.12g}"
+        for run in found["computations"]
+    ]
+    lines.append(
+        f"  the two agree to {found['agreement']:.1e}, in the worst component to "
+        f"{found['worst_component']:.1e}"
+    )
+    if record["stored"] is None:
+        lines.append("  nothing is stored for this definition; --write stores it")
+    else:
+        lines.append(f"  the reference of {record['stored']} differs: {_differences(record)}")
+    if record["written"]:
+        lines[-1] = f"  written to {record['written']}"
+    verdict = "certified" if record["certified"] else "NOT certified"
+    return "\n".join([*lines, f"  {verdict}: {record['allowed']:.0e} was allowed"])
+
+
+def _differences(record: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.1e}" for name, value in record["from_stored"].items())

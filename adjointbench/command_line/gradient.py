@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .. import prepare
 from .. import problems as zoo
 from .gradient_record import make_record, print_record
-from .output import OK, WRONG, AsJson, print_json, refuse, refusing
+from .output import OK, WRONG, AsJson, print_json, refusing
+from .settings import Settings, parse_settings
 
 
 def gradient(
     problem: Annotated[str, typer.Argument(help="A name of 'adjointbench problems'.")],
     method: Annotated[str, typer.Option(help="A name of 'adjointbench methods'.")] = "jax-discrete",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the problem; repeatable."),
-    ] = None,
+    settings: Settings = None,
     solver: Annotated[str | None, typer.Option(help="The method's own by default.")] = None,
     rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = 1e-6,
     atol: Annotated[float, typer.Option(help="Absolute tolerance.")] = 1e-9,
@@ -69,7 +66,7 @@ def gradient(
     }
     given = {name: value for name, value in options.items() if value is not None}
     with refusing():
-        chosen = zoo.get(problem, **_parsed(settings or []))
+        chosen = zoo.get(problem, **parse_settings(settings))
         start = time.perf_counter()
         run = prepare(chosen, method, **given)
     result = run()
@@ -79,18 +76,3 @@ def gradient(
     else:
         print_record(record)
     raise typer.Exit(OK if record["verdict"] in ("right", "not certified") else WRONG)
-
-
-def _parsed(settings: list[str]) -> dict[str, Any]:
-    """``["mu=1e3", "kind=sine"]`` as keyword arguments: Python literals, or else text."""
-    return dict(_parsed_pair(setting) for setting in settings)
-
-
-def _parsed_pair(setting: str) -> tuple[str, Any]:
-    key, equals, text = setting.partition("=")
-    if not key or not equals:
-        refuse(f"--set {setting!r} must be KEY=VALUE, as in --set mu=10")
-    try:
-        return key, ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return key, text

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.table import Table
 
 from .output import console, table
 
@@ -59,7 +60,7 @@ def make_record(run: Run, result: GradientResult, *, first_call_s: float) -> dic
         "phase": result.phase,
         "message": result.message,
         "loss": result.loss,
-        "dparams": result.dparams,
+        "dparams": {name: result.dparams[name] for name in problem.params},
         "dy0": result.dy0,
         **_compared(run, result),
         "stats": {name: n for name, n in asdict(result.stats).items() if n is not None},
@@ -104,7 +105,7 @@ def print_record(record: dict[str, Any]) -> None:
     """Print what :func:`make_record` made."""
     out = console()
     settings = ", ".join(f"{key}={value!r}" for key, value in record["settings"].items())
-    out.print(f"[bold]{record['problem']}[/]({settings})", highlight=False)
+    out.print(f"[bold]{record['problem']}[/]({settings})")
     out.print(
         f"{record['method']}, {record['solver']}, rtol {_number(record['rtol'])}, "
         f"atol {_number(record['atol'])}, on {record['device']}\n"
@@ -114,16 +115,22 @@ def print_record(record: dict[str, Any]) -> None:
     out.print(_VERDICTS[record["verdict"]].format(**{**record, "error": worst}) + "\n")
     if record["verdict"] != "broke down":
         out.print(_components_table(record))
-    for title, values in (("errors", errors), ("counts", record["stats"])):
-        if values:
-            out.print(table(title, ("", ">"), _pairs(values)))
-    out.print(table("times", ("", ">"), _pairs(record["times"])))
+    facts = {
+        "errors": _named(errors, _number),
+        "counts": _named(record["stats"], _number),
+        "times": _times(record["times"]),
+    }
+    beside = Table.grid(padding=(0, 3))
+    beside.add_row(*(_facts(title, pairs) for title, pairs in facts.items() if pairs))
+    out.print(beside)
 
 
-def _components_table(record: dict[str, Any]) -> Any:
+def _components_table(record: dict[str, Any]) -> Table:
     rows = list(_components(record))
     columns = ("of the loss to", ">gradient", ">certified", ">relative error")
-    made = table(f"loss {record['loss']:.10g}", columns, rows[:_MOST_ROWS])
+    shown = len(columns) if record["certified"] else 2
+    cells = [row[:shown] for row in rows[:_MOST_ROWS]]
+    made = table(f"loss {record['loss']:.10g}", columns[:shown], cells)
     if len(rows) > _MOST_ROWS:
         made.caption = f"and {len(rows) - _MOST_ROWS} more; --json has all"
     return made
@@ -145,11 +152,25 @@ def _beside(value: float, certified: float | None) -> tuple[str, str]:
     return f"{certified:.8g}", f"{error:.1e}"
 
 
-def _pairs(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if name.endswith("_s") or name.endswith("seconds") or "seconds_" in name:
-            name, value = name.removesuffix("_s").replace("_", " "), _duration(value)
-        yield name.replace("_", " "), value if isinstance(value, str) else _number(value)
+def _facts(title: str, pairs: list[tuple[str, str]]) -> Table:
+    """A small table without a heading."""
+    made = table(title, ("", ">"), pairs)
+    made.show_header = False
+    return made
+
+
+def _named(values: Mapping[str, Any], text: Callable[[Any], str]) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), text(value)) for name, value in values.items()]
+
+
+def _times(times: Mapping[str, float]) -> list[tuple[str, str]]:
+    shown = {
+        "first_call_s": ("first call, compiled", _duration),
+        "seconds": ("one gradient, warm", _duration),
+        "primal_seconds": ("one primal solve, warm", _duration),
+        "ratio": ("gradient / primal", _number),
+    }
+    return [(label, text(times[key])) for key, (label, text) in shown.items() if key in times]
 
 
 def _duration(seconds: float) -> str:
