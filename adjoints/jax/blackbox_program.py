@@ -42,7 +42,8 @@ class BlackboxProgram:
         constants = dict(problem.constants)
 
         def loss(params: Any, y0: Any, probe: Any) -> tuple[Any, Any]:
-            theta = joined(list(params.values()), y0.dtype)
+            # Not in the order of the dict that arrives here: JAX sorts its keys.
+            theta = joined([params[name] for name in problem.params], y0.dtype)
             ys, report = solve_blackbox(box, theta, y0.reshape(-1), probe)
             p = {**params, **{name: jnp.asarray(value) for name, value in constants.items()}}
             return problem.loss(ys.reshape((-1, *y0.shape)), p), report

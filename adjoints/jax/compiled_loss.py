@@ -96,7 +96,9 @@ class CompiledLoss:
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any, Any]:
         """``(loss, report, gradients)``, all NumPy; the gradients in the order of arguments."""
         (loss, report), gradients = self._gradient(*self._put(params, y0), *self._extra)
-        return jax.device_get((loss, report, gradients))
+        loss, report, (dparams, *others) = jax.device_get((loss, report, gradients))
+        # JAX sorts the keys of a dict; give them back in the problem's order.
+        return loss, report, ({name: dparams[name] for name in params}, *others)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any]:
         """``(loss, report)`` without a gradient, NumPy."""
