@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import solve_ivp
 
 from adjointbench import problems
 
@@ -177,8 +178,6 @@ def test_robertson_conserves_mass():
 
 def test_cubic_spiral_data_solve_the_cubic_spiral():
     """The trajectory from (2, 0) against DOP853, which knows nothing of the data's integrator."""
-    from scipy.integrate import solve_ivp
-
     problem = problems.get("cubic_spiral", batch=1)
     a = np.array([[-0.1, 2.0], [-2.0, -0.1]])
     true = solve_ivp(
