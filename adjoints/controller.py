@@ -34,12 +34,10 @@ def next_factor(error: Array, previous_error: Array, error_order: int) -> Array:
     """
     xp = array_namespace(error)
     order = error_order + 1
-    floor = xp.maximum(error, 1e-10 * xp.ones_like(error))
-    integral = floor ** -(1 / order - 0.75 * PROPORTIONAL)
-    accepted = SAFETY * integral * previous_error**PROPORTIONAL
-    rejected = SAFETY * floor ** (-1 / order)
-    factor = xp.where(error <= 1, accepted, rejected)
-    factor = xp.clip(factor, SMALLEST_FACTOR, LARGEST_FACTOR)
+    size = xp.log(xp.maximum(error, 1e-10 * xp.ones_like(error)))
+    accepted = -(1 / order - 0.75 * PROPORTIONAL) * size + PROPORTIONAL * xp.log(previous_error)
+    exponent = xp.where(error <= 1, accepted, -size / order)
+    factor = xp.clip(SAFETY * xp.exp(exponent), SMALLEST_FACTOR, LARGEST_FACTOR)
     return xp.where(xp.isfinite(error), factor, SMALLEST_FACTOR * xp.ones_like(factor))
 
 

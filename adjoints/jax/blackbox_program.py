@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
@@ -18,7 +17,7 @@ from ..scipy.jax_derivatives import JaxBackend
 from ..scipy.program import forward_options
 from ..scipy.segments import schedule
 from .blackbox_primitive import COUNTS, Blackbox, joined, solve_blackbox
-from .compiled_loss import CompiledLoss, find_device
+from .compiled_loss import CompiledLoss
 
 
 def prepare(problem: Problem, settings: Settings) -> BlackboxProgram:
@@ -39,17 +38,16 @@ class BlackboxProgram:
         self._problem = problem
         self._source = box.derivatives.source
         self._derivatives_s = box.compile()
-        constants = dict(problem.constants)
 
-        def loss(params: Any, y0: Any, probe: Any) -> tuple[Any, Any]:
+        def loss(params: Any, y0: Any, probe: Any, constants: Any) -> tuple[Any, Any]:
             # Not in the order of the dict that arrives here: JAX sorts its keys.
             theta = joined([params[name] for name in problem.params], y0.dtype)
             ys, report = solve_blackbox(box, theta, y0.reshape(-1), probe)
-            p = {**params, **{name: jnp.asarray(value) for name, value in constants.items()}}
+            p = {**params, **constants}
             return problem.loss(ys.reshape((-1, *y0.shape)), p), report
 
         probe = np.zeros(len(COUNTS), problem.dtype)
-        self._compiled = CompiledLoss(loss, problem, find_device(settings.device), (probe,))
+        self._compiled = CompiledLoss(loss, problem, settings.device, (probe,))
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""

@@ -16,29 +16,7 @@ import jax
 import numpy as np
 
 from ...problems import Problem
-
-#: A device of JAX.
-Device = Any
-
-
-def find_device(name: str) -> Device:
-    """The JAX device called `name`: ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ``"cuda:1"``.
-
-    Raises
-    ------
-    ValueError
-        Where this machine has no such device.
-    """
-    kind, _, index = name.partition(":")
-    try:
-        devices = jax.local_devices(backend=kind)
-    except RuntimeError:
-        devices = []
-    number = int(index) if index else 0
-    if number >= len(devices):
-        here = ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices())
-        raise ValueError(f"device={name!r} is not on this machine; JAX sees: {here}")
-    return devices[number]
+from .program import find_device
 
 
 def value_and_forward_gradient(
@@ -63,10 +41,11 @@ class CompiledLoss:
     Parameters
     ----------
     loss : callable
-        ``loss(params, y0, *extra) -> (loss, report)``.
+        ``loss(params, y0, *extra, constants) -> (loss, report)``.
     problem : Problem
         Gives shapes and dtype.
-    device : Device
+    device : str
+        ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ...
     extra : tuple of ndarray
         Further arguments, differentiated too, that keep these values.
     differentiate : callable
@@ -77,57 +56,57 @@ class CompiledLoss:
         self,
         loss: Callable[..., tuple[Any, Any]],
         problem: Problem,
-        device: Device,
+        device: str,
         extra: tuple[np.ndarray, ...] = (),
         differentiate: Callable[..., Any] = jax.value_and_grad,
     ) -> None:
         self._loss = loss
         self._differentiate = differentiate
-        self._device = device
-        self._arguments = (dict(problem.params), problem.y0, *extra)
+        self._device = find_device(device)
+        self._arguments = (dict(problem.params), problem.y0, *extra, dict(problem.constants))
+        with jax.enable_x64(True):
+            self._fixed = jax.device_put(self._arguments[2:], self._device)
         begin = time.perf_counter()
-        numbers = tuple(range(len(self._arguments)))
+        numbers = tuple(range(2 + len(extra)))
         self._gradient = self._compile(differentiate(loss, argnums=numbers, has_aux=True))
         #: Seconds that it took to compile the gradient.
         self.compile_s = time.perf_counter() - begin
-        with jax.enable_x64(True):
-            self._extra = jax.device_put(tuple(extra), device)
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any, Any]:
         """``(loss, report, gradients)``, all NumPy; the gradients in the order of arguments."""
-        (loss, report), gradients = self._gradient(*self._put(params, y0), *self._extra)
+        (loss, report), gradients = self._gradient(*self._put(params, y0), *self._fixed)
         loss, report, (dparams, *others) = jax.device_get((loss, report, gradients))
         # JAX sorts the keys of a dict; give them back in the problem's order.
         return loss, report, ({name: dparams[name] for name in params}, *others)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any]:
         """``(loss, report)`` without a gradient, NumPy."""
-        return jax.device_get(self._primal(*self._put(params, y0), *self._extra))
+        return jax.device_get(self._primal(*self._put(params, y0), *self._fixed))
 
     @functools.cached_property
     def bare(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
         """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
-        extra = self._arguments[2:]
 
-        def value(params: Any, y0: Any) -> Any:
-            return self._loss(params, y0, *extra)[0]
+        def value(params: Any, y0: Any, *fixed: Any) -> Any:
+            return self._loss(params, y0, *fixed)[0]
 
-        def call(params: Any, y0: Any) -> tuple[Any, Any, Any]:
-            loss, gradients = self._differentiate(value, argnums=(0, 1))(params, y0)
+        def call(*arguments: Any) -> tuple[Any, Any, Any]:
+            loss, gradients = self._differentiate(value, argnums=(0, 1))(*arguments)
             return loss, *gradients
 
-        return self._compile(call, self._arguments[:2])
+        compiled, fixed = self._compile(call), self._fixed
+        return lambda params, y0: compiled(params, y0, *fixed)
 
     @functools.cached_property
     def _primal(self) -> Callable[..., Any]:
         return self._compile(self._loss)
 
-    def _compile(self, function: Callable[..., Any], arguments: Any = None) -> Any:
-        arguments = self._arguments if arguments is None else arguments
+    def _compile(self, function: Callable[..., Any]) -> Any:
         with jax.enable_x64(True):
             sharding = jax.sharding.SingleDeviceSharding(self._device)
             types = jax.tree.map(
-                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), arguments
+                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+                self._arguments,
             )
             return jax.jit(function).lower(*types).compile()
 

@@ -197,8 +197,8 @@ def stop_cotangent(
 
 def dense_at(dense: DenseRow, rows: jax.Array, t: jax.Array) -> jax.Array:
     """The forward solution at time ``t``, from the row in which it lies."""
-    filled = jnp.arange(dense.t.shape[0]) < rows
-    index = jnp.sum(filled & (dense.t <= t)) - 1
+    filled = jnp.arange(dense.t.shape[0], dtype=jnp.int32) < rows
+    index = jnp.sum(filled & (dense.t <= t), dtype=jnp.int32) - jnp.int32(1)
     row = loops.read(dense, jnp.clip(index, 0, rows - 1))
     h = jnp.where(row.h == 0, 1.0, row.h)
     return dense_value(row.coefficients, row.y, row.h, (t - row.t) / h)
@@ -401,7 +401,7 @@ def _run(
         assert row is not None
         row = row._replace(y=row.y[:n], coefficients=row.coefficients[:, :n])
         at = jnp.where(found.accept, count, loops.spare_row(stored))
-        return (found.state, count + found.accept), ((at, loops.pack(row, dm.dtype)),)
+        return (found.state, count + jnp.int32(found.accept)), ((at, loops.pack(row, dm.dtype)),)
 
     (state, count), (stored,) = loops.while_recording(
         lambda carry, ops: running(carry[0], ops),

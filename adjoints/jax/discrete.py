@@ -5,9 +5,7 @@ cotangent ``w1`` of ``y1`` into ``w = w1 dstep/dy`` and adds ``w1 dstep/dparams`
 parameters' cotangent. Two forms of the same sweep:
 
 - *step by step*, one vector-Jacobian product of a step at a time, for large states;
-- *in chunks*, for small states: the Jacobians ``dstep/dy`` of a whole chunk of steps are formed
-  at once (they do not depend on each other), what remains sequential is the recurrence
-  ``w <- w J``, and the parameters' cotangent is one product for the whole chunk.
+- *in chunks*, for small states: see :mod:`~adjointbench.adjoints.jax.chunks`.
 
 References
 ----------
@@ -18,24 +16,16 @@ H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..runge_kutta import dense_coefficients, dense_stages, step_stages
 from . import loops
-from .integrate import (
-    Config,
-    Operands,
-    Row,
-    State,
-    Terms,
-    clipper,
-    step_terms,
-    time_limits,
-)
+from .chunks import sweep_chunk
+from .integrate import Config, Operands, Row, State, Terms
+from .local import Sources, local_cotangent, take_step
 from .record import (
     Counts,
     Outputs,
@@ -51,79 +41,10 @@ from .record import (
 
 Tree = Any
 
-#: States up to this size are swept in chunks.
+#: States up to this size are swept in chunks, unless they jump.
 CHUNK_STATES = 8
 #: Steps of a chunk.
-CHUNK = 32
-
-
-class Sources(NamedTuple):
-    """Cotangents that enter at the steps themselves; ``None`` where there are none.
-
-    ``dense_y`` and ``dense_coefficients`` belong to the rows of dense output, ``terms`` are the
-    weights of the regularisers' terms and ``steps`` the only step that counts, for a maximum.
-    """
-
-    dense_y: jax.Array | None
-    dense_coefficients: jax.Array | None
-    terms: Terms
-    steps: Terms
-
-
-class Local(NamedTuple):
-    """What a step yields besides the new state."""
-
-    coefficients: jax.Array | None
-    terms: Terms
-
-
-def take_step(
-    config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands, sources: Sources
-) -> tuple[jax.Array, Local]:
-    """The recorded step as a function of state and parameters."""
-    both = (params, ops.constants)
-    tab = config.tableau
-    clip = clipper(time_limits(config, row.stop, ops))
-    y1, stages = step_stages(config.rhs, tab, row.t, y, row.h, both, None, clip)
-    coefficients, terms = None, Terms(None, None, None)
-    wanted = tuple(weight is not None for weight in sources.terms)
-    if sources.dense_y is not None or any(wanted):
-        stages.append(config.rhs(clip(row.t + row.h), y1, both))
-    if sources.dense_y is not None:
-        complete = dense_stages(config.rhs, tab, row.t, y, row.h, both, stages, clip)
-        coefficients = dense_coefficients(tab, complete)
-    if any(wanted):
-        found = step_terms(config, stages, y, y1, row.h, ops)
-        terms = Terms(*(t if w else None for t, w in zip(found, wanted, strict=True)))
-    if config.on_stop is not None:
-        t1 = ops.stops[row.stop]
-        y1 = lax.cond(
-            row.reaches & (row.h != 0),
-            lambda y: config.on_stop(row.stop, t1, y, both),
-            lambda y: y,
-            y1,
-        )
-    return y1, Local(coefficients, terms)
-
-
-def local_cotangent(
-    row: Row, index: jax.Array, sources: Sources
-) -> tuple[jax.Array | None, Local]:
-    """Cotangents of the state and the local outputs that enter at this step."""
-    own, coefficients = None, None
-    if sources.dense_y is not None:
-        at = jnp.maximum(row.save_row, 0)
-        has_save = row.save_row >= 0
-        own = jnp.where(has_save, sources.dense_y[at], 0.0)
-        coefficients = jnp.where(has_save, sources.dense_coefficients[at], 0.0)
-
-    def weight(value: jax.Array | None, step: jax.Array | None) -> jax.Array | None:
-        if value is None or step is None:
-            return value
-        return jnp.where(step == index, value, 0.0)
-
-    pairs = zip(sources.terms, sources.steps, strict=True)
-    return own, Local(coefficients, Terms(*(weight(v, s) for v, s in pairs)))
+CHUNK = 64
 
 
 def sweep(
@@ -180,9 +101,9 @@ def _sweep_rows(
 ) -> tuple[jax.Array, Tree]:
     """Sweep over the first `count` rows, backwards; `first` is the number of the first."""
     like = row_like(final)
-    chunked = final.y.size <= CHUNK_STATES
+    chunked = final.y.size <= CHUNK_STATES and config.on_stop is None
     length = CHUNK if chunked else 1
-    one_turn = _sweep_chunk if chunked else _sweep_step
+    one_turn = sweep_chunk if chunked else _sweep_step
 
     def body(carry: Tree) -> Tree:
         turn, w, dparams = carry
@@ -225,54 +146,6 @@ def _sweep_step(
         bare = sources._replace(dense_y=None, dense_coefficients=None)
         dy, dp = lax.cond(row.save_row >= 0, lambda: back(sources), lambda: back(bare))
     return dy, jax.tree.map(jnp.add, dparams, dp)
-
-
-def _sweep_chunk(
-    config: Config,
-    rows: Row,
-    index: jax.Array,
-    ops: Operands,
-    w: jax.Array,
-    dparams: Tree,
-    sources: Sources,
-) -> tuple[jax.Array, Tree]:
-    """A chunk of steps backwards: all Jacobians at once, then the recurrence."""
-    own, local = jax.vmap(local_cotangent, in_axes=(0, 0, None))(rows, index, sources)
-    shape, n = w.shape, w.size
-    length = index.shape[0]
-
-    def jacobian(row: Row, local: Local) -> tuple[jax.Array, jax.Array | None]:
-        step = partial(take_step, config, row, params=ops.params, ops=ops, sources=sources)
-        (_, outputs), vjp = jax.vjp(step, row.y)
-        nothing = jax.tree.map(jnp.zeros_like, outputs)
-        basis = jnp.eye(n, dtype=w.dtype).reshape(n, *shape)
-        square = jax.vmap(lambda e: vjp((e, nothing))[0])(basis)
-        if not jax.tree.leaves(local):
-            return square.reshape(n, n), None
-        return square.reshape(n, n), vjp((jnp.zeros(shape, w.dtype), local))[0].reshape(n)
-
-    squares, entering = jax.vmap(jacobian)(rows, local)
-    if own is not None and entering is not None:
-        entering = entering + own.reshape(length, n)
-
-    def back(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        w, ahead = carry
-        j = length - 1 - i
-        ahead = lax.dynamic_update_index_in_dim(ahead, w, j, 0)
-        w = jnp.sum(w[:, None] * squares[j], axis=0)
-        return w if entering is None else w + entering[j], ahead
-
-    ahead = jnp.zeros((length, n), w.dtype)
-    w, ahead = lax.fori_loop(0, length, back, (w.reshape(n), ahead))
-
-    def steps(params: Tree) -> tuple[jax.Array, Local]:
-        return jax.vmap(
-            lambda row: take_step(config, row, row.y, params, ops, sources)
-        )(rows)
-
-    _, vjp = jax.vjp(steps, ops.params)
-    (dp,) = vjp((ahead.reshape(length, *shape), local))
-    return w.reshape(shape), jax.tree.map(jnp.add, dparams, dp)
 
 
 def record(

@@ -299,8 +299,8 @@ def attempt(
         ),
         stop=jnp.where(accept & reaches, jnp.minimum(state.stop + one, last), state.stop),
         saved=jnp.where(accept, saved, state.saved),
-        save_row=state.save_row + has_save,
-        accepted=state.accepted + accept,
+        save_row=state.save_row + jnp.int32(has_save),
+        accepted=state.accepted + jnp.int32(accept),
         attempts=state.attempts + one,
         status=state.status,
     )
@@ -500,7 +500,7 @@ def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:
     -------
     array, shape (m, ``*y.shape``)
     """
-    index = jnp.arange(dense.t.shape[0])
+    index = jnp.arange(dense.t.shape[0], dtype=jnp.int32)
     starts = jnp.where(index < rows, dense.t, jnp.inf)
     at = jnp.maximum(jnp.sum(starts[None, :] <= save_at[:, None], axis=1) - 1, 0)
     row = loops.gather(dense, at)

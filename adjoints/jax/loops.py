@@ -83,12 +83,14 @@ def while_recording(
     """
 
     def run(state: Tree, buffers: tuple[Tree, ...], operands: Tree) -> Tree:
+        block = 1 if plain else _block_length(buffers)
+        if block > 1:
+            return _run_in_blocks(active, turn, state, buffers, operands, block)
+
         def body(carry: Tree) -> Tree:
             current, stored = carry
             following, writes = turn(current, operands)
-            return following, tuple(
-                write(b, index, row) for b, (index, row) in zip(stored, writes, strict=True)
-            )
+            return following, _write_all(stored, writes)
 
         return lax.while_loop(lambda carry: active(carry[0], operands), body, (state, buffers))
 
@@ -121,6 +123,67 @@ def while_recording(
         return out, jax.tree.map(lambda _: True, out)
 
     return shared(state, buffers, operands)
+
+
+#: XLA's CPU runtime runs the kernels of a loop body one after the other, at a fraction of the
+#: overhead, as long as all their buffers are smaller than this many bytes.
+SMALL_BUFFER = 512
+
+
+def _block_length(buffers: tuple[Tree, ...]) -> int:
+    """Rows that fit into small buffers; 1 where blocks would not pay."""
+    rows = [sum(leaf[0].nbytes for leaf in jax.tree.leaves(stored)) for stored in buffers]
+    if not rows:
+        return 1
+    length = (SMALL_BUFFER - 1) // max(rows)
+    return length if length >= 3 else 1
+
+
+def _run_in_blocks(
+    active: Callable[..., jax.Array],
+    turn: Callable[..., Any],
+    state: Tree,
+    buffers: tuple[Tree, ...],
+    operands: Tree,
+    length: int,
+) -> tuple[Tree, tuple[Tree, ...]]:
+    """Some turns at a time write to small buffers, which are then copied to the large ones."""
+    spare = tuple(jnp.int32(spare_row(stored)) for stored in buffers)
+    like = tuple(jax.tree.map(lambda leaf: leaf[:length], stored) for stored in buffers)
+
+    def small_turn(carry: Tree) -> Tree:
+        i, current, indices, rows = carry
+        following, writes = turn(current, operands)
+        indices = tuple(
+            lax.dynamic_update_index_in_dim(at, index.astype(jnp.int32), i, 0)
+            for at, (index, _) in zip(indices, writes, strict=True)
+        )
+        rows = tuple(write(b, i, row) for b, (_, row) in zip(rows, writes, strict=True))
+        return i + 1, following, indices, rows
+
+    def copy(i: jax.Array, carry: Tree) -> Tree:
+        stored, indices, rows = carry
+        writes = tuple((at[i], read(row, i)) for at, row in zip(indices, rows, strict=True))
+        return _write_all(stored, writes), indices, rows
+
+    def block(carry: Tree) -> Tree:
+        current, stored = carry
+        indices = tuple(jnp.full(length, at) for at in spare)
+        count, current, indices, rows = lax.while_loop(
+            lambda c: (c[0] < length) & active(c[1], operands),
+            small_turn,
+            (jnp.int32(0), current, indices, like),
+        )
+        stored, _, _ = lax.fori_loop(0, count, copy, (stored, indices, rows))
+        return current, stored
+
+    return lax.while_loop(lambda carry: active(carry[0], operands), block, (state, buffers))
+
+
+def _write_all(buffers: tuple[Tree, ...], writes: tuple[tuple[jax.Array, Tree], ...]) -> Tree:
+    return tuple(
+        write(stored, index, row) for stored, (index, row) in zip(buffers, writes, strict=True)
+    )
 
 
 def spare_row_lanes(buffers: Tree) -> int:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from . import loops
 from .integrate import (
@@ -143,7 +144,7 @@ def _buffers(
     return {
         "rows": make(keep_rows, min(config.window, config.max_steps), row_like(state)),
         "starts": make(several, config.windows, state),
-        "sizes": loops.buffer(config.max_steps, jnp.bfloat16(0)) if several else None,
+        "sizes": loops.buffer(config.max_steps, jnp.uint16(0)) if several else None,
         "dense": make(interior > 0, interior, dense_like(config, state)),
         "before_stop": make(config.on_stop is not None, ops.stops.shape[0], state.y),
         "steps": make(keep_steps, config.max_steps, (state.t, state.h)),
@@ -176,8 +177,7 @@ def _writes(
         first = index % config.window == 0
         at = jnp.where(first, index // config.window, loops.spare_row(buffers["starts"]))
         out["starts"] = (at, loops.pack(state, dtype))
-        size = jnp.where(found.row.reaches, -1.0, 1.0) * state.h
-        out["sizes"] = (index, size.astype(jnp.bfloat16))
+        out["sizes"] = (index, _pack_size(state.h, found.row.reaches))
     if buffers["dense"] is not None:
         has_save = found.row.save_row >= 0
         at = jnp.where(has_save, state.save_row, loops.spare_row(buffers["dense"]))
@@ -190,6 +190,20 @@ def _writes(
         at = jnp.where(found.accept, index, loops.spare_row(buffers["steps"]))
         out["steps"] = (at, loops.pack((found.row.t, found.row.h), dtype))
     return out
+
+
+def _pack_size(h: jax.Array, reaches: jax.Array) -> jax.Array:
+    """A short step size and whether it reaches the next stop (its sign), in 16 bits.
+
+    Kept as an integer: XLA's CPU compiler would widen a whole buffer of bfloat16 at each write.
+    """
+    signed = jnp.where(reaches, -h, h).astype(jnp.bfloat16)
+    return lax.bitcast_convert_type(signed, jnp.uint16)
+
+
+def _unpack_size(packed: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    signed = lax.bitcast_convert_type(packed, jnp.bfloat16).astype(dtype)
+    return jnp.abs(signed), signed < 0
 
 
 def _no_terms(config: Config, state: State) -> Terms:
@@ -255,9 +269,9 @@ def replay_window(
 
     def turn(state: State, operands: Tree) -> Tree:
         ops, sizes, first = operands
-        size = loops.read(sizes, state.accepted).astype(state.h.dtype)
+        h, reaches = _unpack_size(loops.read(sizes, state.accepted), state.h.dtype)
         kept = (state.accepted == first) | (not config.tableau.adaptive)
-        given = (jnp.where(kept, state.h, jnp.abs(size)), size < 0)
+        given = (jnp.where(kept, state.h, h), reaches)
         found = attempt(config, state, ops, given=None if config.given_steps else given, dense=False)
         row = (state.accepted - first, loops.pack(found.row, state.y.dtype))
         return found.state, (row,)

@@ -1,0 +1,107 @@
+"""A recorded step as a function to differentiate, and the cotangents that enter at it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..runge_kutta import combine, dense_coefficients, dense_stages, step_stages
+from .integrate import Config, Operands, Row, Terms, clipper, step_terms, time_limits
+
+Tree = Any
+
+
+class Sources(NamedTuple):
+    """Cotangents that enter at the steps themselves; ``None`` where there are none.
+
+    ``dense_y`` and ``dense_coefficients`` belong to the rows of dense output, ``terms`` are the
+    weights of the regularisers' terms and ``steps`` the only step that counts, for a maximum.
+    """
+
+    dense_y: jax.Array | None
+    dense_coefficients: jax.Array | None
+    terms: Terms
+    steps: Terms
+
+    @property
+    def any(self) -> bool:
+        """Whether anything enters at the steps at all."""
+        return self.dense_y is not None or any(w is not None for w in self.terms)
+
+
+class Local(NamedTuple):
+    """What a step yields besides the new state."""
+
+    coefficients: jax.Array | None
+    terms: Terms
+
+
+def all_stages(
+    config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands, sources: Sources
+) -> tuple[jax.Array, list[jax.Array]]:
+    """The new state, and as many stages as the local outputs need."""
+    both = (params, ops.constants)
+    tab = config.tableau
+    clip = clipper(time_limits(config, row.stop, ops))
+    y1, stages = step_stages(config.rhs, tab, row.t, y, row.h, both, None, clip)
+    if sources.any:
+        stages.append(config.rhs(clip(row.t + row.h), y1, both))
+    if sources.dense_y is not None:
+        stages = dense_stages(config.rhs, tab, row.t, y, row.h, both, stages, clip)
+    return y1, stages
+
+
+def local_outputs(
+    config: Config, row: Row, y: jax.Array, stages: list[jax.Array], ops: Operands, sources: Sources
+) -> Local:
+    """What the step yields besides the new state, from its stages."""
+    tab = config.tableau
+    coefficients, terms = None, Terms(None, None, None)
+    if sources.dense_y is not None:
+        coefficients = dense_coefficients(tab, stages)
+    wanted = tuple(weight is not None for weight in sources.terms)
+    if any(wanted):
+        y1 = y + row.h * combine(tab.b, stages)
+        found = step_terms(config, stages, y, y1, row.h, ops)
+        terms = Terms(*(t if w else None for t, w in zip(found, wanted, strict=True)))
+    return Local(coefficients, terms)
+
+
+def take_step(
+    config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands, sources: Sources
+) -> tuple[jax.Array, Local]:
+    """The recorded step, jump included, as a function of state and parameters."""
+    y1, stages = all_stages(config, row, y, params, ops, sources)
+    local = local_outputs(config, row, y, stages, ops, sources)
+    if config.on_stop is not None:
+        t1 = ops.stops[row.stop]
+        y1 = lax.cond(
+            row.reaches & (row.h != 0),
+            lambda y: config.on_stop(row.stop, t1, y, (params, ops.constants)),
+            lambda y: y,
+            y1,
+        )
+    return y1, local
+
+
+def local_cotangent(
+    row: Row, index: jax.Array, sources: Sources
+) -> tuple[jax.Array | None, Local]:
+    """Cotangents of the state and the local outputs that enter at this step."""
+    own, coefficients = None, None
+    if sources.dense_y is not None:
+        at = jnp.maximum(row.save_row, 0)
+        has_save = row.save_row >= 0
+        own = jnp.where(has_save, sources.dense_y[at], 0.0)
+        coefficients = jnp.where(has_save, sources.dense_coefficients[at], 0.0)
+
+    def weight(value: jax.Array | None, step: jax.Array | None) -> jax.Array | None:
+        if value is None or step is None:
+            return value
+        return jnp.where(step == index, value, 0.0)
+
+    pairs = zip(sources.terms, sources.steps, strict=True)
+    return own, Local(coefficients, Terms(*(weight(v, s) for v, s in pairs)))
