@@ -1,8 +1,9 @@
 """What README and CONTRIBUTING show is run, word for word."""
 
-import importlib
+import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,6 @@ import numpy as np
 import pytest
 
 import adjointbench as ab
-from adjointbench.adjoints import methods as table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
@@ -22,11 +22,6 @@ def blocks(document: str, language: str) -> list[tuple[str, str]]:
     """(what stands after the language, code) of the fenced blocks of a document."""
     text = (ROOT / document).read_text()
     return re.findall(rf"^```{language}[ ]*(.*?)\n(.*?)^```$", text, re.M | re.S)
-
-
-def example(path: str) -> str:
-    (code,) = [code for name, code in blocks("CONTRIBUTING.md", "python") if name == path]
-    return code
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
@@ -75,28 +70,47 @@ def test_commands_exist() -> None:
         subprocess.run([sys.executable, "-m", "adjointbench", name, "--help"], check=True)
 
 
-@pytest.fixture
-def logistic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ab.Problem]:
-    """The example of a problem, in a file that the zoo discovers as one of its own."""
-    registry = importlib.import_module("adjointbench.problems.registry")
-    (tmp_path / "logistic.py").write_text(example("problems/logistic.py"))
-    monkeypatch.setattr(ab.problems, "__path__", [*ab.problems.__path__, str(tmp_path)])
-    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
-    registry._discovered.cache_clear()
-    monkeypatch.delitem(sys.modules, "adjointbench.problems.logistic", raising=False)
-    yield ab.problems.get("logistic")
-    sys.modules.pop("adjointbench.problems.logistic", None)
-    registry._discovered.cache_clear()
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package, laid out as it is installed, with the files of the examples in it."""
+    folder = tmp_path_factory.mktemp("site") / "adjointbench"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "adjointbench", folder, ignore=ignored)
+    for name in ("problems", "adjoints", "reports"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name, code in blocks("CONTRIBUTING.md", "python"):
+        if not (folder / name).exists():
+            (folder / name).write_text(code)
+    return folder
 
 
-def test_example_of_a_problem(logistic: ab.Problem) -> None:
-    assert "logistic" in ab.problems.names(tag="closed-form")
-    result = ab.gradient(logistic, "jax-discrete", rtol=1e-10, atol=1e-12)
-    loss, dr, dcapacity, dy0 = closed_form(r=1.5, capacity=3.0, y0=0.5, t=2.0)
-    assert result.loss == pytest.approx(loss, rel=1e-8)
-    assert result.dparams["r"] == pytest.approx(dr, rel=1e-7)
-    assert result.dparams["capacity"] == pytest.approx(dcapacity, rel=1e-7)
-    assert result.dy0 == pytest.approx(dy0, rel=1e-7)
+def in_the_copy(package: Path, code: str) -> dict:
+    """What `code` prints as JSON, run with the copied package."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=package.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_example_of_a_problem(package: Path) -> None:
+    found = in_the_copy(
+        package,
+        "import json, adjointbench as ab\n"
+        "problem = ab.problems.get('logistic')\n"
+        "result = ab.gradient(problem, 'scipy-adjoint', rtol=1e-10, atol=1e-12)\n"
+        "print(json.dumps({'names': ab.problems.names(tag='closed-form'), 'file': ab.__file__,\n"
+        "    'gradient': [result.loss, result.dparams['r'][0], result.dparams['capacity'][0],\n"
+        "        result.dy0[0]]}))",
+    )
+    assert found["file"].startswith(str(package))
+    assert "logistic" in found["names"]
+    expected = closed_form(r=1.5, capacity=3.0, y0=0.5, t=2.0)
+    np.testing.assert_allclose(found["gradient"], expected, rtol=1e-7)
 
 
 def closed_form(r: float, capacity: float, y0: float, t: float) -> tuple[float, ...]:
@@ -108,25 +122,26 @@ def closed_form(r: float, capacity: float, y0: float, t: float) -> tuple[float, 
     return value, dr, 1 / below - capacity / below**2 * decay / y0, (value / y0) ** 2 * decay
 
 
-def test_example_of_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scipy_methods = importlib.import_module("adjointbench.adjoints.scipy")
-    (tmp_path / "one_sided.py").write_text(example("adjoints/scipy/one_sided.py"))
-    monkeypatch.setattr(scipy_methods, "__path__", [*scipy_methods.__path__, str(tmp_path)])
-    entry = eval(example("adjoints/methods.py"), vars(table).copy())
-    monkeypatch.setattr(table, "METHODS", (*table.METHODS, entry))
-    problem = ab.problems.get("lotka_volterra")
-
-    run = ab.prepare(problem, "one-sided-difference", rtol=1e-10, atol=1e-12)
-    exact = ab.gradient(problem, "scipy-adjoint", rtol=1e-10, atol=1e-12)
-    one_sided = run()
-
+def test_example_of_a_method(package: Path) -> None:
+    (entry,) = [code for name, code in blocks("CONTRIBUTING.md", "python") if "methods.py" in name]
+    found = in_the_copy(
+        package,
+        "import json, adjointbench as ab\n"
+        "from adjointbench.adjoints import methods\n"
+        f"methods.METHODS += (eval({entry!r}, vars(methods).copy()),)\n"
+        "problem = ab.problems.get('lotka_volterra')\n"
+        "run = ab.prepare(problem, 'one-sided-difference', rtol=1e-10, atol=1e-12)\n"
+        "result, (loss, dparams, dy0) = run(), run.compiled(problem.params, problem.y0)\n"
+        "stopped = ab.gradient(problem, 'one-sided-difference', max_steps=3)\n"
+        "print(json.dumps({'p': list(result.dparams['p']), 'y0': list(result.dy0),\n"
+        "    'compiled': [loss, *dparams['p'], *dy0], 'loss': result.loss,\n"
+        "    'stopped': stopped.status,\n"
+        "    'listed': [m.name for m in ab.methods(family='blackbox', stiff=True)]}))",
+    )
     # Truncation and noise balance at the square root of the tolerance, 1e-5, times a few.
-    assert entry in ab.methods(family="blackbox", stiff=True)
-    assert one_sided.status == "ok"
-    error = np.abs(one_sided.dparams["p"] - exact.dparams["p"]) / np.abs(exact.dparams["p"])
+    published = np.array([-4.09621299, -0.50940881, -1.14583489, -1.80432787])
+    error = np.abs(np.array(found["p"]) - published) / np.abs(published)
     assert 1e-7 < error.max() < 1e-2
-    loss, dparams, dy0 = run.compiled(problem.params, problem.y0)
-    assert loss == one_sided.loss
-    np.testing.assert_array_equal(dparams["p"], one_sided.dparams["p"])
-    np.testing.assert_array_equal(dy0, one_sided.dy0)
-    assert ab.gradient(problem, "one-sided-difference", max_steps=3).status == "failed"
+    assert found["compiled"] == [found["loss"], *found["p"], *found["y0"]]
+    assert found["stopped"] == "failed"
+    assert "one-sided-difference" in found["listed"]
