@@ -8,105 +8,17 @@ run of the same code was cut off.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import queue
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ..adjoints.methods import get_method
 from .rows import Row, RowFile, RowWriter, chosen_path, read_rows, same_run
 from .selection import Job, Selection, selection
-
-
-class WorkerDied(Exception):
-    """The measuring process ended before its job did."""
-
-
-class Worker:
-    """A measuring process that is started when needed and killed when it hangs."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self._answers: queue.Queue[str | None] = queue.Queue()
-        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
-
-    def measure(self, job: Job) -> Iterator[Row]:
-        """The rows of `job` as they come.
-
-        Raises
-        ------
-        TimeoutError
-            Where the job's time is over; the process is killed.
-        WorkerDied
-            Where the process ended by itself.
-        """
-        process = self._start()
-        deadline = time.monotonic() + job.timeout_s
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(asdict(job)) + "\n")
-        process.stdin.flush()
-        while True:
-            answer = self._next(deadline)
-            if answer is None:
-                return
-            yield answer
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _start(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
-            self._answers = queue.Queue()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "adjointbench.reports.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                text=True,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-            )
-            threading.Thread(
-                target=_forward, args=(self._process, self._answers), daemon=True
-            ).start()
-        return self._process
-
-    def _next(self, deadline: float) -> Row | None:
-        try:
-            line = self._answers.get(timeout=max(deadline - time.monotonic(), 0.0))
-        except queue.Empty:
-            self.close()
-            raise TimeoutError from None
-        if line is None:
-            raise WorkerDied(self._last_words())
-        return json.loads(line)
-
-    def _last_words(self) -> str:
-        """How the process ended, and the last line that it wrote."""
-        assert self._process is not None
-        code = self._process.wait()
-        self._process = None
-        self._log.seek(0)
-        lines = [line for line in self._log.read().splitlines() if line.strip()]
-        last = lines[-1] if lines else "it wrote nothing"
-        return f"the measuring process ended with exit status {code}: {last}"
-
-
-def _forward(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        answers.put(line)
-    answers.put(None)
+from .workers import Worker, WorkerDied, make_workers
 
 
 def measure_job(worker: Worker, job: Job) -> Iterator[Row]:
@@ -127,8 +39,6 @@ def measure_job(worker: Worker, job: Job) -> Iterator[Row]:
 
 
 def _about(job: Job) -> Row:
-    from ..adjoints.methods import get_method
-
     entry = get_method(job.method)
     return {
         "problem": job.problem,
@@ -169,24 +79,60 @@ def collect(
     if done:
         say(f"{len(jobs) - len(missing)} of {len(jobs)} are measured already in {path}")
     if missing or before is None or not before.complete:
-        _measure_all(missing, RowWriter(path, anew=before is None, quick=chosen.quick), say)
+        with RowWriter(path, anew=before is None, quick=chosen.quick) as writer:
+            _measure_all(missing, writer, say)
     return read_rows(path)
 
 
 def _measure_all(jobs: list[Job], writer: RowWriter, say: Callable[[str], Any]) -> None:
-    worker = Worker()
-    start = time.monotonic()
-    try:
-        for number, job in enumerate(jobs, 1):
-            rows = []
-            for row in measure_job(worker, job):
-                writer.row(row)
-                rows.append(row)
-            writer.done(*job.key)
-            say(_line(number, len(jobs), job, rows, time.monotonic() - start))
-    finally:
-        worker.close()
+    """Measure and write: each row on disk before anything else happens to it."""
+    rows: dict[tuple[str, ...], list[Row]] = {job.key: [] for job in jobs}
+    finished, start = 0, time.monotonic()
+    for job, row in _rows_of_all(jobs):
+        if row is not None:
+            writer.row(row)
+            rows[job.key].append(row)
+            continue
+        writer.done(*job.key)
+        finished += 1
+        say(_line(finished, len(jobs), job, rows[job.key], time.monotonic() - start))
     writer.end()
+
+
+def _rows_of_all(jobs: Sequence[Job]) -> Iterator[tuple[Job, Row | None]]:
+    """Rows of all jobs as they come, several at work; ``None`` closes a job."""
+    events: queue.SimpleQueue[tuple[Job, Row | None] | Exception] = queue.SimpleQueue()
+    workers = make_workers(len(jobs), alone=any(job.device != "cpu" for job in jobs))
+    idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+
+    def work(job: Job) -> None:
+        worker = idle.get()
+        try:
+            for row in measure_job(worker, job):
+                events.put((job, row))
+            events.put((job, None))
+        except Exception as error:
+            events.put(error)
+        finally:
+            idle.put(worker)
+
+    threads = ThreadPoolExecutor(len(workers))
+    try:
+        for job in jobs:
+            threads.submit(work, job)
+        missing = len(jobs)
+        while missing:
+            event = events.get()
+            if isinstance(event, Exception):
+                raise event
+            missing -= event[1] is None
+            yield event
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.close()
 
 
 def _line(number: int, total: int, job: Job, rows: list[Row], elapsed: float) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..adjoints.methods import get_method
 from ..adjoints.result import GradientResult
 from ..problems import Problem
 from .errors import gradient_errors, relative_error
-from .timing import time_run
+from .timing import Silence, time_run
 
 #: Relative tolerances, loosest first.
 LADDER = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
@@ -50,6 +51,7 @@ def iterate_ladder(
     atol_scale: float = ATOL_SCALE,
     device: str = "cpu",
     budget_s: float = 0.2,
+    silence: Silence = nullcontext,
     **settings: Any,
 ) -> Iterator[dict[str, Any]]:
     """Measure `method` on `problem` tolerance by tolerance, yielding each row as it is made.
@@ -68,6 +70,8 @@ def iterate_ladder(
         Where to compute.
     budget_s : float
         Seconds of repeated calls behind each time.
+    silence : callable
+        Makes the context in which times are taken.
     **settings
         Further arguments of :func:`adjointbench.prepare`.
 
@@ -78,16 +82,23 @@ def iterate_ladder(
         ``"skipped"`` where the method refuses the problem: its own sentence is then the
         ``message``. An exception is a row as well, of status ``"failed"`` and with
         ``exception`` true. The errors are ``None`` where there is no reference or no gradient,
-        the times where there is no gradient.
+        the times where there is no gradient. ``first_call_s`` is the processor time until the
+        first gradient, compilation included.
     """
     about = _about(problem, method, device)
+
+    def timed(run: Run) -> dict[str, float]:
+        return time_run(run, budget_s, silence)
+
     refusal = ""
     for rtol in rtols:
         row = about | {"rtol": float(rtol), "atol": float(rtol) * atol_scale}
         if refusal:
             yield row | {"status": "skipped", "message": refusal}
             continue
-        measured = _measure(problem, method, row, budget_s, settings)
+        measured = _measure(
+            problem, method, row, settings, lambda run: time_run(run, budget_s, silence)
+        )
         if measured["status"] == "skipped":
             refusal = measured["message"]
         yield row | measured
@@ -113,10 +124,14 @@ def _about(problem: Problem, method: str, device: str) -> dict[str, Any]:
 
 
 def _measure(
-    problem: Problem, method: str, row: dict[str, Any], budget_s: float, settings: dict[str, Any]
+    problem: Problem,
+    method: str,
+    row: dict[str, Any],
+    settings: dict[str, Any],
+    timed: Callable[[Run], dict[str, float]],
 ) -> dict[str, Any]:
     """What one tolerance gives: status, errors, times and counts."""
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         run = prepare(
             problem,
@@ -131,12 +146,14 @@ def _measure(
     except Exception as error:
         return _broken("prepare", error)
     try:
-        return _gradient_row(run, start, budget_s)
+        return _gradient_row(run, start, timed)
     except Exception as error:
         return _broken("gradient", error)
 
 
-def _gradient_row(run: Run, start: float, budget_s: float) -> dict[str, Any]:
+def _gradient_row(
+    run: Run, start: float, timed: Callable[[Run], dict[str, float]]
+) -> dict[str, Any]:
     result = run()
     row = {
         "solver": run.settings.solver,
@@ -144,11 +161,11 @@ def _gradient_row(run: Run, start: float, budget_s: float) -> dict[str, Any]:
         "phase": result.phase,
         "message": result.message,
         "loss": _number(result.loss),
-        "first_call_s": time.perf_counter() - start,
+        "first_call_s": time.process_time() - start,
         **asdict(result.stats),
     }
     if result.status == "ok":
-        row |= _errors(run.problem, result) | time_run(run, budget_s)
+        row |= _errors(run.problem, result) | timed(run)
     return row
 
 

@@ -104,8 +104,13 @@ class RowWriter:
         self._write("done", {"problem": problem, "method": method, "device": device})
 
     def end(self) -> None:
-        """Say that the run came to its end, and close the file."""
+        """Say that the run came to its end."""
         self._write("end", {"date": _now()})
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self._stream.close()
 
     def _write(self, kind: str, entry: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,17 @@ FEWEST_CALLS, MOST_CALLS = 5, 200
 #: A call that takes longer than this is not repeated.
 SLOW_CALL_S = 5.0
 
-#: Relative change of the parameters from one call to the next.
+#: Relative change of the parameters from one call to the next, where the dtype can tell it.
 NUDGE = 1e-9
 
+#: Takes the number of the call, which picks slightly different parameters; returns its seconds.
+TimedCall = Callable[[int], float]
 
-def time_run(run: Run, budget_s: float = 0.2) -> dict[str, float]:
+#: Makes the context in which times are taken.
+Silence = Callable[[], AbstractContextManager[Any]]
+
+
+def time_run(run: Run, budget_s: float = 0.2, silence: Silence = nullcontext) -> dict[str, float]:
     """Warm times of one gradient and one primal solve, taken in turn.
 
     Gradient and primal alternate, so that a machine that slows down for a while slows both, and
@@ -34,6 +41,8 @@ def time_run(run: Run, budget_s: float = 0.2) -> dict[str, float]:
     budget_s : float
         Seconds to spend, the two together; at least five calls are made of each, or one where
         a call takes more than five seconds.
+    silence : callable
+        Makes the context in which times are taken, after compiling and warming up.
 
     Returns
     -------
@@ -42,15 +51,9 @@ def time_run(run: Run, budget_s: float = 0.2) -> dict[str, float]:
         of the gradient's. ``ratio``: the median of gradient over primal, pair by pair.
         ``calls``.
     """
-    gradient, primal = bare_calls(run)
-    pairs: list[tuple[float, float]] = []
-    spent = 0.0
-    for call in range(MOST_CALLS):
-        pairs.append((gradient(call), primal(call)))
-        spent += sum(pairs[-1])
-        if max(pairs[-1]) > SLOW_CALL_S or (spent > budget_s and len(pairs) >= FEWEST_CALLS):
-            break
-    gradients, primals = np.array(pairs).T
+    gradient, primal = timed_gradient(run), timed_primal(run)
+    with silence():
+        gradients, primals = _in_turn(gradient, primal, budget_s)
     low, median, high = np.percentile(gradients, [25, 50, 75])
     return {
         "seconds": float(median),
@@ -58,30 +61,35 @@ def time_run(run: Run, budget_s: float = 0.2) -> dict[str, float]:
         "seconds_high": float(high),
         "primal_seconds": float(np.median(primals)),
         "ratio": float(np.median(gradients / primals)),
-        "calls": len(pairs),
+        "calls": len(gradients),
     }
 
 
-def bare_calls(run: Run) -> tuple[Callable[[int], float], Callable[[int], float]]:
-    """Timed calls of the compiled gradient and of the compiled primal, warmed up.
+def _in_turn(gradient: TimedCall, primal: TimedCall, budget_s: float) -> np.ndarray:
+    """Times of both, one row each."""
+    pairs: list[tuple[float, float]] = []
+    spent = 0.0
+    for call in range(MOST_CALLS):
+        pairs.append((gradient(call), primal(call)))
+        spent += sum(pairs[-1])
+        if max(pairs[-1]) > SLOW_CALL_S or (spent > budget_s and len(pairs) >= FEWEST_CALLS):
+            break
+    return np.array(pairs).T
 
-    Returns
-    -------
-    tuple of callable
-        Each takes the number of the call, which picks slightly different parameters, and
-        returns the seconds it took.
-    """
+
+def timed_gradient(run: Run) -> TimedCall:
+    """The compiled gradient on backend arrays, warmed up."""
+    return _timed(run, run.compiled)
+
+
+def timed_primal(run: Run) -> TimedCall:
+    """The compiled loss on backend arrays, warmed up; ``run.primal`` where there is none."""
+    return _timed(run, getattr(run, "compiled_primal", None) or run.primal)
+
+
+def _timed(run: Run, function: Callable[[Any, Any], Any]) -> TimedCall:
     inputs = [_inputs(run, call) for call in range(8)]
     wait = _wait(run)
-    return (
-        _timed(run.compiled, inputs, wait),
-        _timed(run.compiled_primal, inputs, wait),
-    )
-
-
-def _timed(
-    function: Callable[[Any, Any], Any], inputs: list[Any], wait: Callable[[Any], Any]
-) -> Callable[[int], float]:
     wait(function(*inputs[-1]))
 
     def call(number: int) -> float:
@@ -96,7 +104,7 @@ def _timed(
 def _inputs(run: Run, call: int) -> tuple[Any, Any]:
     """Parameters and start value as arrays of the method's own framework, on its device."""
     problem = run.problem
-    factor = 1.0 + NUDGE * call
+    factor = 1.0 + call * max(NUDGE, 4 * np.finfo(problem.dtype).eps)
     params = {k: np.asarray(v * factor, problem.dtype) for k, v in problem.params.items()}
     place = _PLACE[run.settings.method.backend]
     return place(run, params), place(run, problem.y0)

@@ -1,28 +1,42 @@
 """The child process that measures: jobs come in, rows go out, one JSON object a line.
 
-It can be killed when it hangs, and its death is a row of the table, not the end of the run.
+It can be killed when it hangs, and its death is a row of the table, not the end of the run. Before
+it takes times it asks for silence and waits for the answer; its next line ends the silence.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 
 def main() -> None:
     """Measure the jobs of the standard input until it closes."""
     answers = _private_stdout()
-    _pin()
+    _pin(int(sys.argv[1]))
     from .. import problems
     from .measure import iterate_ladder
 
-    for line in sys.stdin:
+    @contextlib.contextmanager
+    def silence() -> Iterator[None]:
+        _answer(answers, {"silence": True})
+        sys.stdin.readline()
+        yield
+
+    for line in iter(sys.stdin.readline, ""):
         job = json.loads(line)
         problem = problems.get(job["problem"], **job["settings"])
         for row in iterate_ladder(
-            problem, job["method"], job["rtols"], device=job["device"], budget_s=job["budget_s"]
+            problem,
+            job["method"],
+            job["rtols"],
+            device=job["device"],
+            budget_s=job["budget_s"],
+            silence=silence,
         ):
             _answer(answers, row)
         _answer(answers, None)
@@ -35,14 +49,14 @@ def _private_stdout() -> TextIO:
     return answers
 
 
-def _pin() -> None:
+def _pin(core: int) -> None:
     """One core and one thread: methods are compared, not the number of cores."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, {core})
 
 
-def _answer(stream: TextIO, row: dict | None) -> None:
+def _answer(stream: TextIO, row: dict[str, Any] | None) -> None:
     stream.write(json.dumps(row, default=str) + "\n")
     stream.flush()
 

@@ -14,12 +14,12 @@ from adjointbench.reports.rows import (
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    writer = RowWriter(tmp_path / "deep" / "rows.jsonl", anew=True, quick=True)
     rows = [row("linear", "jax-discrete", rtol) for rtol in (1e-3, 1e-5)]
-    for each in rows:
-        writer.row(each)
-    writer.done("linear", "jax-discrete", "cpu")
-    writer.end()
+    with RowWriter(tmp_path / "deep" / "rows.jsonl", anew=True, quick=True) as writer:
+        for each in rows:
+            writer.row(each)
+        writer.done("linear", "jax-discrete", "cpu")
+        writer.end()
     file = read_rows(writer.path)
     assert [{k: v for k, v in r.items() if k != "kind"} for r in file.rows] == rows
     assert file.done == {("linear", "jax-discrete", "cpu")}
@@ -31,19 +31,17 @@ def test_what_is_written_is_read_back(tmp_path):
 
 
 def test_a_row_is_on_disk_as_soon_as_it_is_written(tmp_path):
-    writer = RowWriter(tmp_path / "rows.jsonl", anew=True, quick=True)
-    writer.row(row("linear", "jax-discrete", 1e-3))
-    assert len(read_rows(writer.path).rows) == 1
-    writer.end()
+    with RowWriter(tmp_path / "rows.jsonl", anew=True, quick=True) as writer:
+        writer.row(row("linear", "jax-discrete", 1e-3))
+        assert len(read_rows(writer.path).rows) == 1
 
 
 def test_a_line_cut_off_is_passed_over_and_not_run_into(tmp_path):
     path = write_rows(tmp_path / "rows.jsonl", [row("linear", "jax-discrete", 1e-3)], end=False)
     with path.open("a") as stream:
         stream.write('{"kind": "row", "problem": "lin')
-    writer = RowWriter(path, anew=False, quick=False)
-    writer.row(row("linear", "jax-discrete", 1e-5))
-    writer.end()
+    with RowWriter(path, anew=False, quick=False) as writer:
+        writer.row(row("linear", "jax-discrete", 1e-5))
     file = read_rows(path)
     assert [r["rtol"] for r in file.rows] == [1e-3, 1e-5]
     assert file.broken == 1
@@ -83,8 +81,8 @@ def test_only_a_run_that_was_cut_off_is_gone_on_with(tmp_path, monkeypatch, comp
 
 
 def test_every_line_is_json(tmp_path):
-    writer = RowWriter(tmp_path / "rows.jsonl", anew=True, quick=True)
-    writer.row({"problem": "linear", "odd": complex(1, 2)})
-    writer.end()
+    with RowWriter(tmp_path / "rows.jsonl", anew=True, quick=True) as writer:
+        writer.row({"problem": "linear", "odd": complex(1, 2)})
+        writer.end()
     kinds = [json.loads(line)["kind"] for line in writer.path.read_text().splitlines()]
     assert kinds == ["run", "row", "end"]

@@ -1,0 +1,183 @@
+"""Measuring processes: one a core, killed when they hang, and never timed while another works."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .selection import Job
+
+Row = dict[str, Any]
+
+#: What starts a measuring process; the number of its core is added.
+COMMAND = (sys.executable, "-m", "adjointbench.reports.worker")
+
+#: Compilation takes most of the time and is shared by cores; more processes only cost memory.
+MOST_WORKERS = 4
+
+
+class WorkerDied(Exception):
+    """The measuring process ended before its job did."""
+
+
+class Silence:
+    """Lets one worker at a time take its times, the others stopped meanwhile."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.workers: list[Worker] = []
+
+    @contextlib.contextmanager
+    def around(self, timed: Worker) -> Iterator[None]:
+        """Stop all workers but `timed`."""
+        with self._lock:
+            others = [worker for worker in self.workers if worker is not timed]
+            for worker in others:
+                worker.signal("SIGSTOP")
+            try:
+                yield
+            finally:
+                for worker in others:
+                    worker.signal("SIGCONT")
+
+
+class Worker:
+    """A measuring process on one core, started when needed."""
+
+    def __init__(self, silence: Silence, core: int = 0) -> None:
+        self._silence = silence
+        self._core = core
+        self._process: subprocess.Popen[str] | None = None
+        self._reader = threading.Thread()
+        self._answers: queue.Queue[str | None] = queue.Queue()
+        handle, name = tempfile.mkstemp(prefix="adjointbench-", suffix=".log")
+        os.close(handle)
+        self._log = Path(name)
+        silence.workers.append(self)
+
+    def measure(self, job: Job) -> Iterator[Row]:
+        """The rows of `job` as they come.
+
+        Raises
+        ------
+        TimeoutError
+            Where the job's time is over; the process is killed.
+        WorkerDied
+            Where the process ended by itself.
+        """
+        deadline = time.monotonic() + job.timeout_s
+        self._start()
+        self._send(asdict(job))
+        with contextlib.ExitStack() as silence:
+            while (answer := self._next(deadline)) is not None:
+                if "silence" in answer:
+                    silence.enter_context(self._silence.around(self))
+                    self._send({})
+                else:
+                    silence.close()
+                    yield answer
+
+    def signal(self, name: str) -> None:
+        """Send the signal called `name`, if there is a process and the system knows it."""
+        process, number = self._process, getattr(signal, name, None)
+        if process is not None and number is not None:
+            process.send_signal(number)
+
+    def close(self) -> None:
+        """End the process, and remove its log."""
+        self._stop()
+        self._log.unlink(missing_ok=True)
+
+    def _start(self) -> None:
+        if self._process is not None:
+            return
+        self._answers = queue.Queue()
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [*COMMAND, str(self._core)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+            )
+        self._reader = threading.Thread(
+            target=_forward, args=(self._process, self._answers), daemon=True
+        )
+        self._reader.start()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it died: the end of its answers will tell
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+
+    def _stop(self) -> int:
+        """Kill the process if it still lives; its exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.kill()
+        self._reader.join()
+        with contextlib.suppress(BrokenPipeError), process:
+            return process.wait()
+        return process.wait()
+
+    def _next(self, deadline: float) -> Row | None:
+        try:
+            line = self._answers.get(timeout=max(deadline - time.monotonic(), 0.0))
+        except queue.Empty:
+            self._stop()
+            raise TimeoutError from None
+        if line is None:
+            raise WorkerDied(self._last_words())
+        return json.loads(line)
+
+    def _last_words(self) -> str:
+        """How the process ended, and the last line that it wrote."""
+        code = self._stop()
+        lines = self._log.read_text(errors="replace").splitlines()
+        last = next((line for line in reversed(lines) if line.strip()), "it wrote nothing")
+        return f"the measuring process ended with exit status {code}: {last}"
+
+
+def make_workers(jobs: int, *, alone: bool = False) -> list[Worker]:
+    """A worker for each core that may be used, and no more than there are jobs.
+
+    Parameters
+    ----------
+    jobs : int
+    alone : bool
+        One worker only: on an accelerator two would fight for its memory.
+    """
+    cores = sorted(_cores(), reverse=True)
+    count = 1 if alone or not hasattr(signal, "SIGSTOP") else min(len(cores), MOST_WORKERS, jobs)
+    silence = Silence()
+    return [Worker(silence, core) for core in cores[: max(count, 1)]]
+
+
+def _cores() -> set[int]:
+    """The cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _forward(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        answers.put(line)
+    answers.put(None)

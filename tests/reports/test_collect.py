@@ -1,0 +1,177 @@
+import sys
+import time
+
+import pytest
+
+from adjointbench.reports import collect as collect_module
+from adjointbench.reports import workers as workers_module
+from adjointbench.reports.collect import collect, measure_job
+from adjointbench.reports.rows import read_rows
+from adjointbench.reports.selection import Job, Selection, results_version, selection
+from adjointbench.reports.workers import Silence, Worker, WorkerDied, make_workers
+
+JOB = Job("linear", "finite-difference", "cpu", (1e-3, 1e-5), timeout_s=60.0, budget_s=0.01)
+
+
+class Pretended:
+    """A worker that gives some rows and then raises."""
+
+    def __init__(self, rows=(), raises=None):
+        self.rows, self.raises, self.jobs = rows, raises, []
+
+    def measure(self, job):
+        self.jobs.append(job)
+        yield from self.rows
+        if self.raises:
+            raise self.raises
+
+    def close(self):
+        pass
+
+
+def test_a_timeout_is_a_row_for_each_tolerance_that_is_missing():
+    done = {"rtol": 1e-3, "status": "ok"}
+    rows = list(measure_job(Pretended([done], TimeoutError()), JOB))
+    assert rows[0] == done
+    assert rows[1]["rtol"] == 1e-5
+    assert rows[1]["status"] == "timeout"
+    assert "60 s" in rows[1]["message"]
+
+
+def test_a_crash_is_a_row_with_the_last_words():
+    rows = list(measure_job(Pretended([], WorkerDied("ended with exit status -9: x")), JOB))
+    assert [row["status"] for row in rows] == ["failed", "failed"]
+    assert all("exit status -9" in row["message"] for row in rows)
+    assert rows[0]["family"] == "blackbox"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import time; time.sleep(60)", TimeoutError),
+        ("import sys; print('out of memory', file=sys.stderr); sys.exit(7)", WorkerDied),
+    ],
+)
+def test_a_process_that_hangs_or_dies(monkeypatch, code, expected):
+    monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
+    worker = Worker(Silence())
+    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    with pytest.raises(expected) as caught:
+        list(worker.measure(job))
+    if expected is WorkerDied:
+        assert "exit status 7: out of memory" in str(caught.value)
+    worker.close()
+
+
+def selected(**changes):
+    parts = {"quick": True, "problems": ("linear",), "methods": ("finite-difference",)}
+    return Selection(**(parts | {"devices": ("cpu",)} | changes))
+
+
+def test_what_is_in_the_file_is_not_measured_again(tmp_path, monkeypatch):
+    done = [
+        {"rtol": r, "status": "ok", "problem": "linear", "device": "cpu"} for r in selected().rtols
+    ]
+    workers = []
+
+    def pretend(jobs, alone):
+        workers.append(Pretended([r | {"method": "finite-difference"} for r in done]))
+        return workers[-1:]
+
+    monkeypatch.setattr(collect_module, "make_workers", pretend)
+    said = []
+    path = tmp_path / "rows.jsonl"
+    assert collect(selected(), path, say=said.append).complete
+    assert len(workers[0].jobs) == 1
+    collect(selected(), path, say=said.append)
+    assert len(workers) == 1
+    assert "1 of 1 are measured already" in said[-1]
+    collect(selected(methods=("finite-difference", "jax-discrete")), path, say=said.append)
+    assert [job.method for job in workers[1].jobs] == ["jax-discrete"]
+    collect(selected(), path, anew=True, say=said.append)
+    assert len(workers[2].jobs) == 1
+    assert len(read_rows(path).rows) == len(done)
+
+
+def test_an_error_of_our_own_is_not_swallowed(tmp_path, monkeypatch):
+    wrong = Pretended([{"rtol": 0.5, "status": "ok"}])
+    monkeypatch.setattr(collect_module, "make_workers", lambda jobs, alone: [wrong])
+    with pytest.raises(ValueError, match="not in list"):
+        collect(selected(), tmp_path / "rows.jsonl", say=print)
+    assert not read_rows(tmp_path / "rows.jsonl").complete
+
+
+def test_others_are_stopped_while_one_is_timed(tmp_path, monkeypatch):
+    # Both count as fast as they can; one is stopped in between.
+    code = (
+        "import sys, time\n"
+        "while True:\n"
+        "    time.sleep(0.005)\n"
+        f"    open({str(tmp_path)!r} + '/' + sys.argv[1], 'a').write('.')\n"
+    )
+    monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
+    silence = Silence()
+    timed, other = Worker(silence, 0), Worker(silence, 1)
+
+    def advances(name):
+        before = (tmp_path / name).stat().st_size
+        time.sleep(0.3)
+        return (tmp_path / name).stat().st_size != before
+
+    try:
+        for worker in (timed, other):
+            worker._start()
+        deadline = time.monotonic() + 20
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert advances("1")
+        with silence.around(timed):
+            time.sleep(0.1)
+            assert advances("0")
+            assert not advances("1")
+        assert advances("1")
+    finally:
+        timed.close()
+        other.close()
+
+
+def test_one_worker_on_an_accelerator_and_no_more_than_jobs():
+    for made, expected in ((make_workers(5, alone=True), 1), (make_workers(1), 1)):
+        assert len(made) == expected
+        for worker in made:
+            worker.close()
+
+
+def test_the_selection_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("ADJOINTBENCH_QUICK", "1")
+    quick = selection()
+    monkeypatch.setenv("ADJOINTBENCH_QUICK", "0")
+    full = selection()
+    assert set(quick.problems) < set(full.problems)
+    assert set(quick.methods) < set(full.methods)
+    assert set(quick.rtols) < set(full.rtols)
+    monkeypatch.setenv("ADJOINTBENCH_METHODS", "jax-discrete, jax-gauss")
+    assert selection().methods == ("jax-discrete", "jax-gauss")
+    assert len(list(selection().jobs())) == 2 * len(full.problems)
+
+
+def test_an_unknown_name_is_refused_with_a_close_one(monkeypatch):
+    monkeypatch.setenv("ADJOINTBENCH_METHODS", "jax-discret")
+    with pytest.raises(ValueError, match=r"ADJOINTBENCH_METHODS='jax-discret'.*'jax-discrete'"):
+        selection()
+
+
+def test_the_version_tells_measure_problems_and_methods():
+    assert len(results_version().split(".")) == 3
+
+
+def test_a_worker_measures_and_keeps_what_libraries_print_to_itself(tmp_path):
+    worker = Worker(Silence())
+    try:
+        rows = list(worker.measure(JOB))
+        again = list(worker.measure(JOB))
+    finally:
+        worker.close()
+    assert [row["rtol"] for row in rows] == [1e-3, 1e-5]
+    assert {row["status"] for row in rows} == {"ok"} == {row["status"] for row in again}
+    assert rows[1]["error"] < 1e-2

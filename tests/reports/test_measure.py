@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+import adjointbench as ab
+from adjointbench.reports.frozen import extrapolated_derivative, frozen_step_error
+from adjointbench.reports.ladder import observed_order
+from adjointbench.reports.measure import measure_ladder
+from adjointbench.reports.timing import time_run
+
+
+def test_errors_of_a_ladder_fall_with_the_tolerance():
+    problem = ab.problems.get("linear")
+    rows = measure_ladder(problem, "jax-discrete", (1e-3, 1e-5, 1e-7), budget_s=0.02)
+    assert [row["status"] for row in rows] == ["ok"] * 3
+    assert 0.5 < observed_order(rows) < 1.5
+    for row in rows:
+        assert row["atol"] == pytest.approx(row["rtol"] * 1e-3)
+        assert row["seconds_low"] <= row["seconds"] <= row["seconds_high"]
+        assert row["primal_seconds"] > 0
+        assert row["steps"] > 0
+        assert row["solver"] == "tsit5"
+        assert row["referenced"]
+
+
+def test_what_a_method_refuses_is_a_skipped_row_with_its_sentence():
+    problem = ab.problems.get("robertson")
+    rows = measure_ladder(problem, "jax-discrete", (1e-3, 1e-5))
+    assert [row["status"] for row in rows] == ["skipped"] * 2
+    assert "stiff" in rows[0]["message"]
+
+
+def test_a_breakdown_is_a_row_with_its_status():
+    pole = ab.Problem(
+        name="pole",
+        rhs=lambda t, y, p: p["k"] * y**2,
+        y0=np.array([1.0]),
+        params={"k": np.array([1.0])},
+        t_span=(0.0, 2.0),
+        save_at=np.array([2.0]),
+        loss=lambda ys, p: ys[-1, 0],
+    )
+    (row,) = measure_ladder(pole, "jax-discrete", (1e-6,))
+    assert row["status"] in ("max_steps", "step_too_small", "nonfinite")
+    assert row["message"]
+    assert row["loss"] is None
+    assert "seconds" not in row
+    assert not row["referenced"]
+
+
+def test_an_exception_is_a_row(monkeypatch):
+    problem = ab.problems.get("linear")
+
+    def explode(*arguments, **options):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr("adjointbench.reports.measure.prepare", explode)
+    (row,) = measure_ladder(problem, "jax-discrete", (1e-3,))
+    assert (row["status"], row["phase"], row["exception"]) == ("failed", "prepare", True)
+    assert row["message"] == "MemoryError: too large"
+
+
+def test_times_are_medians_of_calls_in_turn():
+    run = ab.prepare(ab.problems.get("linear"), "finite-difference")
+    times = time_run(run, budget_s=0.05)
+    assert times["calls"] >= 5
+    assert times["ratio"] > 2
+
+
+def test_the_trap_is_wrong_about_the_solution_and_right_about_its_steps():
+    trap = ab.problems.get("adaptive_ad_trap")
+    (row,) = measure_ladder(trap, "jax-discrete", (1e-6,), budget_s=0.01)
+    assert row["status"] == "ok"
+    assert row["error"] > 1
+    assert frozen_step_error(trap, "jax-discrete") < 1e-9
+
+
+def test_a_continuous_adjoint_is_not_the_derivative_of_the_steps():
+    problem = ab.problems.get("lotka_volterra")
+    discrete = frozen_step_error(problem, "jax-discrete", rtol=1e-4, atol=1e-7)
+    continuous = frozen_step_error(problem, "jax-backsolve", rtol=1e-4, atol=1e-7)
+    assert discrete < 1e-9
+    assert 1e-6 < continuous < 1e-1
+
+
+def test_extrapolated_differences_are_near_rounding():
+    assert extrapolated_derivative(lambda e: np.exp(3 * e)) == pytest.approx(3.0, rel=1e-12)

@@ -1,0 +1,97 @@
+"""The benchmarks that read measured rows, on rows made up here."""
+
+import importlib
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+from adjointbench.reports.measure import LADDER
+
+ROOT = Path(__file__).parents[2]
+WHERE = ("lotka_volterra", "jax-discrete", "cpu")
+
+
+@pytest.fixture(scope="module")
+def suite():
+    """Imports a module of the suite, which is not installed."""
+    sys.path.insert(0, str(ROOT))
+    yield lambda name: importlib.import_module(f"suite.{name}")
+    sys.path.remove(str(ROOT))
+
+
+def rows(**changes):
+    return [
+        {
+            "problem": WHERE[0],
+            "method": WHERE[1],
+            "device": WHERE[2],
+            "rtol": rtol,
+            "status": "ok",
+            "referenced": True,
+            "error": 2 * rtol,
+            "loss_error": rtol / 5,
+            "seconds": 1e-3,
+            "ratio": 4.0,
+            "steps": 30,
+        }
+        | changes
+        for rtol in LADDER
+    ]
+
+
+def measured(benchmark, name, made):
+    benchmark.setup(made, *WHERE)
+    return getattr(benchmark, name)(made, *WHERE)
+
+
+def test_figures_are_those_of_the_rows(suite):
+    accuracy, stability = suite("accuracy").Accuracy(), suite("stability").Stability()
+    log10 = measured(accuracy, "track_log10_gradient_error", rows())
+    assert log10 == pytest.approx(math.log10(2e-6))
+    assert measured(stability, "track_observed_order", rows()) == pytest.approx(1.0)
+    assert measured(stability, "track_share_right", rows()) == 1.0
+    assert measured(stability, "track_log10_amplification", rows()) == pytest.approx(1.0)
+    assert measured(suite("timing").Times(), "track_gradient_over_primal", rows()) == 4.0
+    assert measured(suite("counts").Counts(), "track_steps", rows()) == 30
+
+
+def test_a_breakdown_is_a_finite_cap_and_no_success(suite):
+    broken = rows(status="max_steps", error=None, seconds=None)
+    accuracy, success = suite("accuracy").Accuracy(), suite("stability").Success()
+    assert measured(accuracy, "track_log10_gradient_error", broken) == 3.0
+    assert measured(success, "track_share_ok", broken) == 0.0
+    assert math.isnan(measured(suite("timing").Times(), "track_gradient_seconds", broken))
+
+
+def test_ok_and_wrong_is_a_success_that_is_not_right(suite):
+    wrong = rows(error=28.0)
+    assert measured(suite("stability").Success(), "track_share_ok", wrong) == 1.0
+    assert measured(suite("stability").Stability(), "track_share_right", wrong) == 0.0
+
+
+def test_what_a_method_refuses_is_skipped_with_its_reason(suite):
+    refused = rows(status="skipped", message="only explicit solvers")
+    with pytest.raises(NotImplementedError, match="only explicit solvers"):
+        suite("timing").Times().setup(refused, *WHERE)
+
+
+def test_what_was_not_measured_is_skipped(suite):
+    with pytest.raises(NotImplementedError):
+        suite("timing").Times().setup([], *WHERE)
+
+
+def test_without_a_reference_there_is_no_error_to_track(suite):
+    unknown = rows(referenced=False, error=None)
+    with pytest.raises(NotImplementedError, match="no certified reference"):
+        suite("accuracy").Accuracy().setup(unknown, *WHERE)
+    assert measured(suite("timing").Times(), "track_gradient_seconds", unknown) == 1e-3
+
+
+def test_speed_at_equal_error(suite):
+    benchmark = suite("crossing").EqualError()
+    peer = "diffrax-backsolve"
+    made = rows() + [row | {"method": peer, "seconds": 0.01} for row in rows()]
+    benchmark.setup(made, peer, 1e-5)
+    assert benchmark.track_times_faster_than_peer(made, peer, 1e-5) == pytest.approx(10.0)
