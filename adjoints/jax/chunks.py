@@ -202,4 +202,4 @@ def _recur(
         w = jnp.sum(w[:, None] * squares[j], axis=0)
         return w if entering is None else w + entering[j], ahead
 
-    return lax.fori_loop(0, length, back, (w, jnp.zeros((length, n), w.dtype)))
+    return lax.fori_loop(jnp.int32(0), jnp.int32(length), back, (w, jnp.zeros((length, n), w.dtype)))

@@ -182,7 +182,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
 
 def per_step(config: Config, dtotals: Terms, final: State) -> Terms:
     """Cotangents of the terms of one step."""
-    steps = jnp.maximum(final.accepted, 1)
+    steps = jnp.maximum(final.accepted, 1).astype(final.y.dtype)
     mean = config.reduction == "mean"
     return Terms(*(None if d is None else (d / steps if mean else d) for d in dtotals))
 

@@ -149,7 +149,7 @@ def _run_in_blocks(
 ) -> tuple[Tree, tuple[Tree, ...]]:
     """Some turns at a time write to small buffers, which are then copied to the large ones."""
     spare = tuple(jnp.int32(spare_row(stored)) for stored in buffers)
-    like = tuple(jax.tree.map(lambda leaf: leaf[:length], stored) for stored in buffers)
+    like = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape[1:]), leaf.dtype), buffers)
 
     def small_turn(carry: Tree) -> Tree:
         i, current, indices, rows = carry
@@ -174,7 +174,7 @@ def _run_in_blocks(
             small_turn,
             (jnp.int32(0), current, indices, like),
         )
-        stored, _, _ = lax.fori_loop(0, count, copy, (stored, indices, rows))
+        stored, _, _ = lax.fori_loop(jnp.int32(0), count, copy, (stored, indices, rows))
         return current, stored
 
     return lax.while_loop(lambda carry: active(carry[0], operands), block, (state, buffers))

@@ -231,7 +231,7 @@ def _add(config: Config, totals: Terms, found: Attempt, step: jax.Array) -> Term
 def _reduce(config: Config, totals: Terms, final: State) -> Terms:
     if config.reduction != "mean":
         return totals
-    steps = jnp.maximum(final.accepted, 1)
+    steps = jnp.maximum(final.accepted, 1).astype(final.y.dtype)
     return Terms(*(None if t is None else t._replace(value=t.value / steps) for t in totals))
 
 

@@ -335,6 +335,6 @@ def _solution(config: Config, out: Outputs) -> Solution:
 
 def _padded(steps: jax.Array, count: jax.Array, end: jax.Array) -> jax.Array:
     """The steps, filled up with steps of size zero at the end."""
-    taken = jnp.arange(steps.shape[0]) < count
+    taken = jnp.arange(steps.shape[0], dtype=count.dtype) < count
     idle = jnp.stack([end, jnp.zeros_like(end)])
     return jnp.where(taken[:, None], steps, idle)

@@ -117,13 +117,13 @@ def _dense_cotangents(
     if interior == 0:
         return None, None, jnp.zeros_like(ops.save_at)
     states = jax.vmap(lambda flat: loops.unpack(flat, final))(stored[:-1])
-    number = jnp.arange(stored.shape[0] - 1)
+    number = jnp.arange(stored.shape[0] - 1, dtype=jnp.int32)
     valid = number < final.attempts
     after = jnp.where(number + 1 < final.attempts, jnp.roll(states.save_row, -1), final.save_row)
     wrote = valid & (after > states.save_row)
     # The attempt that wrote row r: the first one with a row count above r afterwards.
     counts = jnp.where(wrote, states.save_row, -1)
-    at = jnp.argmax(counts[None, :] == jnp.arange(interior)[:, None], axis=1)
+    at = jnp.argmax(counts[None, :] == jnp.arange(interior, dtype=jnp.int32)[:, None], axis=1)
     rows = jax.vmap(lambda i: attempt(config, loops.gather(states, i), ops).dense)(at)
 
     def values(dense: DenseRow, save_at: jax.Array) -> jax.Array:
