@@ -10,7 +10,7 @@ import typer
 from .. import prepare
 from .. import problems as zoo
 from .gradient_record import make_record, print_record
-from .output import OK, WRONG, AsJson, print_json, refusing
+from .output import OK, WRONG, AsJson, print_json, refusing, working
 from .settings import Settings, parse_settings
 
 
@@ -65,12 +65,13 @@ def gradient(
         "coefficient": coefficient,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    with refusing():
-        chosen = zoo.get(problem, **parse_settings(settings))
-        start = time.perf_counter()
-        run = prepare(chosen, method, **given)
-    result = run()
-    record = make_record(run, result, first_call_s=time.perf_counter() - start)
+    with working(f"Preparing {method} on {problem}, then measuring ..."):
+        with refusing():
+            chosen = zoo.get(problem, **parse_settings(settings))
+            start = time.perf_counter()
+            run = prepare(chosen, method, **given)
+        result = run()
+        record = make_record(run, result, first_call_s=time.perf_counter() - start)
     if as_json:
         print_json(record)
     else:

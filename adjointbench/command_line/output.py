@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
@@ -30,12 +30,17 @@ def console() -> Console:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A table; columns that start with ``>`` hold numbers and are aligned to the right."""
     made = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
+    for number, column in enumerate(columns):
         justify = "right" if column.startswith(">") else "left"
-        made.add_column(column.lstrip(">"), justify=justify, overflow="fold")
+        made.add_column(column.lstrip(">"), justify=justify, overflow="fold", no_wrap=number == 0)
     for row in rows:
         made.add_row(*row)
     return made
+
+
+def working(on: str) -> AbstractContextManager[object]:
+    """Show on a terminal what is being worked on, while it is."""
+    return Console(stderr=True).status(on)
 
 
 def print_json(data: object) -> None:
