@@ -7,8 +7,10 @@ it takes times it asks for silence and waits for the answer; its next line ends 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -17,6 +19,7 @@ from typing import Any, TextIO
 def main() -> None:
     """Measure the jobs of the standard input until it closes."""
     answers = _private_stdout()
+    _die_with_parent()
     _pin(int(sys.argv[1]))
     from .. import problems
     from .measure import iterate_ladder
@@ -54,6 +57,13 @@ def _pin(core: int) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
+
+
+def _die_with_parent() -> None:
+    """A stopped process would otherwise outlive a parent that was killed, for ever."""
+    if sys.platform == "linux":
+        kill_on_death_of_parent = 1
+        ctypes.CDLL(None).prctl(kill_on_death_of_parent, signal.SIGKILL)
 
 
 def _answer(stream: TextIO, row: dict[str, Any] | None) -> None:
