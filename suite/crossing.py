@@ -55,6 +55,8 @@ class NeuralOde:
         self.row = measured[method]
         if self.row["status"] == "skipped":
             raise NotImplementedError(self.row["message"])
+        if self.row.get("exception"):
+            raise RuntimeError(self.row["message"])
 
     def track_gradient_seconds(self, measured, method):
         return self.row.get("seconds", math.nan)

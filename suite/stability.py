@@ -30,7 +30,16 @@ class Stability(_CertifiedLadder):
 
 
 class Success(_Ladder):
-    """How much of the ladder ends ``ok``, right or wrong."""
+    """How much of the ladder ends ``ok``, right or wrong.
+
+    A solver that breaks down is a figure below one; code that breaks is a failed benchmark.
+    """
+
+    def setup(self, rows, problem, method, device):
+        super().setup(rows, problem, method, device)
+        for row in self.rows:
+            if row.get("exception"):
+                raise RuntimeError(row["message"])
 
     def track_share_ok(self, rows, problem, method, device):
         return sum(row["status"] == "ok" for row in self.rows) / len(self.rows)

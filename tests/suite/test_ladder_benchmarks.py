@@ -65,6 +65,13 @@ def test_a_breakdown_is_a_finite_cap_and_no_success(suite):
     assert math.isnan(measured(suite("timing").Times(), "track_gradient_seconds", broken))
 
 
+def test_code_that_breaks_is_a_failed_benchmark_once(suite):
+    crashed = rows(status="failed", exception=True, message="TypeError: oops", error=None)
+    with pytest.raises(RuntimeError, match="oops"):
+        suite("stability").Success().setup(crashed, *WHERE)
+    assert measured(suite("stability").Stability(), "track_share_right", crashed) == 0.0
+
+
 def test_ok_and_wrong_is_a_success_that_is_not_right(suite):
     wrong = rows(error=28.0)
     assert measured(suite("stability").Success(), "track_share_ok", wrong) == 1.0
