@@ -9,6 +9,9 @@ import numpy as np
 #: Errors are kept inside these bounds wherever a logarithm is taken: asv cannot publish infinity.
 SMALLEST_ERROR, LARGEST_ERROR = 1e-17, 1e3
 
+#: An error whose square overflows is called this.
+OVERFLOW = 1e150
+
 #: A method that says ``ok`` with a larger error than this is called wrong.
 WRONG = 0.1
 
@@ -35,10 +38,15 @@ def log10_error(error: float | None) -> float:
 
 
 def relative_error(value: np.ndarray, reference: np.ndarray) -> float:
-    """``||value - reference|| / ||reference||``, absolute where the reference is zero."""
+    """``||value - reference|| / ||reference||``, absolute where the reference is zero.
+
+    Finite where `value` is: at most :data:`OVERFLOW`.
+    """
     value, reference = np.ravel(value), np.ravel(reference)
     norm = np.linalg.norm(reference)
-    return float(np.linalg.norm(value - reference) / (norm if norm > 0 else 1.0))
+    with np.errstate(over="ignore"):
+        error = np.linalg.norm(value - reference) / (norm if norm > 0 else 1.0)
+    return float(np.minimum(error, OVERFLOW))
 
 
 def gradient_errors(
@@ -79,5 +87,6 @@ def _concatenate(arrays: Mapping[str, np.ndarray], order: Mapping[str, object]) 
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = (x / (np.abs(x).max(initial=0.0) or 1.0) for x in (a, b))
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     return float(a @ b / norms) if norms > 0 else float(np.array_equal(a, b))

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..adjoints.gradient import Run
 
-#: Calls of one timing, at least and at most; one slow call is enough to tell that it is slow.
+#: Calls of one timing, at least and at most.
 FEWEST_CALLS, MOST_CALLS = 5, 200
 
-#: A call that takes longer than this is not repeated.
-SLOW_CALL_S = 5.0
+#: Past so many budgets even the fewest calls are too many.
+LONGEST = 20
 
 #: Relative change of the parameters from one call to the next, where the dtype can tell it.
 NUDGE = 1e-9
@@ -27,7 +27,9 @@ TimedCall = Callable[[int], float]
 Silence = Callable[[], AbstractContextManager[Any]]
 
 
-def time_run(run: Run, budget_s: float = 0.2, silence: Silence = nullcontext) -> dict[str, float]:
+def time_run(
+    run: Run, budget_s: float = 0.2, silence: Silence = nullcontext, *, primal: bool = True
+) -> dict[str, float]:
     """Warm times of one gradient and one primal solve, taken in turn.
 
     Gradient and primal alternate, so that a machine that slows down for a while slows both, and
@@ -39,42 +41,49 @@ def time_run(run: Run, budget_s: float = 0.2, silence: Silence = nullcontext) ->
     run : Run
         From :func:`adjointbench.prepare`.
     budget_s : float
-        Seconds to spend, the two together; at least five calls are made of each, or one where
-        a call takes more than five seconds.
+        Seconds to spend, the two together; at least five calls are made of each, fewer where
+        they take very long.
     silence : callable
         Makes the context in which times are taken, after compiling and warming up.
+    primal : bool
+        Time the primal solve as well.
 
     Returns
     -------
     dict of str to float
-        ``seconds``, ``primal_seconds``: medians. ``seconds_low``, ``seconds_high``: quartiles
-        of the gradient's. ``ratio``: the median of gradient over primal, pair by pair.
-        ``calls``.
+        ``seconds``: the gradient's median; ``seconds_low``, ``seconds_high``: its quartiles;
+        ``calls``. With a primal also ``primal_seconds``, its median, and ``ratio``, the median
+        of gradient over primal, pair by pair.
     """
-    gradient, primal = timed_gradient(run), timed_primal(run)
+    calls = [timed_gradient(run)]
+    if primal and (other := timed_primal(run)) is not None:
+        calls.append(other)
     with silence():
-        gradients, primals = _in_turn(gradient, primal, budget_s)
+        gradients, *primals = _in_turn(calls, budget_s)
     low, median, high = np.percentile(gradients, [25, 50, 75])
-    return {
+    found = {
         "seconds": float(median),
         "seconds_low": float(low),
         "seconds_high": float(high),
-        "primal_seconds": float(np.median(primals)),
-        "ratio": float(np.median(gradients / primals)),
         "calls": len(gradients),
     }
+    for times in primals:
+        found["primal_seconds"] = float(np.median(times))
+        found["ratio"] = float(np.median(gradients / times))
+    return found
 
 
-def _in_turn(gradient: TimedCall, primal: TimedCall, budget_s: float) -> np.ndarray:
-    """Times of both, one row each."""
-    pairs: list[tuple[float, float]] = []
+def _in_turn(calls: list[TimedCall], budget_s: float) -> np.ndarray:
+    """Times of each call, one row each."""
+    rounds: list[list[float]] = []
     spent = 0.0
-    for call in range(MOST_CALLS):
-        pairs.append((gradient(call), primal(call)))
-        spent += sum(pairs[-1])
-        if max(pairs[-1]) > SLOW_CALL_S or (spent > budget_s and len(pairs) >= FEWEST_CALLS):
+    while len(rounds) < MOST_CALLS:
+        rounds.append([call(len(rounds)) for call in calls])
+        spent += sum(rounds[-1])
+        enough = spent > budget_s and len(rounds) >= FEWEST_CALLS
+        if enough or spent > LONGEST * budget_s:
             break
-    return np.array(pairs).T
+    return np.array(rounds).T
 
 
 def timed_gradient(run: Run) -> TimedCall:
@@ -82,9 +91,16 @@ def timed_gradient(run: Run) -> TimedCall:
     return _timed(run, run.compiled)
 
 
-def timed_primal(run: Run) -> TimedCall:
-    """The compiled loss on backend arrays, warmed up; ``run.primal`` where there is none."""
-    return _timed(run, getattr(run, "compiled_primal", None) or run.primal)
+def timed_primal(run: Run) -> TimedCall | None:
+    """The compiled loss on backend arrays, warmed up.
+
+    ``None`` where a compiled method does not offer it: ``run.primal`` checks and converts its
+    arguments, which would be most of the time of a small problem.
+    """
+    compiled = getattr(run, "compiled_primal", None)
+    if compiled is None and run.settings.method.backend == "scipy":
+        compiled = run.primal
+    return None if compiled is None else _timed(run, compiled)
 
 
 def _timed(run: Run, function: Callable[[Any, Any], Any]) -> TimedCall:

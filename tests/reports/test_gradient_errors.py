@@ -42,3 +42,11 @@ def test_error_against_zero_is_absolute():
 )
 def test_log10_error_is_always_finite(error, expected):
     assert log10_error(error) == pytest.approx(expected)
+
+
+def test_a_gradient_that_nearly_overflows_has_an_error():
+    huge = {"k": np.array([1e296, -1e290])}
+    errors = gradient_errors(huge, {"k": np.array([1.0, 2.0])}, {"k": np.array([1e3, 1e7])})
+    assert errors["error"] == 1e150
+    assert errors["largest_component_error"] == pytest.approx(1e296)
+    assert abs(errors["cosine"]) <= 1
