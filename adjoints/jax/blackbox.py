@@ -3,8 +3,10 @@
 >>> from adjointbench.adjoints.jax.blackbox import blackbox_solve
 >>> ys = blackbox_solve(rhs, y0, save_at, params, solver="lsoda").ys  # doctest: +SKIP
 
-Works under ``jit``, ``grad`` and ``vmap``, where the callback runs once a lane, one after the
-other. What happens inside is told in :mod:`.blackbox_primitive`.
+Works under ``jit``, ``grad`` and ``vmap``, where the solver runs once a lane, one after the other.
+What happens inside is told in :mod:`.blackbox_primitive`. Every call of ``rhs`` or its derivatives
+crosses between JAX and Python, some hundred microseconds each time: for problems that SciPy is
+needed for, not for speed.
 """
 
 from __future__ import annotations
@@ -21,12 +23,11 @@ from jax.core import Tracer
 
 from ..methods import SCIPY_SOLVERS, check_name
 from ..scipy.continuous import reverse_options
-from ..scipy.derivatives import Derivatives
 from ..scipy.flat import FlatSystem
 from ..scipy.integrate import Options
-from ..scipy.jax_derivatives import JaxBackend
 from ..scipy.segments import make_schedule
-from .blackbox_primitive import COUNTS, Blackbox, joined, solve_blackbox
+from . import wire
+from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
 
 Tree = Any
 
@@ -73,8 +74,7 @@ def blackbox_solve(
 ) -> BlackboxSolution:
     """Solve ``y' = rhs(t, y, params)`` with a solver of SciPy, differentiably.
 
-    Works under ``jit``, ``grad`` and ``vmap``. Compiled derivatives are kept for as long as the
-    same function objects and options come back: define `rhs` once, outside the training loop.
+    Works under ``jit``, ``grad`` and ``vmap``.
 
     Parameters
     ----------
@@ -133,8 +133,8 @@ def blackbox_solve(
         options,
         reverse,
     )
-    theta = joined([leaf.astype(y0.dtype) for leaf in leaves], y0.dtype)
-    ys, report = solve_blackbox(box, theta, y0.reshape(-1), jnp.zeros(len(COUNTS), y0.dtype))
+    theta = wire.joined([leaf.astype(y0.dtype) for leaf in leaves], y0.dtype)
+    ys, report = solve_blackbox(box, theta, y0.reshape(-1), jnp.zeros(len(COUNTS), y0.dtype), {})
     return BlackboxSolution(
         ys.reshape((len(times), *y0.shape)), report[0], report[1], report[2], report[3]
     )
@@ -197,4 +197,4 @@ def _blackbox(
     )
     t0, save_at, discontinuities, jump_times = times
     plan = make_schedule(t0, np.array(save_at), discontinuities, jump_times)
-    return Blackbox(Derivatives(system, JaxBackend()), plan, _arrays(options), _arrays(reverse))
+    return Blackbox(system, plan, _arrays(options), _arrays(reverse))

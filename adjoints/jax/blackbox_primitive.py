@@ -1,31 +1,36 @@
 """A solve by SciPy as one operation of JAX, with the continuous adjoint as its derivative.
 
-The forward solve is a :func:`jax.pure_callback`. The derivative is a second callback, which solves
+The forward solve is a single :func:`jax.pure_callback` on plain NumPy. The derivative solves
 forward again, keeping the dense output, and then the adjoint backwards
-(:mod:`...scipy.continuous`); nothing but parameters and start value is kept between the two. How
-the arrays travel is told in :mod:`.wire`. In the callbacks, ``rhs`` itself is plain NumPy; its
-derivatives are JAX programs that were compiled before, and that XLA executes in the callback's
-own thread.
+(:mod:`...scipy.continuous`); nothing but parameters and start value is kept between the two. The
+derivatives of ``rhs`` that the adjoint solve asks for are computed by the JAX program itself, in
+a loop around callbacks (:mod:`.dialogue` tells why). How arrays travel is told in :mod:`.wire`.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.custom_batching import sequential_vmap
 
 from ..result import STATUSES
-from ..scipy.continuous import Adjoint, compile_adjoint, solve_adjoint
-from ..scipy.derivatives import Derivatives
+from ..scipy import formulas
+from ..scipy.continuous import Adjoint, adjoint_keys, solve_adjoint
+from ..scipy.derivatives import Key, Point
 from ..scipy.flat import FlatSystem
 from ..scipy.integrate import IMPLICIT, Counts, Options
+from ..scipy.jax_derivatives import FRAMEWORK
 from ..scipy.primal import solve_primal
 from ..scipy.segments import Schedule, Trajectory
-from . import wire
+from .dialogue import DONE, Ask, Dialogues
+from .wire import INTEGER, Parcel, call
 
 #: Counts that a solve reports, in this order; -1 where SciPy does not tell.
 COUNTS: tuple[str, ...] = (
@@ -39,24 +44,23 @@ COUNTS: tuple[str, ...] = (
 
 _COUNTS_TYPE = jax.ShapeDtypeStruct((len(COUNTS),), jnp.int32)
 
+#: Every reverse solve that is running in this process.
+_DIALOGUES = Dialogues()
+
 
 @dataclass(frozen=True, eq=False)
 class Blackbox:
-    """One compiled way of solving: equations, times, solvers. Static in JAX programs."""
+    """One way of solving: equations, times, solvers. Static in JAX programs."""
 
-    derivatives: Derivatives
+    system: FlatSystem
     plan: Schedule
     options: Options
     reverse: Options
 
     @property
-    def system(self) -> FlatSystem:
-        """The equations on flat vectors."""
-        return self.derivatives.system
-
-    def compile(self) -> float:
-        """Compile the derivatives that the reverse pass needs; the seconds it took."""
-        return _compile(self)
+    def keys(self) -> list[Key]:
+        """The derivatives that the reverse solve asks for, by number."""
+        return adjoint_keys(self.system, self.plan, implicit=self.reverse.solver in IMPLICIT)
 
     def forward(self, theta: np.ndarray, y0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Saved states and counts, on NumPy."""
@@ -64,26 +68,28 @@ class Blackbox:
         return trajectory.ys, _report(trajectory.status, trajectory.counts)
 
     def backward(
-        self, theta: np.ndarray, y0: np.ndarray, dys: np.ndarray
+        self, theta: np.ndarray, y0: np.ndarray, dys: np.ndarray, ask: Ask, dtype: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Cotangents of parameters and start value, and counts, on NumPy."""
-        with self.derivatives.active():
-            trajectory = self._solve(theta, y0, keep=True)
-            adjoint = Adjoint(trajectory.status, np.zeros(0), np.zeros(0), trajectory.counts)
-            if adjoint.status == "ok":
-                adjoint = solve_adjoint(
-                    self.derivatives.at(theta), self.plan, trajectory, dys, self.reverse
-                )
+        """Cotangents of parameters and start value, and counts, on NumPy.
+
+        What is asked for comes in `dtype`, the program's own.
+        """
+        trajectory = self._solve(theta, y0, keep=True)
+        adjoint = Adjoint(trajectory.status, np.zeros(0), np.zeros(0), trajectory.counts)
+        if adjoint.status == "ok":
+            asking = {key: _asking(ask, number) for number, key in enumerate(self.keys)}
+            point = Point(self.system, asking, theta, None)
+            reverse = _above_rounding(self.reverse, dtype)
+            adjoint = solve_adjoint(point, self.plan, trajectory, dys, reverse)
         report = _report(adjoint.status, adjoint.counts)
         if adjoint.status != "ok":
             return np.full(theta.shape, np.nan), np.full(y0.shape, np.nan), report
         return adjoint.dtheta, adjoint.dy0, report
 
     def _solve(self, theta: np.ndarray, y0: np.ndarray, *, keep: bool) -> Trajectory:
-        functions = self.system.at(theta)
         own = self.system.jacobian_function is not None
         return solve_primal(
-            functions,
+            self.system.at(theta),
             y0,
             self.plan,
             self.options,
@@ -92,10 +98,13 @@ class Blackbox:
         )
 
 
-@functools.cache
-def _compile(box: Blackbox) -> float:
-    implicit = box.reverse.solver in IMPLICIT
-    return compile_adjoint(box.derivatives, box.plan, implicit=implicit)
+def _above_rounding(options: Options, dtype: Any) -> Options:
+    """`options` with no tolerance below what the rounding of the derivatives allows."""
+    return replace(options, rtol=np.maximum(options.rtol, 10 * np.finfo(dtype).eps))
+
+
+def _asking(ask: Ask, number: int) -> Any:
+    return lambda z, handle: ask(number, z)
 
 
 def _report(status: str, counts: Counts) -> np.ndarray:
@@ -105,74 +114,140 @@ def _report(status: str, counts: Counts) -> np.ndarray:
 
 
 def solve_blackbox(
-    box: Blackbox, theta: jax.Array, y0: jax.Array, probe: jax.Array
+    box: Blackbox,
+    theta: jax.Array,
+    y0: jax.Array,
+    probe: jax.Array,
+    constants: Mapping[str, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     """Saved states, shape ``(saves, n)``, and :data:`COUNTS` of the forward solve.
 
     ``probe`` holds zeros; its cotangent carries :data:`COUNTS` of the reverse pass, which has no
-    other way out of a derivative.
+    other way out of a derivative. ``constants`` are those of the equations, for the derivatives.
     """
-    return _solve(box, theta, y0, probe)  # type: ignore[return-value]
+    return _solve(box, theta, y0, probe, constants)  # type: ignore[return-value]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _solve(
-    box: Blackbox, theta: jax.Array, y0: jax.Array, probe: jax.Array
+    box: Blackbox,
+    theta: jax.Array,
+    y0: jax.Array,
+    probe: jax.Array,
+    constants: Mapping[str, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
-    del probe
-    n, saves, dtype = box.system.n, len(box.plan.save_at), y0.dtype
-
-    def run(theta_pieces: list[Any], y0_pieces: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-        ys, report = box.forward(wire.land(theta_pieces, dtype), wire.land(y0_pieces, dtype))
-        return wire.give_back(ys, dtype), report
-
-    ys, report = jax.pure_callback(
-        run,
-        (wire.words(saves * n, dtype), _COUNTS_TYPE),
-        wire.send(theta),
-        wire.send(y0),
-        vmap_method="sequential",
-    )
-    return wire.receive(ys, dtype).reshape(saves, n), report
+    del probe, constants
+    ys = jax.ShapeDtypeStruct((len(box.plan.save_at), box.system.n), y0.dtype)
+    takes, gives = Parcel(_type(theta), _type(y0)), Parcel(ys, _COUNTS_TYPE)
+    found, report = call(box.forward, takes, gives, theta, y0)
+    return found, report
 
 
 def _forward_rule(
-    box: Blackbox, theta: jax.Array, y0: jax.Array, probe: jax.Array
-) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-    box.compile()
-    return solve_blackbox(box, theta, y0, probe), (theta, y0)
+    box: Blackbox,
+    theta: jax.Array,
+    y0: jax.Array,
+    probe: jax.Array,
+    constants: Mapping[str, jax.Array],
+) -> tuple[tuple[jax.Array, jax.Array], tuple[Any, ...]]:
+    return solve_blackbox(box, theta, y0, probe, constants), (theta, y0, constants)
 
 
 def _reverse_rule(
-    box: Blackbox, kept: tuple[jax.Array, jax.Array], cotangents: tuple[jax.Array, Any]
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    theta, y0 = kept
-    dys, dtype, shape = cotangents[0], y0.dtype, cotangents[0].shape
-
-    def run(
-        theta_pieces: list[Any], y0_pieces: list[Any], dys_pieces: list[Any]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        dtheta, dy0, report = box.backward(
-            wire.land(theta_pieces, dtype),
-            wire.land(y0_pieces, dtype),
-            wire.land(dys_pieces, dtype).reshape(shape),
-        )
-        return wire.give_back(dtheta, dtype), wire.give_back(dy0, dtype), report
-
-    dtheta, dy0, report = jax.pure_callback(
-        run,
-        (wire.words(theta.size, dtype), wire.words(y0.size, dtype), _COUNTS_TYPE),
-        wire.send(theta),
-        wire.send(y0),
-        wire.send(dys.reshape(-1)),
-        vmap_method="sequential",
-    )
-    return wire.receive(dtheta, dtype), wire.receive(dy0, dtype), report.astype(dtype)
+    box: Blackbox, kept: tuple[Any, ...], cotangents: tuple[jax.Array, Any]
+) -> tuple[jax.Array, jax.Array, jax.Array, None]:
+    # One lane after the other: a batched loop would go on until the last lane is done.
+    reverse = sequential_vmap(functools.partial(_reverse, box))
+    dtheta, dy0, report = reverse(*kept, cotangents[0])
+    return dtheta, dy0, report.astype(dy0.dtype), None
 
 
 _solve.defvjp(_forward_rule, _reverse_rule)
 
 
-def joined(parts: list[jax.Array], dtype: Any) -> jax.Array:
-    """All `parts` in one vector, which may be empty."""
-    return jnp.concatenate([jnp.zeros(0, dtype), *(part.reshape(-1) for part in parts)])
+def _reverse(
+    box: Blackbox,
+    theta: jax.Array,
+    y0: jax.Array,
+    constants: Mapping[str, jax.Array],
+    dys: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The reverse solve: a loop that answers what the adjoint in its thread asks for."""
+    catalogue = Catalogue(box.system, box.keys)
+    z = jax.ShapeDtypeStruct((catalogue.longest_question,), y0.dtype)
+    answer = jax.ShapeDtypeStruct((catalogue.longest_answer,), y0.dtype)
+
+    def begin(theta: np.ndarray, y0: np.ndarray, dys: np.ndarray) -> tuple[Any, ...]:
+        dialogue = _DIALOGUES.begin(lambda ask: box.backward(theta, y0, dys, ask, z.dtype))
+        return dialogue, *catalogue.padded(*_DIALOGUES.question(dialogue, 0))
+
+    def go_on(dialogue: Any, turn: Any, number: Any, answer: np.ndarray) -> tuple[Any, ...]:
+        found = catalogue.shaped(int(number), answer)
+        return catalogue.padded(*_DIALOGUES.question(int(dialogue), int(turn), found))
+
+    def end(dialogue: Any, turn: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _DIALOGUES.result(int(dialogue), int(turn))
+
+    takes, gives = Parcel(_type(theta), _type(y0), _type(dys)), Parcel(INTEGER, INTEGER, z)
+    dialogue, number, question = call(begin, takes, gives, theta, y0, dys)
+
+    def unfinished(carry: Any) -> jax.Array:
+        return carry[1] != DONE
+
+    def reply(carry: Any) -> Any:
+        turn, number, question = carry
+        found = catalogue.answer(number, question, theta, constants)
+        takes, gives = Parcel(INTEGER, INTEGER, INTEGER, answer), Parcel(INTEGER, z)
+        return turn + 1, *call(go_on, takes, gives, dialogue, turn, number, found)
+
+    turn, _, _ = lax.while_loop(unfinished, reply, (jnp.int32(1), number, question))
+    takes, gives = Parcel(INTEGER, INTEGER), Parcel(_type(theta), _type(y0), _COUNTS_TYPE)
+    dtheta, dy0, report = call(end, takes, gives, dialogue, turn - 1)
+    return dtheta, dy0, report
+
+
+def _type(array: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(array.shape, array.dtype)
+
+
+class Catalogue:
+    """The derivatives that can be asked for, by number, as vectors of one length.
+
+    Parameters
+    ----------
+    system : FlatSystem
+    keys : list of tuple
+        The names of the formulas, in the order of their numbers.
+    """
+
+    def __init__(self, system: FlatSystem, keys: list[Key]) -> None:
+        self._formulas = [getattr(formulas, k[0])(system, FRAMEWORK, *k[1:]) for k in keys]
+        self._sizes = [formulas.input_size(k[0], system) for k in keys]
+        self._shapes = [formulas.output_shape(k[0], system) for k in keys]
+        #: Numbers in the longest argument, and in the longest result.
+        self.longest_question = max(self._sizes)
+        self.longest_answer = max(int(np.prod(shape)) for shape in self._shapes)
+
+    def answer(self, number: jax.Array, z: jax.Array, theta: jax.Array, constants: Any) -> Any:
+        """In the program: formula `number` at `z`, padded to the length of the longest."""
+        branches = [self._branch(i) for i in range(len(self._formulas))]
+        return lax.switch(number, branches, z, theta, constants)
+
+    def padded(self, number: int, z: Any) -> tuple[int, np.ndarray]:
+        """In the callback: a question for the program, its argument as long as the longest."""
+        padded = np.zeros(self.longest_question)
+        if number != DONE:
+            padded[: z.size] = z
+        return number, padded
+
+    def shaped(self, number: int, answer: np.ndarray) -> np.ndarray:
+        """In the callback: the answer to a question, without the padding."""
+        shape = self._shapes[number]
+        return answer[: int(np.prod(shape))].reshape(shape)
+
+    def _branch(self, i: int) -> Any:
+        def branch(z: jax.Array, theta: jax.Array, constants: Any) -> jax.Array:
+            found = self._formulas[i](z[: self._sizes[i]], theta, constants).reshape(-1)
+            return jnp.pad(found, (0, self.longest_answer - found.size))
+
+        return branch

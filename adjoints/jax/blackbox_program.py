@@ -11,12 +11,11 @@ from ...problems import Problem
 from ..gradient import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from ..scipy.continuous import reverse_options
-from ..scipy.derivatives import Derivatives
 from ..scipy.flat import flat_system
-from ..scipy.jax_derivatives import JaxBackend
 from ..scipy.program import forward_options
 from ..scipy.segments import schedule
-from .blackbox_primitive import COUNTS, Blackbox, joined, solve_blackbox
+from . import wire
+from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
 from .compiled_loss import CompiledLoss
 
 
@@ -26,8 +25,7 @@ def prepare(problem: Problem, settings: Settings) -> BlackboxProgram:
     reverse = reverse_options(
         options, settings.adjoint_solver, settings.adjoint_rtol, settings.adjoint_atol
     )
-    derivatives = Derivatives(flat_system(problem), JaxBackend())
-    box = Blackbox(derivatives, schedule(problem), options, reverse)
+    box = Blackbox(flat_system(problem), schedule(problem), options, reverse)
     return BlackboxProgram(problem, settings, box)
 
 
@@ -36,13 +34,12 @@ class BlackboxProgram:
 
     def __init__(self, problem: Problem, settings: Settings, box: Blackbox) -> None:
         self._problem = problem
-        self._source = box.derivatives.source
-        self._derivatives_s = box.compile()
+        self._source = "jax" if problem.jacobian is None else "problem"
 
         def loss(params: Any, y0: Any, probe: Any, constants: Any) -> tuple[Any, Any]:
             # Not in the order of the dict that arrives here: JAX sorts its keys.
-            theta = joined([params[name] for name in problem.params], y0.dtype)
-            ys, report = solve_blackbox(box, theta, y0.reshape(-1), probe)
+            theta = wire.joined([params[name] for name in problem.params], y0.dtype)
+            ys, report = solve_blackbox(box, theta, y0.reshape(-1), probe, constants)
             p = {**params, **constants}
             return problem.loss(ys.reshape((-1, *y0.shape)), p), report
 
@@ -81,7 +78,7 @@ class BlackboxProgram:
             reverse_rejected=_known(back["rejected"]),
             reverse_rhs_evals=ahead["rhs_evals"],
             vjp_evals=back["rhs_evals"],
-            compile_s=self._derivatives_s + self._compiled.compile_s,
+            compile_s=self._compiled.compile_s,
             derivatives=self._source,
         )
 

@@ -1,14 +1,15 @@
-"""How arrays travel between a JAX program and a callback, whole and without a deadlock.
+"""Callbacks whose arrays arrive whole, whose caller does not hang, and that cost little.
 
-JAX hands the arguments of a callback over as its own arrays, with two consequences. Where the
-*caller's* 64-bit mode is off, float64 arguments become float32, even in a program compiled with
-it on: so 64-bit numbers travel as pairs of 32-bit words. And a transfer of more than about 100 kB
-is left to a pool thread, which on a single core may be the one that waits for the callback to
-return: so vectors travel in small pieces.
+JAX hands the arguments of a callback over as its own arrays. Where the *caller's* 64-bit mode is
+off, float64 arguments so become float32, even in a program compiled with it on; and a transfer of
+more than about 100 kB is left to a pool thread, which on a single core may be the very one that
+waits for the callback to return. Each array also costs some fifty microseconds. Hence everything
+travels together, as one vector of 32-bit words, in pieces where it is large.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -16,41 +17,84 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..scipy.jax_derivatives import split
+#: Words that travel in one piece: 64 kB.
+PIECE = 16384
+
+#: The type of an integer in a parcel.
+INTEGER = jax.ShapeDtypeStruct((), jnp.int32)
 
 
-def words(size: int, dtype: Any) -> jax.ShapeDtypeStruct:
-    """The type of a vector that comes back from a callback."""
-    return jax.ShapeDtypeStruct(_shape(size, dtype), _word(dtype))
+class Parcel:
+    """Arrays of known types as one vector of words.
+
+    Parameters
+    ----------
+    *types : jax.ShapeDtypeStruct
+        int32, float32 or float64.
+    """
+
+    def __init__(self, *types: jax.ShapeDtypeStruct) -> None:
+        self._types = types
+        sizes = [int(np.prod(t.shape)) * (np.dtype(t.dtype).itemsize // 4) for t in types]
+        self._ends = np.cumsum([0, *sizes])
+
+    @property
+    def words(self) -> jax.ShapeDtypeStruct:
+        """The type of the vector of words."""
+        return jax.ShapeDtypeStruct((int(self._ends[-1]),), jnp.uint32)
+
+    def send(self, *arrays: jax.Array) -> list[jax.Array]:
+        """In the program: the words of `arrays`, in pieces."""
+        parts = [lax.bitcast_convert_type(a, jnp.uint32).reshape(-1) for a in arrays]
+        words = jnp.concatenate(parts)
+        return [words[i : i + PIECE] for i in range(0, max(words.size, 1), PIECE)]
+
+    def land(self, pieces: Sequence[Any]) -> list[np.ndarray]:
+        """In the callback: the arrays that were sent, floating ones as float64."""
+        words = np.concatenate([np.asarray(piece) for piece in pieces])
+        arrays = (part.view(t.dtype).reshape(t.shape) for part, t in self._parts(words))
+        return [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
+
+    def pack(self, *values: Any) -> np.ndarray:
+        """In the callback: the words of `values`, for the way back."""
+        arrays = [np.ravel(v).astype(t.dtype) for v, t in zip(values, self._types, strict=True)]
+        return np.concatenate([array.view(np.uint32) for array in arrays])
+
+    def receive(self, words: jax.Array) -> list[jax.Array]:
+        """In the program: the arrays that came back."""
+        return [_from_words(part, t) for part, t in self._parts(words)]
+
+    def _parts(self, words: Any) -> list[tuple[Any, jax.ShapeDtypeStruct]]:
+        ends = self._ends
+        return [(words[ends[i] : ends[i + 1]], t) for i, t in enumerate(self._types)]
 
 
-def send(vector: jax.Array) -> list[jax.Array]:
-    """A vector as arguments of a callback."""
-    if vector.dtype != np.float64:
-        return split(vector)
-    return [lax.bitcast_convert_type(piece, jnp.uint32) for piece in split(vector)]
+def call(
+    function: Callable[..., Sequence[Any]], takes: Parcel, gives: Parcel, *arrays: jax.Array
+) -> list[jax.Array]:
+    """Call a NumPy function from a JAX program; once a lane under ``vmap``.
+
+    Parameters
+    ----------
+    function : callable
+        Takes arrays of the types of `takes`, floating ones as float64, and returns those of
+        `gives`.
+    takes, gives : Parcel
+    *arrays : jax.Array
+    """
+
+    def run(pieces: list[Any]) -> np.ndarray:
+        return gives.pack(*function(*takes.land(pieces)))
+
+    words = jax.pure_callback(run, gives.words, takes.send(*arrays), vmap_method="sequential")
+    return gives.receive(words)
 
 
-def land(pieces: list[Any], dtype: Any) -> np.ndarray:
-    """In the callback: the vector that was sent, as float64."""
-    arrays = [np.ascontiguousarray(piece).view(dtype).reshape(-1) for piece in pieces]
-    return np.concatenate(arrays).astype(np.float64)
+def joined(parts: list[jax.Array], dtype: Any) -> jax.Array:
+    """All `parts` in one vector, which may be empty."""
+    return jnp.concatenate([jnp.zeros(0, dtype), *(part.reshape(-1) for part in parts)])
 
 
-def give_back(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """In the callback: a result for its way into JAX, of type :func:`words`."""
-    vector = np.ascontiguousarray(values, dtype=dtype).reshape(-1)
-    return vector.view(_word(dtype)).reshape(_shape(vector.size, dtype))
-
-
-def receive(result: jax.Array, dtype: Any) -> jax.Array:
-    """The vector that a callback gave back."""
-    return lax.bitcast_convert_type(result, dtype) if dtype == np.float64 else result
-
-
-def _word(dtype: Any) -> Any:
-    return jnp.uint32 if dtype == np.float64 else dtype
-
-
-def _shape(size: int, dtype: Any) -> tuple[int, ...]:
-    return (size, 2) if dtype == np.float64 else (size,)
+def _from_words(words: jax.Array, kind: jax.ShapeDtypeStruct) -> jax.Array:
+    pairs = words.reshape((*kind.shape, 2)) if np.dtype(kind.dtype).itemsize == 8 else words
+    return lax.bitcast_convert_type(pairs, kind.dtype).reshape(kind.shape)

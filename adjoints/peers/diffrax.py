@@ -30,7 +30,7 @@ import numpy as np
 
 from ...problems import Problem
 from ..gradient import Settings
-from ..jax.compiled_loss import CompiledLoss, find_device, value_and_forward_gradient
+from ..jax.compiled_loss import CompiledLoss, value_and_forward_gradient
 from ..result import STATUSES, GradientResult, Stats, failed_result
 
 SOLVERS = {
@@ -97,7 +97,7 @@ class DiffraxProgram:
         self._compiled = CompiledLoss(
             _loss(problem, settings, adjoint),
             problem,
-            find_device(settings.device),
+            settings.device,
             differentiate=differentiate,
         )
 
@@ -132,16 +132,14 @@ class DiffraxProgram:
 
 def _loss(
     problem: Problem, settings: Settings, adjoint: diffrax.AbstractAdjoint
-) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """``loss(params, y0) -> (loss, report)`` by ``diffeqsolve``."""
+) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """``loss(params, y0, constants) -> (loss, report)`` by ``diffeqsolve``."""
 
-    def merged(params: Any) -> dict[str, Any]:
-        return {**params, **{name: jnp.asarray(c) for name, c in problem.constants.items()}}
+    def loss(params: Any, y0: Any, constants: Any) -> tuple[Any, Any]:
+        # The constants come in by closure: in `args`, an adjoint would be computed for them.
+        def rhs(t: Any, y: Any, params: Any) -> Any:
+            return problem.rhs(t, y, {**params, **constants})
 
-    def rhs(t: Any, y: Any, params: Any) -> Any:
-        return problem.rhs(t, y, merged(params))
-
-    def loss(params: Any, y0: Any) -> tuple[Any, Any]:
         times = jnp.asarray(problem.save_at)
         first_step = settings.first_step
         solution = diffrax.diffeqsolve(
@@ -163,7 +161,7 @@ def _loss(
             "steps": solution.stats["num_accepted_steps"],
             "rejected": solution.stats["num_rejected_steps"],
         }
-        return problem.loss(solution.ys, merged(params)), report
+        return problem.loss(solution.ys, {**params, **constants}), report
 
     return loss
 

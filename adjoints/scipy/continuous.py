@@ -29,8 +29,8 @@ from scipy import sparse
 
 from ...problems import Problem
 from ..gradient import Settings
-from .derivatives import Derivatives, Point
-from .flat import flat_system
+from .derivatives import Derivatives, Key, Point
+from .flat import FlatSystem, flat_system
 from .integrate import IMPLICIT, Counts, Options, Piece, integrate
 from .primal import primal_loss, solve_primal
 from .program import (
@@ -58,10 +58,9 @@ def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
         options, settings.adjoint_solver, settings.adjoint_rtol, settings.adjoint_atol
     )
     derivatives = Derivatives(system)
-    compile_s = compile_adjoint(
-        derivatives, plan, implicit=bool({options.solver, reverse.solver} & IMPLICIT)
-    )
-    compile_s += derivatives.compile(("loss_gradient",), saves=len(plan.save_at))
+    implicit = bool({options.solver, reverse.solver} & IMPLICIT)
+    keys = adjoint_keys(system, plan, implicit=implicit)
+    compile_s = derivatives.compile(*keys, ("loss_gradient",), saves=len(plan.save_at))
 
     def compute(theta: np.ndarray, y0: np.ndarray) -> Outcome:
         with derivatives.active():
@@ -83,15 +82,14 @@ def reverse_options(
     )
 
 
-def compile_adjoint(derivatives: Derivatives, plan: Schedule, *, implicit: bool) -> float:
-    """Compile what :func:`solve_adjoint` needs; the seconds it took."""
-    own = derivatives.system.jacobian_function is not None
-    needed: list[Any] = [("parameter_vjp",) if own else ("vjp",)]
+def adjoint_keys(system: FlatSystem, plan: Schedule, *, implicit: bool) -> list[Key]:
+    """The derivatives that :func:`solve_adjoint` takes."""
+    own = system.jacobian_function is not None
+    needed: list[Key] = [("parameter_vjp",) if own else ("vjp",)]
     if implicit:
         needed.append(("parameter_jacobian",))
         needed += [] if own else [("jacobian",)]
-    needed += [("jump_vjp", s.jump) for s in plan.segments if s.jump is not None]
-    return derivatives.compile(*needed)
+    return needed + [("jump_vjp", s.jump) for s in plan.segments if s.jump is not None]
 
 
 def _gradient(

@@ -103,23 +103,12 @@ class Derivatives:
         """
         begin = time.perf_counter()
         system, backend = self.system, self._backend
-        n, m = system.n, system.m
-        sizes = {
-            "jacobian": 1 + n,
-            "parameter_jacobian": 1 + n,
-            "vjp": 1 + 2 * n,
-            "parameter_vjp": 1 + 2 * n,
-            "sensitivities": 1 + n + (m + n) * n,
-            "curvature": 1 + n + (m + n) * n,
-            "loss_gradient": saves * n,
-            "jump_jacobians": 1 + n,
-            "jump_vjp": 1 + 2 * n,
-        }
         with self.active():
             for key in keys:
                 name, *index = key
                 formula = getattr(formulas, name)(system, backend.framework, *index)
-                self._compiled[key] = backend.compile(formula, sizes[name], m, system.constants)
+                size = formulas.input_size(name, system, saves)
+                self._compiled[key] = backend.compile(formula, size, system.m, system.constants)
         return time.perf_counter() - begin
 
     def at(self, theta: np.ndarray) -> Point:

@@ -139,3 +139,30 @@ def jump_vjp(system: FlatSystem, ad: Framework, i: int) -> Formula:
         return ad.concat(pull(z[n + 1 :]))
 
     return formula
+
+
+def input_size(name: str, system: FlatSystem, saves: int = 0) -> int:
+    """The length of the vector ``z`` that the formula called `name` takes."""
+    n, m = system.n, system.m
+    sizes = {
+        "vjp": 1 + 2 * n,
+        "parameter_vjp": 1 + 2 * n,
+        "jump_vjp": 1 + 2 * n,
+        "sensitivities": 1 + n + (m + n) * n,
+        "curvature": 1 + n + (m + n) * n,
+        "loss_gradient": saves * n,
+    }
+    return sizes.get(name, 1 + n)
+
+
+def output_shape(name: str, system: FlatSystem) -> tuple[int, ...]:
+    """The shape of the result of the formulas that an adjoint uses."""
+    n, m = system.n, system.m
+    shapes = {
+        "jacobian": (n, n),
+        "parameter_jacobian": (n, m),
+        "vjp": (n + m,),
+        "parameter_vjp": (m,),
+        "jump_vjp": (n + m,),
+    }
+    return shapes[name]

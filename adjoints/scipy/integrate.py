@@ -17,6 +17,11 @@ import numpy as np
 from scipy import integrate as scipy_integrate
 from scipy.sparse import issparse
 
+# What a solver says about its own breakdown becomes a status; it need not warn as well. (A filter
+# inside a `with` would not do: the solvers run in several threads, which share the filters.)
+warnings.filterwarnings("ignore", message="lsoda: ", category=UserWarning)
+warnings.filterwarnings("ignore", message="Diagonal number .* is exactly zero")
+
 #: The solvers by name.
 SOLVERS: dict[str, type[scipy_integrate.OdeSolver]] = {
     "rk45": scipy_integrate.RK45,
@@ -179,20 +184,24 @@ def integrate(
         that.
     """
     watched = _WatchedRhs(rhs, counts)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        if not np.isfinite(y0).all():
-            return Piece("nonfinite", y0)
-        try:
+    if not np.isfinite(y0).all():
+        return Piece("nonfinite", y0)
+    try:
+        with np.errstate(all="ignore"):
             solver = _make_solver(watched, t0, t1, y0, options, counts, jacobian)
             piece = _step_through(solver, watched, options, counts, save_at, keep)
-        except _NonfiniteJacobianError:
-            return Piece("nonfinite", y0)
-        except ValueError:
-            # SciPy's linear algebra refuses NaN so; any other ValueError is the caller's.
-            if not watched.nonfinite_within(max(_RECENT_EVALS, 2 * y0.size)):
-                raise
-            return Piece("nonfinite", y0)
+    except _NonfiniteJacobianError:
+        return Piece("nonfinite", y0)
+    except RuntimeError as error:
+        # SuperLU says so of a sparse matrix; any other RuntimeError is the caller's.
+        if "singular" not in str(error):
+            raise
+        return Piece("linear_solve", y0)
+    except ValueError:
+        # SciPy's linear algebra refuses NaN so; any other ValueError is the caller's.
+        if not watched.nonfinite_within(max(_RECENT_EVALS, 2 * y0.size)):
+            raise
+        return Piece("nonfinite", y0)
     counts.linear_solves += int(solver.nlu)
     return piece
 
@@ -206,7 +215,9 @@ def _make_solver(
     counts: Counts,
     jacobian: Jacobian | None,
 ) -> scipy_integrate.OdeSolver:
-    arguments: dict[str, Any] = {"rtol": options.rtol, "atol": options.atol}
+    # Below this SciPy would warn, and take it all the same.
+    rtol = np.maximum(options.rtol, 100 * np.finfo(np.float64).eps)
+    arguments: dict[str, Any] = {"rtol": rtol, "atol": options.atol}
     if options.first_step is not None:
         arguments["first_step"] = min(options.first_step, abs(t1 - t0))
     if options.solver in IMPLICIT and jacobian is not None:
@@ -217,10 +228,10 @@ def _make_solver(
     if newton:
         # These two form their Newton tolerance from a single rtol; the error control below
         # takes one for each component all the same.
-        arguments["rtol"] = float(np.min(options.rtol))
+        arguments["rtol"] = float(np.min(rtol))
     solver = SOLVERS[options.solver](rhs, t0, y0, t1, **arguments)
     if newton:
-        solver.rtol = options.rtol  # type: ignore[attr-defined]
+        solver.rtol = rtol  # type: ignore[attr-defined]
     return solver
 
 
@@ -246,12 +257,16 @@ def _step_through(
     piece = Piece("ok", solver.y, times=[solver.t])
     per_attempt = _EVALS_PER_ATTEMPT.get(options.solver)
     counts.tells_rejected = per_attempt is not None
+    if math.isnan(getattr(solver, "h_abs", 0.0)):
+        # The right-hand side has no value at the start, and SciPy would try NaN for ever.
+        piece.status = "nonfinite"
+        return piece
     while solver.status == "running":
         if counts.attempts >= options.max_steps:
             piece.status = "max_steps"
             return piece
         before = counts.rhs_evals
-        solver.step()
+        _step(solver)
         attempts = (counts.rhs_evals - before) // per_attempt if per_attempt else 1
         counts.attempts += max(attempts, 1)
         piece.status = _status(solver, rhs)
@@ -262,6 +277,13 @@ def _step_through(
     piece.y = solver.y
     piece.next_step = getattr(solver, "h_abs", None)
     return piece
+
+
+def _step(solver: Any) -> None:
+    try:
+        solver.step()
+    except Warning:  # where the user's filters turn warnings into errors
+        solver.status = "failed"
 
 
 def _status(solver: Any, rhs: _WatchedRhs) -> str:

@@ -20,9 +20,11 @@ class TorchBackend:
     """Runs the derivative formulas on PyTorch's CPU tensors in float64."""
 
     name = "torch"
+    # Reverse mode throughout: PyTorch has no forward mode for some operations, and imports its
+    # deprecated TorchScript for the others.
     framework = Framework(
         vjp=torch.func.vjp,
-        jacfwd=torch.func.jacfwd,
+        jacfwd=torch.func.jacrev,
         jacrev=torch.func.jacrev,
         concat=_concat,
     )

@@ -9,7 +9,7 @@ import tiny_problems as tiny
 from adjointbench.adjoints.scipy import derivatives
 from adjointbench.adjoints.scipy.derivatives import Derivatives
 from adjointbench.adjoints.scipy.flat import flat_system, pack, unpack
-from adjointbench.adjoints.scipy.jax_derivatives import PIECE, JaxBackend, split
+from adjointbench.adjoints.scipy.jax_derivatives import JaxBackend
 from adjointbench.adjoints.scipy.torch_derivatives import TorchBackend
 
 N, M = 6, 15
@@ -198,14 +198,6 @@ def test_the_global_setting_of_jax_stays_as_it_was():
     result = ab.gradient(tiny.decay(), "scipy-adjoint", rtol=1e-9, atol=1e-12)
     assert result.dy0.dtype == np.float64
     assert jax.config.jax_enable_x64 == before
-
-
-@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 3 * PIECE])
-def test_pieces_of_a_vector_are_small_and_complete(size):
-    vector = np.arange(size)
-    pieces = split(vector)
-    assert max(p.size for p in pieces) <= PIECE
-    np.testing.assert_array_equal(np.concatenate(pieces), vector)
 
 
 def test_packing_keeps_names_shapes_and_order():

@@ -60,9 +60,7 @@ def test_a_jacobian_is_used_and_counted_by_implicit_solvers(solver):
         calls.append(t)
         return np.array([[-1e5]])
 
-    piece = integrate(
-        stiff, 0.0, 1e-2, np.array([2.0]), options(solver), counts, jacobian=jacobian
-    )
+    piece = integrate(stiff, 0.0, 1e-2, np.array([2.0]), options(solver), counts, jacobian=jacobian)
     assert piece.y == pytest.approx(np.cos(1e-2), abs=1e-5)
     assert counts.jacobian_evals == len(calls)
     assert (counts.jacobian_evals > 0) == (solver in ("radau", "bdf", "lsoda"))
