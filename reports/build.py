@@ -40,6 +40,8 @@ _METHOD_COLUMNS = (
     Column("statuses", "ended"),
 )
 
+_CELLS = "Orange says ok and is wrong, hatched broke down, a dash was skipped."
+
 _WHERE = (Column("problem", "problem"), Column("method", "method"))
 
 _FAILURE_COLUMNS = (
@@ -116,11 +118,10 @@ def _name_devices(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _problem(name: str, rows: pd.DataFrame, lines: pd.DataFrame, out: Path) -> ProblemSection:
     mine, table = rows[rows["problem"].eq(name)], lines[lines["problem"].eq(name)]
-    figures = [
-        _figure(stability(mine), f"{name}-stability", out, f"{name}: log10 of the gradient error"),
-    ]
+    caption = f"{name}: log10 of the gradient error at each tolerance. {_CELLS}"
+    figures = [_figure(stability(mine), f"{name}-stability", out, caption)]
     if mine["error"].notna().any():
-        caption = f"{name}: time of one gradient against its error"
+        caption = f"{name}: time of one gradient against its error. Down and left is better."
         figures.insert(0, _figure(work_precision(mine), f"{name}-work-precision", out, caption))
     shown = table[table["skipped"].eq("")]
     return ProblemSection(
@@ -134,14 +135,16 @@ def _problem(name: str, rows: pd.DataFrame, lines: pd.DataFrame, out: Path) -> P
 def _about(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     words = [
-        f"{first[column]:.0f} {heading}"
-        for column, heading in (("n_states", "states"), ("n_params", "parameters"))
+        f"{first[column]:.0f} {heading}{'' if first[column] == 1 else 's'}"
+        for column, heading in (("n_states", "state"), ("n_params", "parameter"))
         if column in rows and pd.notna(first[column])
     ]
     if "dtype" in rows and pd.notna(first["dtype"]):
         words.append(str(first["dtype"]))
     if "stiff" in rows and first["stiff"] is True:
         words.append("stiff")
+    if "agreement" in rows and rows["agreement"].notna().any():
+        words.append(f"certified to {formats.error(rows['agreement'].min())}")
     return ", ".join(words)
 
 
@@ -210,7 +213,7 @@ def _add_benchmarks(content: Content, asv: pd.DataFrame) -> None:
     )
     columns = [Column(name, name) for name in ("benchmark", "parameters", "machine", "commit")]
     content.broken_benchmarks = page.table(failed, columns)
-    names = list(dict.fromkeys(asv["commit"]))
+    names = commits(asv)
     if len(names) > 1:
         changes = compare_benchmarks(asv, names[-2], names[-1]).head(MOST_CHANGES)
         changes = changes.assign(parameters=changes["parameters"].map(", ".join))

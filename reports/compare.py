@@ -14,9 +14,9 @@ from .tables import KEY
 NOISE = 1.2
 
 
-def commits(rows: pd.DataFrame) -> list[str]:
-    """The commits in `rows`, oldest measurement first."""
-    dated = rows.groupby("commit")["date"].max().sort_values()
+def commits(table: pd.DataFrame) -> list[str]:
+    """The commits in a table of rows or of benchmarks, oldest date first."""
+    dated = table.groupby("commit")["date"].max().sort_values()
     return [str(commit) for commit in dated.index]
 
 

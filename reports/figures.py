@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .canvas import GRID, INK, STYLE, legend_outside, log_ticks, new_axes, say
-from .errors import WRONG, log10_error
+from .errors import LARGEST_ERROR, WRONG, log10_error
 from .formats import amount, power
 from .style import COLOURS, Look, looks
 from .tables import FAMILIES, is_wrong
@@ -144,7 +144,7 @@ def _cell(axes: Axes, place: tuple[int, int], row: pd.Series, *, wrong: bool) ->
     hatch = "" if row["status"] in ("ok", "skipped") else "////"
     if row["status"] == "ok":
         exponent = log10_error(row["error"])
-        text = f"{exponent:.1f}".replace("-", "\N{MINUS SIGN}") if pd.notna(row["error"]) else "ok"
+        text = _exponent(row["error"])
         share = np.clip((exponent + 1) / -10, 0, 1)
         face = COLOURS["continuous"] if wrong else mpl.colormaps["Blues"](0.12 + 0.8 * share)
         ink = "white" if wrong or share > 0.45 else "#10202f"
@@ -152,6 +152,15 @@ def _cell(axes: Axes, place: tuple[int, int], row: pd.Series, *, wrong: bool) ->
         Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, fc=face, ec=GRID, lw=0.8, hatch=hatch)
     )
     axes.text(x, y, text, ha="center", va="center", color=ink, fontsize=9)
+
+
+def _exponent(error: float) -> str:
+    """What a cell says about an error: its exponent, or that it is off the scale."""
+    if pd.isna(error):
+        return "ok"
+    if error > LARGEST_ERROR:
+        return f"> {np.log10(LARGEST_ERROR):.0f}"
+    return f"{log10_error(error):.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def dots(table: pd.DataFrame, column: str, label: str) -> Figure:

@@ -11,6 +11,8 @@ def amount(value: float | None) -> str:
     """A plain amount: ``4``, ``2.5``, ``12k``, ``3.4M``; a dash where there is none."""
     if value is None or math.isnan(value):
         return "–"
+    if abs(value) >= 1e12:
+        return power(value)
     for size, prefix in _PREFIXES:
         if abs(value) >= size:
             return f"{value / size:.3g}{prefix}"
@@ -40,6 +42,8 @@ def error(value: float | None) -> str:
     """A relative error: ``3.1e-7``, ``0.28``, ``28``; a dash where there is none."""
     if value is None or math.isnan(value):
         return "–"
+    if value > 1e100:
+        return "> 1e100"
     return f"{value:.2g}" if 0.01 <= value < 100 else power(value, 1)
 
 

@@ -124,6 +124,7 @@ def _about(problem: Problem, method: str, device: str) -> dict[str, Any]:
         "n_states": problem.n_states,
         "n_params": problem.n_params,
         "referenced": problem.reference is not None,
+        "agreement": problem.reference.agreement if problem.reference else None,
     }
 
 

@@ -47,6 +47,16 @@ class ShownFigure:
     svg: str
     caption: str
 
+    @property
+    def title(self) -> str:
+        """The first sentence of the caption."""
+        return self.caption.partition(". ")[0]
+
+    @property
+    def note(self) -> str:
+        """The rest of the caption."""
+        return self.caption.partition(". ")[2]
+
 
 @dataclass(frozen=True)
 class ProblemSection:

@@ -65,7 +65,17 @@ COLUMNS = (
     "derivatives",
 )
 
-ASV_COLUMNS = ("benchmark", "parameters", "value", "status", "unit", "machine", "commit", "file")
+ASV_COLUMNS = (
+    "benchmark",
+    "parameters",
+    "value",
+    "status",
+    "unit",
+    "machine",
+    "commit",
+    "date",
+    "file",
+)
 
 
 @dataclass
@@ -78,7 +88,8 @@ class Measurements:
         One row a (problem, method, device, rtol, machine, commit); at least :data:`COLUMNS`.
     asv : DataFrame
         One row a benchmark and parameters, of :data:`ASV_COLUMNS`; its ``status`` is ``"ok"``,
-        ``"failed"`` or ``"skipped"``, and ``parameters`` is a tuple of text.
+        ``"failed"`` or ``"skipped"``, ``parameters`` is a tuple of text, and ``date`` is the
+        commit's, in milliseconds.
     runs : list of dict
         Machine, versions, commit and date of each run.
     troubles : list of str
@@ -182,6 +193,7 @@ def _read_asv_file(path: Path, found: Measurements) -> list[dict[str, Any]]:
     origin = {
         "machine": content["params"].get("machine", "unknown"),
         "commit": content["commit_hash"][:8],
+        "date": content.get("date", 0),
         "file": str(path),
     }
     rows = []

@@ -96,6 +96,7 @@ def write_asv(
     values: dict[str, list],
     *,
     commit="a" * 40,
+    date=0,
     machine="box",
     methods=("jax-discrete",),
 ) -> Path:
@@ -108,6 +109,7 @@ def write_asv(
     path = folder / f"{commit[:8]}-existing.json"
     content = {
         "commit_hash": commit,
+        "date": date,
         "params": {"machine": machine},
         "result_columns": ["result", "params", "version", "started_at", "duration"],
         "results": results,

@@ -92,12 +92,25 @@ def test_two_commits_and_two_machines_are_compared(tmp_path):
             slower = [row("linear", "jax-discrete", r, seconds=factor) for r in (1e-3, 1e-6)]
             path = tmp_path / machine / f"{commit[:8]}-rows.jsonl"
             write_rows(path, slower, commit=commit, machine=machine)
-            write_asv(tmp_path, {"timing.time": [factor]}, commit=commit, machine=machine)
+            write_asv(
+                tmp_path,
+                {"timing.time": [factor]},
+                commit=commit,
+                machine=machine,
+                date=1000 * factor,
+            )
     page = build_report([tmp_path], tmp_path / "out", say=pytest.fail).read_text()
     assert "Commit 22222222 against 11111111" in page
     assert "slower" in page
     assert "Time of one gradient on each machine" in page
     assert "figures that changed most" in page
+
+
+def test_commits_are_ordered_by_date_and_not_by_name(tmp_path):
+    write_asv(tmp_path, {"timing.time": [1.0]}, commit="f" * 40, date=1)
+    write_asv(tmp_path, {"timing.time": [2.0]}, commit="0" * 40, date=2)
+    build_report([tmp_path], tmp_path / "out", say=pytest.fail)
+    assert "| ffffffff | 00000000 |" in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_trouble_is_said_and_shown_and_the_rest_reported(tmp_path):
