@@ -4,13 +4,14 @@ import subprocess
 import sys
 import textwrap
 
-import adjointbench as ab
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny_problems as tiny
 from array_api_compat import array_namespace
+
+import adjointbench as ab
 from adjointbench.adjoints.jax.blackbox import blackbox_solve
 from adjointbench.adjoints.jax.dialogue import DONE, Dialogues
 from adjointbench.adjoints.jax.wire import INTEGER, Parcel
@@ -162,11 +163,11 @@ def test_counts_of_the_forward_solve(x64):
 
 def test_what_makes_no_sense_is_refused(x64):
     k, y0 = values()
-    with pytest.raises(ValueError, match="solver='rk4'.*did you mean 'rk45'"):
+    with pytest.raises(ValueError, match=r"solver='rk4'.*did you mean 'rk45'"):
         blackbox_solve(decay, y0, (1.0,), k, solver="rk4")
-    with pytest.raises(ValueError, match="save_at=.*increase"):
+    with pytest.raises(ValueError, match=r"save_at=.*increase"):
         blackbox_solve(decay, y0, (1.0, 1.0), k)
-    with pytest.raises(ValueError, match="save_at=.*t0=2.0"):
+    with pytest.raises(ValueError, match=r"save_at=.*t0=2.0"):
         blackbox_solve(decay, y0, (1.0,), k, t0=2.0)
     with pytest.raises(ValueError, match="save_at is traced"):
         jax.jit(lambda times: blackbox_solve(decay, y0, times, k).ys)(jnp.array([1.0]))

@@ -1,10 +1,11 @@
 """The complex step: exact for frozen steps, and refused where it would be wrong."""
 
-import adjointbench as ab
 import numpy as np
 import pytest
 import tiny_problems as tiny
 from array_api_compat import array_namespace
+
+import adjointbench as ab
 
 METHOD = "complex-step"
 
@@ -85,14 +86,14 @@ def test_a_right_hand_side_that_is_not_analytic_is_refused(name):
 
 
 def test_a_loss_that_is_not_analytic_is_refused():
-    with pytest.raises(ValueError, match="loss of problem 'decay'.*absolute"):
+    with pytest.raises(ValueError, match=r"loss of problem 'decay'.*absolute"):
         ab.gradient(tiny.decay(loss=lambda ys, p: abs(ys).sum()), METHOD)
-    with pytest.raises(ValueError, match="loss of problem 'decay'.*Cauchy"):
+    with pytest.raises(ValueError, match=r"loss of problem 'decay'.*Cauchy"):
         ab.gradient(tiny.decay(loss=lambda ys, p: (ys.real * ys).sum()), METHOD)
 
 
 def test_a_jump_that_is_not_analytic_is_refused():
-    with pytest.raises(ValueError, match="jump of problem 'doses'.*absolute"):
+    with pytest.raises(ValueError, match=r"jump of problem 'doses'.*absolute"):
         ab.gradient(tiny.doses(jump=lambda i, t, y, p: abs(y) + p["dose"][i]), METHOD)
 
 

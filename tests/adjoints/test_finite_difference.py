@@ -1,9 +1,10 @@
 """Finite differences of the whole solve: their step, their accuracy, their limits."""
 
-import adjointbench as ab
 import numpy as np
 import pytest
 import tiny_problems as tiny
+
+import adjointbench as ab
 from adjointbench.adjoints.scipy.finite_difference import relative_step
 
 METHOD = "finite-difference"

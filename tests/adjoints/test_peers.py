@@ -1,10 +1,11 @@
 """Diffrax through its public interface."""
 
-import adjointbench as ab
 import jax
 import numpy as np
 import pytest
 import tiny_problems as tiny
+
+import adjointbench as ab
 
 METHODS = (
     "diffrax-recursive-checkpoint",

@@ -1,9 +1,10 @@
 """The continuous adjoint on SciPy: accuracy, its own solver and tolerances, stiffness."""
 
-import adjointbench as ab
 import numpy as np
 import pytest
 import tiny_problems as tiny
+
+import adjointbench as ab
 from adjointbench.adjoints.scipy import continuous
 
 

@@ -1,9 +1,10 @@
 """Forward sensitivities: published tables, convergence, and the large systems."""
 
-import adjointbench as ab
 import numpy as np
 import pytest
 import tiny_problems as tiny
+
+import adjointbench as ab
 from adjointbench.adjoints.scipy import forward
 
 #: SUNDIALS CVODES example cvsRoberts_FSA_dns, re-computed with SciPy's Radau at rtol 1e-10;

@@ -1,9 +1,10 @@
 """What holds for every method that runs on SciPy's solvers."""
 
-import adjointbench as ab
 import numpy as np
 import pytest
 import tiny_problems as tiny
+
+import adjointbench as ab
 
 METHODS = ("scipy-forward", "scipy-adjoint", "jax-blackbox", "finite-difference", "complex-step")
 SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")

@@ -1,21 +1,22 @@
 """Small problems with known gradients, for the tests of the methods."""
 
 import numpy as np
-from adjointbench import Problem
 from array_api_compat import array_namespace
+
+from adjointbench import Problem
 
 
 def decay(**changes):
     """y' = -k y with two saves; the gradient is elementary."""
-    arguments = dict(
-        name="decay",
-        rhs=lambda t, y, p: -p["k"] * y,
-        y0=np.array([1.5]),
-        params={"k": np.array([0.5])},
-        t_span=(0.0, 2.0),
-        save_at=np.array([1.0, 2.0]),
-        loss=lambda ys, p: (ys**2).sum() + p["k"].sum(),
-    )
+    arguments = {
+        "name": "decay",
+        "rhs": lambda t, y, p: -p["k"] * y,
+        "y0": np.array([1.5]),
+        "params": {"k": np.array([0.5])},
+        "t_span": (0.0, 2.0),
+        "save_at": np.array([1.0, 2.0]),
+        "loss": lambda ys, p: (ys**2).sum() + p["k"].sum(),
+    }
     return Problem(**{**arguments, **changes})
 
 
@@ -36,17 +37,17 @@ def doses(**changes):
     def jump(i, t, y, p):
         return y * p["kept"] + p["dose"][i]
 
-    arguments = dict(
-        name="doses",
-        rhs=lambda t, y, p: -p["k"] * y,
-        y0=np.array([0.3]),
-        params={"k": np.array([0.7]), "dose": np.array([1.0, 2.0]), "kept": np.array([0.9])},
-        t_span=(0.0, 3.0),
-        save_at=np.array(DOSE_SAVES),
-        loss=lambda ys, p: (ys[:, 0] ** 2).sum(),
-        jump_times=DOSE_TIMES,
-        jump=jump,
-    )
+    arguments = {
+        "name": "doses",
+        "rhs": lambda t, y, p: -p["k"] * y,
+        "y0": np.array([0.3]),
+        "params": {"k": np.array([0.7]), "dose": np.array([1.0, 2.0]), "kept": np.array([0.9])},
+        "t_span": (0.0, 3.0),
+        "save_at": np.array(DOSE_SAVES),
+        "loss": lambda ys, p: (ys[:, 0] ** 2).sum(),
+        "jump_times": DOSE_TIMES,
+        "jump": jump,
+    }
     return Problem(**{**arguments, **changes})
 
 
@@ -78,16 +79,16 @@ def switch(**changes):
         xp = array_namespace(y)
         return xp.where(t < 1.0, p["slopes"][0], p["slopes"][1]) + 0 * y
 
-    arguments = dict(
-        name="switch",
-        rhs=rhs,
-        y0=np.array([0.5]),
-        params={"slopes": np.array([1.0, -300.0])},
-        t_span=(0.0, 3.0),
-        save_at=np.array([1.0, 3.0]),
-        loss=lambda ys, p: ys[0, 0] * 10 + ys[1, 0],
-        discontinuities=(1.0,),
-    )
+    arguments = {
+        "name": "switch",
+        "rhs": rhs,
+        "y0": np.array([0.5]),
+        "params": {"slopes": np.array([1.0, -300.0])},
+        "t_span": (0.0, 3.0),
+        "save_at": np.array([1.0, 3.0]),
+        "loss": lambda ys, p: ys[0, 0] * 10 + ys[1, 0],
+        "discontinuities": (1.0,),
+    }
     return Problem(**{**arguments, **changes})
 
 
@@ -132,16 +133,16 @@ def oscillators(shape=(2, 3), **changes):
         return y @ p["a"] + p["b"] * p["forcing"]
 
     rng = np.random.default_rng(1)
-    arguments = dict(
-        name="oscillators",
-        rhs=rhs,
-        y0=rng.normal(size=shape),
-        params={"b": rng.normal(size=shape), "a": rng.normal(size=(shape[1], shape[1])) / 3},
-        constants={"forcing": rng.normal(size=shape), "count": np.arange(3)},
-        t_span=(0.0, 1.0),
-        save_at=np.array([0.5, 1.0]),
-        loss=lambda ys, p: (ys[-1] ** 2).sum() + (ys[0] * p["b"]).sum(),
-    )
+    arguments = {
+        "name": "oscillators",
+        "rhs": rhs,
+        "y0": rng.normal(size=shape),
+        "params": {"b": rng.normal(size=shape), "a": rng.normal(size=(shape[1], shape[1])) / 3},
+        "constants": {"forcing": rng.normal(size=shape), "count": np.arange(3)},
+        "t_span": (0.0, 1.0),
+        "save_at": np.array([0.5, 1.0]),
+        "loss": lambda ys, p: (ys[-1] ** 2).sum() + (ys[0] * p["b"]).sum(),
+    }
     return Problem(**{**arguments, **changes})
 
 
