@@ -1,5 +1,6 @@
 """What the benchmarks that read the measured ladder have in common."""
 
+import json
 import math
 import os
 from pathlib import Path
@@ -26,7 +27,7 @@ class _Ladder:
     def setup_cache(self):
         from adjointbench.reports.collect import collect
 
-        path, anew = chosen_path(Path(os.environ.get("ASV_CONF_DIR", ".")) / ".asv/results")
+        path, anew = chosen_path(_results_folder())
         return collect(CHOSEN, path, anew=anew).rows
 
     setup_cache.timeout = 24 * 3600
@@ -39,6 +40,12 @@ class _Ladder:
         """A figure at the typical tolerance; NaN, which asv takes for skipped, where unknown."""
         value = self.row.get(name)
         return math.nan if value is None else value
+
+
+def _results_folder():
+    """Where asv puts the results of this run: the rows lie beside them."""
+    configured = Path(os.environ.get("ASV_CONF_DIR", ".")) / "asv.conf.json"
+    return configured.parent / json.loads(configured.read_text())["results_dir"]
 
 
 class _CertifiedLadder(_Ladder):

@@ -102,3 +102,9 @@ def test_speed_at_equal_error(suite):
     made = rows() + [row | {"method": peer, "seconds": 0.01} for row in rows()]
     benchmark.setup(made, peer, 1e-5)
     assert benchmark.track_times_faster_than_peer(made, peer, 1e-5) == pytest.approx(10.0)
+
+
+def test_rows_lie_beside_the_results_of_asv(suite, tmp_path, monkeypatch):
+    (tmp_path / "asv.conf.json").write_text('{"results_dir": "elsewhere/results"}')
+    monkeypatch.setenv("ASV_CONF_DIR", str(tmp_path))
+    assert suite("_ladder")._results_folder() == tmp_path / "elsewhere/results"
