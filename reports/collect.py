@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import queue
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -148,8 +149,8 @@ def _line(number: int, total: int, job: Job, rows: list[Row], elapsed: float) ->
     )
 
 
-def main() -> None:
-    """Command line: measure the selection of the environment."""
+def main() -> str | None:
+    """Command line: measure the selection of the environment; a sentence if it was stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=None, help="the file of rows")
     parser.add_argument("--anew", action="store_true", help="measure everything again")
@@ -157,9 +158,15 @@ def main() -> None:
     path, anew = chosen_path(Path(".asv/results"))
     if arguments.out is not None:
         path, anew = arguments.out, arguments.out.exists() and read_rows(arguments.out).complete
-    file = collect(selection(), path, anew=anew or arguments.anew)
+    try:
+        file = collect(selection(), path, anew=anew or arguments.anew)
+    except KeyboardInterrupt:
+        return (
+            f"interrupted; what was measured is in {path}, and the same command goes on from there"
+        )
     print(f"{len(file.rows)} rows in {path}")
+    return None
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,7 +15,7 @@ from ..adjoints.gradient import Run
 FEWEST_CALLS, MOST_CALLS = 5, 200
 
 #: Past so many budgets even the fewest calls are too many.
-LONGEST = 20
+LONGEST = 10
 
 #: Relative change of the parameters from one call to the next, where the dtype can tell it.
 NUDGE = 1e-9

@@ -102,7 +102,7 @@ def while_recording(
     def run_lanes(
         lanes: int, batched: Any, state: Tree, buffers: tuple[Tree, ...], operands: Tree
     ) -> tuple[Tree, Tree]:
-        state, buffers = _spread(lanes, batched[:2], (state, buffers))
+        state, buffers = _spread(lanes, tuple(batched[:2]), (state, buffers))
         axes = jax.tree.map(lambda b: 0 if b else None, batched[2])
         is_active = jax.vmap(active, in_axes=(0, axes))
         all_turns = jax.vmap(turn, in_axes=(0, axes))

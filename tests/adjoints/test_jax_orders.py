@@ -33,7 +33,7 @@ def exact():
 
 
 ORDERS = {"euler": 1, "rk4": 4, "tsit5": 5, "dopri5": 5, "dop853": 8}
-COUNTS = {"euler": (64, 128, 256), "dop853": (6, 9, 13)}
+COUNTS = {"euler": (64, 128, 256), "rk4": (48, 72, 108), "dop853": (10, 14, 20)}
 
 
 @pytest.mark.parametrize("solver", list(ORDERS))
