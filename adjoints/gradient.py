@@ -210,8 +210,12 @@ def prepare(
         regularizer=regularizer,
         coefficient=_number("coefficient", coefficient),
         adjoint_solver="",
-        adjoint_rtol=_tolerance("adjoint_rtol", rtol if adjoint_rtol is None else adjoint_rtol, problem),
-        adjoint_atol=_tolerance("adjoint_atol", atol if adjoint_atol is None else adjoint_atol, problem),
+        adjoint_rtol=_tolerance(
+            "adjoint_rtol", rtol if adjoint_rtol is None else adjoint_rtol, problem
+        ),
+        adjoint_atol=_tolerance(
+            "adjoint_atol", atol if adjoint_atol is None else adjoint_atol, problem
+        ),
         checkpoints=None if checkpoints is None else _positive_int("checkpoints", checkpoints),
         differentiate_step_size=bool(differentiate_step_size),
         first_step=None if first_step is None else _positive("first_step", first_step),

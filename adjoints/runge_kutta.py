@@ -155,9 +155,7 @@ def error_scale(y: Array, y1: Array, rtol: Array, atol: Array) -> Array:
     return atol + rtol * xp.maximum(xp.abs(y), xp.abs(y1))
 
 
-def stiffness(
-    tableau: Tableau, stages: list[Array], y: Array, y1: Array, h: Array
-) -> Array | None:
+def stiffness(tableau: Tableau, stages: list[Array], y: Array, y1: Array, h: Array) -> Array | None:
     """Shampine's estimate of the Jacobian's norm from two stages at the same time.
 
     ``|k_i - k_j| / |g_i - g_j|`` with ``g`` the states at which the stages were taken; zero

@@ -170,9 +170,7 @@ def _dopri5() -> Tableau:
             b,
         ]
     )
-    error = np.array(
-        [71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40]
-    )
+    error = np.array([71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
     # Shampine's quartic through the free mid-point (Math. Comp. 46 (1986) 135-150).
     dense = np.array(
         [
@@ -254,7 +252,7 @@ def _dop853_dense(b: np.ndarray, d: np.ndarray) -> np.ndarray:
     basis = np.polynomial.Polynomial([1])
     for i, weights in enumerate(nested):
         basis = basis * (x if i % 2 == 0 else one_minus_x)
-        powers[:, : len(basis.coef) - 1] += np.outer(weights, basis.coef[1:])
+        powers[:, : len(basis.coef) - 1] += weights[:, None] * np.asarray(basis.coef[1:])
     return powers
 
 
@@ -262,7 +260,7 @@ def _rk4() -> Tableau:
     b = np.array([1 / 6, 1 / 3, 1 / 3, 1 / 6, 0.0])
     a = _lower([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0], list(b[:4])])
     # Cubic Hermite interpolation between the two ends of the step.
-    dense = np.outer(b, [0.0, 3.0, -2.0])
+    dense = b[:, None] * np.array([0.0, 3.0, -2.0])
     dense[0] += [1.0, -2.0, 1.0]
     dense[4] += [0.0, -1.0, 1.0]
     return Tableau(

@@ -24,8 +24,9 @@ import numpy as np
 from jax import lax
 
 from ..runge_kutta import combine
-from .integrate import Config, Operands, Row, clipper, time_limits
+from .integrate import clipper, time_limits
 from .local import Local, Sources, all_stages, local_cotangent, local_outputs
+from .state import Config, Operands, Row
 
 Tree = Any
 
@@ -173,8 +174,10 @@ def _stage_cotangents(
     through: list[jax.Array] = [jnp.zeros_like(ahead)] * count
     cotangents = list(through)
     for i in reversed(range(count)):
-        total = float(b[i]) * ahead + combine(a[i + 1 :, i], through[i + 1 :]) if i + 1 < count else (
-            float(b[i]) * ahead
+        total = (
+            float(b[i]) * ahead + combine(a[i + 1 :, i], through[i + 1 :])
+            if i + 1 < count
+            else (float(b[i]) * ahead)
         )
         total = h * total
         cotangents[i] = total if own is None else total + own[i]
@@ -202,4 +205,6 @@ def _recur(
         w = jnp.sum(w[:, None] * squares[j], axis=0)
         return w if entering is None else w + entering[j], ahead
 
-    return lax.fori_loop(jnp.int32(0), jnp.int32(length), back, (w, jnp.zeros((length, n), w.dtype)))
+    return lax.fori_loop(
+        jnp.int32(0), jnp.int32(length), back, (w, jnp.zeros((length, n), w.dtype))
+    )

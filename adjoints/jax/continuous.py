@@ -21,8 +21,8 @@ P. Kidger et al., "Hey, that's not an ODE", ICML 2021; Y. Ma et al., HPEC 2021.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,22 +30,17 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
-from ..runge_kutta import dense_coefficients, dense_stages, dense_value, step_stages
+from ..runge_kutta import dense_coefficients, dense_stages, step_stages
 from . import loops
-from .integrate import (
-    RUNNING,
-    Config,
-    DenseRow,
-    Operands,
-    Row,
-    State,
-    Terms,
-    attempt,
-    clipper,
-    running,
-    start,
-    time_limits,
+from .adjoint_equation import (
+    AdjointField,
+    AdjointStop,
+    Along,
+    GaussOnStep,
+    step_quadrature,
+    stop_cotangent,
 )
+from .integrate import attempt, clipper, running, start, time_limits
 from .record import (
     Counts,
     Outputs,
@@ -56,152 +51,10 @@ from .record import (
     row_like,
     solve_recording,
 )
+from .state import RUNNING, Config, DenseRow, Operands, Row, State, Terms
 
 Tree = Any
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
-
-
-class Along(NamedTuple):
-    """What the reverse solve reads: the problem, the events, and the forward solution."""
-
-    params: Tree
-    constants: Tree
-    ys: jax.Array
-    dys: jax.Array
-    order: jax.Array
-    stops: jax.Array
-    before_stop: jax.Array | None
-    dense: DenseRow | None
-    rows: jax.Array
-
-
-@dataclass(frozen=True)
-class AdjointField:
-    """The right-hand side of the reverse solve, on the flat state ``[y,] w, m``."""
-
-    forward: Config
-    kind: str
-
-    def __call__(self, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
-        along: Along = params[1]
-        y, w = self.split(s, z, along)
-
-        def rhs(y: jax.Array, p: Tree) -> jax.Array:
-            return self.forward.rhs(-s, y, (p, along.constants))
-
-        slope, vjp = jax.vjp(rhs, y, along.params)
-        dw, dm = vjp(w)
-        dm = ravel_pytree(dm)[0].astype(z.dtype)
-        if self.kind in ("gauss", "quadrature"):
-            dm = jnp.zeros_like(dm)
-        parts = [dw.ravel(), dm]
-        return jnp.concatenate([-slope.ravel(), *parts] if self.back else parts)
-
-    @property
-    def back(self) -> bool:
-        """Whether the state is integrated backwards too."""
-        return self.kind.startswith("backsolve")
-
-    def split(self, s: jax.Array, z: jax.Array, along: Along) -> tuple[jax.Array, jax.Array]:
-        """State and adjoint at ``s``."""
-        shape = along.ys.shape[1:]
-        n = int(np.prod(shape))
-        if self.back:
-            return z[:n].reshape(shape), z[n : 2 * n].reshape(shape)
-        assert along.dense is not None
-        return dense_at(along.dense, along.rows, -s), z[:n].reshape(shape)
-
-
-@dataclass(frozen=True)
-class AdjointStop:
-    """What happens to the reverse state at a save or at a stop of the forward solve."""
-
-    field: AdjointField
-
-    def __call__(self, i: jax.Array, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
-        along: Along = params[1]
-        shape = along.ys.shape[1:]
-        n = int(np.prod(shape))
-        offset = n if self.field.back else 0
-        saves = along.ys.shape[0] - 1
-        event = along.order[jnp.minimum(i, along.order.shape[0] - 1)]
-        is_event = i < along.order.shape[0]
-        is_save = is_event & (event < saves)
-        w = z[offset : offset + n].reshape(shape)
-        y, m = z[:n], z[offset + n :]
-        save = jnp.clip(event, 0, saves)
-        added = w + jnp.where(is_save, along.dys[save], 0.0)
-        y = jnp.where(is_save, along.ys[save].ravel(), y)
-        if self.field.forward.on_stop is not None:
-            stop = jnp.clip(event - saves, 0, along.stops.shape[0] - 1)
-            before, dw, dm = stop_cotangent(self.field.forward, along, stop, added)
-            jumps = is_event & ~is_save
-            added = jnp.where(jumps, dw, added)
-            m = m + jnp.where(jumps, ravel_pytree(dm)[0].astype(m.dtype), 0.0)
-            y = jnp.where(jumps, before.ravel(), y)
-        parts = [added.ravel(), m]
-        return jnp.concatenate([y, *parts] if self.field.back else parts)
-
-
-@dataclass(frozen=True)
-class GaussOnStep:
-    """Adds the integral of ``w df/dparams`` over an accepted step to ``m``."""
-
-    field: AdjointField
-    nodes: int
-
-    def __call__(
-        self,
-        s: jax.Array,
-        h: jax.Array,
-        z: jax.Array,
-        coefficients: jax.Array,
-        z1: jax.Array,
-        params: Tree,
-    ) -> jax.Array:
-        n = int(np.prod(params[1].ys.shape[1:]))
-        row = DenseRow(s, h, z[:n], coefficients[:, :n])
-        added = step_quadrature(self.field, row, params[1], self.nodes)
-        return z1.at[n:].add(ravel_pytree(added)[0].astype(z1.dtype))
-
-
-def step_quadrature(field: AdjointField, row: DenseRow, along: Along, nodes: int) -> Tree:
-    """The integral of ``w df/dparams`` over one step of ``w``, by Gauss-Legendre quadrature."""
-    x, weights = np.polynomial.legendre.leggauss(nodes)
-    fractions = jnp.asarray((x + 1) / 2, row.h.dtype)
-    weights = jnp.asarray(weights / 2, row.h.dtype) * row.h
-    s = row.t + fractions * row.h
-    zs = jax.vmap(lambda x: dense_value(row.coefficients, row.y, row.h, x))(fractions)
-    ys, ws = jax.vmap(lambda s, z: field.split(s, z, along))(s, zs)
-
-    def slopes(p: Tree) -> jax.Array:
-        return jax.vmap(lambda s, y: field.forward.rhs(-s, y, (p, along.constants)))(s, ys)
-
-    _, vjp = jax.vjp(slopes, along.params)
-    return vjp(ws * weights.reshape(-1, *(1,) * (ws.ndim - 1)))[0]
-
-
-def stop_cotangent(
-    config: Config, along: Along, stop: jax.Array, w: jax.Array
-) -> tuple[jax.Array, jax.Array, Tree]:
-    """The state before a stop, and the cotangent ``w`` pulled back through the jump there."""
-    assert along.before_stop is not None and config.on_stop is not None
-    before = along.before_stop[stop].reshape(w.shape)
-
-    def jump(y: jax.Array, p: Tree) -> jax.Array:
-        return config.on_stop(stop, along.stops[stop], y, (p, along.constants))
-
-    _, vjp = jax.vjp(jump, before, along.params)
-    return before, *vjp(w)
-
-
-def dense_at(dense: DenseRow, rows: jax.Array, t: jax.Array) -> jax.Array:
-    """The forward solution at time ``t``, from the row in which it lies."""
-    filled = jnp.arange(dense.t.shape[0], dtype=jnp.int32) < rows
-    index = jnp.sum(filled & (dense.t <= t), dtype=jnp.int32) - jnp.int32(1)
-    row = loops.read(dense, jnp.clip(index, 0, rows - 1))
-    h = jnp.where(row.h == 0, 1.0, row.h)
-    return dense_value(row.coefficients, row.y, row.h, (t - row.t) / h)
 
 
 def dense_of_rows(config: Config, packed: jax.Array, like: State, ops: Operands) -> DenseRow:
@@ -220,9 +73,7 @@ def dense_of_rows(config: Config, packed: jax.Array, like: State, ops: Operands)
     return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
 
 
-def record(
-    config: Config, keep_steps: bool, y0: jax.Array, ops: Operands
-) -> tuple[Outputs, Any]:
+def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
     """Solve, and keep what :func:`pull_back` needs."""
     rows = not config.adjoint.startswith("backsolve")
     solved = solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=rows)
@@ -254,9 +105,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     _, unravel = ravel_pytree(ops.params)
     dparams = unravel((state.y[offset + n :] + dm).astype(ravel_pytree(ops.params)[0].dtype))
     evals = state.attempts * reverse.tableau.steps
-    counts = Counts(
-        state.accepted, state.attempts - state.accepted, evals, evals, state.status
-    )
+    counts = Counts(state.accepted, state.attempts - state.accepted, evals, evals, state.status)
     return Pulled(dy0, dparams, _dsave(config, ys, dys, ops), counts)
 
 
@@ -342,7 +191,7 @@ def _integrate_back(
     along: Along = rops.constants
     no_dm = jnp.zeros(z.shape[0] - final.y.size * (2 if field.back else 1), z.dtype)
     if field.back:
-        return _run(reverse, start(reverse, z, rops), rops, no_dm)
+        return _run(reverse, field, start(reverse, z, rops), rops, no_dm)
 
     def within(rows: jax.Array, count: jax.Array, limit: jax.Array | None) -> Operands:
         dense = dense_of_rows(config, rows, final, ops)
@@ -351,7 +200,7 @@ def _integrate_back(
     window = min(config.window, config.max_steps)
     if record.starts is None:
         there = within(record.rows, final.accepted, None)
-        return _run(reverse, start(reverse, z, there), there, no_dm)
+        return _run(reverse, field, start(reverse, z, there), there, no_dm)
     last = jnp.maximum(final.accepted - 1, 0) // window
     count = final.accepted - last * window
     state = start(reverse, z, within(record.rows, count, None))
@@ -367,7 +216,7 @@ def _integrate_back(
         count = jnp.minimum(final.accepted - current * window, window)
         began = loops.unpack(rows[0], row_like(final)).t
         limit = jnp.where(current == 0, jnp.inf, -began)
-        state, dm = _run(reverse, state, within(rows, count, limit), dm)
+        state, dm = _run(reverse, field, state, within(rows, count, limit), dm)
         return current - 1, state, dm
 
     def unfinished(carry: Tree) -> jax.Array:
@@ -378,10 +227,10 @@ def _integrate_back(
 
 
 def _run(
-    reverse: Config, state: State, rops: Operands, dm: jax.Array
+    reverse: Config, field: AdjointField, state: State, rops: Operands, dm: jax.Array
 ) -> tuple[State, jax.Array]:
     """Integrate until the end or the limit; by quadrature afterwards, record and sum up."""
-    if reverse.rhs.kind != "quadrature":
+    if field.kind != "quadrature":
 
         def turn(state: State, ops: Operands) -> Tree:
             return attempt(reverse, state, ops, dense=False).state, ()
@@ -410,7 +259,7 @@ def _run(
         (stored,),
         rops,
     )
-    return state, dm + _sum_up(reverse, stored, count, like, rops.constants)
+    return state, dm + _sum_up(reverse, field, stored, count, like, rops.constants)
 
 
 def _keep(
@@ -421,11 +270,15 @@ def _keep(
 
 
 def _sum_up(
-    reverse: Config, stored: jax.Array, count: jax.Array, like: DenseRow, along: Along
+    reverse: Config,
+    field: AdjointField,
+    stored: jax.Array,
+    count: jax.Array,
+    like: DenseRow,
+    along: Along,
 ) -> jax.Array:
     """The quadrature over all recorded steps of ``w``, a chunk of steps at a time."""
     chunk = 32
-    field = reverse.rhs
 
     def body(carry: Tree) -> Tree:
         i, total = carry
@@ -434,8 +287,9 @@ def _sum_up(
             stored[jnp.minimum(at, jnp.maximum(count - 1, 0))]
         )
         rows = rows._replace(h=jnp.where(at < count, rows.h, 0.0))
-        parts = jax.vmap(lambda row: ravel_pytree(
-            step_quadrature(field, row, along, _nodes(reverse) + 1))[0])(rows)
+        parts = jax.vmap(
+            lambda row: ravel_pytree(step_quadrature(field, row, along, _nodes(reverse) + 1))[0]
+        )(rows)
         return i + 1, total + parts.sum(axis=0).astype(total.dtype)
 
     zero = jnp.zeros_like(ravel_pytree(along.params)[0]).astype(stored.dtype)

@@ -12,8 +12,8 @@ from jax.custom_derivatives import SymbolicZero
 
 from . import continuous, discrete, through_control
 from .forward import solve_forward
-from .integrate import CODES, Config, Operands, Terms
 from .record import Outputs, Pulled, outputs, solve_recording
+from .state import CODES, Config, Operands, Terms
 
 Tree = Any
 ADJOINTS = ("discrete", "forward", *continuous.CONTINUOUS)
@@ -36,7 +36,12 @@ def _module(config: Config) -> Any:
 
 
 def solve_outputs(
-    config: Config, keep_steps: bool, y0: jax.Array, params: Tree, save_at: jax.Array, rest: Operands
+    config: Config,
+    keep_steps: bool,
+    y0: jax.Array,
+    params: Tree,
+    save_at: jax.Array,
+    rest: Operands,
 ) -> Outputs:
     """Solve; ``y0``, ``params`` (floating leaves only) and ``save_at`` can be differentiated.
 
@@ -57,7 +62,12 @@ def solve_outputs(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _solve_reverse(
-    config: Config, keep_steps: bool, y0: jax.Array, params: Tree, save_at: jax.Array, rest: Operands
+    config: Config,
+    keep_steps: bool,
+    y0: jax.Array,
+    params: Tree,
+    save_at: jax.Array,
+    rest: Operands,
 ) -> Outputs:
     ops = rest._replace(params=params, save_at=save_at)
     return outputs(solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=False))

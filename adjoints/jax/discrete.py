@@ -24,7 +24,6 @@ from jax import lax
 
 from . import loops
 from .chunks import sweep_chunk
-from .integrate import Config, Operands, Row, State, Terms
 from .local import Sources, local_cotangent, take_step
 from .record import (
     Counts,
@@ -38,6 +37,7 @@ from .record import (
     row_like,
     solve_recording,
 )
+from .state import Config, Operands, Row, State, Terms
 
 Tree = Any
 
@@ -148,9 +148,7 @@ def _sweep_step(
     return dy, jax.tree.map(jnp.add, dparams, dp)
 
 
-def record(
-    config: Config, keep_steps: bool, y0: jax.Array, ops: Operands
-) -> tuple[Outputs, Any]:
+def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
     """Solve, and keep what :func:`pull_back` needs."""
     solved = solve_recording(config, y0, ops, keep_steps=keep_steps)
     largest = Terms(*(None if t is None else t.step for t in solved.totals))

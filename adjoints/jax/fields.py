@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 Tree = Any
 
@@ -50,6 +51,7 @@ class Field:
     merge: Callable[..., Tree]
 
     def __call__(self, t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]) -> jax.Array:
+        """``dy/dt``."""
         return self.rhs(t, y, self.merge(*params))
 
 
@@ -68,6 +70,8 @@ class Jump:
     def __call__(
         self, stop: jax.Array, t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]
     ) -> jax.Array:
+        """The state just after stop number `stop`."""
+
         def branch(number: int) -> Callable[..., jax.Array]:
             def after(t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]) -> jax.Array:
                 return y if number < 0 else self.jump(number, t, y, self.merge(*params))
@@ -96,8 +100,8 @@ def stops_between(
     A jump at `end` belongs to the solve, one at `t0` does too and is the caller's to apply.
     While `end` is traced, everything is taken to lie before it.
     """
-    known_end = np.inf if isinstance(end, jax.core.Tracer) else float(end)
-    start = -np.inf if isinstance(t0, jax.core.Tracer) else float(t0)
+    known_end = np.inf if isinstance(end, Tracer) else float(end)
+    start = -np.inf if isinstance(t0, Tracer) else float(t0)
     numbers = {float(t): i for i, t in enumerate(jump_times)}
     inside = {float(t) for t in (*discontinuities, *numbers) if start < float(t) < known_end}
     times = tuple(sorted(inside))

@@ -7,8 +7,8 @@ from dataclasses import replace
 import jax
 from jax import lax
 
-from .integrate import Config, Operands
 from .record import Outputs, outputs, solve_recording
+from .state import Config, Operands
 
 
 def solve_forward(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> Outputs:

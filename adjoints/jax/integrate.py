@@ -10,17 +10,14 @@ and computing it again from a recomputed error would not give it to the last dig
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from ..controller import SMALLEST_ERROR, STRETCH, first_step, next_factor
-from ..result import STATUSES
 from ..runge_kutta import (
-    Rhs,
     dense_coefficients,
     dense_stages,
     dense_value,
@@ -29,160 +26,21 @@ from ..runge_kutta import (
     step_stages,
     stiffness,
 )
-from ..tableaus import Tableau, tableau
 from . import loops
+from .state import (
+    CODES,
+    FIXED_STEPS,
+    RUNNING,
+    Attempt,
+    Config,
+    DenseRow,
+    Operands,
+    Row,
+    State,
+    Terms,
+)
 
 Tree = Any
-RUNNING = -1
-CODES = {name: code for code, name in enumerate(STATUSES)}
-
-#: Accepted steps kept as they are; older ones are recomputed from the start of their window.
-WINDOW = 256
-
-#: Steps that a fixed-step method takes where no ``first_step`` is given.
-FIXED_STEPS = 100
-
-
-@dataclass(frozen=True)
-class Config:
-    """What a compiled solve does; everything here is static.
-
-    Attributes
-    ----------
-    rhs : callable
-        ``rhs(t, y, params)``.
-    solver : str
-        A name of :mod:`~adjointbench.adjoints.tableaus`.
-    on_stop : callable, optional
-        ``on_stop(i, t, y, params)``: the state just after stop number ``i`` (a traced index).
-    on_accept : callable, optional
-        ``on_accept(t, h, y, coefficients, y1, params)``: the state at the end of an accepted
-        step from its dense output (a quadrature along the way).
-    adjoint, adjoint_solver : str
-        How it is differentiated, and the solver of a continuous adjoint's reverse solve.
-    breaks : bool
-        Whether there are stops before the end, where the right-hand side may be discontinuous.
-    max_steps : int
-        Attempts allowed.
-    window : int
-        Accepted steps recorded as they are.
-    error_norm, reduction : str
-        How ``error_estimate`` and its like are formed.
-    components : int, optional
-        Only the first ones of a flat state count in the error norm (a seminorm).
-    given_steps : bool
-        Replays given steps: no control.
-    through_step_size : bool
-        Whether derivatives flow through the step size.
-    plain : bool
-        Whether JAX itself differentiates the loop body, so that only plain loops and branches
-        may be used, dearer under ``vmap``.
-    """
-
-    rhs: Rhs
-    solver: str
-    on_stop: Callable[..., jax.Array] | None = None
-    on_accept: Callable[..., jax.Array] | None = None
-    adjoint: str = "discrete"
-    adjoint_solver: str = ""
-    breaks: bool = False
-    max_steps: int = 4096
-    window: int = WINDOW
-    error_norm: str = "scaled"
-    reduction: str = "sum"
-    components: int | None = None
-    given_steps: bool = False
-    through_step_size: bool = False
-    plain: bool = False
-
-    @property
-    def tableau(self) -> Tableau:
-        return tableau(self.solver)
-
-    @property
-    def windows(self) -> int:
-        """Windows that ``max_steps`` accepted steps can fill."""
-        return -(-self.max_steps // self.window)
-
-
-class Operands(NamedTuple):
-    """What a solve reads. ``stops`` ends with the end time, and so does ``save_at``.
-
-    ``params`` are differentiated; ``constants`` reach the right-hand side too and are not.
-    ``reverse_rtol`` and ``reverse_atol`` are for the reverse solve of a continuous adjoint.
-    ``limit`` is a time to step onto and pause at.
-    """
-
-    params: Tree
-    constants: Tree
-    t0: jax.Array
-    stops: jax.Array
-    save_at: jax.Array
-    rtol: jax.Array
-    atol: jax.Array
-    first_step: jax.Array | None = None
-    steps: tuple[jax.Array, jax.Array] | None = None
-    reverse_rtol: jax.Array | None = None
-    reverse_atol: jax.Array | None = None
-    limit: jax.Array | None = None
-
-
-class State(NamedTuple):
-    """What one attempt hands to the next."""
-
-    t: jax.Array
-    y: jax.Array
-    slope: jax.Array
-    h: jax.Array
-    previous_error: jax.Array
-    stop: jax.Array
-    saved: jax.Array
-    save_row: jax.Array
-    accepted: jax.Array
-    attempts: jax.Array
-    status: jax.Array
-
-
-class Row(NamedTuple):
-    """An accepted step: from where, how far, towards which stop, and whether it got there.
-
-    ``save_row`` is the row of dense output that it wrote (-1: none).
-    """
-
-    t: jax.Array
-    h: jax.Array
-    save_row: jax.Array
-    stop: jax.Array
-    reaches: jax.Array
-    y: jax.Array
-
-
-class DenseRow(NamedTuple):
-    """Dense output of a step."""
-
-    t: jax.Array
-    h: jax.Array
-    y: jax.Array
-    coefficients: jax.Array
-
-
-class Terms(NamedTuple):
-    """What one step adds to the regularisers: E |h|, E^2 and S |h|; ``None`` where unknown."""
-
-    error: jax.Array | None
-    error_squared: jax.Array | None
-    stiffness: jax.Array | None
-
-
-class Attempt(NamedTuple):
-    """What one attempt found out."""
-
-    state: State
-    accept: jax.Array
-    row: Row
-    dense: DenseRow | None
-    terms: Terms
-    before_stop: jax.Array
 
 
 def start(config: Config, y0: jax.Array, ops: Operands) -> State:
@@ -258,9 +116,7 @@ def attempt(
     t, h, reaches, pauses = _reach(config, state, ops, given)
     limits = time_limits(config, state.stop, ops)
     clip = clipper(limits)
-    y1, stages = step_stages(
-        config.rhs, config.tableau, t, state.y, h, params, state.slope, clip
-    )
+    y1, stages = step_stages(config.rhs, config.tableau, t, state.y, h, params, state.slope, clip)
     t1 = jnp.where(reaches, ops.stops[state.stop], t + h)
     if ops.limit is not None:
         t1 = jnp.where(pauses, ops.limit, t1)
@@ -294,9 +150,7 @@ def attempt(
         y=jnp.where(accept, y_next, state.y),
         slope=jnp.where(accept, slope_next, state.slope),
         h=_next_step(config, state, h, error, accept & (reaches | pauses)),
-        previous_error=jnp.where(
-            accept, jnp.maximum(error, SMALLEST_ERROR), state.previous_error
-        ),
+        previous_error=jnp.where(accept, jnp.maximum(error, SMALLEST_ERROR), state.previous_error),
         stop=jnp.where(accept & reaches, jnp.minimum(state.stop + one, last), state.stop),
         saved=jnp.where(accept, saved, state.saved),
         save_row=state.save_row + jnp.int32(has_save),
@@ -305,7 +159,7 @@ def attempt(
         status=state.status,
     )
     finished = accept & reaches & (state.stop == last)
-    if config.given_steps:
+    if ops.steps is not None:
         finished = following.attempts >= ops.steps[0].shape[0]
     status = _status(config, following, error, accept, finished)
     terms = step_terms(config, stages, state.y, y1, h, ops)
@@ -356,7 +210,12 @@ def clipper(limits: Limits) -> Callable[[jax.Array], jax.Array]:
 
 
 def _control_error(
-    config: Config, stages: list[jax.Array], y: jax.Array, y1: jax.Array, h: jax.Array, ops: Operands
+    config: Config,
+    stages: list[jax.Array],
+    y: jax.Array,
+    y1: jax.Array,
+    h: jax.Array,
+    ops: Operands,
 ) -> jax.Array:
     """The norm that decides; a step of a fixed-step method fails only where it is not finite."""
     if not config.tableau.adaptive or config.given_steps:
@@ -377,11 +236,12 @@ def _pass_stop(
 ) -> tuple[jax.Array, jax.Array]:
     """State and slope just after a stop, where the step passes one."""
     params = (ops.params, ops.constants)
+    on_stop = config.on_stop
     choose = lax.cond if config.plain else loops.cond_any
-    if config.on_stop is not None:
+    if on_stop is not None:
         y1 = choose(
             passes,
-            lambda i, t, y, p: config.on_stop(i, t, y, p),
+            lambda i, t, y, p: on_stop(i, t, y, p),
             lambda i, t, y, p: y,
             *(state.stop, t1, y1, params),
         )
@@ -470,7 +330,12 @@ def _status(
 
 
 def step_terms(
-    config: Config, stages: list[jax.Array], y: jax.Array, y1: jax.Array, h: jax.Array, ops: Operands
+    config: Config,
+    stages: list[jax.Array],
+    y: jax.Array,
+    y1: jax.Array,
+    h: jax.Array,
+    ops: Operands,
 ) -> Terms:
     """The step's terms of the regularisers."""
     tab = config.tableau

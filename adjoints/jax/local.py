@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..runge_kutta import combine, dense_coefficients, dense_stages, step_stages
-from .integrate import Config, Operands, Row, Terms, clipper, step_terms, time_limits
+from .integrate import clipper, step_terms, time_limits
+from .state import Config, Operands, Row, Terms
 
 Tree = Any
 
@@ -76,23 +77,23 @@ def take_step(
     """The recorded step, jump included, as a function of state and parameters."""
     y1, stages = all_stages(config, row, y, params, ops, sources)
     local = local_outputs(config, row, y, stages, ops, sources)
-    if config.on_stop is not None:
+    on_stop = config.on_stop
+    if on_stop is not None:
         t1 = ops.stops[row.stop]
         y1 = lax.cond(
             row.reaches & (row.h != 0),
-            lambda y: config.on_stop(row.stop, t1, y, (params, ops.constants)),
+            lambda y: on_stop(row.stop, t1, y, (params, ops.constants)),
             lambda y: y,
             y1,
         )
     return y1, local
 
 
-def local_cotangent(
-    row: Row, index: jax.Array, sources: Sources
-) -> tuple[jax.Array | None, Local]:
+def local_cotangent(row: Row, index: jax.Array, sources: Sources) -> tuple[jax.Array | None, Local]:
     """Cotangents of the state and the local outputs that enter at this step."""
     own, coefficients = None, None
     if sources.dense_y is not None:
+        assert sources.dense_coefficients is not None
         at = jnp.maximum(row.save_row, 0)
         has_save = row.save_row >= 0
         own = jnp.where(has_save, sources.dense_y[at], 0.0)

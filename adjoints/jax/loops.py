@@ -192,7 +192,10 @@ def spare_row_lanes(buffers: Tree) -> int:
 
 
 def cond_any(
-    predicate: jax.Array, if_true: Callable[..., Tree], if_false: Callable[..., Tree], *operands: Tree
+    predicate: jax.Array,
+    if_true: Callable[..., Tree],
+    if_false: Callable[..., Tree],
+    *operands: Tree,
 ) -> Tree:
     """``lax.cond``, which under ``vmap`` skips `if_true` where no lane needs it."""
 

@@ -17,9 +17,9 @@ from ..result import STATUSES, GradientResult, Stats, failed_result
 from .differentiable import puller, recorder
 from .fields import Field, Jump, Stops, merge_named, stops_between
 from .forward import solve_forward
-from .integrate import CODES, Config, Operands, State, Terms
 from .record import Counts, outputs, solve_recording
 from .solve import operands, rhs_evals, window_size
+from .state import Config, Operands, State, Terms
 
 Tree = Any
 
@@ -245,7 +245,7 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
     return stops, config
 
 
-def find_device(name: str) -> jax.Device:
+def find_device(name: str) -> Any:
     """The JAX device called ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ``"cuda:1"``, ...
 
     Raises

@@ -9,20 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import loops
-from .integrate import (
-    CODES,
-    Attempt,
-    Config,
-    DenseRow,
-    Operands,
-    Row,
-    State,
-    Terms,
-    attempt,
-    evaluate,
-    running,
-    start,
-)
+from .integrate import attempt, evaluate, running, start
+from .state import CODES, Attempt, Config, DenseRow, Operands, Row, State, Terms
 
 Tree = Any
 
@@ -32,6 +20,14 @@ class Total(NamedTuple):
 
     value: jax.Array
     step: jax.Array
+
+
+class Totals(NamedTuple):
+    """The regularisers so far; ``None`` where the method has none."""
+
+    error: Total | None
+    error_squared: Total | None
+    stiffness: Total | None
 
 
 class Record(NamedTuple):
@@ -56,7 +52,7 @@ class Solved(NamedTuple):
 
     ys: jax.Array
     final: State
-    totals: Terms
+    totals: Totals
     record: Record
     steps: jax.Array | None
 
@@ -206,33 +202,31 @@ def _unpack_size(packed: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
     return jnp.abs(signed), signed < 0
 
 
-def _no_terms(config: Config, state: State) -> Terms:
+def _no_terms(config: Config, state: State) -> Totals:
     """Totals before the first step, with the terms that the method has."""
     zero, first = jnp.zeros_like(state.t), jnp.int32(0)
     tab = config.tableau
     known = (tab.adaptive, tab.adaptive, tab.stiffness_stages is not None)
-    return Terms(*(Total(zero, first) if k else None for k in known))
+    return Totals(*(Total(zero, first) if k else None for k in known))
 
 
-def _add(config: Config, totals: Terms, found: Attempt, step: jax.Array) -> Terms:
+def _add(config: Config, totals: Totals, found: Attempt, step: jax.Array) -> Totals:
     def one(total: Total | None, term: jax.Array | None) -> Total | None:
         if total is None or term is None:
             return None
         if config.reduction == "max":
             larger = found.accept & (term > total.value)
-            return Total(
-                jnp.where(larger, term, total.value), jnp.where(larger, step, total.step)
-            )
+            return Total(jnp.where(larger, term, total.value), jnp.where(larger, step, total.step))
         return Total(total.value + jnp.where(found.accept, term, 0.0), total.step)
 
-    return Terms(*(one(a, b) for a, b in zip(totals, found.terms, strict=True)))
+    return Totals(*(one(a, b) for a, b in zip(totals, found.terms, strict=True)))
 
 
-def _reduce(config: Config, totals: Terms, final: State) -> Terms:
+def _reduce(config: Config, totals: Totals, final: State) -> Totals:
     if config.reduction != "mean":
         return totals
     steps = jnp.maximum(final.accepted, 1).astype(final.y.dtype)
-    return Terms(*(None if t is None else t._replace(value=t.value / steps) for t in totals))
+    return Totals(*(None if t is None else t._replace(value=t.value / steps) for t in totals))
 
 
 def _saves(record: Record, final: State, ops: Operands) -> jax.Array:
@@ -262,7 +256,8 @@ def replay_window(
     config: Config, record: Record, window: jax.Array, like: State, ops: Operands
 ) -> jax.Array:
     """The rows of an earlier window, by taking its steps again."""
-    assert record.starts is not None and record.sizes is not None
+    assert record.starts is not None
+    assert record.sizes is not None
     state = loops.unpack(loops.read(record.starts, window), like)
     rows = jnp.zeros_like(record.rows)
     first = state.accepted
@@ -272,7 +267,9 @@ def replay_window(
         h, reaches = _unpack_size(loops.read(sizes, state.accepted), state.h.dtype)
         kept = (state.accepted == first) | (not config.tableau.adaptive)
         given = (jnp.where(kept, state.h, h), reaches)
-        found = attempt(config, state, ops, given=None if config.given_steps else given, dense=False)
+        found = attempt(
+            config, state, ops, given=None if config.given_steps else given, dense=False
+        )
         row = (state.accepted - first, loops.pack(found.row, state.y.dtype))
         return found.state, (row,)
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..methods import check_name
 from ..result import STATUSES
@@ -18,8 +19,8 @@ from ..tableaus import tableau
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS, solve_outputs
 from .fields import Field, Jump, Stops, split_params, stops_between
-from .integrate import WINDOW, Config, Operands
 from .record import Outputs
+from .state import WINDOW, Config, Operands
 
 Tree = Any
 
@@ -73,7 +74,7 @@ class Solution:
     def status(self) -> Any:
         """``"ok"`` or what went wrong; the integer code(s) while tracing or for a batch."""
         code = self.status_code
-        if isinstance(code, jax.core.Tracer) or code.ndim:
+        if isinstance(code, Tracer) or code.ndim:
             return code
         return STATUSES[int(code)]
 
@@ -85,7 +86,7 @@ class Solution:
         time, which change nothing.
         """
         t, h = self.padded_steps[..., 0], self.padded_steps[..., 1]
-        if isinstance(h, jax.core.Tracer) or h.ndim != 1:
+        if isinstance(h, Tracer) or h.ndim != 1:
             return t, h
         count = int(self.stats["steps"])
         return t[:count], h[:count]
@@ -265,7 +266,7 @@ def _check_save_at(save_at: Any, t0: Any, dtype: Any) -> jax.Array:
     times = jnp.asarray(save_at, dtype)
     if times.ndim != 1 or times.shape[0] == 0:
         raise ValueError(f"save_at has shape {times.shape}; pass one increasing list of times")
-    if isinstance(times, jax.core.Tracer) or isinstance(t0, jax.core.Tracer):
+    if isinstance(times, Tracer) or isinstance(t0, Tracer):
         return times
     values = np.asarray(times)
     if not (np.diff(values) > 0).all() or values[0] < float(t0) or values[-1] == float(t0):
@@ -276,7 +277,7 @@ def _check_save_at(save_at: Any, t0: Any, dtype: Any) -> jax.Array:
 
 
 def _concrete_end(save_at: jax.Array) -> Any:
-    return save_at[-1] if isinstance(save_at, jax.core.Tracer) else float(np.asarray(save_at)[-1])
+    return save_at[-1] if isinstance(save_at, Tracer) else float(np.asarray(save_at)[-1])
 
 
 def _check_max_steps(max_steps: Any) -> int:

@@ -16,18 +16,9 @@ from jax import lax
 
 from . import loops
 from .discrete import per_step
-from .integrate import (
-    Config,
-    DenseRow,
-    Operands,
-    State,
-    Terms,
-    attempt,
-    evaluate,
-    running,
-    start,
-)
+from .integrate import attempt, evaluate, running, start
 from .record import Counts, Outputs, Pulled, outputs, solve_recording
+from .state import Config, DenseRow, Operands, State, Terms
 
 Tree = Any
 SMOOTH = ("t", "y", "slope", "h", "previous_error")

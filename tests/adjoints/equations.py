@@ -22,7 +22,9 @@ def lotka_volterra(t, y, p):
     import jax.numpy as jnp
 
     prey, predators = y[0], y[1]
-    return jnp.stack([p[0] * prey - p[1] * prey * predators, p[3] * prey * predators - p[2] * predators])
+    return jnp.stack(
+        [p[0] * prey - p[1] * prey * predators, p[3] * prey * predators - p[2] * predators]
+    )
 
 
 def numpy_lotka_volterra(t, y, p):

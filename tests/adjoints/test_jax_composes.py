@@ -41,7 +41,9 @@ def test_vmap_of_grad_and_grad_of_vmap(adjoint, float64):
 def test_vmap_over_windows_of_the_record(float64):
     one = jax.grad(lambda y: final_sum(y, rtol=1e-7, checkpoints=16))
     plain = jax.grad(lambda y: final_sum(y, rtol=1e-7, checkpoints=1))
-    np.testing.assert_allclose(jax.vmap(one)(starts(jnp.float64)), jax.vmap(plain)(starts(jnp.float64)), rtol=1e-5)
+    np.testing.assert_allclose(
+        jax.vmap(one)(starts(jnp.float64)), jax.vmap(plain)(starts(jnp.float64)), rtol=1e-5
+    )
 
 
 def test_jacrev_gives_a_row_for_each_output():

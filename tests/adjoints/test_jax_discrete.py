@@ -68,7 +68,9 @@ def test_replayed_steps_give_the_same_solution_and_gradient():
     assert again.status == "ok"
     np.testing.assert_allclose(again.ys, solution.ys, rtol=1e-13)
     np.testing.assert_allclose(
-        jax.grad(loss)(jnp.asarray(P), steps=solution.steps), jax.grad(loss)(jnp.asarray(P)), rtol=1e-11
+        jax.grad(loss)(jnp.asarray(P), steps=solution.steps),
+        jax.grad(loss)(jnp.asarray(P)),
+        rtol=1e-11,
     )
 
 
@@ -78,7 +80,9 @@ def test_checkpoints_change_memory_and_not_the_gradient(checkpoints):
         options = {"rtol": 1e-9, "atol": 1e-12, "max_steps": 512, **options}
         return jax.grad(lambda p: weighted(solve_lv(p, Y0, **options).ys))(jnp.asarray(P))
 
-    np.testing.assert_allclose(gradient(checkpoints=checkpoints), gradient(checkpoints=1), rtol=1e-12)
+    np.testing.assert_allclose(
+        gradient(checkpoints=checkpoints), gradient(checkpoints=1), rtol=1e-12
+    )
 
 
 def test_large_states_are_swept_step_by_step_with_the_same_result():
@@ -89,7 +93,9 @@ def test_large_states_are_swept_step_by_step_with_the_same_result():
 
     def gradient(rhs, y0):
         def loss(p):
-            return weighted(solve(rhs, y0, SAVES, p, rtol=1e-5, atol=1e-8, max_steps=256).ys[..., :])
+            return weighted(
+                solve(rhs, y0, SAVES, p, rtol=1e-5, atol=1e-8, max_steps=256).ys[..., :]
+            )
 
         return jax.grad(loss)(jnp.asarray(P))
 
@@ -97,7 +103,9 @@ def test_large_states_are_swept_step_by_step_with_the_same_result():
         ys = solve(many, np.tile(Y0, (9, 1)), SAVES, p, rtol=1e-5, atol=1e-8, max_steps=256).ys
         return weighted(ys[:, 3])
 
-    np.testing.assert_allclose(jax.grad(loss_many)(jnp.asarray(P)), gradient(lotka_volterra, Y0), rtol=1e-10)
+    np.testing.assert_allclose(
+        jax.grad(loss_many)(jnp.asarray(P)), gradient(lotka_volterra, Y0), rtol=1e-10
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +125,9 @@ def test_estimates_have_exact_derivatives(solver, error_norm, name, reduction):
     def frozen(p):
         return getattr(solve_lv(p, Y0, SAVES[-1:], steps=steps, **options), name)
 
-    found = jax.grad(lambda p: getattr(solve_lv(p, Y0, SAVES[-1:], **options), name))(jnp.asarray(P))
+    found = jax.grad(lambda p: getattr(solve_lv(p, Y0, SAVES[-1:], **options), name))(
+        jnp.asarray(P)
+    )
     compiled = jax.jit(frozen)
     expected = [(compiled(P + d) - compiled(P - d)) / 2e-6 for d in 1e-6 * np.eye(4)]
     assert gap(found, np.array(expected)) < 1e-5

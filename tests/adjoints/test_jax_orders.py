@@ -19,9 +19,7 @@ def float64():
 
 def value_and_gradient(steps=None, adjoint="discrete", **options):
     def loss(k, y0):
-        return solve(
-            riccati, y0, SAVES, {"k": k}, steps=steps, adjoint=adjoint, **options
-        ).ys.sum()
+        return solve(riccati, y0, SAVES, {"k": k}, steps=steps, adjoint=adjoint, **options).ys.sum()
 
     value, (dk, dy0) = jax.value_and_grad(loss, (0, 1))(jnp.float64(K), jnp.full(1, START))
     return np.array([value, dk, dy0[0]])
@@ -73,7 +71,9 @@ def test_checkpoints_leave_continuous_gradients_within_tolerance(adjoint):
 
 
 def test_reverse_tolerances_are_their_own():
-    loose = value_and_gradient(adjoint="interpolating", rtol=1e-9, atol=1e-9, adjoint_rtol=1e-2, adjoint_atol=1e-2)
+    loose = value_and_gradient(
+        adjoint="interpolating", rtol=1e-9, atol=1e-9, adjoint_rtol=1e-2, adjoint_atol=1e-2
+    )
     tight = value_and_gradient(adjoint="interpolating", rtol=1e-9, atol=1e-9)
     assert loose[0] == tight[0]
     assert np.abs(loose - exact())[1:].max() > 30 * np.abs(tight - exact())[1:].max()

@@ -1,0 +1,165 @@
+"""The right-hand side of the adjoint equation, and what happens at its saves, stops and steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from ..runge_kutta import dense_value
+from . import loops
+from .state import Config, DenseRow
+
+Tree = Any
+
+
+class Along(NamedTuple):
+    """What the reverse solve reads: the problem, the events, and the forward solution."""
+
+    params: Tree
+    constants: Tree
+    ys: jax.Array
+    dys: jax.Array
+    order: jax.Array
+    stops: jax.Array
+    before_stop: jax.Array | None
+    dense: DenseRow | None
+    rows: jax.Array
+
+
+@dataclass(frozen=True)
+class AdjointField:
+    """The right-hand side of the reverse solve, on the flat state ``[y,] w, m``."""
+
+    forward: Config
+    kind: str
+
+    def __call__(self, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
+        """``dz/ds``; ``params[1]`` is what the reverse solve reads."""
+        along: Along = params[1]
+        y, w = self.split(s, z, along)
+
+        def rhs(y: jax.Array, p: Tree) -> jax.Array:
+            return self.forward.rhs(-s, y, (p, along.constants))
+
+        slope, vjp = jax.vjp(rhs, y, along.params)
+        dw, dm = vjp(w)
+        dm = ravel_pytree(dm)[0].astype(z.dtype)
+        if self.kind in ("gauss", "quadrature"):
+            dm = jnp.zeros_like(dm)
+        parts = [dw.ravel(), dm]
+        return jnp.concatenate([-slope.ravel(), *parts] if self.back else parts)
+
+    @property
+    def back(self) -> bool:
+        """Whether the state is integrated backwards too."""
+        return self.kind.startswith("backsolve")
+
+    def split(self, s: jax.Array, z: jax.Array, along: Along) -> tuple[jax.Array, jax.Array]:
+        """State and adjoint at ``s``."""
+        shape = along.ys.shape[1:]
+        n = int(np.prod(shape))
+        if self.back:
+            return z[:n].reshape(shape), z[n : 2 * n].reshape(shape)
+        assert along.dense is not None
+        return dense_at(along.dense, along.rows, -s), z[:n].reshape(shape)
+
+
+@dataclass(frozen=True)
+class AdjointStop:
+    """What happens to the reverse state at a save or at a stop of the forward solve."""
+
+    field: AdjointField
+
+    def __call__(self, i: jax.Array, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
+        """The reverse state after event number ``i``."""
+        along: Along = params[1]
+        shape = along.ys.shape[1:]
+        n = int(np.prod(shape))
+        offset = n if self.field.back else 0
+        saves = along.ys.shape[0] - 1
+        event = along.order[jnp.minimum(i, along.order.shape[0] - 1)]
+        is_event = i < along.order.shape[0]
+        is_save = is_event & (event < saves)
+        w = z[offset : offset + n].reshape(shape)
+        y, m = z[:n], z[offset + n :]
+        save = jnp.clip(event, 0, saves)
+        added = w + jnp.where(is_save, along.dys[save], 0.0)
+        y = jnp.where(is_save, along.ys[save].ravel(), y)
+        if self.field.forward.on_stop is not None:
+            stop = jnp.clip(event - saves, 0, along.stops.shape[0] - 1)
+            before, dw, dm = stop_cotangent(self.field.forward, along, stop, added)
+            jumps = is_event & ~is_save
+            added = jnp.where(jumps, dw, added)
+            m = m + jnp.where(jumps, ravel_pytree(dm)[0].astype(m.dtype), 0.0)
+            y = jnp.where(jumps, before.ravel(), y)
+        parts = [added.ravel(), m]
+        return jnp.concatenate([y, *parts] if self.field.back else parts)
+
+
+@dataclass(frozen=True)
+class GaussOnStep:
+    """Adds the integral of ``w df/dparams`` over an accepted step to ``m``."""
+
+    field: AdjointField
+    nodes: int
+
+    def __call__(
+        self,
+        s: jax.Array,
+        h: jax.Array,
+        z: jax.Array,
+        coefficients: jax.Array,
+        z1: jax.Array,
+        params: Tree,
+    ) -> jax.Array:
+        """The reverse state at the end of the step."""
+        n = int(np.prod(params[1].ys.shape[1:]))
+        row = DenseRow(s, h, z[:n], coefficients[:, :n])
+        added = step_quadrature(self.field, row, params[1], self.nodes)
+        return z1.at[n:].add(ravel_pytree(added)[0].astype(z1.dtype))
+
+
+def step_quadrature(field: AdjointField, row: DenseRow, along: Along, nodes: int) -> Tree:
+    """The integral of ``w df/dparams`` over one step of ``w``, by Gauss-Legendre quadrature."""
+    x, weights = np.polynomial.legendre.leggauss(nodes)
+    fractions = jnp.asarray((x + 1) / 2, row.h.dtype)
+    weights = jnp.asarray(weights / 2, row.h.dtype) * row.h
+    s = row.t + fractions * row.h
+    zs = jax.vmap(lambda x: dense_value(row.coefficients, row.y, row.h, x))(fractions)
+    ys, ws = jax.vmap(lambda s, z: field.split(s, z, along))(s, zs)
+
+    def slopes(p: Tree) -> jax.Array:
+        return jax.vmap(lambda s, y: field.forward.rhs(-s, y, (p, along.constants)))(s, ys)
+
+    _, vjp = jax.vjp(slopes, along.params)
+    return vjp(ws * weights.reshape(-1, *(1,) * (ws.ndim - 1)))[0]
+
+
+def stop_cotangent(
+    config: Config, along: Along, stop: jax.Array, w: jax.Array
+) -> tuple[jax.Array, jax.Array, Tree]:
+    """The state before a stop, and the cotangent ``w`` pulled back through the jump there."""
+    assert along.before_stop is not None
+    on_stop = config.on_stop
+    assert on_stop is not None
+    before = along.before_stop[stop].reshape(w.shape)
+
+    def jump(y: jax.Array, p: Tree) -> jax.Array:
+        return on_stop(stop, along.stops[stop], y, (p, along.constants))
+
+    _, vjp = jax.vjp(jump, before, along.params)
+    return before, *vjp(w)
+
+
+def dense_at(dense: DenseRow, rows: jax.Array, t: jax.Array) -> jax.Array:
+    """The forward solution at time ``t``, from the row in which it lies."""
+    filled = jnp.arange(dense.t.shape[0], dtype=jnp.int32) < rows
+    index = jnp.sum(filled & (dense.t <= t), dtype=jnp.int32) - jnp.int32(1)
+    row = loops.read(dense, jnp.clip(index, 0, rows - 1))
+    h = jnp.where(row.h == 0, 1.0, row.h)
+    return dense_value(row.coefficients, row.y, row.h, (t - row.t) / h)

@@ -1,0 +1,166 @@
+"""What a compiled solve is told, what it reads, and what it carries from attempt to attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+
+from ..result import STATUSES
+from ..runge_kutta import Rhs
+from ..tableaus import Tableau, tableau
+
+Tree = Any
+RUNNING = -1
+CODES = {name: code for code, name in enumerate(STATUSES)}
+
+#: Accepted steps kept as they are; older ones are recomputed from the start of their window.
+WINDOW = 256
+
+#: Steps that a fixed-step method takes where no ``first_step`` is given.
+FIXED_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a compiled solve does; everything here is static.
+
+    Attributes
+    ----------
+    rhs : callable
+        ``rhs(t, y, params)``.
+    solver : str
+        A name of :mod:`~adjointbench.adjoints.tableaus`.
+    on_stop : callable, optional
+        ``on_stop(i, t, y, params)``: the state just after stop number ``i`` (a traced index).
+    on_accept : callable, optional
+        ``on_accept(t, h, y, coefficients, y1, params)``: the state at the end of an accepted
+        step from its dense output (a quadrature along the way).
+    adjoint, adjoint_solver : str
+        How it is differentiated, and the solver of a continuous adjoint's reverse solve.
+    breaks : bool
+        Whether there are stops before the end, where the right-hand side may be discontinuous.
+    max_steps : int
+        Attempts allowed.
+    window : int
+        Accepted steps recorded as they are.
+    error_norm, reduction : str
+        How ``error_estimate`` and its like are formed.
+    components : int, optional
+        Only the first ones of a flat state count in the error norm (a seminorm).
+    given_steps : bool
+        Replays given steps: no control.
+    through_step_size : bool
+        Whether derivatives flow through the step size.
+    plain : bool
+        Whether JAX itself differentiates the loop body, so that only plain loops and branches
+        may be used, dearer under ``vmap``.
+    """
+
+    rhs: Rhs
+    solver: str
+    on_stop: Callable[..., jax.Array] | None = None
+    on_accept: Callable[..., jax.Array] | None = None
+    adjoint: str = "discrete"
+    adjoint_solver: str = ""
+    breaks: bool = False
+    max_steps: int = 4096
+    window: int = WINDOW
+    error_norm: str = "scaled"
+    reduction: str = "sum"
+    components: int | None = None
+    given_steps: bool = False
+    through_step_size: bool = False
+    plain: bool = False
+
+    @property
+    def tableau(self) -> Tableau:
+        """The coefficients of the solver."""
+        return tableau(self.solver)
+
+    @property
+    def windows(self) -> int:
+        """Windows that ``max_steps`` accepted steps can fill."""
+        return -(-self.max_steps // self.window)
+
+
+class Operands(NamedTuple):
+    """What a solve reads. ``stops`` ends with the end time, and so does ``save_at``.
+
+    ``params`` are differentiated; ``constants`` reach the right-hand side too and are not.
+    ``reverse_rtol`` and ``reverse_atol`` are for the reverse solve of a continuous adjoint.
+    ``limit`` is a time to step onto and pause at.
+    """
+
+    params: Tree
+    constants: Tree
+    t0: jax.Array
+    stops: jax.Array
+    save_at: jax.Array
+    rtol: jax.Array
+    atol: jax.Array
+    first_step: jax.Array | None = None
+    steps: tuple[jax.Array, jax.Array] | None = None
+    reverse_rtol: jax.Array | None = None
+    reverse_atol: jax.Array | None = None
+    limit: jax.Array | None = None
+
+
+class State(NamedTuple):
+    """What one attempt hands to the next."""
+
+    t: jax.Array
+    y: jax.Array
+    slope: jax.Array
+    h: jax.Array
+    previous_error: jax.Array
+    stop: jax.Array
+    saved: jax.Array
+    save_row: jax.Array
+    accepted: jax.Array
+    attempts: jax.Array
+    status: jax.Array
+
+
+class Row(NamedTuple):
+    """An accepted step: from where, how far, towards which stop, and whether it got there.
+
+    ``save_row`` is the row of dense output that it wrote (-1: none).
+    """
+
+    t: jax.Array
+    h: jax.Array
+    save_row: jax.Array
+    stop: jax.Array
+    reaches: jax.Array
+    y: jax.Array
+
+
+class DenseRow(NamedTuple):
+    """Dense output of a step."""
+
+    t: jax.Array
+    h: jax.Array
+    y: jax.Array
+    coefficients: jax.Array
+
+
+class Terms(NamedTuple):
+    """What one step adds to the regularisers: E |h|, E^2 and S |h|; ``None`` where unknown."""
+
+    error: jax.Array | None
+    error_squared: jax.Array | None
+    stiffness: jax.Array | None
+
+
+class Attempt(NamedTuple):
+    """What one attempt found out."""
+
+    state: State
+    accept: jax.Array
+    row: Row
+    dense: DenseRow | None
+    terms: Terms
+    before_stop: jax.Array
