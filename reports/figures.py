@@ -120,7 +120,7 @@ def stability(rows: pd.DataFrame, methods: Sequence[str] | None = None) -> Figur
     rtols = sorted(rows["rtol"].unique(), reverse=True)
     wrong = is_wrong(rows)
     with mpl.rc_context(STYLE | {"axes.grid": False, "hatch.color": GRID}):
-        figure, axes = new_axes(7.6, 0.9 + 0.36 * len(names))
+        figure, axes = new_axes(0.8 + 0.8 * len(rtols), 0.9 + 0.36 * len(names))
         for index, row in rows[rows["method"].isin(names)].iterrows():
             place = (rtols.index(row["rtol"]), names.index(row["method"]))
             _cell(axes, place, row, wrong=bool(wrong[index]))
