@@ -9,6 +9,9 @@ from adjointbench.reports.ladder import typical_rtol
 from adjointbench.reports.rows import chosen_path
 from adjointbench.reports.selection import results_version, selection
 
+# asv names the folder of its configuration only in environments that it has built.
+os.environ.setdefault("ASV_CONF_DIR", str(Path(__file__).parents[1]))
+
 CHOSEN = selection()
 VERSION = results_version()
 
@@ -44,7 +47,7 @@ class _Ladder:
 
 def _results_folder():
     """Where asv puts the results of this run: the rows lie beside them."""
-    configured = Path(os.environ.get("ASV_CONF_DIR", ".")) / "asv.conf.json"
+    configured = Path(os.environ["ASV_CONF_DIR"]) / "asv.conf.json"
     return configured.parent / json.loads(configured.read_text())["results_dir"]
 
 
