@@ -66,7 +66,8 @@ def run_suite(config: Path) -> int:
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
     options = ["--quick", "--show-stderr", "-E", f"existing:{sys.executable}"]
     run = [*asv, "run", *options, "--set-commit-hash", head, "--config", str(config)]
-    return subprocess.run(run, env=os.environ | SUBSET).returncode
+    environment = os.environ | SUBSET | {"ASV_CONF_DIR": str(config.parent)}
+    return subprocess.run(run, env=environment).returncode
 
 
 def never_ran(results: Path) -> Iterator[str]:

@@ -57,6 +57,11 @@ class Program(Protocol):
         """The bare call on backend arrays: ``(params, y0) -> (loss, dparams, dy0)``."""
         ...
 
+    @property
+    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+        """The bare loss on backend arrays: ``(params, y0) -> loss``."""
+        ...
+
 
 class Run:
     """A prepared gradient: compiled once, called often.
@@ -97,6 +102,11 @@ class Run:
     def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
         """The bare compiled call on backend arrays, ``(params, y0) -> (loss, dparams, dy0)``."""
         return self._program.compiled
+
+    @property
+    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+        """The bare compiled loss on backend arrays, ``(params, y0) -> loss``."""
+        return self._program.compiled_primal
 
     def _inputs(
         self, params: Mapping[str, Any] | None, y0: Any | None

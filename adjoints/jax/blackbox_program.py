@@ -67,6 +67,11 @@ class BlackboxProgram:
         """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
         return self._compiled.bare
 
+    @property
+    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+        """The compiled ``(params, y0) -> loss`` on JAX arrays."""
+        return self._compiled.bare_primal
+
     def _stats(self, ahead: dict[str, int], back: dict[str, int]) -> Stats:
         return Stats(
             steps=ahead["steps"],

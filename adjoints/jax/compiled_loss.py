@@ -98,6 +98,16 @@ class CompiledLoss:
         return lambda params, y0: compiled(params, y0, *fixed)
 
     @functools.cached_property
+    def bare_primal(self) -> Callable[[Any, Any], Any]:
+        """The compiled ``(params, y0) -> loss`` on JAX arrays."""
+
+        def value(*arguments: Any) -> Any:
+            return self._loss(*arguments)[0]
+
+        compiled, fixed = self._compile(value), self._fixed
+        return lambda params, y0: compiled(params, y0, *fixed)
+
+    @functools.cached_property
     def _primal(self) -> Callable[..., Any]:
         return self._compile(self._loss)
 

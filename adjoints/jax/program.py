@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -24,14 +24,26 @@ from .state import Config, Operands, State, Terms
 Tree = Any
 
 
-class Computed(NamedTuple):
-    """Everything that the compiled gradient returns."""
+class Report(NamedTuple):
+    """Status and counts of both passes; the reverse ones are -1 for forward mode."""
 
-    loss: jax.Array
-    dparams: dict[str, jax.Array]
-    dy0: jax.Array
-    final: State
-    reverse: Counts | None
+    status: int
+    steps: int
+    attempts: int
+    reverse_status: int
+    reverse_steps: int
+    reverse_rejected: int
+    reverse_rhs_evals: int
+    vjp_evals: int
+
+
+def pack_report(final: State, reverse: Counts | None) -> jax.Array:
+    """The fields of :class:`Report` in one array: each output of a compiled call costs time."""
+    ahead = (final.status, final.accepted, final.attempts)
+    back = (jnp.int32(-1),) * 5
+    if reverse is not None:
+        back = (reverse.status, *reverse[:-1])
+    return jnp.stack([jnp.asarray(count, jnp.int32) for count in (*ahead, *back)])
 
 
 def prepare(problem: Problem, settings: Settings) -> JaxProgram:
@@ -51,27 +63,25 @@ class JaxProgram:
         with self._context():
             self.stops, self.config = configure(problem, settings)
             begin = time.perf_counter()
-            lowered = jax.jit(self._gradient).lower(*self._example(), self._constants)
-            self._compiled = lowered.compile()
+            self._compiled = self._ahead(self._gradient)
             self.compile_s = time.perf_counter() - begin
         self.saved_bytes = self._saved_bytes()
-        self._primal: Callable[..., Any] | None = None
-        self._bare: Callable[..., Any] | None = None
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
-        computed = self._compiled(self._put(dict(params)), self._put(y0), self._constants)
-        computed = jax.tree.map(np.asarray, computed)
-        stats = self._stats(computed)
-        phase, status = "forward", STATUSES[int(computed.final.status)]
-        if status == "ok" and computed.reverse is not None:
-            phase, status = "reverse", STATUSES[int(computed.reverse.status)]
+        out = self._compiled(self._put(dict(params)), self._put(y0), self._constants)
+        loss, dparams, dy0, counts = jax.tree.map(np.asarray, out)
+        report = Report(*counts.tolist())
+        stats = self._stats(report)
+        phase, status = "forward", STATUSES[report.status]
+        if status == "ok" and report.reverse_status >= 0:
+            phase, status = "reverse", STATUSES[report.reverse_status]
         if status == "ok":
-            phase, status = _finite(computed)
+            phase, status = _finite(loss, [*dparams.values(), dy0])
         if status != "ok":
             return failed_result(self.problem, status, phase, stats=stats)
-        dparams = {name: computed.dparams[name] for name in self.problem.params}
-        return GradientResult(float(computed.loss), dparams, computed.dy0, stats=stats)
+        dparams = {name: dparams[name] for name in self.problem.params}
+        return GradientResult(float(loss), dparams, dy0, stats=stats)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
@@ -80,22 +90,20 @@ class JaxProgram:
     @property
     def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
         """``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays, compiled ahead of time."""
-        if self._bare is None:
-            self._bare = self._ahead(lambda p, y, c: self._gradient(p, y, c)[:3])
-        return partial(_call, self._bare, self._constants)
+        call, constants = self._compiled, self._constants
+        return lambda params, y0: call(params, y0, constants)[:3]
 
-    @property
+    @cached_property
     def compiled_primal(self) -> Callable[[Any, Any], Any]:
         """``(params, y0) -> loss`` on JAX arrays, compiled ahead of time."""
-        if self._primal is None:
-            self._primal = self._ahead(self._loss_alone)
-        return partial(_call, self._primal, self._constants)
+        call, constants = self._ahead(self._loss_alone), self._constants
+        return lambda params, y0: call(params, y0, constants)
 
     def _ahead(self, function: Callable[..., Any]) -> Callable[..., Any]:
         with self._context():
             return jax.jit(function).lower(*self._example(), self._constants).compile()
 
-    def _gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> Computed:
+    def _gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> tuple[Any, ...]:
         ops = self._operands(params, constants)
         if self.config.adjoint == "forward":
             return self._forward_gradient(params, y0, constants)
@@ -104,9 +112,9 @@ class JaxProgram:
         loss, (dys, dtotals, direct) = value(out.ys, out.totals, params, constants)
         pulled = puller(self.config)(self.config, kept, dys, self._wanted(dtotals))
         dparams = jax.tree.map(jnp.add, direct, pulled.dparams)
-        return Computed(loss, dparams, pulled.dy0, out.final, pulled.counts)
+        return loss, dparams, pulled.dy0, pack_report(out.final, pulled.counts)
 
-    def _forward_gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> Computed:
+    def _forward_gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> tuple[Any, ...]:
         def total(params: Tree, y0: jax.Array) -> tuple[jax.Array, Any]:
             ops = self._operands(params, constants)
             out = solve_forward(self.config, False, y0, ops)
@@ -115,7 +123,7 @@ class JaxProgram:
 
         jacobian = jax.jacfwd(total, argnums=(0, 1), has_aux=True)
         (dparams, dy0), (loss, final) = jacobian(params, y0)
-        return Computed(loss, dparams, dy0, final, None)
+        return loss, dparams, dy0, pack_report(final, None)
 
     def _loss_alone(self, params: Tree, y0: jax.Array, constants: Tree) -> jax.Array:
         ops = self._operands(params, constants)
@@ -154,26 +162,24 @@ class JaxProgram:
         )
         return ops._replace(params=params, save_at=jnp.asarray(problem.save_at, problem.dtype))
 
-    def _stats(self, computed: Computed) -> Stats:
-        final, reverse = computed.final, computed.reverse
-        attempts = int(final.attempts)
+    def _stats(self, report: Report) -> Stats:
         common = {
-            "steps": int(final.accepted),
-            "rejected": attempts - int(final.accepted),
-            "rhs_evals": int(rhs_evals(self.config, attempts)),
+            "steps": report.steps,
+            "rejected": report.attempts - report.steps,
+            "rhs_evals": rhs_evals(self.config, report.attempts),
             "saved_bytes": self.saved_bytes,
             "compile_s": self.compile_s,
             "derivatives": "jax",
         }
-        if reverse is None:
+        if report.reverse_status < 0:
             directions = self.problem.n_params + self.problem.n_states
             return Stats(**common, jvp_evals=directions * common["rhs_evals"])
         return Stats(
             **common,
-            reverse_steps=int(reverse.steps),
-            reverse_rejected=int(reverse.rejected),
-            reverse_rhs_evals=int(reverse.rhs_evals),
-            vjp_evals=int(reverse.vjp_evals),
+            reverse_steps=report.reverse_steps,
+            reverse_rejected=report.reverse_rejected,
+            reverse_rhs_evals=report.reverse_rhs_evals,
+            vjp_evals=report.vjp_evals,
         )
 
     def _saved_bytes(self) -> int:
@@ -208,15 +214,10 @@ REGULARIZER_TERMS = {
 }
 
 
-def _call(function: Callable[..., Any], constants: Tree, params: Tree, y0: Any) -> Any:
-    return function(params, y0, constants)
-
-
-def _finite(computed: Computed) -> tuple[str, str]:
+def _finite(loss: np.ndarray, gradients: list[np.ndarray]) -> tuple[str, str]:
     """A solve that met its tolerance can still give a loss or gradient that is not finite."""
-    if not np.isfinite(computed.loss):
+    if not np.isfinite(loss):
         return "forward", "nonfinite"
-    gradients = [*computed.dparams.values(), computed.dy0]
     if not all(np.isfinite(g).all() for g in gradients):
         return "reverse", "nonfinite"
     return "", "ok"

@@ -106,32 +106,71 @@ def solve_recording(
     """
     state = start(config, y0, ops)
     buffers = _buffers(config, state, ops, keep_steps, keep_rows)
+    carry = (state, _no_terms(config, state))
+    if not (keep_rows and config.windows > 1):
+        (final, totals), buffers = _fill(config, carry, buffers, ops, None)
+        return _solved(config, final, totals, buffers, None, None, ops)
+    windows = (loops.buffer(config.windows, loops.pack(state, y0.dtype)),)
+    windows += (loops.buffer(config.windows, jnp.zeros(config.window, jnp.uint16)),)
+
+    def fill_window(carry: Tree, ops: Operands) -> Tree:
+        (state, totals), buffers = carry
+        number = state.accepted // config.window
+        inner, buffers = _fill(config, (state, totals), buffers, ops, number + 1)
+        sizes = _pack_sizes(buffers["rows"], row_like(state))
+        writes = ((number, loops.pack(state, y0.dtype)), (number, sizes))
+        return (inner, buffers), writes
+
+    ((final, totals), buffers), (starts, sizes) = loops.while_recording(
+        lambda carry, ops: running(carry[0][0], ops), fill_window, (carry, buffers), windows, ops
+    )
+    return _solved(config, final, totals, buffers, starts, sizes, ops)
+
+
+def _fill(
+    config: Config, carry: Tree, buffers: dict[str, Any], ops: Operands, windows: Any
+) -> tuple[Tree, dict[str, Any]]:
+    """Step to the end, or until so many windows are full."""
     names = tuple(name for name, stored in buffers.items() if stored is not None)
 
-    def turn(carry: Tree, ops: Operands) -> Tree:
+    def turn(carry: Tree, operands: Tree) -> Tree:
         state, totals = carry
-        found = attempt(config, state, ops)
+        found = attempt(config, state, operands[0])
         totals = _add(config, totals, found, state.accepted)
         rows = _writes(config, state, found, buffers)
         return (found.state, totals), tuple(rows[name] for name in names)
 
-    carry = (state, _no_terms(config, state))
+    def active(carry: Tree, operands: Tree) -> jax.Array:
+        ops, windows = operands
+        go = running(carry[0], ops)
+        return go if windows is None else go & (carry[0].accepted < windows * config.window)
+
     stored = tuple(buffers[name] for name in names)
-    (final, totals), stored = loops.while_recording(
-        lambda carry, ops: running(carry[0], ops), turn, carry, stored, ops, plain=config.plain
+    carry, stored = loops.while_recording(
+        active, turn, carry, stored, (ops, windows), plain=config.plain
     )
-    kept = {**dict.fromkeys(buffers), **dict(zip(names, stored, strict=True))}
-    record = Record(*(kept[name] for name in Record._fields))
+    return carry, {**dict.fromkeys(buffers), **dict(zip(names, stored, strict=True))}
+
+
+def _solved(
+    config: Config,
+    final: State,
+    totals: Totals,
+    buffers: dict[str, Any],
+    starts: jax.Array | None,
+    sizes: jax.Array | None,
+    ops: Operands,
+) -> Solved:
+    record = Record(buffers["rows"], starts, sizes, buffers["dense"], buffers["before_stop"])
     ys = _saves(record, final, ops)
-    return Solved(ys, final, _reduce(config, totals, final), record, kept["steps"])
+    return Solved(ys, final, _reduce(config, totals, final), record, buffers["steps"])
 
 
 def _buffers(
     config: Config, state: State, ops: Operands, keep_steps: bool, keep_rows: bool
 ) -> dict[str, jax.Array | None]:
-    """Empty storage; ``None`` for what is not kept."""
+    """Empty storage for what is written step by step; ``None`` for what is not kept."""
     dtype = state.y.dtype
-    several = keep_rows and config.windows > 1
     interior = ops.save_at.shape[0] - 1
 
     def make(kept: bool, rows: int, row: Tree) -> jax.Array | None:
@@ -139,8 +178,6 @@ def _buffers(
 
     return {
         "rows": make(keep_rows, min(config.window, config.max_steps), row_like(state)),
-        "starts": make(several, config.windows, state),
-        "sizes": loops.buffer(config.max_steps, jnp.uint16(0)) if several else None,
         "dense": make(interior > 0, interior, dense_like(config, state)),
         "before_stop": make(config.on_stop is not None, ops.stops.shape[0], state.y),
         "steps": make(keep_steps, config.max_steps, (state.t, state.h)),
@@ -169,11 +206,6 @@ def _writes(
     if buffers["rows"] is not None:
         at = jnp.where(found.accept, index % config.window, loops.spare_row(buffers["rows"]))
         out["rows"] = (at, loops.pack(found.row, dtype))
-    if buffers["starts"] is not None:
-        first = index % config.window == 0
-        at = jnp.where(first, index // config.window, loops.spare_row(buffers["starts"]))
-        out["starts"] = (at, loops.pack(state, dtype))
-        out["sizes"] = (index, _pack_size(state.h, found.row.reaches))
     if buffers["dense"] is not None:
         has_save = found.row.save_row >= 0
         at = jnp.where(has_save, state.save_row, loops.spare_row(buffers["dense"]))
@@ -188,18 +220,31 @@ def _writes(
     return out
 
 
-def _pack_size(h: jax.Array, reaches: jax.Array) -> jax.Array:
-    """A short step size and whether it reaches the next stop (its sign), in 16 bits.
+def _pack_sizes(rows: jax.Array, like: Row) -> jax.Array:
+    """The step sizes of a window, and whether they reach a stop (their sign), in 16 bits each.
 
-    Kept as an integer: XLA's CPU compiler would widen a whole buffer of bfloat16 at each write.
+    Kept as integers: XLA's CPU compiler would widen a whole buffer of bfloat16 at each write.
     """
-    signed = jnp.where(reaches, -h, h).astype(jnp.bfloat16)
-    return lax.bitcast_convert_type(signed, jnp.uint16)
+    steps = jax.vmap(lambda flat: loops.unpack(flat, like))(rows[:-1])
+    return _short_bits(jnp.where(steps.reaches, -steps.h, steps.h))
 
 
-def _unpack_size(packed: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
-    signed = lax.bitcast_convert_type(packed, jnp.bfloat16).astype(dtype)
-    return jnp.abs(signed), signed < 0
+def _short_bits(h: jax.Array) -> jax.Array:
+    return lax.bitcast_convert_type(h.astype(jnp.bfloat16), jnp.uint16)
+
+
+def _given_step(
+    config: Config, size: jax.Array, state: State, first: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The recorded step size and whether it reached a stop.
+
+    A step size that the user gave is not short; it can only be the first of a window, and has
+    not been rejected, where it rounds to what was recorded.
+    """
+    signed = lax.bitcast_convert_type(size, jnp.bfloat16).astype(state.h.dtype)
+    unchanged = (state.accepted == first) & (_short_bits(state.h) == _short_bits(jnp.abs(signed)))
+    exact = unchanged | (not config.tableau.adaptive)
+    return jnp.where(exact, state.h, jnp.abs(signed)), signed < 0
 
 
 def _no_terms(config: Config, state: State) -> Totals:
@@ -264,18 +309,15 @@ def replay_window(
 
     def turn(state: State, operands: Tree) -> Tree:
         ops, sizes, first = operands
-        h, reaches = _unpack_size(loops.read(sizes, state.accepted), state.h.dtype)
-        kept = (state.accepted == first) | (not config.tableau.adaptive)
-        given = (jnp.where(kept, state.h, h), reaches)
-        found = attempt(
-            config, state, ops, given=None if config.given_steps else given, dense=False
-        )
+        size = loops.read(sizes, state.accepted - first)
+        given = None if config.given_steps else _given_step(config, size, state, first)
+        found = attempt(config, state, ops, given=given, dense=False)
         row = (state.accepted - first, loops.pack(found.row, state.y.dtype))
         return found.state, (row,)
 
     def active(state: State, operands: Tree) -> jax.Array:
         return state.accepted - operands[2] < config.window
 
-    operands = (ops, record.sizes, first)
+    operands = (ops, loops.read(record.sizes, window), first)
     _, (rows,) = loops.while_recording(active, turn, state, (rows,), operands)
     return rows

@@ -129,6 +129,11 @@ class DiffraxProgram:
         """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
         return self._compiled.bare
 
+    @property
+    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+        """The compiled ``(params, y0) -> loss`` on JAX arrays."""
+        return self._compiled.bare_primal
+
 
 def _loss(
     problem: Problem, settings: Settings, adjoint: diffrax.AbstractAdjoint

@@ -82,6 +82,11 @@ class ScipyProgram:
 
         return call
 
+    @property
+    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+        """``(params, y0) -> loss`` on NumPy arrays, NaN after a breakdown."""
+        return self.primal
+
     def _shaped(self, out: Outcome) -> tuple[dict[str, np.ndarray], np.ndarray]:
         problem = self._problem
         shapes = {name: value.shape for name, value in problem.params.items()}
