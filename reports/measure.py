@@ -28,7 +28,9 @@ ATOL_SCALE = 1e-3
 VERSION = 1
 
 
-def measure_ladder(problem: Problem, method: str, rtols: Sequence[float] = LADDER, **options: Any):
+def measure_ladder(
+    problem: Problem, method: str, rtols: Sequence[float] = LADDER, **options: Any
+) -> list[dict[str, Any]]:
     """Measure `method` on `problem`: a list of the rows of :func:`iterate_ladder`.
 
     Parameters

@@ -83,6 +83,29 @@ def while_recording(
     """
 
     def run(state: Tree, buffers: tuple[Tree, ...], operands: Tree) -> Tree:
+        if not plain and _is_small(state):
+            return run_packed(state, buffers, operands)
+        return run_as_is(active, turn, state, buffers, operands)
+
+    def run_packed(state: Tree, buffers: tuple[Tree, ...], operands: Tree) -> Tree:
+        def packed_turn(packed: Tree, operands: Tree) -> Tree:
+            following, writes = turn(unpack_by_type(packed, state), operands)
+            return pack_by_type(following), writes
+
+        def packed_active(packed: Tree, operands: Tree) -> jax.Array:
+            return active(unpack_by_type(packed, state), operands)
+
+        packed = pack_by_type(state)
+        packed, buffers = run_as_is(packed_active, packed_turn, packed, buffers, operands)
+        return unpack_by_type(packed, state), buffers
+
+    def run_as_is(
+        active: Callable[..., jax.Array],
+        turn: Callable[..., Any],
+        state: Tree,
+        buffers: tuple[Tree, ...],
+        operands: Tree,
+    ) -> Tree:
         block = 1 if plain else _block_length(buffers)
         if block > 1:
             return _run_in_blocks(active, turn, state, buffers, operands, block)
@@ -260,3 +283,27 @@ def unpack(flat: jax.Array, like: Tree) -> Tree:
         out.append(flat[at : at + size].reshape(leaf.shape).astype(leaf.dtype))
         at += size
     return jax.tree.unflatten(structure, out)
+
+
+def pack_by_type(tree: Tree) -> dict[str, jax.Array]:
+    """The leaves of `tree` in one flat array for each dtype."""
+    groups: dict[str, list[jax.Array]] = {}
+    for leaf in jax.tree.leaves(tree):
+        groups.setdefault(str(leaf.dtype), []).append(jnp.ravel(leaf))
+    return {name: jnp.concatenate(parts) for name, parts in groups.items()}
+
+
+def unpack_by_type(packed: dict[str, jax.Array], like: Tree) -> Tree:
+    """The tree that :func:`pack_by_type` packed, in the shapes of `like`."""
+    leaves, structure = jax.tree.flatten(like)
+    at = dict.fromkeys(packed, 0)
+    out = []
+    for leaf in leaves:
+        name, size = str(leaf.dtype), math.prod(leaf.shape)
+        out.append(packed[name][at[name] : at[name] + size].reshape(leaf.shape))
+        at[name] += size
+    return jax.tree.unflatten(structure, out)
+
+
+def _is_small(tree: Tree) -> bool:
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree)) <= 64

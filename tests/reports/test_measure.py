@@ -61,7 +61,7 @@ def test_an_exception_is_a_row(monkeypatch):
 def test_times_are_medians_of_calls_in_turn():
     run = ab.prepare(ab.problems.get("linear"), "finite-difference")
     times = time_run(run, budget_s=0.05)
-    assert times["calls"] >= 5
+    assert times["calls"] >= 3
     assert times["ratio"] > 2
     assert "ratio" not in time_run(run, budget_s=0.01, primal=False)
 
