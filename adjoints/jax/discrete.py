@@ -88,8 +88,23 @@ def sweep(
     return w, dparams
 
 
-def _sweep_rows(
+def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
+    """Sweep backwards over rows, in chunks where states are small.
+
+    Under ``vmap`` the lanes are already parallel, and the sweep is step by step for all of them.
+    """
+    size = operands[3].y.size
+    chunked = size <= CHUNK_STATES and config.on_stop is None
+    return loops.apart(
+        partial(_sweep_in_turns, config, CHUNK if chunked else 1),
+        partial(_sweep_in_turns, config, 1),
+        *operands,
+    )
+
+
+def _sweep_in_turns(
     config: Config,
+    length: int,
     rows: jax.Array,
     count: jax.Array,
     first: jax.Array,
@@ -99,11 +114,9 @@ def _sweep_rows(
     dparams: Tree,
     sources: Sources,
 ) -> tuple[jax.Array, Tree]:
-    """Sweep over the first `count` rows, backwards; `first` is the number of the first."""
+    """Sweep over the first `count` rows, `length` at a time; `first` is the first one's number."""
     like = row_like(final)
-    chunked = final.y.size <= CHUNK_STATES and config.on_stop is None
-    length = CHUNK if chunked else 1
-    one_turn = sweep_chunk if chunked else _sweep_step
+    one_turn = sweep_chunk if length > 1 else _sweep_step
 
     def body(carry: Tree) -> Tree:
         turn, w, dparams = carry

@@ -214,6 +214,23 @@ def spare_row_lanes(buffers: Tree) -> int:
     return jax.tree.leaves(buffers)[0].shape[1] - 1
 
 
+def apart(alone: Callable[..., Tree], in_lanes: Callable[..., Tree], *operands: Tree) -> Tree:
+    """``alone(*operands)``, and under ``vmap`` ``in_lanes`` instead, which gives the same."""
+
+    def run(*operands: Tree) -> Tree:
+        return alone(*operands)
+
+    shared = custom_vmap(run)
+
+    @shared.def_vmap
+    def run_lanes(lanes: int, batched: Any, *operands: Tree) -> tuple[Tree, Tree]:
+        axes = jax.tree.map(lambda b: 0 if b else None, tuple(batched))
+        out = jax.vmap(in_lanes, in_axes=axes, axis_size=lanes)(*operands)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return shared(*operands)
+
+
 def cond_any(
     predicate: jax.Array,
     if_true: Callable[..., Tree],

@@ -105,25 +105,33 @@ def solve_recording(
         Whether to record for a reverse pass at all.
     """
     state = start(config, y0, ops)
-    buffers = _buffers(config, state, ops, keep_steps, keep_rows)
+    several = keep_rows and config.windows > 1
+    buffers = _buffers(config, state, ops, keep_steps and not several, keep_rows)
     carry = (state, _no_terms(config, state))
-    if not (keep_rows and config.windows > 1):
+    if not several:
         (final, totals), buffers = _fill(config, carry, buffers, ops, None)
         return _solved(config, final, totals, buffers, None, None, ops)
     windows = (loops.buffer(config.windows, loops.pack(state, y0.dtype)),)
     windows += (loops.buffer(config.windows, jnp.zeros(config.window, jnp.uint16)),)
+    if keep_steps:
+        windows += (loops.buffer(config.windows, jnp.zeros((config.window, 2), y0.dtype)),)
 
     def fill_window(carry: Tree, ops: Operands) -> Tree:
         (state, totals), buffers = carry
         number = state.accepted // config.window
         inner, buffers = _fill(config, (state, totals), buffers, ops, number + 1)
-        sizes = _pack_sizes(buffers["rows"], row_like(state))
-        writes = ((number, loops.pack(state, y0.dtype)), (number, sizes))
-        return (inner, buffers), writes
+        like = row_like(state)
+        rows = jax.vmap(lambda flat: loops.unpack(flat, like))(buffers["rows"][:-1])
+        written = (loops.pack(state, y0.dtype), _pack_sizes(rows))
+        written += (jnp.stack([rows.t, rows.h], axis=1),) if keep_steps else ()
+        return (inner, buffers), tuple((number, row) for row in written)
 
-    ((final, totals), buffers), (starts, sizes) = loops.while_recording(
+    ((final, totals), buffers), (starts, sizes, *steps) = loops.while_recording(
         lambda carry, ops: running(carry[0][0], ops), fill_window, (carry, buffers), windows, ops
     )
+    if keep_steps:
+        # One row more than attempts are allowed, as in the storage of a single window.
+        buffers["steps"] = steps[0].reshape(-1, 2)[: config.max_steps + 1]
     return _solved(config, final, totals, buffers, starts, sizes, ops)
 
 
@@ -220,13 +228,12 @@ def _writes(
     return out
 
 
-def _pack_sizes(rows: jax.Array, like: Row) -> jax.Array:
+def _pack_sizes(rows: Row) -> jax.Array:
     """The step sizes of a window, and whether they reach a stop (their sign), in 16 bits each.
 
     Kept as integers: XLA's CPU compiler would widen a whole buffer of bfloat16 at each write.
     """
-    steps = jax.vmap(lambda flat: loops.unpack(flat, like))(rows[:-1])
-    return _short_bits(jnp.where(steps.reaches, -steps.h, steps.h))
+    return _short_bits(jnp.where(rows.reaches, -rows.h, rows.h))
 
 
 def _short_bits(h: jax.Array) -> jax.Array:
