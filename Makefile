@@ -23,11 +23,19 @@ environment:  ## Make .venv, or bring it up to date (the other targets do this b
 bench: export ADJOINTBENCH_QUICK = 1
 bench:  ## The quick benchmarks, then the report: under ten minutes on two cores
 bench-full:  ## The whole suite, then the report: hours
+# The ladders are measured first, with progress on the console, and asv reads them. What an
+# interrupted run has measured is kept and used by the next; a finished one is begun anew.
 bench bench-full: environment
 	@$(RUN) -m asv machine --yes
-	@status=0; \
-	$(RUN) -m asv run -E existing --set-commit-hash "$$(git rev-parse HEAD)" $(ASV) || status=$$?; \
+	@rows="$$PWD/.asv/results/$$(hostname)/$$(git rev-parse --short=8 HEAD)-rows.jsonl"; \
+	[ -e .asv/unfinished ] || rm -f "$$rows"; \
+	mkdir -p "$$(dirname "$$rows")" && touch .asv/unfinished || exit; \
+	$(RUN) -m adjointbench.reports.collect --out "$$rows" || exit; \
+	status=0; \
+	ADJOINTBENCH_ROWS="$$rows" $(RUN) -m asv run -E existing \
+		--set-commit-hash "$$(git rev-parse HEAD)" $(ASV) || status=$$?; \
 	$(RUN) -m adjointbench report --out report || exit; \
+	rm -f .asv/unfinished; \
 	if [ $$status -ne 0 ]; then echo "Some benchmarks failed; the report lists them." >&2; fi; \
 	exit $$status
 
