@@ -155,23 +155,33 @@ def error_scale(y: Array, y1: Array, rtol: Array, atol: Array) -> Array:
     return atol + rtol * xp.maximum(xp.abs(y), xp.abs(y1))
 
 
-def stiffness(tableau: Tableau, stages: list[Array], y: Array, y1: Array, h: Array) -> Array | None:
-    """Shampine's estimate of the Jacobian's norm from two stages at the same time.
+def stiffness_pair(
+    tableau: Tableau, stages: list[Array], y: Array, y1: Array, h: Array
+) -> tuple[Array, Array] | None:
+    """The differences ``k_i - k_j`` and ``g_i - g_j`` of two stages at the same time.
 
-    ``|k_i - k_j| / |g_i - g_j|`` with ``g`` the states at which the stages were taken; zero
-    where the two states agree. ``None`` where the method has no such pair of stages.
+    ``g`` are the states at which the stages were taken. ``None`` where the method has no such
+    pair of stages.
+    """
+    if tableau.stiffness_stages is None:
+        return None
+    i, j = tableau.stiffness_stages
+    state_i = y + h * combine(tableau.a[i], stages)
+    state_j = y1 if j == tableau.steps else y + h * combine(tableau.a[j], stages)
+    return stages[i] - stages[j], state_i - state_j
+
+
+def stiffness(pair: tuple[Array, Array]) -> Array:
+    """Shampine's estimate of the Jacobian's norm from two slopes at the same time.
+
+    The ratio of the norms of :func:`stiffness_pair`; zero where the two states agree.
 
     References
     ----------
     L. F. Shampine, ACM Trans. Math. Softw. 3 (1977) 44-53.
     """
-    if tableau.stiffness_stages is None:
-        return None
-    i, j = tableau.stiffness_stages
-    xp = array_namespace(y)
-    state_i = y + h * combine(tableau.a[i], stages)
-    state_j = y1 if j == tableau.steps else y + h * combine(tableau.a[j], stages)
-    slopes, states = norm(stages[i] - stages[j]), norm(state_i - state_j)
+    slopes, states = norm(pair[0]), norm(pair[1])
+    xp = array_namespace(slopes)
     apart = states > 0
     return xp.where(apart, slopes / xp.where(apart, states, xp.ones_like(states)), 0 * states)
 

@@ -6,7 +6,9 @@ A step from ``(t, y)`` over ``h`` evaluates the stages
 
 of which the first ``steps`` make the new state ``y1 = y + h sum_i b_i k_i``. The next stage is
 ``f(t + h, y1)``, the first stage of the following step. Stages after that serve dense output
-only, ``y(t + x h) = y + h sum_i k_i sum_m dense[i, m] x^(m+1)``.
+only, ``y(t + x h) = y + h sum_i k_i sum_m dense[i, m] x^(m+1)``. Implicit methods, whose stages
+are defined otherwise and combined in the same way, are in
+:mod:`~adjointbench.adjoints.implicit_tableaus`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from .methods import check_name
 
 @dataclass(frozen=True, eq=False)
 class Tableau:
-    """An explicit Runge-Kutta method with embedded error and dense output.
+    """A one-step method with embedded error and dense output.
 
     Attributes
     ----------
@@ -31,7 +33,7 @@ class Tableau:
         Order of the embedded solution; the error estimate shrinks as ``h**(error_order+1)``.
     c : ndarray, shape (stages,)
     a : ndarray, shape (stages, stages)
-        Strictly lower triangular.
+        Strictly lower triangular; with a diagonal for a diagonally implicit method.
     steps : int
         Stages that make the new state; stage number ``steps`` is ``f(t + h, y1)``.
     error : ndarray, shape (stages,), or None
@@ -43,6 +45,14 @@ class Tableau:
     stiffness_stages : pair of int, or None
         Two stages at the same time, whose difference estimates the stiffness (Shampine 1977).
     source : str
+    kind : {"explicit", "rosenbrock", "dirk"}
+        How the stages are defined.
+    weights : ndarray or None
+        Weights of the new state where they are not the row ``a[steps]``.
+    gamma : float
+        The coefficient of the Jacobian in the matrix of an implicit step.
+    coupling, time_weights : ndarray or None
+        Of a Rosenbrock method: how earlier stages and the time derivative enter a stage.
     """
 
     name: str
@@ -56,11 +66,31 @@ class Tableau:
     source: str
     error_low: np.ndarray | None = None
     stiffness_stages: tuple[int, int] | None = None
+    kind: str = "explicit"
+    weights: np.ndarray | None = None
+    gamma: float = 0.0
+    coupling: np.ndarray | None = None
+    time_weights: np.ndarray | None = None
 
     @property
     def b(self) -> np.ndarray:
-        """Weights of the new state: the row of the stage ``f(t + h, y1)``."""
-        return self.a[self.steps]
+        """Weights of the new state: by default the row of the stage ``f(t + h, y1)``."""
+        return self.a[self.steps] if self.weights is None else self.weights
+
+    @property
+    def implicit(self) -> bool:
+        """Whether a step solves linear systems."""
+        return self.kind != "explicit"
+
+    @property
+    def estimates_stiffness(self) -> bool:
+        """Whether a step yields two slopes at the same time."""
+        return self.kind == "rosenbrock" or self.stiffness_stages is not None
+
+    @property
+    def stiffly_accurate(self) -> bool:
+        """Whether the last stage of a diagonally implicit method is taken at the new state."""
+        return self.kind == "dirk" and np.array_equal(self.b[: self.steps], self.a[self.steps - 1])
 
     @property
     def stages(self) -> int:
@@ -76,18 +106,21 @@ class Tableau:
 @cache
 def tableau(name: str) -> Tableau:
     """The coefficients of the method called `name`; ``ValueError`` for an unknown name."""
+    from .implicit_tableaus import IMPLICIT
+
     makers = {
         "tsit5": _tsit5,
         "dopri5": _dopri5,
         "dop853": _dop853,
         "rk4": _rk4,
         "euler": _euler,
+        **IMPLICIT,
     }
     check_name("solver", name, tuple(makers))
     return makers[name]()
 
 
-def _lower(rows: list[list[float]]) -> np.ndarray:
+def lower(rows: list[list[float]]) -> np.ndarray:
     """A square array from the rows of a lower triangle."""
     square = np.zeros((len(rows), len(rows)))
     for i, row in enumerate(rows):
@@ -104,7 +137,7 @@ def _tsit5() -> Tableau:
         -3.290069515436081,
         2.324710524099774,
     ]
-    a = _lower(
+    a = lower(
         [
             [],
             [0.161],
@@ -159,7 +192,7 @@ def _tsit5() -> Tableau:
 
 def _dopri5() -> Tableau:
     b = [35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84]
-    a = _lower(
+    a = lower(
         [
             [],
             [1 / 5],
@@ -258,7 +291,7 @@ def _dop853_dense(b: np.ndarray, d: np.ndarray) -> np.ndarray:
 
 def _rk4() -> Tableau:
     b = np.array([1 / 6, 1 / 3, 1 / 3, 1 / 6, 0.0])
-    a = _lower([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0], list(b[:4])])
+    a = lower([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0], list(b[:4])])
     # Cubic Hermite interpolation between the two ends of the step.
     dense = b[:, None] * np.array([0.0, 3.0, -2.0])
     dense[0] += [1.0, -2.0, 1.0]
@@ -283,7 +316,7 @@ def _euler() -> Tableau:
         order=1,
         error_order=0,
         c=np.array([0.0, 1.0]),
-        a=_lower([[], [1.0]]),
+        a=lower([[], [1.0]]),
         steps=1,
         error=None,
         dense=np.array([[1.0], [0.0]]),

@@ -23,10 +23,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..runge_kutta import combine
+from ..runge_kutta import combine, stiffness_pair
 from .integrate import clipper, time_limits
-from .local import Local, Sources, all_stages, local_cotangent, local_outputs
+from .local import (
+    Local,
+    Sources,
+    add_dense_stages,
+    local_cotangent,
+    local_outputs,
+    step_again,
+)
 from .state import Config, Operands, Row
+from .stepping import Step
 
 Tree = Any
 
@@ -58,10 +66,7 @@ def sweep_chunk(
         Cotangents that enter at the steps.
     """
     shape, n = w.shape, w.size
-    y1, stages = jax.vmap(lambda row: all_stages(config, row, row.y, ops.params, ops, sources))(
-        rows
-    )
-    del y1
+    stages = jax.vmap(lambda row: _all_stages(config, row, ops, sources))(rows)
     a = config.tableau.a[: len(stages), : len(stages)]
     b = np.append(config.tableau.b, np.zeros(len(stages)))[: len(stages)]
     states = jax.vmap(lambda row, k: _stage_states(a, row, k))(rows, stages)
@@ -81,6 +86,14 @@ def sweep_chunk(
     _, vjp = jax.vjp(slopes, ops.params)
     (dp,) = vjp(jnp.stack(cotangents, axis=1).reshape(states.shape))
     return w.reshape(shape), jax.tree.map(jnp.add, dparams, dp)
+
+
+def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> list[jax.Array]:
+    """As many stages as the local outputs need."""
+    step = step_again(config, row, row.y, ops.params, ops)
+    if sources.dense_y is not None:
+        return add_dense_stages(config, row, row.y, step, ops).stages
+    return step.stages if sources.any else step.stages[: config.tableau.steps]
 
 
 def _stage_states(a: np.ndarray, row: Row, stages: list[jax.Array]) -> jax.Array:
@@ -141,7 +154,10 @@ def _entering(
 
     def pull(row: Row, stages: list[jax.Array], local: Local) -> tuple[jax.Array, list[jax.Array]]:
         def outputs(y: jax.Array, stages: list[jax.Array]) -> Local:
-            return local_outputs(config, row, y, stages, ops, sources)
+            y1 = y + row.h * combine(config.tableau.b, stages)
+            pair = stiffness_pair(config.tableau, stages, y, y1, row.h)
+            step = Step(y1, stages, stages[-1], pair, None, None)
+            return local_outputs(config, row, y, step, ops, sources)
 
         _, vjp = jax.vjp(outputs, row.y, stages)
         return vjp(local)

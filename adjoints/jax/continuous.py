@@ -30,7 +30,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
-from ..runge_kutta import dense_coefficients, dense_stages, step_stages
+from ..runge_kutta import dense_coefficients
 from . import loops
 from .adjoint_equation import (
     AdjointField,
@@ -40,7 +40,8 @@ from .adjoint_equation import (
     step_quadrature,
     stop_cotangent,
 )
-from .integrate import attempt, clipper, running, start, time_limits
+from .integrate import attempt, running, start
+from .local import add_dense_stages, step_again
 from .record import (
     Counts,
     Outputs,
@@ -59,16 +60,12 @@ CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quad
 
 def dense_of_rows(config: Config, packed: jax.Array, like: State, ops: Operands) -> DenseRow:
     """Dense output of recorded steps, their stages computed again, all steps at once."""
-    rows = jax.vmap(lambda flat: loops.unpack(flat, row_like(like)))(packed[:-1])
-    params = (ops.params, ops.constants)
-    tab = config.tableau
+    rows = jax.vmap(lambda flat: loops.unpack(flat, row_like(config, like)))(packed[:-1])
 
     def one(row: Row) -> jax.Array:
-        clip = clipper(time_limits(config, row.stop, ops))
-        y1, stages = step_stages(config.rhs, tab, row.t, row.y, row.h, params, None, clip)
-        stages.append(config.rhs(clip(row.t + row.h), y1, params))
-        complete = dense_stages(config.rhs, tab, row.t, row.y, row.h, params, stages, clip)
-        return dense_coefficients(tab, complete)
+        step = step_again(config, row, row.y, ops.params, ops)
+        step = add_dense_stages(config, row, row.y, step, ops)
+        return dense_coefficients(config.tableau, step.stages)
 
     return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
 
@@ -214,7 +211,7 @@ def _integrate_back(
             *(current, record, final, ops),
         )
         count = jnp.minimum(final.accepted - current * window, window)
-        began = loops.unpack(rows[0], row_like(final)).t
+        began = loops.unpack(rows[0], row_like(config, final)).t
         limit = jnp.where(current == 0, jnp.inf, -began)
         state, dm = _run(reverse, field, state, within(rows, count, limit), dm)
         return current - 1, state, dm

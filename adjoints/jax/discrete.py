@@ -94,7 +94,7 @@ def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
     Under ``vmap`` the lanes are already parallel, and the sweep is step by step for all of them.
     """
     size = operands[3].y.size
-    chunked = size <= CHUNK_STATES and config.on_stop is None
+    chunked = size <= CHUNK_STATES and config.on_stop is None and not config.tableau.implicit
     return loops.apart(
         partial(_sweep_in_turns, config, CHUNK if chunked else 1),
         partial(_sweep_in_turns, config, 1),
@@ -115,7 +115,7 @@ def _sweep_in_turns(
     sources: Sources,
 ) -> tuple[jax.Array, Tree]:
     """Sweep over the first `count` rows, `length` at a time; `first` is the first one's number."""
-    like = row_like(final)
+    like = row_like(config, final)
     one_turn = sweep_chunk if length > 1 else _sweep_step
 
     def body(carry: Tree) -> Tree:

@@ -23,7 +23,6 @@ from ..runge_kutta import (
     dense_value,
     embedded_error,
     error_scale,
-    step_stages,
     stiffness,
 )
 from . import loops
@@ -39,6 +38,7 @@ from .state import (
     State,
     Terms,
 )
+from .stepping import Step, take
 
 Tree = Any
 
@@ -59,6 +59,7 @@ def start(config: Config, y0: jax.Array, ops: Operands) -> State:
         save_row=zero,
         accepted=zero,
         attempts=zero,
+        linear_solves=zero,
         status=jnp.where(finite, RUNNING, CODES["nonfinite"]).astype(jnp.int32),
     )
 
@@ -116,12 +117,12 @@ def attempt(
     t, h, reaches, pauses = _reach(config, state, ops, given)
     limits = time_limits(config, state.stop, ops)
     clip = clipper(limits)
-    y1, stages = step_stages(config.rhs, config.tableau, t, state.y, h, params, state.slope, clip)
     t1 = jnp.where(reaches, ops.stops[state.stop], t + h)
     if ops.limit is not None:
         t1 = jnp.where(pauses, ops.limit, t1)
-    stages.append(config.rhs(clip(t1), y1, params))
-    error = _control_error(config, stages, state.y, y1, h, ops)
+    step = take(config, t, state.y, h, t1, state.slope, ops, clip)
+    y1 = step.y1
+    error = _control_error(config, step, state.y, h, ops)
     if not config.through_step_size:
         error = lax.stop_gradient(error)
     accept = error <= 1 if given is None else jnp.bool_(True)
@@ -129,11 +130,11 @@ def attempt(
     wants_dense = has_save if config.on_accept is None else accept
     dense_row, y_end = None, y1
     if (dense and ops.save_at.shape[0] > 1) or config.on_accept is not None:
-        coefficients = _dense(config, ops, wants_dense, t, state.y, h, stages, limits)
+        coefficients = _dense(config, ops, wants_dense, t, state.y, h, step.stages, limits)
         dense_row = DenseRow(t, h, state.y, coefficients)
         if config.on_accept is not None:
             y_end = config.on_accept(t, h, state.y, coefficients, y1, params)
-    y_next, slope_next = _pass_stop(config, state, ops, accept & reaches, t1, y_end, stages[-1])
+    y_next, slope_next = _pass_stop(config, state, ops, accept & reaches, t1, y_end, step.slope)
     none = jnp.int32(-1)
     row = Row(
         t=t,
@@ -142,6 +143,7 @@ def attempt(
         stop=state.stop,
         reaches=reaches,
         y=state.y,
+        slope=state.slope if config.keeps_slopes else None,
     )
     last = ops.stops.shape[0] - 1
     one = jnp.int32(1)
@@ -156,13 +158,15 @@ def attempt(
         save_row=state.save_row + jnp.int32(has_save),
         accepted=state.accepted + jnp.int32(accept),
         attempts=state.attempts + one,
+        linear_solves=state.linear_solves
+        + (jnp.int32(0) if step.linear_solves is None else step.linear_solves),
         status=state.status,
     )
     finished = accept & reaches & (state.stop == last)
     if ops.steps is not None:
         finished = following.attempts >= ops.steps[0].shape[0]
-    status = _status(config, following, error, accept, finished)
-    terms = step_terms(config, stages, state.y, y1, h, ops)
+    status = _status(config, following, error, accept, finished, step.failure)
+    terms = step_terms(config, step, state.y, h, ops)
     return Attempt(following._replace(status=status), accept, row, dense_row, terms, y_end)
 
 
@@ -210,19 +214,15 @@ def clipper(limits: Limits) -> Callable[[jax.Array], jax.Array]:
 
 
 def _control_error(
-    config: Config,
-    stages: list[jax.Array],
-    y: jax.Array,
-    y1: jax.Array,
-    h: jax.Array,
-    ops: Operands,
+    config: Config, step: Step, y: jax.Array, h: jax.Array, ops: Operands
 ) -> jax.Array:
     """The norm that decides; a step of a fixed-step method fails only where it is not finite."""
     if not config.tableau.adaptive or config.given_steps:
-        finite = jnp.isfinite(y1).all()
-        return jnp.where(finite, 0.0, jnp.nan).astype(h.dtype)
-    scale = error_scale(y, y1, ops.rtol, ops.atol)
-    return embedded_error(config.tableau, stages, h, scale, config.components)
+        error = jnp.where(jnp.isfinite(step.y1).all(), 0.0, jnp.nan).astype(h.dtype)
+    else:
+        scale = error_scale(y, step.y1, ops.rtol, ops.atol)
+        error = embedded_error(config.tableau, step.stages, h, scale, config.components)
+    return error if step.failure is None else jnp.where(step.failure < 0, error, jnp.inf)
 
 
 def _pass_stop(
@@ -316,38 +316,34 @@ def _status(
     error: jax.Array,
     accept: jax.Array,
     finished: jax.Array,
+    failure: jax.Array | None,
 ) -> jax.Array:
-    """How things stand after the attempt."""
+    """How things stand after the attempt; `failure` is the step's own, where it has one."""
     broken = ~jnp.isfinite(error)
     resolution = 16 * jnp.finfo(following.t.dtype).eps * jnp.abs(following.t)
     stuck = ~accept & (following.h <= resolution)
     if not config.tableau.adaptive or config.given_steps:
         stuck = broken
     status = jnp.where(following.attempts >= config.max_steps, CODES["max_steps"], RUNNING)
-    failure = jnp.where(broken, CODES["nonfinite"], CODES["step_too_small"])
-    status = jnp.where(stuck, failure, status)
+    reason = jnp.where(broken, CODES["nonfinite"], CODES["step_too_small"])
+    if failure is not None:
+        reason = jnp.where(failure < 0, reason, failure)
+    status = jnp.where(stuck, reason, status)
     return jnp.where(finished & ~stuck, CODES["ok"], status).astype(jnp.int32)
 
 
-def step_terms(
-    config: Config,
-    stages: list[jax.Array],
-    y: jax.Array,
-    y1: jax.Array,
-    h: jax.Array,
-    ops: Operands,
-) -> Terms:
+def step_terms(config: Config, step: Step, y: jax.Array, h: jax.Array, ops: Operands) -> Terms:
     """The step's terms of the regularisers."""
     tab = config.tableau
     size = jnp.abs(h)
     error = squared = None
     if tab.adaptive:
         scaled = config.error_norm == "scaled"
-        scale = error_scale(y, y1, ops.rtol, ops.atol) if scaled else None
-        norm = embedded_error(tab, stages, h, scale)
+        scale = error_scale(y, step.y1, ops.rtol, ops.atol) if scaled else None
+        norm = embedded_error(tab, step.stages, h, scale)
         error, squared = norm * size, norm * norm
-    stiff = stiffness(tab, stages, y, y1, h)
-    return Terms(error, squared, None if stiff is None else stiff * size)
+    stiff = None if step.pair is None else stiffness(step.pair) * size
+    return Terms(error, squared, stiff)
 
 
 def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..runge_kutta import combine, dense_coefficients, dense_stages, step_stages
+from ..runge_kutta import dense_coefficients, dense_stages
 from .integrate import clipper, step_terms, time_limits
 from .state import Config, Operands, Row, Terms
+from .stepping import Step, take
 
 Tree = Any
 
@@ -40,43 +41,51 @@ class Local(NamedTuple):
     terms: Terms
 
 
-def all_stages(
-    config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands, sources: Sources
-) -> tuple[jax.Array, list[jax.Array]]:
-    """The new state, and as many stages as the local outputs need."""
-    both = (params, ops.constants)
-    tab = config.tableau
-    clip = clipper(time_limits(config, row.stop, ops))
-    y1, stages = step_stages(config.rhs, tab, row.t, y, row.h, both, None, clip)
-    if sources.any:
-        stages.append(config.rhs(clip(row.t + row.h), y1, both))
-    if sources.dense_y is not None:
-        stages = dense_stages(config.rhs, tab, row.t, y, row.h, both, stages, clip)
-    return y1, stages
-
-
 def local_outputs(
-    config: Config, row: Row, y: jax.Array, stages: list[jax.Array], ops: Operands, sources: Sources
+    config: Config, row: Row, y: jax.Array, step: Step, ops: Operands, sources: Sources
 ) -> Local:
-    """What the step yields besides the new state, from its stages."""
-    tab = config.tableau
+    """What the step yields besides the new state; its stages include those of dense output."""
     coefficients, terms = None, Terms(None, None, None)
     if sources.dense_y is not None:
-        coefficients = dense_coefficients(tab, stages)
+        coefficients = dense_coefficients(config.tableau, step.stages)
     wanted = tuple(weight is not None for weight in sources.terms)
     if any(wanted):
-        y1 = y + row.h * combine(tab.b, stages)
-        found = step_terms(config, stages, y, y1, row.h, ops)
+        found = step_terms(config, step, y, row.h, ops)
         terms = Terms(*(t if w else None for t, w in zip(found, wanted, strict=True)))
     return Local(coefficients, terms)
+
+
+def step_again(config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands) -> Step:
+    """The recorded step, without a jump, as a function of state and parameters."""
+    clip = clipper(time_limits(config, row.stop, ops))
+    ops = ops._replace(params=params)
+    first = None
+    if row.slope is not None:
+        # The slope that was used, with the derivative of the right-hand side.
+        here = config.rhs(clip(row.t), y, (params, ops.constants))
+        first = row.slope + here - lax.stop_gradient(here)
+    return take(config, row.t, y, row.h, row.t + row.h, first, ops, clip)
+
+
+def add_dense_stages(config: Config, row: Row, y: jax.Array, step: Step, ops: Operands) -> Step:
+    """The step with the stages that only dense output needs."""
+    if config.tableau.implicit:
+        return step
+    params = (ops.params, ops.constants)
+    clip = clipper(time_limits(config, row.stop, ops))
+    stages = dense_stages(config.rhs, config.tableau, row.t, y, row.h, params, step.stages, clip)
+    return step._replace(stages=stages)
 
 
 def take_step(
     config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands, sources: Sources
 ) -> tuple[jax.Array, Local]:
     """The recorded step, jump included, as a function of state and parameters."""
-    y1, stages = all_stages(config, row, y, params, ops, sources)
-    local = local_outputs(config, row, y, stages, ops, sources)
+    step = step_again(config, row, y, params, ops)
+    if sources.dense_y is not None:
+        step = add_dense_stages(config, row, y, step, ops._replace(params=params))
+    local = local_outputs(config, row, y, step, ops, sources)
+    y1 = step.y1
     on_stop = config.on_stop
     if on_stop is not None:
         t1 = ops.stops[row.stop]

@@ -120,7 +120,7 @@ def solve_recording(
         (state, totals), buffers = carry
         number = state.accepted // config.window
         inner, buffers = _fill(config, (state, totals), buffers, ops, number + 1)
-        like = row_like(state)
+        like = row_like(config, state)
         rows = jax.vmap(lambda flat: loops.unpack(flat, like))(buffers["rows"][:-1])
         written = (loops.pack(state, y0.dtype), _pack_sizes(rows))
         written += (jnp.stack([rows.t, rows.h], axis=1),) if keep_steps else ()
@@ -185,16 +185,17 @@ def _buffers(
         return loops.buffer(rows, loops.pack(row, dtype)) if kept else None
 
     return {
-        "rows": make(keep_rows, min(config.window, config.max_steps), row_like(state)),
+        "rows": make(keep_rows, min(config.window, config.max_steps), row_like(config, state)),
         "dense": make(interior > 0, interior, dense_like(config, state)),
         "before_stop": make(config.on_stop is not None, ops.stops.shape[0], state.y),
         "steps": make(keep_steps, config.max_steps, (state.t, state.h)),
     }
 
 
-def row_like(state: State) -> Row:
+def row_like(config: Config, state: State) -> Row:
     """A row of the right shapes."""
-    return Row(state.t, state.h, state.save_row, state.stop, jnp.bool_(False), state.y)
+    slope = state.slope if config.keeps_slopes else None
+    return Row(state.t, state.h, state.save_row, state.stop, jnp.bool_(False), state.y, slope)
 
 
 def dense_like(config: Config, state: State) -> DenseRow:
@@ -258,7 +259,7 @@ def _no_terms(config: Config, state: State) -> Totals:
     """Totals before the first step, with the terms that the method has."""
     zero, first = jnp.zeros_like(state.t), jnp.int32(0)
     tab = config.tableau
-    known = (tab.adaptive, tab.adaptive, tab.stiffness_stages is not None)
+    known = (tab.adaptive, tab.adaptive, tab.estimates_stiffness)
     return Totals(*(Total(zero, first) if k else None for k in known))
 
 

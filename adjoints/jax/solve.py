@@ -116,6 +116,8 @@ def solve(
     adjoint_solver: str | None = None,
     adjoint_rtol: Any = None,
     adjoint_atol: Any = None,
+    jacobian: Callable[..., Any] | None = None,
+    newton_tolerance: float = 1e-2,
 ) -> Solution:
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
 
@@ -134,7 +136,10 @@ def solve(
     params : pytree of arrays
     t0 : float
         The start time; not differentiated.
-    solver : {"tsit5", "dopri5", "dop853", "rk4", "euler"}
+    solver : str
+        Explicit: ``"tsit5"``, ``"dopri5"``, ``"dop853"``, ``"rk4"``, ``"euler"``. Implicit, for
+        stiff equations: ``"rodas5p"``, ``"rodas4p"`` (Rosenbrock), ``"kvaerno5"`` (ESDIRK),
+        ``"implicit_midpoint"``.
     adjoint : str
         ``"discrete"``: the exact derivative of the accepted steps, in reverse;
         ``"forward"``: the same in forward mode (``jax.jvp``, ``jax.jacfwd``);
@@ -166,6 +171,12 @@ def solve(
         time is the value after it.
     adjoint_solver, adjoint_rtol, adjoint_atol : optional
         For the reverse solve of a continuous adjoint; the forward ones by default.
+    jacobian : callable, optional
+        ``jacobian(t, y, params)``, shape ``(n, n)`` for a state of ``n`` components: the exact
+        Jacobian of `rhs`, for implicit solvers. By default it is formed by forward mode.
+    newton_tolerance : float
+        Share of the tolerance to which the stages of ``"kvaerno5"`` and
+        ``"implicit_midpoint"`` converge.
 
     Returns
     -------
@@ -196,6 +207,8 @@ def solve(
         reduction=reduction,
         given_steps=steps is not None,
         through_step_size=differentiate_step_size,
+        jacobian=None if jacobian is None else Field(jacobian, split),
+        newton_tolerance=_check_newton_tolerance(newton_tolerance),
     )
     _check_config(config, y0, smooth, constants)
     ops = operands(
@@ -286,6 +299,12 @@ def _check_max_steps(max_steps: Any) -> int:
     return int(max_steps)
 
 
+def _check_newton_tolerance(value: Any) -> float:
+    if not 0 < float(value) < 1:
+        raise ValueError(f"newton_tolerance={value!r} must lie between 0 and 1, as 0.01 does")
+    return float(value)
+
+
 def _check_config(
     config: Config, y0: jax.Array, smooth: list[jax.Array], constants: list[jax.Array]
 ) -> None:
@@ -307,6 +326,13 @@ def _check_config(
             f"rhs returned shape {slope.shape} and dtype {slope.dtype}; y0 has shape {y0.shape} "
             f"and dtype {y0.dtype}, and rhs must return the same"
         )
+    if config.jacobian is not None:
+        matrix = jax.eval_shape(config.jacobian, t, y0, (smooth, constants))
+        if matrix.shape != (y0.size, y0.size):
+            raise ValueError(
+                f"jacobian returned shape {matrix.shape}; y0 has {y0.size} components, and "
+                f"jacobian must return shape {(y0.size, y0.size)}"
+            )
 
 
 def rhs_evals(config: Config, attempts: Any) -> Any:

@@ -54,6 +54,11 @@ class Config:
         Replays given steps: no control.
     through_step_size : bool
         Whether derivatives flow through the step size.
+    jacobian : callable, optional
+        ``jacobian(t, y, params)``, the matrix that an implicit solver takes; by default it is
+        formed by forward mode.
+    newton_tolerance : float
+        Share of the tolerance to which the stages of a diagonally implicit step converge.
     plain : bool
         Whether JAX itself differentiates the loop body, so that only plain loops and branches
         may be used, dearer under ``vmap``.
@@ -73,12 +78,19 @@ class Config:
     components: int | None = None
     given_steps: bool = False
     through_step_size: bool = False
+    jacobian: Callable[..., jax.Array] | None = None
+    newton_tolerance: float = 1e-2
     plain: bool = False
 
     @property
     def tableau(self) -> Tableau:
         """The coefficients of the solver."""
         return tableau(self.solver)
+
+    @property
+    def keeps_slopes(self) -> bool:
+        """Whether a recorded step needs its first slope."""
+        return self.tableau.kind == "dirk"
 
     @property
     def windows(self) -> int:
@@ -121,13 +133,15 @@ class State(NamedTuple):
     save_row: jax.Array
     accepted: jax.Array
     attempts: jax.Array
+    linear_solves: jax.Array
     status: jax.Array
 
 
 class Row(NamedTuple):
     """An accepted step: from where, how far, towards which stop, and whether it got there.
 
-    ``save_row`` is the row of dense output that it wrote (-1: none).
+    ``save_row`` is the row of dense output that it wrote (-1: none). ``slope`` is kept for
+    diagonally implicit methods, whose slopes are not quite those at the state.
     """
 
     t: jax.Array
@@ -136,6 +150,7 @@ class Row(NamedTuple):
     stop: jax.Array
     reaches: jax.Array
     y: jax.Array
+    slope: jax.Array | None
 
 
 class DenseRow(NamedTuple):

@@ -1,0 +1,95 @@
+"""The linear systems of implicit steps: factorised once, solved often, differentiable.
+
+A solve is differentiated by the rule for linear systems, with the factors at hand and their
+transpose in reverse; nothing differentiates the elimination.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+#: Up to this size the inverse is formed by unrolled elimination: a call to LAPACK would cost
+#: more than the arithmetic.
+UNROLLED = 6
+
+Factors = Any
+
+
+def factorize(matrix: jax.Array) -> Factors:
+    """Factors of a square matrix: its inverse where it is small, else LU with pivoting.
+
+    A singular matrix gives factors that are not finite, or solutions that are not.
+    """
+    matrix = lax.stop_gradient(matrix)
+    if matrix.shape[0] <= UNROLLED:
+        return _inverse(matrix)
+    return jax.scipy.linalg.lu_factor(matrix)
+
+
+def solve_with(factors: Factors, right: jax.Array, *, transposed: bool = False) -> jax.Array:
+    """The solution of the system, or of the transposed one, for one flat right-hand side."""
+    if isinstance(factors, tuple):
+        return jax.scipy.linalg.lu_solve(factors, right, trans=int(transposed))
+    rows = factors if transposed else factors.T
+    # As arithmetic that fuses with its surroundings, rather than a call to a library.
+    return sum((rows[j] * right[j] for j in range(1, len(rows))), rows[0] * right[0])
+
+
+def is_finite(arrays: Any) -> jax.Array:
+    """Whether all floating numbers in a tree of arrays are finite."""
+    leaves = [leaf for leaf in jax.tree.leaves(arrays) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+
+
+def linear_solver(
+    matvec: Callable[[jax.Array], jax.Array], factors: Factors
+) -> Callable[[jax.Array], jax.Array]:
+    """``solve(right)`` for arrays of any shape, differentiable through `matvec`.
+
+    Parameters
+    ----------
+    matvec : callable
+        The product with the matrix. Derivatives of a solution flow to what it closes over.
+    factors
+        Of the same matrix, on flat vectors.
+    """
+
+    def solve(_: Any, right: jax.Array) -> jax.Array:
+        return solve_with(factors, right.ravel()).reshape(right.shape)
+
+    def solve_transposed(_: Any, right: jax.Array) -> jax.Array:
+        return solve_with(factors, right.ravel(), transposed=True).reshape(right.shape)
+
+    return lambda right: lax.custom_linear_solve(matvec, right, solve, solve_transposed)
+
+
+def _inverse(matrix: jax.Array) -> jax.Array:
+    """The inverse by Gauss-Jordan elimination with partial pivoting, unrolled."""
+    n = matrix.shape[0]
+    rows = [jnp.concatenate([matrix[i], jnp.eye(n, dtype=matrix.dtype)[i]]) for i in range(n)]
+    for column in range(n):
+        for below in range(column + 1, n):
+            swap = jnp.abs(rows[below][column]) > jnp.abs(rows[column][column])
+            upper, lower = rows[column], rows[below]
+            rows[column] = jnp.where(swap, lower, upper)
+            rows[below] = jnp.where(swap, upper, lower)
+        rows[column] = rows[column] / rows[column][column]
+        for other in range(n):
+            if other != column:
+                rows[other] = rows[other] - rows[other][column] * rows[column]
+    return jnp.stack([row[n:] for row in rows])
+
+
+def jacobian_of(function: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
+    """The Jacobian by forward mode, on flattened arguments and values: shape ``(n, n)``."""
+    n = y.size
+
+    def column(direction: jax.Array) -> jax.Array:
+        return jax.jvp(function, (y,), (direction.reshape(y.shape),))[1].ravel()
+
+    return jax.vmap(column, out_axes=1)(jnp.eye(n, dtype=y.dtype))

@@ -1,0 +1,165 @@
+"""One step of whatever method is asked for: explicit, Rosenbrock or diagonally implicit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..rosenbrock import rosenbrock_stages
+from ..runge_kutta import combine, stiffness_pair, step_stages
+from .dirk import solve_stage, stage_guess
+from .linear import factorize, is_finite, jacobian_of, linear_solver
+from .state import CODES, RUNNING, Config, Operands
+
+Tree = Any
+Clip = Callable[[jax.Array], jax.Array]
+
+
+class Step(NamedTuple):
+    """What one step yields.
+
+    ``stages`` are what new state, error and dense output are combined from, ``slope`` is the
+    right-hand side at the new state, ``pair`` the two differences of the stiffness estimate.
+    ``failure`` is a status code, or ``RUNNING`` where all is well, and ``linear_solves`` a
+    count; both are ``None`` for an explicit method.
+    """
+
+    y1: jax.Array
+    stages: list[jax.Array]
+    slope: jax.Array
+    pair: tuple[jax.Array, jax.Array] | None
+    failure: jax.Array | None
+    linear_solves: jax.Array | None
+
+
+def take(
+    config: Config,
+    t: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    t1: jax.Array,
+    first: jax.Array | None,
+    ops: Operands,
+    clip: Clip,
+) -> Step:
+    """One step.
+
+    Parameters
+    ----------
+    config : Config
+    t, y, h : array
+        From where, and how far.
+    t1 : array
+        The end of the step: ``t + h``, or exactly the stop that it reaches.
+    first : array, optional
+        The right-hand side at the start, where it is known.
+    ops : Operands
+    clip : callable
+        Keeps times on the right side of a discontinuity.
+    """
+    params = (ops.params, ops.constants)
+    if not config.tableau.implicit:
+        return _explicit(config, t, y, h, t1, first, params, clip)
+
+    def rhs(t: jax.Array, y: jax.Array) -> jax.Array:
+        return config.rhs(clip(t), y, params)
+
+    slope = rhs(t, y) if first is None else first
+    jacobian = _jacobian(config, clip(t), y, params)
+    if config.tableau.kind == "rosenbrock":
+        return _rosenbrock(config, rhs, jacobian, t, y, h, t1, slope)
+    return _dirk(config, rhs, jacobian, t, y, h, t1, slope, ops)
+
+
+def _explicit(
+    config: Config,
+    t: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    t1: jax.Array,
+    first: jax.Array | None,
+    params: Tree,
+    clip: Clip,
+) -> Step:
+    tab = config.tableau
+    y1, stages = step_stages(config.rhs, tab, t, y, h, params, first, clip)
+    slope = config.rhs(clip(t1), y1, params)
+    stages = [*stages, slope]
+    return Step(y1, stages, slope, stiffness_pair(tab, stages, y, y1, h), None, None)
+
+
+def _jacobian(config: Config, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
+    """The Jacobian that the linear systems are made of; it carries no derivative."""
+    t, y, params = lax.stop_gradient((t, y, params))
+    if config.jacobian is not None:
+        return config.jacobian(t, y, params)
+    return jacobian_of(lambda y: config.rhs(t, y, params), y)
+
+
+def _rosenbrock(
+    config: Config,
+    rhs: Callable[[jax.Array, jax.Array], jax.Array],
+    jacobian: jax.Array,
+    t: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    t1: jax.Array,
+    slope: jax.Array,
+) -> Step:
+    tab = config.tableau
+    matrix = jnp.eye(y.size, dtype=y.dtype) / tab.gamma - h * jacobian
+    factors = factorize(matrix)
+
+    def matvec(u: jax.Array) -> jax.Array:
+        return u / tab.gamma - h * jax.jvp(lambda y: rhs(t, y), (y,), (u,))[1]
+
+    time_slope = jax.jvp(lambda t: rhs(t, y), (t,), (jnp.ones_like(t),))[1]
+    solve = linear_solver(matvec, factors)
+    found = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
+    end = rhs(t1, found.y1)
+    singular = is_finite(matrix) & ~is_finite(factors)
+    failure = jnp.where(singular, CODES["linear_solve"], RUNNING).astype(jnp.int32)
+    pair = (end - found.last_slope, found.y1 - found.last_state)
+    return Step(found.y1, found.stages, end, pair, failure, jnp.int32(tab.steps))
+
+
+def _dirk(
+    config: Config,
+    rhs: Callable[[jax.Array, jax.Array], jax.Array],
+    jacobian: jax.Array,
+    t: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    t1: jax.Array,
+    slope: jax.Array,
+    ops: Operands,
+) -> Step:
+    tab = config.tableau
+    matrix = jnp.eye(y.size, dtype=y.dtype) - tab.gamma * h * jacobian
+    factors = factorize(matrix)
+    singular = is_finite(matrix) & ~is_finite(factors)
+    failure = jnp.where(singular, CODES["linear_solve"], RUNNING).astype(jnp.int32)
+    solves = jnp.int32(0)
+    stages = [slope]
+    for i in range(1, tab.steps):
+        base = y + h * combine(tab.a[i, :i], stages)
+        time = t + float(tab.c[i]) * h
+
+        def slope_of(k: jax.Array, time: jax.Array = time, base: jax.Array = base) -> jax.Array:
+            return rhs(time, base + tab.gamma * h * k)
+
+        guess = stage_guess(tab, i, stages)
+        found = solve_stage(config, slope_of, guess, factors, y, tab.gamma * h, ops)
+        stages.append(found.slope)
+        solves = solves + found.iterations
+        diverged = (failure == RUNNING) & ~found.converged
+        failure = jnp.where(diverged, CODES["newton"], failure).astype(jnp.int32)
+    y1 = y + h * combine(tab.b, stages)
+    if not tab.stiffly_accurate:
+        stages.append(rhs(t1, y1))
+    pair = stiffness_pair(tab, stages, y, y1, h)
+    return Step(y1, stages, stages[-1], pair, failure, solves)

@@ -1,0 +1,67 @@
+"""The stages of one Rosenbrock step, for every backend; the linear algebra is the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .runge_kutta import Array, combine
+from .tableaus import Tableau
+
+Slope = Callable[[Array, Array], Array]
+
+
+class RosenbrockStages(NamedTuple):
+    """The new state, the stages, and where the last slope was taken."""
+
+    y1: Array
+    stages: list[Array]
+    last_slope: Array
+    last_state: Array
+
+
+def rosenbrock_stages(
+    rhs: Slope,
+    tableau: Tableau,
+    t: Array,
+    y: Array,
+    h: Array,
+    slope: Array,
+    time_slope: Array,
+    solve: Callable[[Array], Array],
+) -> RosenbrockStages:
+    """One step from ``(t, y)`` over `h`.
+
+    Parameters
+    ----------
+    rhs : callable
+        ``rhs(t, y)``.
+    tableau : Tableau
+        Of kind ``"rosenbrock"``.
+    t, y, h : array
+    slope : array
+        ``rhs(t, y)``.
+    time_slope : array
+        The partial derivative of `rhs` by time at ``(t, y)``.
+    solve : callable
+        Solves with the matrix ``I / gamma - h J``.
+
+    References
+    ----------
+    E. Hairer, G. Wanner, Solving ODEs II, 2nd ed. (1996), IV.7, equation (7.25).
+    """
+    assert tableau.coupling is not None
+    assert tableau.time_weights is not None
+    stages: list[Array] = []
+    at, here = y, slope
+    for i in range(tableau.steps):
+        if i > 0:
+            at = y + h * combine(tableau.a[i], stages)
+            here = rhs(t + float(tableau.c[i]) * h, at)
+        right = here
+        if i > 0:
+            right = right + combine(tableau.coupling[i], stages)
+        if tableau.time_weights[i] != 0.0:
+            right = right + float(tableau.time_weights[i]) * h * time_slope
+        stages.append(solve(right))
+    return RosenbrockStages(y + h * combine(tableau.b, stages), stages, here, at)
