@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 
 EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
+IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint")
 SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
 
 FAMILIES = ("discrete", "continuous", "blackbox", "peers")
@@ -77,7 +78,8 @@ def _jax(name: str, family: str, summary: str, cost: str, reference: str, *extra
         cost=cost,
         reference=reference,
         target="jax.program:prepare",
-        solvers=EXPLICIT_SOLVERS,
+        solvers=EXPLICIT_SOLVERS + IMPLICIT_SOLVERS,
+        stiff_solver="rodas5p",
         supports=_JAX_COMMON | set(extra),
         requires=("jax", "scipy"),
     )

@@ -47,8 +47,10 @@ from .record import (
     Outputs,
     Pulled,
     Record,
+    jacobian_evals,
     outputs,
     replay_window,
+    rhs_evals,
     row_like,
     solve_recording,
 )
@@ -101,8 +103,16 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     dy0 = state.y[offset : offset + n].reshape(final.y.shape)
     _, unravel = ravel_pytree(ops.params)
     dparams = unravel((state.y[offset + n :] + dm).astype(ravel_pytree(ops.params)[0].dtype))
-    evals = state.attempts * reverse.tableau.steps
-    counts = Counts(state.accepted, state.attempts - state.accepted, evals, evals, state.status)
+    evals = rhs_evals(reverse, state)
+    counts = Counts(
+        steps=state.accepted,
+        rejected=state.attempts - state.accepted,
+        rhs_evals=evals,
+        vjp_evals=evals,
+        jacobian_evals=jacobian_evals(reverse, state),
+        linear_solves=state.linear_solves,
+        status=state.status,
+    )
     return Pulled(dy0, dparams, _dsave(config, ys, dys, ops), counts)
 
 
@@ -141,6 +151,7 @@ def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config
         breaks=along.order.shape[0] > 0,
         max_steps=config.max_steps,
         components=components.get(field.kind),
+        passive_from=n if field.kind in ("gauss", "quadrature") else None,
     )
     if field.kind == "gauss":
         return replace(reverse, on_accept=GaussOnStep(field, _nodes(reverse)))

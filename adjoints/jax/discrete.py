@@ -186,9 +186,35 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     only = largest if config.reduction == "max" else Terms(None, None, None)
     sources = Sources(dense_y, dense_coefficients, weights, only)
     dy0, dparams = sweep(config, record, final, ops, dys[-1], sources)
-    evals = config.tableau.steps * final.accepted
-    counts = Counts(final.accepted, jnp.zeros_like(final.accepted), evals, evals, final.status)
-    return Pulled(dy0, dparams, dsave, counts)
+    return Pulled(dy0, dparams, dsave, sweep_counts(config, final.accepted, final))
+
+
+def sweep_counts(config: Config, steps: jax.Array, final: State) -> Counts:
+    """The work of sweeping over `steps` steps.
+
+    A step's stages are computed again and pulled back, each with one vector-Jacobian product
+    and, of an implicit method, one solve forwards and one with the transposed matrix. A
+    Rosenbrock step has one matrix, a diagonally implicit one the Jacobian at each stage too.
+    """
+    tab = config.tableau
+    implicit = tab.steps - (tab.kind == "dirk")
+    matrices = {"explicit": 0, "rosenbrock": 1, "dirk": 1 + implicit}[tab.kind]
+    solves = jnp.zeros_like(steps)
+    if tab.kind == "rosenbrock":
+        solves = 2 * implicit * steps
+    elif tab.kind == "dirk":
+        # Newton's iterations are done again, as many as forwards.
+        solves = final.linear_solves + implicit * steps
+    evals = tab.steps * steps
+    return Counts(
+        steps=steps,
+        rejected=jnp.zeros_like(steps),
+        rhs_evals=evals if tab.kind != "dirk" else final.linear_solves + steps,
+        vjp_evals=evals,
+        jacobian_evals=matrices * steps,
+        linear_solves=solves,
+        status=final.status,
+    )
 
 
 def per_step(config: Config, dtotals: Terms, final: State) -> Terms:

@@ -14,11 +14,12 @@ import numpy as np
 from ...problems import Problem
 from ..gradient import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result
+from ..tableaus import tableau
 from .differentiable import puller, recorder
 from .fields import Field, Jump, Stops, merge_named, stops_between
 from .forward import solve_forward
-from .record import Counts, outputs, solve_recording
-from .solve import operands, rhs_evals, window_size
+from .record import Counts, jacobian_evals, outputs, rhs_evals, solve_recording
+from .solve import operands, window_size
 from .state import Config, Operands, State, Terms
 
 Tree = Any
@@ -30,17 +31,23 @@ class Report(NamedTuple):
     status: int
     steps: int
     attempts: int
+    rhs_evals: int
+    jacobian_evals: int
+    linear_solves: int
     reverse_status: int
     reverse_steps: int
     reverse_rejected: int
     reverse_rhs_evals: int
     vjp_evals: int
+    reverse_jacobian_evals: int
+    reverse_linear_solves: int
 
 
-def pack_report(final: State, reverse: Counts | None) -> jax.Array:
+def pack_report(config: Config, final: State, reverse: Counts | None) -> jax.Array:
     """The fields of :class:`Report` in one array: each output of a compiled call costs time."""
-    ahead = (final.status, final.accepted, final.attempts)
-    back = (jnp.int32(-1),) * 5
+    ahead = (final.status, final.accepted, final.attempts, rhs_evals(config, final))
+    ahead += (jacobian_evals(config, final), final.linear_solves)
+    back = (jnp.int32(-1),) * 7
     if reverse is not None:
         back = (reverse.status, *reverse[:-1])
     return jnp.stack([jnp.asarray(count, jnp.int32) for count in (*ahead, *back)])
@@ -112,7 +119,7 @@ class JaxProgram:
         loss, (dys, dtotals, direct) = value(out.ys, out.totals, params, constants)
         pulled = puller(self.config)(self.config, kept, dys, self._wanted(dtotals))
         dparams = jax.tree.map(jnp.add, direct, pulled.dparams)
-        return loss, dparams, pulled.dy0, pack_report(out.final, pulled.counts)
+        return loss, dparams, pulled.dy0, pack_report(self.config, out.final, pulled.counts)
 
     def _forward_gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> tuple[Any, ...]:
         def total(params: Tree, y0: jax.Array) -> tuple[jax.Array, Any]:
@@ -123,7 +130,7 @@ class JaxProgram:
 
         jacobian = jax.jacfwd(total, argnums=(0, 1), has_aux=True)
         (dparams, dy0), (loss, final) = jacobian(params, y0)
-        return loss, dparams, dy0, pack_report(final, None)
+        return loss, dparams, dy0, pack_report(self.config, final, None)
 
     def _loss_alone(self, params: Tree, y0: jax.Array, constants: Tree) -> jax.Array:
         ops = self._operands(params, constants)
@@ -166,21 +173,33 @@ class JaxProgram:
         common = {
             "steps": report.steps,
             "rejected": report.attempts - report.steps,
-            "rhs_evals": rhs_evals(self.config, report.attempts),
+            "rhs_evals": report.rhs_evals,
             "saved_bytes": self.saved_bytes,
             "compile_s": self.compile_s,
             "derivatives": "jax",
         }
+        solves = (report.jacobian_evals, report.linear_solves)
+        directions = self.problem.n_params + self.problem.n_states
         if report.reverse_status < 0:
-            directions = self.problem.n_params + self.problem.n_states
-            return Stats(**common, jvp_evals=directions * common["rhs_evals"])
+            # Every direction is carried through every solve, with the matrix at hand.
+            both = (solves[0], solves[1] * (1 + directions))
+            return Stats(**common, **self._linear(*both), jvp_evals=directions * report.rhs_evals)
+        both = (solves[0] + report.reverse_jacobian_evals, solves[1] + report.reverse_linear_solves)
         return Stats(
             **common,
+            **self._linear(*both),
             reverse_steps=report.reverse_steps,
             reverse_rejected=report.reverse_rejected,
             reverse_rhs_evals=report.reverse_rhs_evals,
             vjp_evals=report.vjp_evals,
         )
+
+    def _linear(self, jacobian_evals: int, linear_solves: int) -> dict[str, int]:
+        """The counts of an implicit method; an explicit one has none."""
+        solvers = {self.config.solver, self.config.adjoint_solver}
+        if not any(tableau(solver).implicit for solver in solvers):
+            return {}
+        return {"jacobian_evals": jacobian_evals, "linear_solves": linear_solves}
 
     def _saved_bytes(self) -> int:
         """Bytes that the forward pass hands to the reverse pass, counted from their shapes."""
@@ -241,6 +260,7 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
         breaks=bool(stops.times),
         max_steps=settings.max_steps,
         window=window_size(settings.max_steps, settings.checkpoints),
+        jacobian=None if problem.jacobian is None else Field(problem.jacobian, merge_named),
         through_step_size=settings.differentiate_step_size,
     )
     return stops, config

@@ -73,6 +73,8 @@ class Counts(NamedTuple):
     rejected: jax.Array
     rhs_evals: jax.Array
     vjp_evals: jax.Array
+    jacobian_evals: jax.Array
+    linear_solves: jax.Array
     status: jax.Array
 
 
@@ -83,6 +85,21 @@ class Pulled(NamedTuple):
     dparams: Tree
     dsave_at: jax.Array
     counts: Counts
+
+
+def rhs_evals(config: Config, final: State) -> jax.Array:
+    """Right-hand sides of a finished solve: the start, the first step's guess, the attempts."""
+    tab = config.tableau
+    begin = jnp.int32(2 if tab.adaptive else 1)
+    if tab.kind == "dirk":
+        ends = jnp.int32(0 if tab.stiffly_accurate else 1)
+        return begin + final.linear_solves + ends * final.attempts
+    return begin + final.attempts * tab.steps
+
+
+def jacobian_evals(config: Config, final: State) -> jax.Array:
+    """Jacobians that a finished solve formed: one an attempt of an implicit method."""
+    return final.attempts * int(config.tableau.implicit)
 
 
 def outputs(solved: Solved) -> Outputs:

@@ -19,7 +19,7 @@ from ..tableaus import tableau
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS, solve_outputs
 from .fields import Field, Jump, Stops, split_params, stops_between
-from .record import Outputs
+from .record import Outputs, jacobian_evals, rhs_evals
 from .state import WINDOW, Config, Operands
 
 Tree = Any
@@ -55,7 +55,7 @@ class Solution:
         R_S: Shampine's stiffness estimate of each accepted step times its size, reduced.
         ``None`` for a method without two stages at the same time.
     stats : dict of str to array
-        ``steps``, ``rejected`` and ``rhs_evals``.
+        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
     status_code : array
         Index into :data:`~adjointbench.adjoints.result.STATUSES`.
     padded_steps : array, shape ``(max_steps, 2)``
@@ -335,18 +335,14 @@ def _check_config(
             )
 
 
-def rhs_evals(config: Config, attempts: Any) -> Any:
-    """Right-hand sides of a forward solve: the start, the first step's guess, and the attempts."""
-    guess = 1 if config.tableau.adaptive else 0
-    return attempts * config.tableau.steps + 1 + guess
-
-
 def _solution(config: Config, out: Outputs) -> Solution:
     final, totals = out.final, out.totals
     stats = {
         "steps": final.accepted,
         "rejected": final.attempts - final.accepted,
-        "rhs_evals": rhs_evals(config, final.attempts),
+        "rhs_evals": rhs_evals(config, final),
+        "jacobian_evals": jacobian_evals(config, final),
+        "linear_solves": final.linear_solves,
     }
     assert out.steps is not None
     return Solution(

@@ -50,6 +50,9 @@ class Config:
         How ``error_estimate`` and its like are formed.
     components : int, optional
         Only the first ones of a flat state count in the error norm (a seminorm).
+    passive_from : int, optional
+        The components of a flat state from this number on do not move by themselves, and
+        nothing depends on them: an implicit solver leaves them out of its systems.
     given_steps : bool
         Replays given steps: no control.
     through_step_size : bool
@@ -76,6 +79,7 @@ class Config:
     error_norm: str = "scaled"
     reduction: str = "sum"
     components: int | None = None
+    passive_from: int | None = None
     given_steps: bool = False
     through_step_size: bool = False
     jacobian: Callable[..., jax.Array] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..rosenbrock import rosenbrock_stages
-from ..runge_kutta import combine, stiffness_pair, step_stages
+from ..runge_kutta import combine, step_stages, stiffness_pair
 from .dirk import solve_stage, stage_guess
 from .linear import factorize, is_finite, jacobian_of, linear_solver
 from .state import CODES, RUNNING, Config, Operands
@@ -64,6 +65,8 @@ def take(
     params = (ops.params, ops.constants)
     if not config.tableau.implicit:
         return _explicit(config, t, y, h, t1, first, params, clip)
+    if config.passive_from is not None:
+        return _without_passive(config, t, y, h, t1, first, ops, clip)
 
     def rhs(t: jax.Array, y: jax.Array) -> jax.Array:
         return config.rhs(clip(t), y, params)
@@ -90,6 +93,38 @@ def _explicit(
     slope = config.rhs(clip(t1), y1, params)
     stages = [*stages, slope]
     return Step(y1, stages, slope, stiffness_pair(tab, stages, y, y1, h), None, None)
+
+
+def _without_passive(
+    config: Config,
+    t: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    t1: jax.Array,
+    first: jax.Array | None,
+    ops: Operands,
+    clip: Clip,
+) -> Step:
+    """An implicit step of the active components of a flat state; the others stay."""
+    n = config.passive_from
+    passive = y[n:]
+
+    def rhs(t: jax.Array, active: jax.Array, params: Tree) -> jax.Array:
+        return config.rhs(t, jnp.concatenate([active, passive]), params)[:n]
+
+    def still(slope: jax.Array) -> jax.Array:
+        return jnp.concatenate([slope, jnp.zeros_like(passive)])
+
+    active_config = replace(config, rhs=rhs, passive_from=None)
+    rtol, atol = (tol[:n] if tol.ndim else tol for tol in (ops.rtol, ops.atol))
+    ops = ops._replace(rtol=rtol, atol=atol)
+    first = None if first is None else first[:n]
+    step = take(active_config, t, y[:n], h, t1, first, ops, clip)
+    return step._replace(
+        y1=jnp.concatenate([step.y1, passive]),
+        stages=[still(stage) for stage in step.stages],
+        slope=still(step.slope),
+    )
 
 
 def _jacobian(config: Config, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import loops
-from .discrete import per_step
+from .discrete import per_step, sweep_counts
 from .integrate import attempt, evaluate, running, start
-from .record import Counts, Outputs, Pulled, outputs, solve_recording
+from .record import Outputs, Pulled, outputs, solve_recording
 from .state import Config, DenseRow, Operands, State, Terms
 
 Tree = Any
@@ -88,9 +88,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     dy0, dp = vjp(smooth_bar)
     dparams = jax.tree.map(jnp.add, dparams, dp)
     dsave = dsave.at[-1].add(jnp.sum(dys[-1] * final.slope))
-    evals = config.tableau.steps * final.attempts
-    counts = Counts(final.attempts, jnp.zeros_like(final.attempts), evals, evals, final.status)
-    return Pulled(dy0, dparams, dsave, counts)
+    return Pulled(dy0, dparams, dsave, sweep_counts(config, final.attempts, final))
 
 
 def _largest_only(config: Config, terms: Terms, totals: Terms) -> Terms:
