@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..runge_kutta import combine, stiffness_pair
+from ..runge_kutta import combine
 from .integrate import clipper, time_limits
 from .local import (
     Local,
@@ -32,9 +32,10 @@ from .local import (
     local_cotangent,
     local_outputs,
     step_again,
+    step_of_stages,
+    take_step,
 )
 from .state import Config, Operands, Row
-from .stepping import Step
 
 Tree = Any
 
@@ -69,15 +70,17 @@ def sweep_chunk(
     stages = jax.vmap(lambda row: _all_stages(config, row, ops, sources))(rows)
     a = config.tableau.a[: len(stages), : len(stages)]
     b = np.append(config.tableau.b, np.zeros(len(stages)))[: len(stages)]
-    states = jax.vmap(lambda row, k: _stage_states(a, row, k))(rows, stages)
-    times = jax.vmap(lambda row: _stage_times(config, row, len(stages), ops))(rows)
-    jacobians = _jacobians(config, times, states, ops)
+    states = jax.vmap(lambda row, k: stage_states(a, row, k))(rows, stages)
+    times = jax.vmap(lambda row: stage_times(config, row, len(stages), ops))(rows)
+    squares = stage_jacobians(config, times, states, ops)
     h = rows.h[:, None, None]
-    tangents = _stage_tangents(a, h, jacobians)
-    squares = jnp.eye(n, dtype=w.dtype) + h * combine(b, tangents)
-    entering, own_stages = _entering(config, rows, index, stages, tangents, ops, sources)
-    w, ahead = _recur(squares, entering, w.reshape(n))
-    cotangents = _stage_cotangents(a, b, h[..., 0], jacobians, ahead, own_stages)
+    tangents = _stage_tangents(a, h, squares)
+    whole = jnp.eye(n, dtype=w.dtype) + h * combine(b, tangents)
+    entering, own_stages, dp_own = entering_cotangents(
+        config, rows, index, stages, tangents, ops, sources
+    )
+    w, ahead = recur(whole, entering, w.reshape(n))
+    cotangents = _stage_cotangents(a, b, h[..., 0], squares, ahead, own_stages)
 
     def slopes(params: Tree) -> jax.Array:
         both = (params, ops.constants)
@@ -85,7 +88,50 @@ def sweep_chunk(
 
     _, vjp = jax.vjp(slopes, ops.params)
     (dp,) = vjp(jnp.stack(cotangents, axis=1).reshape(states.shape))
-    return w.reshape(shape), jax.tree.map(jnp.add, dparams, dp)
+    return w.reshape(shape), add_trees(dparams, dp, dp_own)
+
+
+def add_trees(*trees: Tree) -> Tree:
+    """The sum of trees of the same structure, leaving out those that are ``None``."""
+    return jax.tree.map(
+        lambda *leaves: sum(leaves[1:], leaves[0]), *(t for t in trees if t is not None)
+    )
+
+
+def sweep_dirk_chunk(
+    config: Config,
+    rows: Row,
+    index: jax.Array,
+    ops: Operands,
+    w: jax.Array,
+    dparams: Tree,
+    sources: Sources,
+) -> tuple[jax.Array, Tree]:
+    """A chunk of diagonally implicit steps backwards, as :func:`sweep_chunk`.
+
+    The derivative ``A`` of a step is formed as a whole: the vector-Jacobian products of the step
+    with the unit vectors.
+    """
+    shape, n = w.shape, w.size
+    own, local = jax.vmap(local_cotangent, in_axes=(0, 0, None))(rows, index, sources)
+
+    def steps(ys: jax.Array, params: Tree) -> tuple[jax.Array, Local]:
+        return jax.vmap(lambda row, y: take_step(config, row, y, params, ops, sources))(rows, ys)
+
+    (y1, _), vjp = jax.vjp(steps, rows.y, ops.params)
+    nothing = jax.tree.map(jnp.zeros_like, local)
+
+    def row_of_square(unit: jax.Array) -> jax.Array:
+        return vjp((jnp.broadcast_to(unit.reshape(shape), y1.shape), nothing))[0].reshape(-1, n)
+
+    squares = jax.vmap(row_of_square, out_axes=1)(jnp.eye(n, dtype=w.dtype))
+    entering = None
+    if sources.any:
+        entering = vjp((jnp.zeros_like(y1), local))[0].reshape(-1, n)
+        entering = entering if own is None else entering + own.reshape(-1, n)
+    w, ahead = recur(squares, entering, w.reshape(n))
+    _, dp = vjp((ahead.reshape(y1.shape), local))
+    return w.reshape(shape), add_trees(dparams, dp)
 
 
 def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> list[jax.Array]:
@@ -96,20 +142,21 @@ def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> li
     return step.stages if sources.any else step.stages[: config.tableau.steps]
 
 
-def _stage_states(a: np.ndarray, row: Row, stages: list[jax.Array]) -> jax.Array:
+def stage_states(a: np.ndarray, row: Row, stages: list[jax.Array]) -> jax.Array:
     """The states at which the stages of a step were taken, stacked."""
     states = [row.y]
     states += [row.y + row.h * combine(a[i], stages[:i]) for i in range(1, len(stages))]
     return jnp.stack(states)
 
 
-def _stage_times(config: Config, row: Row, count: int, ops: Operands) -> jax.Array:
+def stage_times(config: Config, row: Row, count: int, ops: Operands) -> jax.Array:
+    """The times at which the first `count` stages of a step were taken."""
     clip = clipper(time_limits(config, row.stop, ops))
     c = jnp.asarray(config.tableau.c[:count], row.t.dtype)
     return clip(row.t + c * row.h)
 
 
-def _jacobians(
+def stage_jacobians(
     config: Config, times: jax.Array, states: jax.Array, ops: Operands
 ) -> list[jax.Array]:
     """The Jacobian at each stage, for all steps: arrays of shape ``(steps, n, n)``."""
@@ -129,16 +176,16 @@ def _stage_tangents(a: np.ndarray, h: jax.Array, jacobians: list[jax.Array]) -> 
     tangents = [jacobians[0]]
     for i in range(1, len(jacobians)):
         inner = h * combine(a[i], tangents)
-        tangents.append(jacobians[i] + _product(jacobians[i], inner))
+        tangents.append(jacobians[i] + product(jacobians[i], inner))
     return tangents
 
 
-def _product(left: jax.Array, right: jax.Array) -> jax.Array:
+def product(left: jax.Array, right: jax.Array) -> jax.Array:
     """Products of small matrices, as arithmetic that fuses rather than calls to a library."""
     return jnp.sum(left[..., :, :, None] * right[..., None, :, :], axis=-2)
 
 
-def _entering(
+def entering_cotangents(
     config: Config,
     rows: Row,
     index: jax.Array,
@@ -146,34 +193,33 @@ def _entering(
     tangents: list[jax.Array],
     ops: Operands,
     sources: Sources,
-) -> tuple[jax.Array | None, list[jax.Array] | None]:
-    """Cotangents of the states and of the stages that enter at the steps."""
+) -> tuple[jax.Array | None, list[jax.Array] | None, Tree]:
+    """Cotangents of the states, of the stages and of the parameters that enter at the steps."""
     if not sources.any:
-        return None, None
+        return None, None, None
     own, local = jax.vmap(local_cotangent, in_axes=(0, 0, None))(rows, index, sources)
 
-    def pull(row: Row, stages: list[jax.Array], local: Local) -> tuple[jax.Array, list[jax.Array]]:
-        def outputs(y: jax.Array, stages: list[jax.Array]) -> Local:
-            y1 = y + row.h * combine(config.tableau.b, stages)
-            pair = stiffness_pair(config.tableau, stages, y, y1, row.h)
-            step = Step(y1, stages, stages[-1], pair, None, None)
+    def outputs(y: jax.Array, stages: list[jax.Array], params: Tree) -> Local:
+        def one(row: Row, y: jax.Array, stages: list[jax.Array]) -> Local:
+            step = step_of_stages(config, row, y, stages, params, ops)
             return local_outputs(config, row, y, step, ops, sources)
 
-        _, vjp = jax.vjp(outputs, row.y, stages)
-        return vjp(local)
+        return jax.vmap(one)(rows, y, stages)
 
-    direct, by_stage = jax.vmap(pull)(rows, stages, local)
+    _, vjp = jax.vjp(outputs, rows.y, stages, ops.params)
+    direct, by_stage, dp = vjp(local)
     steps = index.shape[0]
     entering = direct.reshape(steps, -1)
     if own is not None:
         entering = entering + own.reshape(steps, -1)
     flat = [u.reshape(steps, -1) for u in by_stage]
     for u, tangent in zip(flat, tangents, strict=True):
-        entering = entering + _row_product(u, tangent)
-    return entering, flat
+        entering = entering + row_product(u, tangent)
+    return entering, flat, dp
 
 
-def _row_product(row: jax.Array, square: jax.Array) -> jax.Array:
+def row_product(row: jax.Array, square: jax.Array) -> jax.Array:
+    """Products of rows with small matrices, as arithmetic that fuses."""
     return jnp.sum(row[..., :, None] * square, axis=-2)
 
 
@@ -197,11 +243,11 @@ def _stage_cotangents(
         )
         total = h * total
         cotangents[i] = total if own is None else total + own[i]
-        through[i] = _row_product(cotangents[i], jacobians[i])
+        through[i] = row_product(cotangents[i], jacobians[i])
     return cotangents
 
 
-def _recur(
+def recur(
     squares: jax.Array, entering: jax.Array | None, w: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """``w <- w squares[j] + entering[j]`` from the last ``j`` to the first.

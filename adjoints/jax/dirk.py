@@ -109,7 +109,9 @@ def solve_stage(
         start = Iterate(guess, jnp.zeros_like(size), jnp.int32(0), no, no)
         found = lax.while_loop(go_on, turn, start)
         # As floating numbers, whose tangents `custom_root` can make.
-        return found.slope, jnp.stack([found.iterations, jnp.int32(found.converged)]).astype(y.dtype)
+        return found.slope, jnp.stack([found.iterations, jnp.int32(found.converged)]).astype(
+            y.dtype
+        )
 
     def tangent_solve(linear: Callable[[jax.Array], jax.Array], right: jax.Array) -> jax.Array:
         matrix = jacobian_of(linear, jnp.zeros_like(right))

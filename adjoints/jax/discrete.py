@@ -23,7 +23,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import loops
-from .chunks import sweep_chunk
+from .chunks import sweep_chunk, sweep_dirk_chunk
+from .linear import UNROLLED
 from .local import Sources, local_cotangent, take_step
 from .record import (
     Counts,
@@ -37,6 +38,7 @@ from .record import (
     row_like,
     solve_recording,
 )
+from .rosenbrock_chunks import sweep_rosenbrock_chunk
 from .state import Config, Operands, Row, State, Terms
 
 Tree = Any
@@ -45,6 +47,11 @@ Tree = Any
 CHUNK_STATES = 8
 #: Steps of a chunk.
 CHUNK = 64
+CHUNK_SWEEPS = {
+    "explicit": sweep_chunk,
+    "rosenbrock": sweep_rosenbrock_chunk,
+    "dirk": sweep_dirk_chunk,
+}
 
 
 def sweep(
@@ -93,8 +100,9 @@ def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
 
     Under ``vmap`` the lanes are already parallel, and the sweep is step by step for all of them.
     """
-    size = operands[3].y.size
-    chunked = size <= CHUNK_STATES and config.on_stop is None and not config.tableau.implicit
+    implicit = config.tableau.implicit
+    largest = UNROLLED if implicit else CHUNK_STATES
+    chunked = operands[3].y.size <= largest and config.on_stop is None
     return loops.apart(
         partial(_sweep_in_turns, config, CHUNK if chunked else 1),
         partial(_sweep_in_turns, config, 1),
@@ -116,7 +124,7 @@ def _sweep_in_turns(
 ) -> tuple[jax.Array, Tree]:
     """Sweep over the first `count` rows, `length` at a time; `first` is the first one's number."""
     like = row_like(config, final)
-    one_turn = sweep_chunk if length > 1 else _sweep_step
+    one_turn = CHUNK_SWEEPS[config.tableau.kind] if length > 1 else _sweep_step
 
     def body(carry: Tree) -> Tree:
         turn, w, dparams = carry

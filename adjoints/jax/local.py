@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..runge_kutta import dense_coefficients, dense_stages
+from ..runge_kutta import combine, dense_coefficients, dense_stages, stiffness_pair
 from .integrate import clipper, step_terms, time_limits
 from .state import Config, Operands, Row, Terms
 from .stepping import Step, take
@@ -65,6 +65,21 @@ def step_again(config: Config, row: Row, y: jax.Array, params: Tree, ops: Operan
         here = config.rhs(clip(row.t), y, (params, ops.constants))
         first = row.slope + here - lax.stop_gradient(here)
     return take(config, row.t, y, row.h, row.t + row.h, first, ops, clip)
+
+
+def step_of_stages(
+    config: Config, row: Row, y: jax.Array, stages: list[jax.Array], params: Tree, ops: Operands
+) -> Step:
+    """The recorded explicit or Rosenbrock step, from its stages."""
+    tab = config.tableau
+    y1 = y + row.h * combine(tab.b, stages)
+    if not tab.implicit:
+        return Step(y1, stages, stages[-1], stiffness_pair(tab, stages, y, y1, row.h), None, None)
+    clip, both = clipper(time_limits(config, row.stop, ops)), (params, ops.constants)
+    end = config.rhs(clip(row.t + row.h), y1, both)
+    last = y + row.h * combine(tab.a[tab.steps - 1], stages)
+    slope = config.rhs(clip(row.t + float(tab.c[-1]) * row.h), last, both)
+    return Step(y1, stages, end, (end - slope, y1 - last), None, None)
 
 
 def add_dense_stages(config: Config, row: Row, y: jax.Array, step: Step, ops: Operands) -> Step:

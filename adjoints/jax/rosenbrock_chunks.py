@@ -1,0 +1,192 @@
+"""A chunk of Rosenbrock steps backwards at once, for small states.
+
+The chunks of :mod:`~adjointbench.adjoints.jax.chunks`, for steps whose stages solve linear
+systems. With ``W = I / gamma - h J``, ``J_i`` the Jacobian at stage ``i`` and ``H_i`` the
+derivative of ``J U_i`` by the state (the second-order term of the Jacobian in ``W``), the
+stages' derivatives by the old state are
+
+    D_i = W^-1 (J_i (I + h sum_j a_ij D_j) + sum_j coupling_ij D_j
+                + h (H_i + time_weights_i df_t/dy)),        A = I + h sum_i b_i D_i
+
+and the cotangents ``l_i`` of the stages' right-hand sides, from the last stage to the first,
+
+    l_i = (h b_i w + sum_(l>i) (coupling_li l_l + h a_li l_l J_l)) W^-1
+
+References
+----------
+H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523 (discrete adjoints of Rosenbrock
+methods, one step at a time).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..rosenbrock import rosenbrock_stages
+from ..runge_kutta import combine
+from ..tableaus import Tableau
+from .chunks import (
+    add_trees,
+    entering_cotangents,
+    product,
+    recur,
+    row_product,
+    stage_jacobians,
+    stage_states,
+    stage_times,
+)
+from .integrate import clipper, time_limits
+from .linear import factorize, jacobian_of, solve_with
+from .local import Sources
+from .state import Config, Operands, Row
+
+Tree = Any
+
+
+class Again(NamedTuple):
+    """Steps taken again: the inverse of ``W``, and the stages."""
+
+    inverse: jax.Array
+    stages: list[jax.Array]
+
+
+def sweep_rosenbrock_chunk(
+    config: Config,
+    rows: Row,
+    index: jax.Array,
+    ops: Operands,
+    w: jax.Array,
+    dparams: Tree,
+    sources: Sources,
+) -> tuple[jax.Array, Tree]:
+    """A chunk of steps backwards; arguments and values as of ``chunks.sweep_chunk``."""
+    tab = config.tableau
+    assert tab.time_weights is not None
+    shape, n = w.shape, w.size
+    again = jax.vmap(lambda row: _take_again(config, row, ops))(rows)
+    states = jax.vmap(lambda row, u: stage_states(tab.a, row, u))(rows, again.stages)
+    times = jax.vmap(lambda row: stage_times(config, row, tab.steps, ops))(rows)
+    squares = stage_jacobians(config, times, states, ops)
+    directions = jnp.stack(again.stages, axis=1)
+    bends = _bend_jacobians(config, rows, directions, ops)
+    h = rows.h[:, None, None]
+    tangents = _tangents(tab, h, again.inverse, squares, bends)
+    whole = jnp.eye(n, dtype=w.dtype) + h * combine(tab.b, tangents)
+    entering, own, dp_own = entering_cotangents(
+        config, rows, index, again.stages, tangents, ops, sources
+    )
+    w, ahead = recur(whole, entering, w.reshape(n))
+    right = _right_cotangents(tab, h[..., 0], again.inverse, squares, ahead, own)
+    at_states = jnp.stack(right, axis=1).reshape(states.shape)
+    # The matrix enters as J U_i and as f_t, once for every stage.
+    at_start = jnp.stack([*right, combine(tab.time_weights, right)], axis=1) * h
+    at_start = at_start.reshape(len(index), -1, *shape)
+
+    def slopes(params: Tree) -> tuple[jax.Array, jax.Array]:
+        both = (params, ops.constants)
+        here = jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
+        return here, jax.vmap(lambda row, u: _bends(config, row, row.y, u, params, ops))(
+            rows, directions
+        )
+
+    _, vjp = jax.vjp(slopes, ops.params)
+    (dp,) = vjp((at_states, at_start))
+    return w.reshape(shape), add_trees(dparams, dp, dp_own)
+
+
+def _take_again(config: Config, row: Row, ops: Operands) -> Again:
+    tab, n = config.tableau, row.y.size
+    clip = clipper(time_limits(config, row.stop, ops))
+
+    def rhs(t: jax.Array, y: jax.Array) -> jax.Array:
+        return config.rhs(clip(t), y, (ops.params, ops.constants))
+
+    jacobian = jacobian_of(lambda y: rhs(row.t, y), row.y)
+    inverse = factorize(jnp.eye(n, dtype=row.y.dtype) / tab.gamma - row.h * jacobian)
+    time_slope = jax.jvp(lambda t: rhs(t, row.y), (row.t,), (jnp.ones_like(row.t),))[1]
+
+    def solve(right: jax.Array) -> jax.Array:
+        return solve_with(inverse, right.ravel()).reshape(right.shape)
+
+    slope = rhs(row.t, row.y)
+    found = rosenbrock_stages(rhs, tab, row.t, row.y, row.h, slope, time_slope, solve)
+    return Again(inverse, found.stages)
+
+
+def _bends(
+    config: Config, row: Row, y: jax.Array, directions: jax.Array, params: Tree, ops: Operands
+) -> jax.Array:
+    """``J(t, y) u`` for each direction ``u``, and last ``f_t(t, y)``."""
+    clip = clipper(time_limits(config, row.stop, ops))
+    both = (params, ops.constants)
+
+    def slope(t: jax.Array, y: jax.Array) -> jax.Array:
+        return config.rhs(clip(t), y, both)
+
+    along = jax.vmap(lambda u: jax.jvp(lambda y: slope(row.t, y), (y,), (u,))[1])(directions)
+    in_time = jax.jvp(lambda t: slope(t, y), (row.t,), (jnp.ones_like(row.t),))[1]
+    return jnp.concatenate([along, in_time[None]])
+
+
+def _bend_jacobians(
+    config: Config, rows: Row, directions: jax.Array, ops: Operands
+) -> list[jax.Array]:
+    """The derivatives of :func:`_bends` by the state: arrays of shape ``(steps, n, n)``."""
+    n = rows.y[0].size
+
+    def one(row: Row, directions: jax.Array) -> jax.Array:
+        def bends(y: jax.Array) -> jax.Array:
+            return _bends(config, row, y, directions, ops.params, ops).reshape(-1, n)
+
+        units = jnp.eye(n, dtype=row.y.dtype).reshape(n, *row.y.shape)
+        return jax.vmap(lambda e: jax.jvp(bends, (row.y,), (e,))[1], out_axes=-1)(units)
+
+    found = jax.vmap(one)(rows, directions)
+    return [found[:, i] for i in range(found.shape[1])]
+
+
+def _tangents(
+    tab: Tableau,
+    h: jax.Array,
+    inverse: jax.Array,
+    squares: list[jax.Array],
+    bends: list[jax.Array],
+) -> list[jax.Array]:
+    """The derivatives ``D_i`` of the stages by the state at the start of the step."""
+    assert tab.coupling is not None
+    assert tab.time_weights is not None
+    tangents: list[jax.Array] = []
+    for i, square in enumerate(squares):
+        right = square + h * (bends[i] + float(tab.time_weights[i]) * bends[-1])
+        if i > 0:
+            right = right + product(square, h * combine(tab.a[i], tangents))
+            right = right + combine(tab.coupling[i], tangents)
+        tangents.append(product(inverse, right))
+    return tangents
+
+
+def _right_cotangents(
+    tab: Tableau,
+    h: jax.Array,
+    inverse: jax.Array,
+    squares: list[jax.Array],
+    ahead: jax.Array,
+    own: list[jax.Array] | None,
+) -> list[jax.Array]:
+    """The cotangents ``l_i`` of the stages' right-hand sides."""
+    assert tab.coupling is not None
+    count = tab.steps
+    right: list[jax.Array] = [jnp.zeros_like(ahead)] * count
+    through = list(right)
+    for i in reversed(range(count)):
+        total = float(tab.b[i]) * h * ahead
+        if i + 1 < count:
+            total = total + combine(tab.coupling[i + 1 :, i], right[i + 1 :])
+            total = total + h * combine(tab.a[i + 1 :, i], through[i + 1 :])
+        total = total if own is None else total + own[i]
+        right[i] = row_product(total, inverse)
+        through[i] = row_product(right[i], squares[i])
+    return right
