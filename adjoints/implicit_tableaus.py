@@ -324,9 +324,32 @@ def _implicit_midpoint() -> Tableau:
     )
 
 
+def _auto() -> Tableau:
+    """The two methods between which a solve switches, in one form.
+
+    The "stages" of a step are the embedded error and the powers of the dense output, which both
+    methods have of the same degree.
+    """
+    degree = _rodas5p().dense.shape[1]
+    return Tableau(
+        name="auto",
+        order=5,
+        error_order=4,
+        c=np.zeros(1 + degree),
+        a=np.zeros((1 + degree, 1 + degree)),
+        steps=1 + degree,
+        error=np.eye(1 + degree)[0],
+        dense=np.eye(1 + degree)[:, 1:],
+        source="tsit5 and rodas5p; L. Petzold, SIAM J. Sci. Stat. Comput. 4 (1983) 136-148",
+        kind="auto",
+        weights=np.zeros(1 + degree),
+    )
+
+
 IMPLICIT = {
     "rodas5p": _rodas5p,
     "rodas4p": _rodas4p,
     "kvaerno5": _kvaerno5,
     "implicit_midpoint": _implicit_midpoint,
+    "auto": _auto,
 }

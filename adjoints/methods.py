@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 
 EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
-IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint")
+IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint", "auto")
 SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
 
 FAMILIES = ("discrete", "continuous", "blackbox", "peers")
@@ -224,6 +224,10 @@ _DIFFRAX = "Kidger, On Neural Differential Equations (2021); Diffrax"
 _DIFFRAX_SOLVERS = ("tsit5", "dopri5", "dopri8", "kvaerno5")
 
 #: What a user would pick instead, through the public interface of its library.
+_CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-gmres")
+_CVODES_COMMON = frozenset({"first_step", "max_steps"})
+_CVODES = "Hindmarsh et al., ACM TOMS 31 (2005) 363; Andersson et al., Math. Prog. Comp. 11 (2019)"
+
 _PEERS = (
     Method(
         name="diffrax-recursive-checkpoint",
@@ -276,6 +280,32 @@ _PEERS = (
         stiff_solver="kvaerno5",
         supports=_JAX_COMMON,
         requires=("jax", "diffrax"),
+    ),
+    Method(
+        name="cvodes-adjoint",
+        family="peers",
+        backend="scipy",
+        summary="CVODES' adjoint sensitivity analysis, through CasADi.",
+        cost="one solve of n and one of n+p equations, O(n^3+p) a stiff step; memory O(n N)",
+        reference=_CVODES,
+        target="peers.cvodes:prepare_adjoint",
+        solvers=_CVODES_SOLVERS,
+        stiff_solver="cvodes",
+        supports=_CVODES_COMMON,
+        requires=("casadi", "scipy"),
+    ),
+    Method(
+        name="cvodes-forward",
+        family="peers",
+        backend="scipy",
+        summary="Forward sensitivities by CVODES, through CasADi.",
+        cost="one solve of n(1+n+p) equations that share the Jacobian; memory O(n(n+p))",
+        reference=_CVODES,
+        target="peers.cvodes:prepare_forward",
+        solvers=_CVODES_SOLVERS,
+        stiff_solver="cvodes",
+        supports=_CVODES_COMMON,
+        requires=("casadi", "scipy"),
     ),
 )
 

@@ -45,7 +45,7 @@ class Tableau:
     stiffness_stages : pair of int, or None
         Two stages at the same time, whose difference estimates the stiffness (Shampine 1977).
     source : str
-    kind : {"explicit", "rosenbrock", "dirk"}
+    kind : {"explicit", "rosenbrock", "dirk", "auto"}
         How the stages are defined.
     weights : ndarray or None
         Weights of the new state where they are not the row ``a[steps]``.
@@ -85,7 +85,7 @@ class Tableau:
     @property
     def estimates_stiffness(self) -> bool:
         """Whether a step yields two slopes at the same time."""
-        return self.kind == "rosenbrock" or self.stiffness_stages is not None
+        return self.kind in ("rosenbrock", "auto") or self.stiffness_stages is not None
 
     @property
     def stiffly_accurate(self) -> bool:

@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from ..runge_kutta import dense_value
 from . import loops
+from .linear import jacobian_of
 from .state import Config, DenseRow
 
 Tree = Any
@@ -53,6 +54,19 @@ class AdjointField:
             dm = jnp.zeros_like(dm)
         parts = [dw.ravel(), dm]
         return jnp.concatenate([-slope.ravel(), *parts] if self.back else parts)
+
+    def jacobian(self, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
+        """Of ``dw/ds`` by ``w``: the transpose of the right-hand side's own Jacobian.
+
+        Forward mode of the right-hand side is cheaper than its vector-Jacobian products with
+        all unit vectors.
+        """
+        along: Along = params[1]
+        y, _ = self.split(s, z, along)
+        both = (along.params, along.constants)
+        if self.forward.jacobian is not None:
+            return self.forward.jacobian(-s, y, both).T
+        return jacobian_of(lambda y: self.forward.rhs(-s, y, both), y).T
 
     @property
     def back(self) -> bool:

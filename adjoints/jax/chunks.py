@@ -24,7 +24,7 @@ import numpy as np
 from jax import lax
 
 from ..runge_kutta import combine
-from .integrate import clipper, time_limits
+from .integrate import time_limits
 from .local import (
     Local,
     Sources,
@@ -36,6 +36,7 @@ from .local import (
     take_step,
 )
 from .state import Config, Operands, Row
+from .stepping import clipper
 
 Tree = Any
 

@@ -41,6 +41,7 @@ from .adjoint_equation import (
     stop_cotangent,
 )
 from .integrate import attempt, running, start
+from .linear import UNROLLED
 from .local import add_dense_stages, step_again
 from .record import (
     Counts,
@@ -60,16 +61,37 @@ Tree = Any
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
 
 
-def dense_of_rows(config: Config, packed: jax.Array, like: State, ops: Operands) -> DenseRow:
-    """Dense output of recorded steps, their stages computed again, all steps at once."""
-    rows = jax.vmap(lambda flat: loops.unpack(flat, row_like(config, like)))(packed[:-1])
+#: States up to this size have their recorded steps taken again all at once.
+BATCHED_STATES = 64
+
+
+def dense_of_rows(
+    config: Config, packed: jax.Array, count: jax.Array, like: State, ops: Operands
+) -> DenseRow:
+    """Dense output of the first `count` recorded steps, their stages computed again.
+
+    All at once for small states; one by one for large ones, where steps that were never taken
+    would cost as much as those that were.
+    """
+    row = row_like(config, like)
+    rows = jax.vmap(lambda flat: loops.unpack(flat, row))(packed[:-1])
 
     def one(row: Row) -> jax.Array:
         step = step_again(config, row, row.y, ops.params, ops)
         step = add_dense_stages(config, row, row.y, step, ops)
         return dense_coefficients(config.tableau, step.stages)
 
-    return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
+    largest = UNROLLED if config.tableau.implicit else BATCHED_STATES
+    if like.y.size <= largest:
+        return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
+
+    def fill(i: jax.Array, stored: jax.Array) -> jax.Array:
+        return loops.write(stored, i, one(loops.gather(rows, i)))
+
+    shape = (rows.t.shape[0], config.tableau.dense.shape[1], *like.y.shape)
+    empty = jnp.zeros(shape, like.y.dtype)
+    coefficients = lax.fori_loop(jnp.int32(0), count, fill, empty)
+    return DenseRow(rows.t, rows.h, rows.y, coefficients)
 
 
 def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
@@ -144,6 +166,7 @@ def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config
     n = int(np.prod(along.ys.shape[1:]))
     components = {"backsolve-seminorm": 2 * n, "gauss": n, "quadrature": n}
     solver = config.adjoint_solver or config.solver
+    alone = field.kind in ("gauss", "quadrature")
     reverse = Config(
         rhs=field,
         solver=solver,
@@ -151,7 +174,8 @@ def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config
         breaks=along.order.shape[0] > 0,
         max_steps=config.max_steps,
         components=components.get(field.kind),
-        passive_from=n if field.kind in ("gauss", "quadrature") else None,
+        passive_from=n if alone else None,
+        jacobian=field.jacobian if alone else None,
     )
     if field.kind == "gauss":
         return replace(reverse, on_accept=GaussOnStep(field, _nodes(reverse)))
@@ -202,7 +226,7 @@ def _integrate_back(
         return _run(reverse, field, start(reverse, z, rops), rops, no_dm)
 
     def within(rows: jax.Array, count: jax.Array, limit: jax.Array | None) -> Operands:
-        dense = dense_of_rows(config, rows, final, ops)
+        dense = dense_of_rows(config, rows, count, final, ops)
         return rops._replace(constants=along._replace(dense=dense, rows=count), limit=limit)
 
     window = min(config.window, config.max_steps)

@@ -15,6 +15,7 @@ H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..tableaus import tableau
 from . import loops
 from .chunks import sweep_chunk, sweep_dirk_chunk
 from .linear import UNROLLED
@@ -40,6 +42,7 @@ from .record import (
 )
 from .rosenbrock_chunks import sweep_rosenbrock_chunk
 from .state import Config, Operands, Row, State, Terms
+from .switching import SWITCHED
 
 Tree = Any
 
@@ -102,7 +105,7 @@ def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
     """
     implicit = config.tableau.implicit
     largest = UNROLLED if implicit else CHUNK_STATES
-    chunked = operands[3].y.size <= largest and config.on_stop is None
+    chunked = operands[3].y.size <= largest and config.on_stop is None and not config.switches
     return loops.apart(
         partial(_sweep_in_turns, config, CHUNK if chunked else 1),
         partial(_sweep_in_turns, config, 1),
@@ -153,6 +156,7 @@ def _sweep_step(
 ) -> tuple[jax.Array, Tree]:
     """One step backwards; `row` and `index` have a leading axis of one."""
     row, index = jax.tree.map(lambda leaf: leaf[0], row), index[0]
+    config = replace(config, plain=True)
 
     def back(sources: Sources) -> tuple[jax.Array, Tree]:
         own, local = local_cotangent(row, index, sources)
@@ -204,6 +208,8 @@ def sweep_counts(config: Config, steps: jax.Array, final: State) -> Counts:
     and, of an implicit method, one solve forwards and one with the transposed matrix. A
     Rosenbrock step has one matrix, a diagonally implicit one the Jacobian at each stage too.
     """
+    if config.switches:
+        return _switching_counts(steps, final)
     tab = config.tableau
     implicit = tab.steps - (tab.kind == "dirk")
     matrices = {"explicit": 0, "rosenbrock": 1, "dirk": 1 + implicit}[tab.kind]
@@ -221,6 +227,22 @@ def sweep_counts(config: Config, steps: jax.Array, final: State) -> Counts:
         vjp_evals=evals,
         jacobian_evals=matrices * steps,
         linear_solves=solves,
+        status=final.status,
+    )
+
+
+def _switching_counts(steps: jax.Array, final: State) -> Counts:
+    """As if no implicit attempt had been rejected."""
+    explicit, implicit = (tableau(name).steps for name in SWITCHED)
+    solved = jnp.minimum(final.linear_solves // implicit, steps)
+    evals = (steps - solved) * explicit + solved * implicit
+    return Counts(
+        steps=steps,
+        rejected=jnp.zeros_like(steps),
+        rhs_evals=evals,
+        vjp_evals=evals,
+        jacobian_evals=solved,
+        linear_solves=2 * implicit * solved,
         status=final.status,
     )
 

@@ -9,7 +9,6 @@ and computing it again from a recomputed error would not give it to the last dig
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -38,7 +37,8 @@ from .state import (
     State,
     Terms,
 )
-from .stepping import Step, take
+from .stepping import Limits, Step, clipper, take
+from .switching import next_phase
 
 Tree = Any
 
@@ -60,6 +60,7 @@ def start(config: Config, y0: jax.Array, ops: Operands) -> State:
         accepted=zero,
         attempts=zero,
         linear_solves=zero,
+        phase=zero,
         status=jnp.where(finite, RUNNING, CODES["nonfinite"]).astype(jnp.int32),
     )
 
@@ -116,11 +117,10 @@ def attempt(
         state = state._replace(t=t, h=h, previous_error=previous)
     t, h, reaches, pauses = _reach(config, state, ops, given)
     limits = time_limits(config, state.stop, ops)
-    clip = clipper(limits)
     t1 = jnp.where(reaches, ops.stops[state.stop], t + h)
     if ops.limit is not None:
         t1 = jnp.where(pauses, ops.limit, t1)
-    step = take(config, t, state.y, h, t1, state.slope, ops, clip)
+    step = take(config, t, state.y, h, t1, state.slope, ops, limits, state.phase)
     y1 = step.y1
     error = _control_error(config, step, state.y, h, ops)
     if not config.through_step_size:
@@ -144,6 +144,7 @@ def attempt(
         reaches=reaches,
         y=state.y,
         slope=state.slope if config.keeps_slopes else None,
+        phase=state.phase if config.switches else None,
     )
     last = ops.stops.shape[0] - 1
     one = jnp.int32(1)
@@ -160,6 +161,7 @@ def attempt(
         attempts=state.attempts + one,
         linear_solves=state.linear_solves
         + (jnp.int32(0) if step.linear_solves is None else step.linear_solves),
+        phase=next_phase(state.phase, step.radius * h) if config.switches else state.phase,
         status=state.status,
     )
     finished = accept & reaches & (state.stop == last)
@@ -194,9 +196,6 @@ def _reach(
     return state.t, h, ends & (stop <= ops.limit), ends & (ops.limit <= stop)
 
 
-Limits = tuple[jax.Array, jax.Array] | None
-
-
 def time_limits(config: Config, stop: jax.Array, ops: Operands) -> Limits:
     """The open interval between the last stop and the next, number `stop`; None if endless."""
     if not config.breaks:
@@ -206,11 +205,6 @@ def time_limits(config: Config, stop: jax.Array, ops: Operands) -> Limits:
     before = jnp.where(stop > 0, ops.stops[jnp.maximum(stop - 1, 0)], -infinity)
     after = jnp.where(stop < last, ops.stops[jnp.minimum(stop, last)], infinity)
     return jnp.nextafter(before, infinity), jnp.nextafter(after, -infinity)
-
-
-def clipper(limits: Limits) -> Callable[[jax.Array], jax.Array]:
-    """Keeps stage times within `limits`."""
-    return (lambda t: t) if limits is None else (lambda t: jnp.clip(t, *limits))
 
 
 def _control_error(

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..runge_kutta import combine, dense_coefficients, dense_stages, stiffness_pair
-from .integrate import clipper, step_terms, time_limits
+from .integrate import step_terms, time_limits
 from .state import Config, Operands, Row, Terms
-from .stepping import Step, take
+from .stepping import Step, clipper, take
 
 Tree = Any
 
@@ -57,14 +57,14 @@ def local_outputs(
 
 def step_again(config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands) -> Step:
     """The recorded step, without a jump, as a function of state and parameters."""
-    clip = clipper(time_limits(config, row.stop, ops))
+    limits = time_limits(config, row.stop, ops)
     ops = ops._replace(params=params)
     first = None
     if row.slope is not None:
         # The slope that was used, with the derivative of the right-hand side.
-        here = config.rhs(clip(row.t), y, (params, ops.constants))
+        here = config.rhs(clipper(limits)(row.t), y, (params, ops.constants))
         first = row.slope + here - lax.stop_gradient(here)
-    return take(config, row.t, y, row.h, row.t + row.h, first, ops, clip)
+    return take(config, row.t, y, row.h, row.t + row.h, first, ops, limits, row.phase)
 
 
 def step_of_stages(
@@ -74,12 +74,12 @@ def step_of_stages(
     tab = config.tableau
     y1 = y + row.h * combine(tab.b, stages)
     if not tab.implicit:
-        return Step(y1, stages, stages[-1], stiffness_pair(tab, stages, y, y1, row.h), None, None)
+        return Step(y1, stages, stages[-1], stiffness_pair(tab, stages, y, y1, row.h))
     clip, both = clipper(time_limits(config, row.stop, ops)), (params, ops.constants)
     end = config.rhs(clip(row.t + row.h), y1, both)
     last = y + row.h * combine(tab.a[tab.steps - 1], stages)
     slope = config.rhs(clip(row.t + float(tab.c[-1]) * row.h), last, both)
-    return Step(y1, stages, end, (end - slope, y1 - last), None, None)
+    return Step(y1, stages, end, (end - slope, y1 - last))
 
 
 def add_dense_stages(config: Config, row: Row, y: jax.Array, step: Step, ops: Operands) -> Step:

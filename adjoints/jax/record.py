@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..tableaus import tableau
 from . import loops
 from .integrate import attempt, evaluate, running, start
 from .state import CODES, Attempt, Config, DenseRow, Operands, Row, State, Terms
+from .switching import SWITCHED
 
 Tree = Any
 
@@ -94,11 +96,17 @@ def rhs_evals(config: Config, final: State) -> jax.Array:
     if tab.kind == "dirk":
         ends = jnp.int32(0 if tab.stiffly_accurate else 1)
         return begin + final.linear_solves + ends * final.attempts
+    if config.switches:
+        explicit, implicit = (tableau(name).steps for name in SWITCHED)
+        solved = final.linear_solves // implicit
+        return begin + (final.attempts - solved) * explicit + solved * implicit
     return begin + final.attempts * tab.steps
 
 
 def jacobian_evals(config: Config, final: State) -> jax.Array:
     """Jacobians that a finished solve formed: one an attempt of an implicit method."""
+    if config.switches:
+        return final.linear_solves // tableau(SWITCHED[1]).steps
     return final.attempts * int(config.tableau.implicit)
 
 
@@ -211,8 +219,16 @@ def _buffers(
 
 def row_like(config: Config, state: State) -> Row:
     """A row of the right shapes."""
-    slope = state.slope if config.keeps_slopes else None
-    return Row(state.t, state.h, state.save_row, state.stop, jnp.bool_(False), state.y, slope)
+    return Row(
+        t=state.t,
+        h=state.h,
+        save_row=state.save_row,
+        stop=state.stop,
+        reaches=jnp.bool_(False),
+        y=state.y,
+        slope=state.slope if config.keeps_slopes else None,
+        phase=state.phase if config.switches else None,
+    )
 
 
 def dense_like(config: Config, state: State) -> DenseRow:

@@ -38,10 +38,11 @@ from .chunks import (
     stage_states,
     stage_times,
 )
-from .integrate import clipper, time_limits
+from .integrate import time_limits
 from .linear import factorize, jacobian_of, solve_with
 from .local import Sources
 from .state import Config, Operands, Row
+from .stepping import clipper
 
 Tree = Any
 

@@ -139,7 +139,8 @@ def solve(
     solver : str
         Explicit: ``"tsit5"``, ``"dopri5"``, ``"dop853"``, ``"rk4"``, ``"euler"``. Implicit, for
         stiff equations: ``"rodas5p"``, ``"rodas4p"`` (Rosenbrock), ``"kvaerno5"`` (ESDIRK),
-        ``"implicit_midpoint"``.
+        ``"implicit_midpoint"``. ``"auto"`` begins with ``"tsit5"``, goes on with ``"rodas5p"``
+        where the equations turn stiff, and back.
     adjoint : str
         ``"discrete"``: the exact derivative of the accepted steps, in reverse;
         ``"forward"``: the same in forward mode (``jax.jvp``, ``jax.jacfwd``);

@@ -97,6 +97,11 @@ class Config:
         return self.tableau.kind == "dirk"
 
     @property
+    def switches(self) -> bool:
+        """Whether the solver switches between an explicit and an implicit method."""
+        return self.tableau.kind == "auto"
+
+    @property
     def windows(self) -> int:
         """Windows that ``max_steps`` accepted steps can fill."""
         return -(-self.max_steps // self.window)
@@ -125,7 +130,11 @@ class Operands(NamedTuple):
 
 
 class State(NamedTuple):
-    """What one attempt hands to the next."""
+    """What one attempt hands to the next.
+
+    ``phase`` says how a solver that switches goes on: see
+    :func:`~adjointbench.adjoints.jax.switching.next_phase`.
+    """
 
     t: jax.Array
     y: jax.Array
@@ -138,6 +147,7 @@ class State(NamedTuple):
     accepted: jax.Array
     attempts: jax.Array
     linear_solves: jax.Array
+    phase: jax.Array
     status: jax.Array
 
 
@@ -145,7 +155,8 @@ class Row(NamedTuple):
     """An accepted step: from where, how far, towards which stop, and whether it got there.
 
     ``save_row`` is the row of dense output that it wrote (-1: none). ``slope`` is kept for
-    diagonally implicit methods, whose slopes are not quite those at the state.
+    diagonally implicit methods, whose slopes are not quite those at the state, and ``phase`` for
+    a solver that switches.
     """
 
     t: jax.Array
@@ -155,6 +166,7 @@ class Row(NamedTuple):
     reaches: jax.Array
     y: jax.Array
     slope: jax.Array | None
+    phase: jax.Array | None
 
 
 class DenseRow(NamedTuple):

@@ -11,13 +11,22 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..rosenbrock import rosenbrock_stages
-from ..runge_kutta import combine, step_stages, stiffness_pair
+from ..runge_kutta import combine, step_stages, stiffness, stiffness_pair
+from . import loops
 from .dirk import solve_stage, stage_guess
 from .linear import factorize, is_finite, jacobian_of, linear_solver
 from .state import CODES, RUNNING, Config, Operands
+from .switching import SWITCHED, is_implicit
 
 Tree = Any
+#: The open interval between two stops; ``None`` if endless.
+Limits = tuple[jax.Array, jax.Array] | None
 Clip = Callable[[jax.Array], jax.Array]
+
+
+def clipper(limits: Limits) -> Clip:
+    """Keeps stage times within `limits`."""
+    return (lambda t: t) if limits is None else (lambda t: jnp.clip(t, *limits))
 
 
 class Step(NamedTuple):
@@ -26,15 +35,17 @@ class Step(NamedTuple):
     ``stages`` are what new state, error and dense output are combined from, ``slope`` is the
     right-hand side at the new state, ``pair`` the two differences of the stiffness estimate.
     ``failure`` is a status code, or ``RUNNING`` where all is well, and ``linear_solves`` a
-    count; both are ``None`` for an explicit method.
+    count; both are ``None`` for an explicit method. ``radius`` estimates the largest eigenvalue,
+    for a solver that switches.
     """
 
     y1: jax.Array
     stages: list[jax.Array]
     slope: jax.Array
     pair: tuple[jax.Array, jax.Array] | None
-    failure: jax.Array | None
-    linear_solves: jax.Array | None
+    failure: jax.Array | None = None
+    linear_solves: jax.Array | None = None
+    radius: jax.Array | None = None
 
 
 def take(
@@ -45,7 +56,8 @@ def take(
     t1: jax.Array,
     first: jax.Array | None,
     ops: Operands,
-    clip: Clip,
+    limits: Limits,
+    phase: jax.Array | None,
 ) -> Step:
     """One step.
 
@@ -59,14 +71,20 @@ def take(
     first : array, optional
         The right-hand side at the start, where it is known.
     ops : Operands
-    clip : callable
-        Keeps times on the right side of a discontinuity.
+    limits : tuple of array, optional
+        The interval on this side of discontinuities, in which stage times are kept.
+    phase : array, optional
+        Which method is next, for a solver that switches.
     """
     params = (ops.params, ops.constants)
+    clip = clipper(limits)
     if not config.tableau.implicit:
         return _explicit(config, t, y, h, t1, first, params, clip)
     if config.passive_from is not None:
-        return _without_passive(config, t, y, h, t1, first, ops, clip)
+        return _without_passive(config, t, y, h, t1, first, ops, limits, phase)
+    if config.switches:
+        assert phase is not None
+        return _switching(config, t, y, h, t1, first, ops, limits, phase)
 
     def rhs(t: jax.Array, y: jax.Array) -> jax.Array:
         return config.rhs(clip(t), y, params)
@@ -92,7 +110,65 @@ def _explicit(
     y1, stages = step_stages(config.rhs, tab, t, y, h, params, first, clip)
     slope = config.rhs(clip(t1), y1, params)
     stages = [*stages, slope]
-    return Step(y1, stages, slope, stiffness_pair(tab, stages, y, y1, h), None, None)
+    return Step(y1, stages, slope, stiffness_pair(tab, stages, y, y1, h))
+
+
+def _switching(
+    config: Config,
+    t: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    t1: jax.Array,
+    first: jax.Array | None,
+    ops: Operands,
+    limits: Limits,
+    phase: jax.Array,
+) -> Step:
+    """A step of the explicit or of the implicit method, in the form of ``"auto"``."""
+    stiff = is_implicit(phase)
+    if first is None:
+        first = config.rhs(clipper(limits)(t), y, (ops.params, ops.constants))
+    explicit, implicit = (replace(config, solver=solver) for solver in SWITCHED)
+
+    def run_explicit(h: Any, *rest: Any) -> Step:
+        return _common_form(explicit, h[0], *rest)
+
+    def run_implicit(h: Any, *rest: Any) -> Step:
+        return _common_form(implicit, h[1], *rest)
+
+    # Where lanes disagree both branches run: the one that is not chosen takes a step of size
+    # zero, in which nothing overflows.
+    zero = jnp.zeros_like(h)
+    sizes = (jnp.where(stiff, zero, h), jnp.where(stiff, h, zero))
+    choose = lax.cond if config.plain else loops.cond_any
+    return choose(stiff, run_implicit, run_explicit, sizes, t, y, t1, first, ops, limits)
+
+
+def _common_form(
+    config: Config,
+    h: jax.Array,
+    t: jax.Array,
+    y: jax.Array,
+    t1: jax.Array,
+    first: jax.Array,
+    ops: Operands,
+    limits: Limits,
+) -> Step:
+    """A step whose "stages" are its error and the powers of its dense output."""
+    step = take(config, t, y, h, t1, first, ops, limits, None)
+    tab = config.tableau
+    assert step.pair is not None
+    assert tab.error is not None
+    radius = lax.stop_gradient(stiffness(step.pair) if step.radius is None else step.radius)
+    return Step(
+        y1=step.y1,
+        stages=[combine(tab.error, step.stages), *(combine(d, step.stages) for d in tab.dense.T)],
+        slope=step.slope,
+        pair=step.pair,
+        failure=jnp.int32(RUNNING) if step.failure is None else step.failure,
+        linear_solves=jnp.int32(0) if step.linear_solves is None else step.linear_solves,
+        radius=radius,
+    )
 
 
 def _without_passive(
@@ -103,7 +179,8 @@ def _without_passive(
     t1: jax.Array,
     first: jax.Array | None,
     ops: Operands,
-    clip: Clip,
+    limits: Limits,
+    phase: jax.Array | None,
 ) -> Step:
     """An implicit step of the active components of a flat state; the others stay."""
     n = config.passive_from
@@ -119,7 +196,7 @@ def _without_passive(
     rtol, atol = (tol[:n] if tol.ndim else tol for tol in (ops.rtol, ops.atol))
     ops = ops._replace(rtol=rtol, atol=atol)
     first = None if first is None else first[:n]
-    step = take(active_config, t, y[:n], h, t1, first, ops, clip)
+    step = take(active_config, t, y[:n], h, t1, first, ops, limits, phase)
     return step._replace(
         y1=jnp.concatenate([step.y1, passive]),
         stages=[still(stage) for stage in step.stages],
@@ -159,7 +236,8 @@ def _rosenbrock(
     singular = is_finite(matrix) & ~is_finite(factors)
     failure = jnp.where(singular, CODES["linear_solve"], RUNNING).astype(jnp.int32)
     pair = (end - found.last_slope, found.y1 - found.last_state)
-    return Step(found.y1, found.stages, end, pair, failure, jnp.int32(tab.steps))
+    radius = jnp.max(jnp.sum(jnp.abs(jacobian), axis=1))
+    return Step(found.y1, found.stages, end, pair, failure, jnp.int32(tab.steps), radius)
 
 
 def _dirk(

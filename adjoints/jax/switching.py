@@ -1,0 +1,45 @@
+"""When a solver switches between an explicit and an implicit method, and back.
+
+References
+----------
+L. Petzold, SIAM J. Sci. Stat. Comput. 4 (1983) 136-148; the counts are those of
+OrdinaryDiffEq.jl's automatic switching (C. Rackauckas, Q. Nie, J. Open Res. Softw. 5 (2017) 15).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+#: The explicit and the implicit method.
+SWITCHED = ("tsit5", "rodas5p")
+#: Where ``|h| radius`` is above this, stability limits the explicit method: three quarters of
+#: the extent of its region of stability along the negative real axis.
+STIFF = 0.75 * 3.5068
+#: Signs of stiffness in a row that make the solver implicit, and of its end that undo it.
+BEFORE_IMPLICIT, BEFORE_EXPLICIT = 10, 3
+
+
+def is_implicit(phase: jax.Array) -> jax.Array:
+    """Whether the next step is an implicit one."""
+    return phase < 0
+
+
+def next_phase(phase: jax.Array, h_radius: jax.Array) -> jax.Array:
+    """The phase after an attempt.
+
+    Not negative: explicit, after so many signs of stiffness in a row. Negative: implicit; -1
+    and so many less for signs that the equations are no longer stiff.
+
+    Parameters
+    ----------
+    phase : array
+    h_radius : array
+        The step size times an estimate of the largest eigenvalue.
+    """
+    stiff = jnp.abs(h_radius) > STIFF
+    explicit = jnp.where(stiff, phase + 1, 0)
+    explicit = jnp.where(explicit >= BEFORE_IMPLICIT, -1, explicit)
+    implicit = jnp.where(stiff, -1, phase - 1)
+    implicit = jnp.where(implicit < -BEFORE_EXPLICIT, 0, implicit)
+    return jnp.where(is_implicit(phase), implicit, explicit).astype(jnp.int32)
