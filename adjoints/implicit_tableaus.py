@@ -194,6 +194,8 @@ def _rosenbrock(
         a=lower(a),
         steps=stages,
         error=error,
+        # The first stage at the end of the step is far enough from the new state.
+        stiffness_stages=(len(c), stages),
         dense=_rosenbrock_dense(weights, np.array(inner)),
         source=source,
         kind="rosenbrock",
@@ -340,6 +342,7 @@ def _auto() -> Tableau:
         steps=1 + degree,
         error=np.eye(1 + degree)[0],
         dense=np.eye(1 + degree)[:, 1:],
+        stiffness_stages=(0, 0),
         source="tsit5 and rodas5p; L. Petzold, SIAM J. Sci. Stat. Comput. 4 (1983) 136-148",
         kind="auto",
         weights=np.zeros(1 + degree),

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from .runge_kutta import Array, combine
 from .tableaus import Tableau
 
 Slope = Callable[[Array, Array], Array]
-
-
-class RosenbrockStages(NamedTuple):
-    """The new state, the stages, and where the last slope was taken."""
-
-    y1: Array
-    stages: list[Array]
-    last_slope: Array
-    last_state: Array
 
 
 def rosenbrock_stages(
@@ -29,8 +19,8 @@ def rosenbrock_stages(
     slope: Array,
     time_slope: Array,
     solve: Callable[[Array], Array],
-) -> RosenbrockStages:
-    """One step from ``(t, y)`` over `h`.
+) -> list[Array]:
+    """The stages of one step from ``(t, y)`` over `h`.
 
     Parameters
     ----------
@@ -53,15 +43,12 @@ def rosenbrock_stages(
     assert tableau.coupling is not None
     assert tableau.time_weights is not None
     stages: list[Array] = []
-    at, here = y, slope
     for i in range(tableau.steps):
+        right = slope
         if i > 0:
             at = y + h * combine(tableau.a[i], stages)
-            here = rhs(t + float(tableau.c[i]) * h, at)
-        right = here
-        if i > 0:
-            right = right + combine(tableau.coupling[i], stages)
+            right = rhs(t + float(tableau.c[i]) * h, at) + combine(tableau.coupling[i], stages)
         if tableau.time_weights[i] != 0.0:
             right = right + float(tableau.time_weights[i]) * h * time_slope
         stages.append(solve(right))
-    return RosenbrockStages(y + h * combine(tableau.b, stages), stages, here, at)
+    return stages

@@ -43,7 +43,8 @@ class Tableau:
     dense : ndarray, shape (stages, degree)
         Dense output in powers of the fraction of the step.
     stiffness_stages : pair of int, or None
-        Two stages at the same time, whose difference estimates the stiffness (Shampine 1977).
+        Two stages at the same time, whose difference estimates the stiffness (Shampine 1977);
+        of an implicit method the first, the second being the new state.
     source : str
     kind : {"explicit", "rosenbrock", "dirk", "auto"}
         How the stages are defined.
@@ -81,11 +82,6 @@ class Tableau:
     def implicit(self) -> bool:
         """Whether a step solves linear systems."""
         return self.kind != "explicit"
-
-    @property
-    def estimates_stiffness(self) -> bool:
-        """Whether a step yields two slopes at the same time."""
-        return self.kind in ("rosenbrock", "auto") or self.stiffness_stages is not None
 
     @property
     def stiffly_accurate(self) -> bool:

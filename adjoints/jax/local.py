@@ -11,7 +11,7 @@ from jax import lax
 from ..runge_kutta import combine, dense_coefficients, dense_stages, stiffness_pair
 from .integrate import step_terms, time_limits
 from .state import Config, Operands, Row, Terms
-from .stepping import Step, clipper, take
+from .stepping import Step, clipper, implicit_pair, take
 
 Tree = Any
 
@@ -76,10 +76,11 @@ def step_of_stages(
     if not tab.implicit:
         return Step(y1, stages, stages[-1], stiffness_pair(tab, stages, y, y1, row.h))
     clip, both = clipper(time_limits(config, row.stop, ops)), (params, ops.constants)
-    end = config.rhs(clip(row.t + row.h), y1, both)
-    last = y + row.h * combine(tab.a[tab.steps - 1], stages)
-    slope = config.rhs(clip(row.t + float(tab.c[-1]) * row.h), last, both)
-    return Step(y1, stages, end, (end - slope, y1 - last))
+
+    def slope(y: jax.Array) -> jax.Array:
+        return config.rhs(clip(row.t + row.h), y, both)
+
+    return Step(y1, stages, slope(y1), implicit_pair(tab, slope, stages, y1, row.h))
 
 
 def add_dense_stages(config: Config, row: Row, y: jax.Array, step: Step, ops: Operands) -> Step:

@@ -292,7 +292,7 @@ def _no_terms(config: Config, state: State) -> Totals:
     """Totals before the first step, with the terms that the method has."""
     zero, first = jnp.zeros_like(state.t), jnp.int32(0)
     tab = config.tableau
-    known = (tab.adaptive, tab.adaptive, tab.estimates_stiffness)
+    known = (tab.adaptive, tab.adaptive, tab.stiffness_stages is not None)
     return Totals(*(Total(zero, first) if k else None for k in known))
 
 

@@ -113,8 +113,8 @@ def _take_again(config: Config, row: Row, ops: Operands) -> Again:
         return solve_with(inverse, right.ravel()).reshape(right.shape)
 
     slope = rhs(row.t, row.y)
-    found = rosenbrock_stages(rhs, tab, row.t, row.y, row.h, slope, time_slope, solve)
-    return Again(inverse, found.stages)
+    stages = rosenbrock_stages(rhs, tab, row.t, row.y, row.h, slope, time_slope, solve)
+    return Again(inverse, stages)
 
 
 def _bends(

@@ -12,6 +12,7 @@ from jax import lax
 
 from ..rosenbrock import rosenbrock_stages
 from ..runge_kutta import combine, step_stages, stiffness, stiffness_pair
+from ..tableaus import Tableau
 from . import loops
 from .dirk import solve_stage, stage_guess
 from .linear import factorize, is_finite, jacobian_of, linear_solver
@@ -231,13 +232,39 @@ def _rosenbrock(
 
     time_slope = jax.jvp(lambda t: rhs(t, y), (t,), (jnp.ones_like(t),))[1]
     solve = linear_solver(matvec, factors)
-    found = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
-    end = rhs(t1, found.y1)
+    stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
+    y1 = y + h * combine(tab.b, stages)
     singular = is_finite(matrix) & ~is_finite(factors)
     failure = jnp.where(singular, CODES["linear_solve"], RUNNING).astype(jnp.int32)
-    pair = (end - found.last_slope, found.y1 - found.last_state)
+    pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
     radius = jnp.max(jnp.sum(jnp.abs(jacobian), axis=1))
-    return Step(found.y1, found.stages, end, pair, failure, jnp.int32(tab.steps), radius)
+    return Step(y1, stages, rhs(t1, y1), pair, failure, jnp.int32(tab.steps), radius)
+
+
+def implicit_pair(
+    tab: Tableau,
+    slope: Callable[[jax.Array], jax.Array],
+    stages: list[jax.Array],
+    y1: jax.Array,
+    h: jax.Array,
+) -> tuple[jax.Array, jax.Array] | None:
+    """The two differences of Shampine's stiffness estimate, for an implicit step.
+
+    Between the new state and a stage's state at the same time, which are too close for the
+    difference of their slopes: the product of the Jacobian with the difference of the states.
+
+    Parameters
+    ----------
+    tab : Tableau
+    slope : callable
+        The right-hand side at the end of the step, as a function of the state.
+    stages, y1, h
+        Of the step.
+    """
+    if tab.stiffness_stages is None:
+        return None
+    apart = h * combine(tab.b - tab.a[tab.stiffness_stages[0]], stages)
+    return jax.jvp(slope, (y1,), (apart,))[1], apart
 
 
 def _dirk(
@@ -274,5 +301,5 @@ def _dirk(
     y1 = y + h * combine(tab.b, stages)
     if not tab.stiffly_accurate:
         stages.append(rhs(t1, y1))
-    pair = stiffness_pair(tab, stages, y, y1, h)
+    pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
     return Step(y1, stages, stages[-1], pair, failure, solves)

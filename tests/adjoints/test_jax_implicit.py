@@ -55,6 +55,10 @@ def complex_step_gradient(solver, steps):
     return np.array(gradient)
 
 
+def close(a, b, rtol):
+    return np.allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=0)
+
+
 def gap(a, b):
     return np.linalg.norm(np.asarray(a) - np.asarray(b)) / np.linalg.norm(b)
 
@@ -73,9 +77,7 @@ def test_exact_derivative_of_the_accepted_steps(solver):
 
     def loss(p, y0):
         return loss_of(
-            solve(
-                forced, y0, [2.0], p, solver=solver, steps=steps, newton_tolerance=1e-12
-            ).ys[-1]
+            solve(forced, y0, [2.0], p, solver=solver, steps=steps, newton_tolerance=1e-12).ys[-1]
         )
 
     assert len(steps[0]) > 10
@@ -98,3 +100,179 @@ def test_reverse_and_forward_mode_agree(solver):
     reverse = jax.grad(loss("discrete"))(x)
     forward = jax.jacfwd(loss("forward"))(x)
     assert gap(reverse, forward) < (1e-11 if solver.startswith("rodas") else 1e-5)
+
+
+def van_der_pol(t, y, p):
+    return jnp.stack([y[1], p["mu"] * (1 - y[0] ** 2) * y[1] - y[0]])
+
+
+def solve_oscillator(mu, y0=(2.0, 0.0), end=2.0, **options):
+    options = {"rtol": 1e-6, "atol": 1e-9, "max_steps": 4000, **options}
+    return solve(van_der_pol, jnp.asarray(y0), [end], {"mu": mu}, **options)
+
+
+def test_auto_goes_implicit_where_it_is_stiff_and_stays_explicit_where_it_is_not():
+    stiff = solve_oscillator(1e3, solver="auto")
+    assert stiff.status == "ok"
+    assert 0 < stiff.stats["jacobian_evals"] < stiff.stats["steps"]
+    assert solve_oscillator(1e3, solver="tsit5").stats["steps"] > 4 * stiff.stats["steps"]
+    gentle = solve_oscillator(1.0, solver="auto", end=10.0)
+    assert gentle.stats["jacobian_evals"] == 0
+    assert close(gentle.ys[-1], solve_oscillator(1.0, end=10.0).ys[-1], 1e-12)
+
+
+def test_auto_goes_back_to_the_explicit_method():
+    """A stiff start that turns gentle: implicit steps only while it lasts."""
+
+    def relaxing(t, y, p):
+        return -p * jnp.exp(-10.0 * t) * (y - jnp.cos(t)) - jnp.sin(3.0 * t)
+
+    def run(solver, end):
+        return solve(relaxing, jnp.ones(1), [end], 1e5, solver=solver, rtol=1e-8, atol=1e-8)
+
+    assert run("auto", 1.0).stats["jacobian_evals"] > 0
+    # After the stiffness has gone, all steps are explicit.
+    later = run("auto", 9.0).stats["jacobian_evals"] - run("auto", 4.0).stats["jacobian_evals"]
+    assert later == 0
+
+
+@pytest.mark.parametrize("adjoint", ["discrete", "gauss"])
+def test_gradient_of_a_solve_that_switches(adjoint):
+    def slope(solver, adjoint):
+        def last(mu):
+            return solve_oscillator(mu, solver=solver, adjoint=adjoint, rtol=1e-8).ys[-1, 0]
+
+        return jax.grad(last)(jnp.float64(1e3))
+
+    assert close(slope("auto", adjoint), slope("rodas5p", "discrete"), 1e-4)
+
+
+@pytest.mark.parametrize("solver", ["rodas5p", "auto"])
+def test_lanes_under_vmap_are_the_single_solves(solver):
+    def gradient(mu):
+        return jax.grad(lambda mu: solve_oscillator(mu, solver=solver, end=1.0).ys[-1, 0])(mu)
+
+    mus = jnp.array([2.0, 50.0, 1e3])
+    together = jax.vmap(gradient)(mus)
+    assert close(together, jnp.stack([gradient(mu) for mu in mus]), 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("adjoint", "solver"),
+    [
+        ("interpolating", "rodas5p"),
+        ("gauss", "rodas5p"),
+        ("quadrature", "rodas4p"),
+        ("backsolve", "rodas5p"),
+        ("interpolating", "kvaerno5"),
+    ],
+)
+def test_continuous_adjoints_converge_with_the_tolerance(adjoint, solver):
+    """To the discrete adjoint at a tight tolerance, on equations that can be solved backwards."""
+
+    def gradient(adjoint, rtol):
+        def loss(p, y0):
+            options = {"solver": solver, "adjoint": adjoint, "rtol": rtol, "atol": rtol}
+            return jnp.sum(solve(forced, y0, [0.15, 0.3], p, **options).ys ** 2)
+
+        return gradient_of(loss)
+
+    true = gradient("discrete", 1e-11)
+    errors = [gap(gradient(adjoint, rtol), true) for rtol in (1e-4, 1e-6, 1e-8)]
+    assert errors[2] < 1e-6
+    assert errors[2] < errors[0] / 50
+
+
+@pytest.mark.parametrize("solver", ADAPTIVE)
+def test_estimates_have_the_derivatives_of_frozen_steps(solver):
+    """Reverse and forward mode agree to rounding, and with differences of the replayed steps."""
+    base = {"solver": solver, "newton_tolerance": 1e-12}
+    # A first step as tiny as the solver's own has a stiffness estimate of rounding errors.
+    steps = solve(forced, Y0, [1.0], P, rtol=1e-5, atol=1e-7, first_step=0.02, **base).steps
+
+    def estimates(x, adjoint="discrete"):
+        found = solve(forced, x[4:], [1.0], x[:4], steps=steps, adjoint=adjoint, **base)
+        return jnp.stack([found.error_estimate, found.error_squared, found.stiffness_estimate])
+
+    x = jnp.concatenate([jnp.asarray(P), jnp.asarray(Y0)])
+    reverse = jax.jacrev(estimates)(x)
+    forward = jax.jacfwd(lambda x: estimates(x, "forward"))(x)
+    value, step = jax.jit(estimates), 1e-6
+    moved = [(value(x.at[i].add(step)) - value(x.at[i].add(-step))) / (2 * step) for i in range(6)]
+    for k in range(3):
+        # The embedded error lies ten digits below the state, and rounding six below it.
+        assert gap(reverse[k], forward[k]) < 1e-6
+        assert gap(jnp.stack(moved)[:, k], forward[k]) < 1e-3
+
+
+def test_the_given_jacobian_is_used_and_changes_nothing():
+    def jacobian(t, y, p):
+        return jnp.stack(
+            [
+                jnp.stack([-2 * p[1] * y[0], p[0]]),
+                jnp.stack([-p[2] * y[1], -p[3] - p[2] * y[0]]),
+            ]
+        )
+
+    given = solve(forced, Y0, [2.0], P, solver="rodas5p", jacobian=jacobian)
+    formed = solve(forced, Y0, [2.0], P, solver="rodas5p")
+    assert close(given.ys, formed.ys, 1e-10)
+    # Another matrix, another solution within the tolerance: it is the one that is used.
+    scaled = solve(forced, Y0, [2.0], P, solver="kvaerno5", jacobian=lambda *a: 0 * jacobian(*a))
+    assert scaled.stats["linear_solves"] > 2 * formed.stats["steps"]
+
+
+def test_a_jacobian_of_the_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match=r"jacobian returned shape \(2,\)"):
+        solve(forced, Y0, [2.0], P, solver="rodas5p", jacobian=lambda t, y, p: y)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 1.0])
+def test_a_newton_tolerance_outside_its_range_is_refused(value):
+    with pytest.raises(ValueError, match="newton_tolerance"):
+        solve(forced, Y0, [2.0], P, solver="kvaerno5", newton_tolerance=value)
+
+
+def test_newton_that_cannot_converge_is_a_status():
+    """Without its Jacobian no step that time can resolve is small enough to converge."""
+
+    def decay(t, y, p):
+        return -1e30 * (y - p)
+
+    def nothing(t, y, p):
+        return jnp.zeros((1, 1))
+
+    options = {"solver": "kvaerno5", "jacobian": nothing, "t0": 1.0, "first_step": 1e-3}
+    found = solve(decay, jnp.ones(1), [2.0], 0.5, **options)
+    assert found.status == "newton"
+    assert np.isnan(found.ys).all()
+
+
+def test_a_singular_matrix_is_a_status():
+    """Beside elements this large the identity is lost, and the matrix has rank one."""
+
+    def singular(t, y, p):
+        return jnp.full((2, 2), 1e300)
+
+    found = solve(lambda t, y, p: -y, Y0, [2.0], solver="rodas5p", jacobian=singular, t0=1.0)
+    assert found.status == "linear_solve"
+    assert np.isnan(found.ys).all()
+
+
+def test_a_solution_that_blows_up_is_a_status():
+    found = solve(lambda t, y, p: y**2, jnp.ones(1), [2.0], solver="rodas5p", max_steps=2000)
+    assert found.status in ("step_too_small", "nonfinite", "max_steps")
+    assert np.isnan(found.ys).all()
+
+
+@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5", "auto"])
+def test_windows_of_the_record_are_taken_again_exactly(solver):
+    def loss(**options):
+        def of(mu):
+            return solve_oscillator(mu, solver=solver, end=300.0, rtol=1e-7, **options).ys[-1, 0]
+
+        return jax.grad(of)(jnp.float64(100.0))
+
+    steps = solve_oscillator(100.0, solver=solver, end=300.0, rtol=1e-7).stats["steps"]
+    assert steps > 600
+    assert close(loss(checkpoints=20), loss(checkpoints=1), 1e-9)
