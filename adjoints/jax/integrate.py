@@ -161,7 +161,7 @@ def attempt(
         attempts=state.attempts + one,
         linear_solves=state.linear_solves
         + (jnp.int32(0) if step.linear_solves is None else step.linear_solves),
-        phase=next_phase(state.phase, step.radius * h) if config.switches else state.phase,
+        phase=_phase(config, state, step, h),
         status=state.status,
     )
     finished = accept & reaches & (state.stop == last)
@@ -170,6 +170,13 @@ def attempt(
     status = _status(config, following, error, accept, finished, step.failure)
     terms = step_terms(config, step, state.y, h, ops)
     return Attempt(following._replace(status=status), accept, row, dense_row, terms, y_end)
+
+
+def _phase(config: Config, state: State, step: Step, h: jax.Array) -> jax.Array:
+    if not config.switches:
+        return state.phase
+    assert step.radius is not None
+    return next_phase(state.phase, step.radius * h)
 
 
 def _reach(

@@ -37,7 +37,10 @@ def solve_with(factors: Factors, right: jax.Array, *, transposed: bool = False) 
         return jax.scipy.linalg.lu_solve(factors, right, trans=int(transposed))
     rows = factors if transposed else factors.T
     # As arithmetic that fuses with its surroundings, rather than a call to a library.
-    return sum((rows[j] * right[j] for j in range(1, len(rows))), rows[0] * right[0])
+    total = rows[0] * right[0]
+    for j in range(1, len(rows)):
+        total = total + rows[j] * right[j]
+    return total
 
 
 def is_finite(arrays: Any) -> jax.Array:

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
+from .kernels import one_kernel
+
 Tree = Any
 
 
@@ -119,7 +121,7 @@ def while_recording(
 
     if plain:
         return run(state, buffers, operands)
-    shared = custom_vmap(run)
+    shared = custom_vmap(one_kernel(run))
 
     @shared.def_vmap
     def run_lanes(
@@ -220,7 +222,7 @@ def apart(alone: Callable[..., Tree], in_lanes: Callable[..., Tree], *operands: 
     def run(*operands: Tree) -> Tree:
         return alone(*operands)
 
-    shared = custom_vmap(run)
+    shared = custom_vmap(one_kernel(run))
 
     @shared.def_vmap
     def run_lanes(lanes: int, batched: Any, *operands: Tree) -> tuple[Tree, Tree]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from ..tableaus import tableau
 from .differentiable import puller, recorder
 from .fields import Field, Jump, Stops, merge_named, stops_between
 from .forward import solve_forward
+from .kernels import one_kernel, single_kernels
 from .record import Counts, jacobian_evals, outputs, rhs_evals, solve_recording
 from .solve import operands, window_size
 from .state import Config, Operands, State, Terms
@@ -108,7 +111,8 @@ class JaxProgram:
 
     def _ahead(self, function: Callable[..., Any]) -> Callable[..., Any]:
         with self._context():
-            return jax.jit(function).lower(*self._example(), self._constants).compile()
+            whole = jax.jit(one_kernel(function))
+            return whole.lower(*self._example(), self._constants).compile()
 
     def _gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> tuple[Any, ...]:
         ops = self._operands(params, constants)
@@ -170,24 +174,26 @@ class JaxProgram:
         return ops._replace(params=params, save_at=jnp.asarray(problem.save_at, problem.dtype))
 
     def _stats(self, report: Report) -> Stats:
-        common = {
-            "steps": report.steps,
-            "rejected": report.attempts - report.steps,
-            "rhs_evals": report.rhs_evals,
-            "saved_bytes": self.saved_bytes,
-            "compile_s": self.compile_s,
-            "derivatives": "jax",
-        }
+        ahead = Stats(
+            steps=report.steps,
+            rejected=report.attempts - report.steps,
+            rhs_evals=report.rhs_evals,
+            saved_bytes=self.saved_bytes,
+            compile_s=self.compile_s,
+            derivatives="jax",
+        )
         solves = (report.jacobian_evals, report.linear_solves)
         directions = self.problem.n_params + self.problem.n_states
         if report.reverse_status < 0:
             # Every direction is carried through every solve, with the matrix at hand.
-            both = (solves[0], solves[1] * (1 + directions))
-            return Stats(**common, **self._linear(*both), jvp_evals=directions * report.rhs_evals)
-        both = (solves[0] + report.reverse_jacobian_evals, solves[1] + report.reverse_linear_solves)
-        return Stats(
-            **common,
-            **self._linear(*both),
+            both = self._linear(solves[0], solves[1] * (1 + directions))
+            return replace(ahead, **both, jvp_evals=directions * report.rhs_evals)
+        both = self._linear(
+            solves[0] + report.reverse_jacobian_evals, solves[1] + report.reverse_linear_solves
+        )
+        return replace(
+            ahead,
+            **both,
             reverse_steps=report.reverse_steps,
             reverse_rejected=report.reverse_rejected,
             reverse_rhs_evals=report.reverse_rhs_evals,
@@ -221,8 +227,11 @@ class JaxProgram:
         with self._context():
             return jax.device_put(tree, self.device)
 
-    def _context(self) -> Any:
-        return jax.enable_x64(self._x64)
+    @contextmanager
+    def _context(self) -> Iterator[None]:
+        """What is traced, compiled and placed here is for the problem's dtype and the device."""
+        with jax.enable_x64(self._x64), single_kernels(self.device):
+            yield
 
 
 #: Which output of the solver each regulariser takes.

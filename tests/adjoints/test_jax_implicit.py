@@ -7,7 +7,6 @@ import pytest
 from implicit_replay import replay_implicit
 
 from adjointbench.adjoints.jax import solve
-from adjointbench.adjoints.tableaus import tableau
 
 ADAPTIVE = ("rodas5p", "rodas4p", "kvaerno5")
 SOLVERS = (*ADAPTIVE, "implicit_midpoint")
