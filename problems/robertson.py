@@ -22,7 +22,8 @@ def robertson(*, t_end: float = 1e4, save_at: Sequence[float] | None = None) -> 
         y_3' = k_2 y_2^2, \quad y(0) = (1, 0, 0), \qquad L = y_1(T)
 
     with k = (0.04, 3e7, 1e4), in this order, and T the last of `save_at`, by default `t_end`.
-    The span belongs to the problem: libraries run it to anything from 40 to 1e11.
+    The span belongs to the problem: libraries run it to anything from 40 to 1e11 (which is
+    :func:`~adjointbench.problems.robertson_long.robertson_long`).
 
     After a transient of 1e-4 the second species is slaved to the others at about 1e-5; absolute
     tolerances above that see nothing of it. The mass y1 + y2 + y3 is conserved, so the Jacobian
@@ -35,8 +36,8 @@ def robertson(*, t_end: float = 1e4, save_at: Sequence[float] | None = None) -> 
     """
     return Problem(
         name="robertson",
-        rhs=_rhs,
-        jacobian=_jacobian,
+        rhs=robertson_rhs,
+        jacobian=robertson_jacobian,
         y0=np.array([1.0, 0.0, 0.0]),
         params={"k": np.array([0.04, 3e7, 1e4])},
         t_span=(0.0, t_end),
@@ -45,14 +46,16 @@ def robertson(*, t_end: float = 1e4, save_at: Sequence[float] | None = None) -> 
     )
 
 
-def _rhs(t: Any, y: Any, p: Mapping[str, Any]) -> Any:
+def robertson_rhs(t: Any, y: Any, p: Mapping[str, Any]) -> Any:
+    """The three reactions, with the rates ``p["k"]``."""
     xp = array_namespace(y)
     k = p["k"]
     slow, fast, back = k[0] * y[0], k[1] * y[1] ** 2, k[2] * y[1] * y[2]
     return xp.stack([back - slow, slow - back - fast, fast])
 
 
-def _jacobian(t: Any, y: Any, p: Mapping[str, Any]) -> Any:
+def robertson_jacobian(t: Any, y: Any, p: Mapping[str, Any]) -> Any:
+    """The Jacobian of :func:`robertson_rhs`."""
     xp = array_namespace(y)
     k = p["k"]
     zero = xp.zeros_like(y[0])

@@ -90,7 +90,6 @@ def iterate_ladder(
         time until the first gradient, compilation included.
     """
     about = _about(problem, method, device)
-
     at_typical = typical_rtol([{"rtol": rtol} for rtol in rtols])
 
     def timed(run: Run) -> dict[str, float]:
@@ -102,9 +101,7 @@ def iterate_ladder(
         if refusal:
             yield row | {"status": "skipped", "message": refusal}
             continue
-        measured = _measure(
-            problem, method, row, settings, lambda run: time_run(run, budget_s, silence)
-        )
+        measured = _measure(problem, method, row, settings, timed)
         if measured["status"] == "skipped":
             refusal = measured["message"]
         yield row | measured

@@ -26,7 +26,7 @@ def test_names_by_stiffness_and_tag():
     assert sorted((*stiff, *other)) == list(problems.names())
     assert problems.names(tag="stiff") == stiff
     assert problems.names(tag="classifier") == ("two_spirals",)
-    assert problems.names(stiff=True, tag="neural") == ()
+    assert problems.names(stiff=True, tag="neural") == ("stiff_neural_ode",)
 
 
 def test_unknown_names_come_with_close_matches():
