@@ -224,7 +224,7 @@ _DIFFRAX = "Kidger, On Neural Differential Equations (2021); Diffrax"
 _DIFFRAX_SOLVERS = ("tsit5", "dopri5", "dopri8", "kvaerno5")
 
 #: What a user would pick instead, through the public interface of its library.
-_CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-gmres")
+_CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-mumps", "cvodes-gmres")
 _CVODES_COMMON = frozenset({"first_step", "max_steps"})
 _CVODES = "Hindmarsh et al., ACM TOMS 31 (2005) 363; Andersson et al., Math. Prog. Comp. 11 (2019)"
 

@@ -1,0 +1,173 @@
+"""The integrators of a problem: CVODES in CasADi, one for each smooth segment of the span.
+
+CVODES sees scaled variables. Parameters come in units of their size, its ``pbar``, so that one
+absolute tolerance is fit for the gradient of each. Where ``atol`` is an array, of which CasADi
+takes only one number, component i of the state comes in units of ``atol[i] / min(atol)``: the
+weights of the forward error test are then exactly those of ``rtol`` and ``atol``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from ...problems import Problem
+from ..gradient import Settings
+from ..scipy.flat import pack
+from ..scipy.program import parameter_scale
+from ..scipy.segments import Schedule, Segment, schedule
+from .casadi_equations import Equations, symbols, trace
+
+SOLVER_OPTIONS: dict[str, dict[str, Any]] = {
+    "cvodes": {"linear_multistep_method": "bdf", "newton_scheme": "direct"},
+    "cvodes-mumps": {
+        "linear_multistep_method": "bdf",
+        "newton_scheme": "direct",
+        "linear_solver": "mumps",
+    },
+    "cvodes-gmres": {
+        "linear_multistep_method": "bdf",
+        "newton_scheme": "gmres",
+        "use_preconditioner": False,
+    },
+    "cvodes-adams": {
+        "linear_multistep_method": "adams",
+        "nonlinear_solver_iteration": "functional",
+    },
+}
+
+#: CasADi takes times closer than this for the same.
+CLOSEST_TIMES = 1e-9
+
+
+class Call:
+    """A function of start value and parameters, through CasADi's buffers: its fastest call.
+
+    Parameters
+    ----------
+    inputs, outputs : list of MX
+        Two symbols, and dense vectors that depend on them.
+    forward, reverse : tuple of Function
+        The integrators in it, whose counts can be asked for: those of the solve that goes first,
+        one a segment, and those that solve with taping and back again.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[ca.MX],
+        outputs: Sequence[ca.MX],
+        forward: tuple[ca.Function, ...],
+        reverse: tuple[ca.Function, ...] = (),
+    ) -> None:
+        self.forward = forward
+        self.reverse = reverse
+        function = ca.Function("call", list(inputs), [ca.densify(x) for x in outputs])
+        self._inputs = [np.zeros(x.numel()) for x in inputs]
+        self._outputs = [np.zeros(x.numel()) for x in outputs]
+        # The stubs of CasADi know neither this interface nor NumPy's.
+        buffer: Any
+        buffer, self._evaluate = function.buffer()
+        self._buffer = buffer
+        for i, array in enumerate(self._inputs):
+            buffer.set_arg(i, memoryview(array.data))
+        for i, array in enumerate(self._outputs):
+            buffer.set_res(i, memoryview(array.data))
+
+    def __call__(self, y0: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The outputs as vectors; ``RuntimeError`` where CVODES gives up."""
+        self._inputs[0][:], self._inputs[1][:] = y0, theta
+        # CasADi writes the inputs of a failed integrator to the console, long as they may be.
+        with contextlib.redirect_stderr(io.StringIO()):
+            self._evaluate()
+        return tuple(output.copy() for output in self._outputs)
+
+
+class Solve:
+    """The segments of a problem and their integrators.
+
+    Parameters
+    ----------
+    problem : Problem
+    settings : Settings
+
+    Raises
+    ------
+    ValueError
+        Where the equations or settings have no counterpart in CasADi.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self.problem = problem
+        self.equations: Equations = trace(problem, settings.method.name)
+        self.plan: Schedule = schedule(problem)
+        self.theta_scale = ca.DM(parameter_scale(pack(problem.params)))
+        self.y_scale, abstol = _state_scale(problem, settings.atol)
+        self._options = _options(settings, abstol)
+        self._first_step = settings.first_step
+        self.max_steps = settings.max_steps
+        _check_times(self.plan, settings)
+
+    def integrators(self, **options: Any) -> tuple[ca.Function, ...]:
+        """One integrator a segment, in scaled variables."""
+        return tuple(self._integrator(segment, options) for segment in self.plan.segments)
+
+    def _integrator(self, segment: Segment, more: Mapping[str, Any]) -> ca.Function:
+        rhs = self.equations.rhs
+        t, x, p = symbols(rhs)
+        # Evaluated at the very ends of a segment, the equations must not see the other side.
+        inside = ca.fmin(ca.fmax(t, segment.lowest), segment.highest)
+        ode = rhs(inside, x * self.y_scale, p * self.theta_scale) / self.y_scale
+        dae = {"t": t, "x": x, "p": p, "ode": ca.densify(ode)}
+        times = [float(self.plan.save_at[i]) for i in segment.saves]
+        options = {**self._options, **more}
+        if self._first_step is not None and segment is self.plan.segments[0]:
+            options["step0"] = self._first_step
+        return ca.integrator("solve", "cvodes", dae, segment.start, [*times, segment.stop], options)
+
+    def inputs(self) -> tuple[ca.MX, ca.MX]:
+        """Symbols of start value and parameters."""
+        return ca.MX.sym("y0", self.problem.n_states), ca.MX.sym("theta", self.problem.n_params)
+
+    def scaled(self, y: ca.MX, theta: ca.MX) -> dict[str, ca.MX]:
+        """The arguments of an integrator."""
+        return {"x0": y / self.y_scale, "p": theta / self.theta_scale}
+
+
+def _options(settings: Settings, abstol: float) -> dict[str, Any]:
+    rtol = np.unique(settings.rtol)
+    if rtol.size > 1:
+        raise ValueError(
+            f"rtol={settings.rtol!r}: CVODES has one relative tolerance for all components; "
+            f"pass one number, for example rtol={float(rtol.min())!r}, and an array as atol"
+        )
+    return {
+        **SOLVER_OPTIONS[settings.solver],
+        "reltol": float(rtol[0]),
+        "abstol": abstol,
+        "max_num_steps": settings.max_steps,
+        # Breakdowns are told by the status.
+        "disable_internal_warnings": True,
+        "show_eval_warnings": False,
+    }
+
+
+def _state_scale(problem: Problem, atol: float | np.ndarray) -> tuple[ca.DM, float]:
+    """The unit of each component, and the absolute tolerance in these units."""
+    smallest = float(np.min(atol))
+    units = np.broadcast_to(np.asarray(atol) / smallest, problem.y0.shape)
+    return ca.DM(units.ravel()), smallest
+
+
+def _check_times(plan: Schedule, settings: Settings) -> None:
+    edges = [plan.t0, *plan.save_at, *(segment.stop for segment in plan.segments)]
+    gap = np.diff(np.unique(edges)).min()
+    if gap < CLOSEST_TIMES:
+        raise ValueError(
+            f"method={settings.method.name!r} takes times closer than {CLOSEST_TIMES} for the "
+            f"same, and the problem has two {gap:.1e} apart; measure time in a smaller unit"
+        )
