@@ -85,9 +85,9 @@ def certify(problem: Problem, *, progress: Callable[[str], None] | None = None) 
 
     Forward sensitivities by DOP853 (Radau for stiff problems) against adjoint equations by
     LSODA, both with error control on what they differentiate. Where states times parameters are
-    too many for that, and for stiff oscillations: adjoint equations on SciPy, by DOP853 or for stiff problems by LSODA,
-    against the discrete adjoint on JAX, by DOP853 or Rodas5P. A problem in float32 is solved in
-    float64 from its float32 values.
+    too many for that, and for stiff oscillations: adjoint equations on SciPy, by DOP853 or for
+    stiff problems by LSODA, against the discrete adjoint on JAX, by DOP853 or Rodas5P. A problem
+    in float32 is solved in float64 from its float32 values.
 
     Parameters
     ----------

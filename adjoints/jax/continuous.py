@@ -41,7 +41,6 @@ from .adjoint_equation import (
     stop_cotangent,
 )
 from .integrate import attempt, running, start
-from .linear import UNROLLED
 from .local import add_dense_stages, step_again
 from .record import (
     Counts,
@@ -61,8 +60,9 @@ Tree = Any
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
 
 
-#: States up to this size have their recorded steps taken again all at once.
-BATCHED_STATES = 64
+#: States up to this size have their recorded steps taken again all at once; by implicit methods,
+#: up to the second size.
+BATCHED_STATES, BATCHED_STATES_IMPLICIT = 64, 6
 
 
 def dense_of_rows(
@@ -81,7 +81,7 @@ def dense_of_rows(
         step = add_dense_stages(config, row, row.y, step, ops)
         return dense_coefficients(config.tableau, step.stages)
 
-    largest = UNROLLED if config.tableau.implicit else BATCHED_STATES
+    largest = BATCHED_STATES_IMPLICIT if config.tableau.implicit else BATCHED_STATES
     if like.y.size <= largest:
         return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
 

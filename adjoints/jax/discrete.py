@@ -26,7 +26,6 @@ from jax import lax
 from ..tableaus import tableau
 from . import loops
 from .chunks import sweep_chunk, sweep_dirk_chunk
-from .linear import UNROLLED
 from .local import Sources, local_cotangent, take_step
 from .record import (
     Counts,
@@ -46,10 +45,12 @@ from .switching import SWITCHED
 
 Tree = Any
 
-#: States up to this size are swept in chunks, unless they jump.
-CHUNK_STATES = 8
-#: Steps of a chunk.
-CHUNK = 64
+#: States up to this size are swept in chunks, unless they jump; by implicit methods, up to the
+#: second size.
+CHUNK_STATES, CHUNK_STATES_IMPLICIT = 8, 6
+#: Steps of a chunk, at most and at least, and the numbers in a product of their matrices: more
+#: would not fit into one kernel.
+LONGEST_CHUNK, SHORTEST_CHUNK, CHUNK_NUMBERS = 64, 8, 4096
 CHUNK_SWEEPS = {
     "explicit": sweep_chunk,
     "rosenbrock": sweep_rosenbrock_chunk,
@@ -103,14 +104,19 @@ def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
 
     Under ``vmap`` the lanes are already parallel, and the sweep is step by step for all of them.
     """
-    implicit = config.tableau.implicit
-    largest = UNROLLED if implicit else CHUNK_STATES
-    chunked = operands[3].y.size <= largest and config.on_stop is None and not config.switches
     return loops.apart(
-        partial(_sweep_in_turns, config, CHUNK if chunked else 1),
+        partial(_sweep_in_turns, config, _chunk_length(config, operands[3].y.size)),
         partial(_sweep_in_turns, config, 1),
         *operands,
     )
+
+
+def _chunk_length(config: Config, states: int) -> int:
+    """Steps to sweep over at once; 1 where they are swept step by step."""
+    largest = CHUNK_STATES_IMPLICIT if config.tableau.implicit else CHUNK_STATES
+    if states > largest or config.on_stop is not None or config.switches:
+        return 1
+    return max(SHORTEST_CHUNK, min(LONGEST_CHUNK, CHUNK_NUMBERS // states**3))
 
 
 def _sweep_in_turns(

@@ -39,27 +39,31 @@ _allowed: ContextVar[bool] = ContextVar("single kernels allowed", default=False)
 _MARK = {"xla_cpu_small_call": "true", "inlineable": "false"}
 
 #: Arithmetic operations of one instruction, at most: beyond that XLA's own kernels, which use
-#: several threads, are better.
-LARGEST = 32768
+#: several threads, are better, and sums are emitted in a way that cannot stand in one kernel.
+LARGEST, LARGEST_SUM = 32768, 4096
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
 
 #: What may stand in one kernel. Sorting, scattering, random numbers, callbacks, factorisations
 #: and products of matrices may not: XLA runs them by themselves.
-_ARITHMETIC = (
+_ARITHMETIC = _names(
     "abs add add_any and cbrt ceil clamp cos cosh div eq erf exp exp2 expm1 floor ge gt "
     "integer_pow is_finite le log log1p logistic lt max min mul ne neg nextafter not or pow rem "
     "round rsqrt select_n sign sin sinh sqrt square sub tan tanh xor"
 )
-_MOVING = (
+_REDUCING = _names(
+    "argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum"
+)
+_OTHER = _names(
     "bitcast_convert_type broadcast_in_dim concatenate convert_element_type copy copy_p "
     "dynamic_slice dynamic_update_slice empty2 expand_dims gather iota pad reduce_precision "
-    "reshape rev slice split squeeze stack stop_gradient transpose unstack"
-)
-_REDUCING = "argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum"
-_CONTROLLING = (
+    "reshape rev slice split squeeze stack stop_gradient transpose unstack "
     "closed_call cond custom_jvp_call custom_linear_solve custom_vjp_call custom_vmap_call jit "
     "optimization_barrier pjit scan while xla_metadata_value"
 )
-_FIT = frozenset(f"{_ARITHMETIC} {_MOVING} {_REDUCING} {_CONTROLLING}".split())
 
 
 @contextmanager
@@ -98,8 +102,10 @@ def one_kernel(function: Callable[..., Tree]) -> Callable[..., Tree]:
     compiled = jax.jit(with_trace)
 
     def run(*operands: Tree) -> Tree:
-        if not (_allowed.get() and is_fit(compiled.trace(*operands).jaxpr)):
+        if not _allowed.get():
             return function(*operands)
+        if not is_fit(compiled.trace(*operands).jaxpr):
+            return compiled(*operands)[0]
         marked = set_xla_metadata(compiled(*_not_constant(operands)), **_MARK)
         return lax.optimization_barrier(marked)[0]
 
@@ -131,21 +137,16 @@ def _filled(operands: Tree) -> list[jax.Array]:
 
 def is_fit(program: ClosedJaxpr) -> bool:
     """Whether a program may become one kernel."""
-    return all(
-        equation.primitive.name in _FIT and _operations(equation) <= LARGEST
-        for jaxpr in _all_parts(program.jaxpr)
-        for equation in jaxpr.eqns
-    )
+    return all(_is_fit(e) for jaxpr in _all_parts(program.jaxpr) for e in jaxpr.eqns)
 
 
-def _operations(equation: JaxprEqn) -> int:
-    """Arithmetic operations of one instruction; moving numbers about and loops count nothing."""
+def _is_fit(equation: JaxprEqn) -> bool:
     name = equation.primitive.name
-    if name in _ARITHMETIC.split():
-        return _size(equation.outvars[0])
-    if name in _REDUCING.split():
-        return _size(equation.invars[0])
-    return 0
+    if name in _ARITHMETIC:
+        return _size(equation.outvars[0]) <= LARGEST
+    if name in _REDUCING:
+        return _size(equation.invars[0]) <= LARGEST_SUM
+    return name in _OTHER
 
 
 def _all_parts(jaxpr: Jaxpr) -> Iterator[Jaxpr]:

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-#: Up to this size the inverse is formed by unrolled elimination: a call to LAPACK would cost
-#: more than the arithmetic.
-UNROLLED = 6
+#: Up to this size the inverse is formed, by unrolled elimination up to the first size: a call to
+#: LAPACK would cost more than the arithmetic, and cannot stand in a single kernel.
+UNROLLED, INVERTED = 3, 10
 
 Factors = Any
 
@@ -26,21 +26,37 @@ def factorize(matrix: jax.Array) -> Factors:
     A singular matrix gives factors that are not finite, or solutions that are not.
     """
     matrix = lax.stop_gradient(matrix)
-    if matrix.shape[0] <= UNROLLED:
-        return _inverse(matrix)
-    return jax.scipy.linalg.lu_factor(matrix)
+    size = matrix.shape[0]
+    if size > INVERTED:
+        lu, _, order = lax.linalg.lu(matrix)
+        return lu, order, jnp.argsort(order)
+    return _inverse_unrolled(matrix) if size <= UNROLLED else _inverse(matrix)
 
 
 def solve_with(factors: Factors, right: jax.Array, *, transposed: bool = False) -> jax.Array:
     """The solution of the system, or of the transposed one, for one flat right-hand side."""
     if isinstance(factors, tuple):
-        return jax.scipy.linalg.lu_solve(factors, right, trans=int(transposed))
-    rows = factors if transposed else factors.T
+        return _solve_triangles(factors, right, transposed)
     # As arithmetic that fuses with its surroundings, rather than a call to a library.
-    total = rows[0] * right[0]
-    for j in range(1, len(rows)):
-        total = total + rows[j] * right[j]
-    return total
+    if transposed:
+        return jnp.sum(factors * right[:, None], axis=0)
+    return jnp.sum(factors * right, axis=1)
+
+
+def _solve_triangles(
+    factors: tuple[jax.Array, ...], right: jax.Array, transposed: bool
+) -> jax.Array:
+    """The two triangular solves, with the order of the rows known both ways."""
+    lu, order, back = factors
+
+    def solve(right: jax.Array, *, lower: bool) -> jax.Array:
+        return lax.linalg.triangular_solve(
+            lu, right, left_side=True, lower=lower, unit_diagonal=lower, transpose_a=transposed
+        )
+
+    if transposed:
+        return solve(solve(right[:, None], lower=False), lower=True)[back, 0]
+    return solve(solve(right[order, None], lower=True), lower=False)[:, 0]
 
 
 def is_finite(arrays: Any) -> jax.Array:
@@ -72,7 +88,32 @@ def linear_solver(
 
 
 def _inverse(matrix: jax.Array) -> jax.Array:
-    """The inverse by Gauss-Jordan elimination with partial pivoting, unrolled."""
+    """The inverse by Gauss-Jordan elimination with partial pivoting.
+
+    Rows are chosen by masks: what is mapped over many matrices needs no scattering then.
+    """
+    n = matrix.shape[0]
+    number = jnp.arange(n, dtype=jnp.int32)
+
+    def eliminate(k: jax.Array, both: jax.Array) -> jax.Array:
+        column = lax.dynamic_index_in_dim(both, k, axis=1, keepdims=False)
+        size = jnp.where(number < k, -1.0, jnp.abs(column))
+        pivot = jnp.min(jnp.where(size == jnp.max(size), number, n - 1))
+        at_pivot, at_k = (number == pivot)[:, None], (number == k)[:, None]
+        upper = jnp.sum(jnp.where(at_pivot, both, 0.0), axis=0)
+        lower = lax.dynamic_index_in_dim(both, k, axis=0, keepdims=False)
+        upper = upper / lax.dynamic_index_in_dim(upper, k, keepdims=False)
+        both = jnp.where(at_pivot, lower, both)
+        column = lax.dynamic_index_in_dim(both, k, axis=1)
+        return jnp.where(at_k, upper, both - column * upper)
+
+    identity = jnp.eye(n, dtype=matrix.dtype)
+    start = jnp.concatenate([matrix, identity], axis=1)
+    return lax.fori_loop(jnp.int32(0), jnp.int32(n), eliminate, start)[:, n:]
+
+
+def _inverse_unrolled(matrix: jax.Array) -> jax.Array:
+    """The same, unrolled."""
     n = matrix.shape[0]
     rows = [jnp.concatenate([matrix[i], jnp.eye(n, dtype=matrix.dtype)[i]]) for i in range(n)]
     for column in range(n):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -110,9 +109,16 @@ class JaxProgram:
         return lambda params, y0: call(params, y0, constants)
 
     def _ahead(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        with self._context():
-            whole = jax.jit(one_kernel(function))
-            return whole.lower(*self._example(), self._constants).compile()
+        """`function` compiled, as one kernel if XLA can."""
+        try:
+            with self._context(), single_kernels(self.device):
+                return self._compile(one_kernel(function))
+        except jax.errors.JaxRuntimeError:
+            with self._context():
+                return self._compile(function)
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return jax.jit(function).lower(*self._example(), self._constants).compile()
 
     def _gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> tuple[Any, ...]:
         ops = self._operands(params, constants)
@@ -227,11 +233,8 @@ class JaxProgram:
         with self._context():
             return jax.device_put(tree, self.device)
 
-    @contextmanager
-    def _context(self) -> Iterator[None]:
-        """What is traced, compiled and placed here is for the problem's dtype and the device."""
-        with jax.enable_x64(self._x64), single_kernels(self.device):
-            yield
+    def _context(self) -> Any:
+        return jax.enable_x64(self._x64)
 
 
 #: Which output of the solver each regulariser takes.

@@ -52,7 +52,9 @@ def test_what_xla_runs_by_itself_is_not_fit(function):
 
 
 def test_large_arrays_are_not_fit():
+    assert fit(jnp.sin, (kernels.LARGEST,))
     assert not fit(jnp.sin, (kernels.LARGEST + 1,))
+    assert not fit(jnp.sum, (kernels.LARGEST_SUM + 1,))
 
 
 def marked(function, *arguments):
@@ -89,6 +91,23 @@ def test_operands_that_are_constant_or_never_read():
         out, empty = jax.jit(program)(jnp.arange(3.0))
     np.testing.assert_array_equal(out, [0.0, 3.0, 6.0])
     assert empty.shape == (0, 2)
+
+
+def test_what_xla_cannot_emit_is_compiled_kernel_by_kernel(monkeypatch):
+    """The limits are XLA's own affair: where they lie elsewhere the program still runs."""
+    monkeypatch.setattr(kernels, "LARGEST_SUM", 10**6)
+    problem = ab.Problem(
+        name="many_saves",
+        rhs=lambda t, y, p: -p["k"] * y,
+        y0=np.array([1.0]),
+        params={"k": np.array([0.5])},
+        t_span=(0.0, 2.0),
+        save_at=np.linspace(0.0, 2.0, 6001),
+        loss=lambda ys, p: (ys**2).sum() / 6001,
+    )
+    result = ab.gradient(problem, "jax-forward", rtol=1e-8, atol=1e-10)
+    assert result.status == "ok"
+    assert result.loss == pytest.approx((1 - np.exp(-2.0)) / 2, rel=1e-3)
 
 
 @pytest.mark.parametrize(
