@@ -120,11 +120,11 @@ def _trace_of(operands: Tree) -> jax.Array:
 def _not_constant(operands: Tree) -> Tree:
     """The operands, none of them a constant any more: the emitter aborts where one is.
 
-    A zero is added that only the one who knows that none of the numbers is NaN could tell.
+    A zero is added to each: what is not a number is not negative, but XLA does not know.
     """
     numbers = [leaf for leaf in _filled(operands) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     total = sum(jnp.ravel(leaf)[0].astype(jnp.float32) for leaf in numbers)
-    zero = jnp.isnan(total)
+    zero = jnp.isnan(total) & (total < 0)
     return jax.tree.map(
         lambda leaf: leaf | zero if leaf.dtype == bool else leaf + zero.astype(leaf.dtype),
         operands,

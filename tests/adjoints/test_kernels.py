@@ -79,17 +79,19 @@ def test_only_where_it_is_allowed(monkeypatch):
 def test_operands_that_are_constant_or_never_read():
     """Both would make XLA's emitter abort the process."""
 
-    def function(x, unused, constant, flag, empty):
-        return jnp.where(flag, x * constant, x), empty
+    def function(x, unused, count, constant, flag, empty):
+        return jnp.where(flag, x * constant, x), count, empty
 
     def program(x):
-        return one_kernel(function)(
-            x, jnp.int32(1), jnp.float32(3), jnp.bool_(True), jnp.zeros((0, 2))
-        )
+        one, empty = jnp.int32(1), jnp.zeros((0, 2))
+        return one_kernel(function)(x, x, one, jnp.float32(3), jnp.bool_(True), empty)
 
     with single_kernels(CPU):
-        out, empty = jax.jit(program)(jnp.arange(3.0))
+        compiled = jax.jit(program)
+        out, count, empty = compiled(jnp.arange(3.0))
+        _, still, _ = compiled(jnp.full(3, jnp.nan))
     np.testing.assert_array_equal(out, [0.0, 3.0, 6.0])
+    assert count == still == 1
     assert empty.shape == (0, 2)
 
 
