@@ -57,7 +57,8 @@ class Stats:
     saved_bytes : int or None
         Bytes kept from the forward pass for the reverse pass.
     compile_s : float or None
-        Seconds spent tracing and compiling, once per prepared run.
+        Seconds spent tracing and compiling, once per prepared run; what only differs in its
+        tolerances may share the program of another run.
     derivatives : str or None
         Where derivatives of ``rhs`` and ``loss`` came from: ``"jax"``, ``"torch"``,
         ``"problem"`` (its own Jacobian), ``"complex step"``, ...

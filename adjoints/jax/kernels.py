@@ -67,14 +67,25 @@ _OTHER = _names(
 
 
 @contextmanager
-def single_kernels(device: Any) -> Iterator[None]:
-    """What is traced inside may use :func:`one_kernel`, where it is for a CPU.
+def single_kernels(device: Any) -> Iterator[bool]:
+    """What is traced inside may use :func:`one_kernel`, where it is for a CPU; says whether.
 
     Only programs whose floating arguments are known at run time alone belong inside: constants
     cannot be handed to a single kernel.
     """
     wanted = os.environ.get("ADJOINTBENCH_ONE_KERNEL", "1") != "0"
-    before = _allowed.set(wanted and _TESTED and device.platform == "cpu")
+    allowed = wanted and _TESTED and device.platform == "cpu"
+    before = _allowed.set(allowed)
+    try:
+        yield allowed
+    finally:
+        _allowed.reset(before)
+
+
+@contextmanager
+def no_single_kernels() -> Iterator[None]:
+    """What is traced inside runs as XLA runs it."""
+    before = _allowed.set(False)
     try:
         yield
     finally:

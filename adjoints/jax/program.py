@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -15,44 +13,17 @@ import numpy as np
 from ...problems import Problem
 from ..gradient import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result
-from ..tableaus import tableau
+from . import loops
+from .ahead import Built, build, static_settings
 from .differentiable import puller, recorder
 from .fields import Field, Jump, Stops, merge_named, stops_between
 from .forward import solve_forward
-from .kernels import one_kernel, single_kernels
-from .record import Counts, jacobian_evals, outputs, rhs_evals, solve_recording
+from .record import outputs, solve_recording
+from .report import Report, pack_report, stats_of
 from .solve import operands, window_size
-from .state import Config, Operands, State, Terms
+from .state import Config, Operands, Terms
 
 Tree = Any
-
-
-class Report(NamedTuple):
-    """Status and counts of both passes; the reverse ones are -1 for forward mode."""
-
-    status: int
-    steps: int
-    attempts: int
-    rhs_evals: int
-    jacobian_evals: int
-    linear_solves: int
-    reverse_status: int
-    reverse_steps: int
-    reverse_rejected: int
-    reverse_rhs_evals: int
-    vjp_evals: int
-    reverse_jacobian_evals: int
-    reverse_linear_solves: int
-
-
-def pack_report(config: Config, final: State, reverse: Counts | None) -> jax.Array:
-    """The fields of :class:`Report` in one array: each output of a compiled call costs time."""
-    ahead = (final.status, final.accepted, final.attempts, rhs_evals(config, final))
-    ahead += (jacobian_evals(config, final), final.linear_solves)
-    back = (jnp.int32(-1),) * 7
-    if reverse is not None:
-        back = (reverse.status, *reverse[:-1])
-    return jnp.stack([jnp.asarray(count, jnp.int32) for count in (*ahead, *back)])
 
 
 def prepare(problem: Problem, settings: Settings) -> JaxProgram:
@@ -60,28 +31,64 @@ def prepare(problem: Problem, settings: Settings) -> JaxProgram:
     return JaxProgram(problem, settings)
 
 
+class Tuning(NamedTuple):
+    """The numbers that a compiled program takes as arguments: others need no other program."""
+
+    rtol: Any
+    atol: Any
+    reverse_rtol: Any
+    reverse_atol: Any
+    first_step: Any
+    coefficient: Any
+
+
+def tuning(settings: Settings, dtype: Any) -> Tuning:
+    """The numbers of `settings`, as arrays of `dtype`."""
+    numbers = Tuning(
+        rtol=settings.rtol,
+        atol=settings.atol,
+        reverse_rtol=settings.adjoint_rtol,
+        reverse_atol=settings.adjoint_atol,
+        first_step=settings.first_step,
+        coefficient=settings.coefficient,
+    )
+    return jax.tree.map(lambda number: np.asarray(number, dtype), numbers)
+
+
+class Fixed(NamedTuple):
+    """What does not change from call to call; ``tuning`` packed, as each argument costs time."""
+
+    constants: Tree
+    tuning: Any
+
+
 class JaxProgram:
-    """A compiled gradient; the loss alone is compiled when it is first asked for."""
+    """A compiled gradient; the loss alone is compiled when it is first asked for.
+
+    Programs for the same problem that differ in tolerances alone share what is compiled.
+    """
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.problem = problem
         self.settings = settings
         self.device = find_device(settings.device)
         self._x64 = problem.dtype == np.float64
-        self._constants = self._put(dict(problem.constants))
+        self._tuning = tuning(settings, problem.dtype)
+        packed = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(self._tuning)])
+        self._fixed: Fixed = self._put(Fixed(dict(problem.constants), packed))
         with self._context():
             self.stops, self.config = configure(problem, settings)
-            begin = time.perf_counter()
-            self._compiled = self._ahead(self._gradient)
-            self.compile_s = time.perf_counter() - begin
+        self._compiled, self.compile_s = self._ahead(self._gradient)
         self.saved_bytes = self._saved_bytes()
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
-        out = self._compiled(self._put(dict(params)), self._put(y0), self._constants)
+        out = self._compiled(self._put(dict(params)), self._put(y0), self._fixed)
         loss, dparams, dy0, counts = jax.tree.map(np.asarray, out)
         report = Report(*counts.tolist())
-        stats = self._stats(report)
+        known = Stats(saved_bytes=self.saved_bytes, compile_s=self.compile_s, derivatives="jax")
+        directions = self.problem.n_params + self.problem.n_states
+        stats = stats_of(self.config, report, directions, known)
         phase, status = "forward", STATUSES[report.status]
         if status == "ok" and report.reverse_status >= 0:
             phase, status = "reverse", STATUSES[report.reverse_status]
@@ -99,62 +106,58 @@ class JaxProgram:
     @property
     def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
         """``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays, compiled ahead of time."""
-        call, constants = self._compiled, self._constants
-        return lambda params, y0: call(params, y0, constants)[:3]
+        call, fixed = self._compiled, self._fixed
+        return lambda params, y0: call(params, y0, fixed)[:3]
 
     @cached_property
     def compiled_primal(self) -> Callable[[Any, Any], Any]:
         """``(params, y0) -> loss`` on JAX arrays, compiled ahead of time."""
-        call, constants = self._ahead(self._loss_alone), self._constants
-        return lambda params, y0: call(params, y0, constants)
+        call, fixed = self._ahead(self._loss_alone).call, self._fixed
+        return lambda params, y0: call(params, y0, fixed)
 
-    def _ahead(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function` compiled, as one kernel if XLA can."""
-        try:
-            with self._context(), single_kernels(self.device):
-                return self._compile(one_kernel(function))
-        except jax.errors.JaxRuntimeError:
-            with self._context():
-                return self._compile(function)
+    def _ahead(self, function: Callable[..., Any]) -> Built:
+        """`function` compiled ahead of time, or what was compiled for it before."""
+        shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(self._tuning))
+        key = (function.__name__, static_settings(self.settings), shapes)
+        arguments = (*self._example(), self._fixed)
+        with self._context():
+            return build(self.problem, key, function, arguments, self.device)
 
-    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return jax.jit(function).lower(*self._example(), self._constants).compile()
-
-    def _gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> tuple[Any, ...]:
-        ops = self._operands(params, constants)
+    def _gradient(self, params: Tree, y0: jax.Array, fixed: Fixed) -> tuple[Any, ...]:
         if self.config.adjoint == "forward":
-            return self._forward_gradient(params, y0, constants)
+            return self._forward_gradient(params, y0, fixed)
+        ops = self._operands(params, fixed)
         out, kept = recorder(self.config)(self.config, False, y0, ops)
         value = jax.value_and_grad(self._total, argnums=(0, 1, 2))
-        loss, (dys, dtotals, direct) = value(out.ys, out.totals, params, constants)
+        loss, (dys, dtotals, direct) = value(out.ys, out.totals, params, fixed)
         pulled = puller(self.config)(self.config, kept, dys, self._wanted(dtotals))
         dparams = jax.tree.map(jnp.add, direct, pulled.dparams)
         return loss, dparams, pulled.dy0, pack_report(self.config, out.final, pulled.counts)
 
-    def _forward_gradient(self, params: Tree, y0: jax.Array, constants: Tree) -> tuple[Any, ...]:
+    def _forward_gradient(self, params: Tree, y0: jax.Array, fixed: Fixed) -> tuple[Any, ...]:
         def total(params: Tree, y0: jax.Array) -> tuple[jax.Array, Any]:
-            ops = self._operands(params, constants)
+            ops = self._operands(params, fixed)
             out = solve_forward(self.config, False, y0, ops)
-            loss = self._total(out.ys, out.totals, params, constants)
+            loss = self._total(out.ys, out.totals, params, fixed)
             return loss, (loss, out.final)
 
         jacobian = jax.jacfwd(total, argnums=(0, 1), has_aux=True)
         (dparams, dy0), (loss, final) = jacobian(params, y0)
         return loss, dparams, dy0, pack_report(self.config, final, None)
 
-    def _loss_alone(self, params: Tree, y0: jax.Array, constants: Tree) -> jax.Array:
-        ops = self._operands(params, constants)
+    def _loss_alone(self, params: Tree, y0: jax.Array, fixed: Fixed) -> jax.Array:
+        ops = self._operands(params, fixed)
         solved = solve_recording(self.config, y0, ops, keep_steps=False, keep_rows=False)
         out = outputs(solved)
-        return self._total(out.ys, out.totals, params, constants)
+        return self._total(out.ys, out.totals, params, fixed)
 
-    def _total(self, ys: jax.Array, totals: Terms, params: Tree, constants: Tree) -> jax.Array:
+    def _total(self, ys: jax.Array, totals: Terms, params: Tree, fixed: Fixed) -> jax.Array:
         """The loss, with the regulariser."""
-        loss = self.problem.loss(ys, merge_named(params, constants))
+        loss = self.problem.loss(ys, merge_named(params, fixed.constants))
         if self.settings.regularizer is None:
             return loss
         value = getattr(totals, REGULARIZER_TERMS[self.settings.regularizer])
-        return loss + self.settings.coefficient * value
+        return loss + self._unpacked(fixed).coefficient * value
 
     def _wanted(self, dtotals: Terms) -> Terms:
         """Cotangents of the regularisers in use only, so that the others cost nothing."""
@@ -163,67 +166,36 @@ class JaxProgram:
         name = REGULARIZER_TERMS[self.settings.regularizer]
         return Terms(**{n: d if n == name else None for n, d in dtotals._asdict().items()})
 
-    def _operands(self, params: Tree, constants: Tree) -> Operands:
-        settings, problem = self.settings, self.problem
+    def _unpacked(self, fixed: Fixed) -> Tuning:
+        return loops.unpack(fixed.tuning, self._tuning)
+
+    def _operands(self, params: Tree, fixed: Fixed) -> Operands:
+        problem, tuning = self.problem, self._unpacked(fixed)
         ops = operands(
             problem.dtype,
             t0=problem.t_span[0],
             stops=self.stops,
             end=jnp.asarray(problem.save_at[-1], problem.dtype),
-            constants=constants,
-            rtol=settings.rtol,
-            atol=settings.atol,
-            first_step=settings.first_step,
-            reverse_rtol=settings.adjoint_rtol,
-            reverse_atol=settings.adjoint_atol,
+            constants=fixed.constants,
+            rtol=tuning.rtol,
+            atol=tuning.atol,
+            first_step=tuning.first_step,
+            reverse_rtol=tuning.reverse_rtol,
+            reverse_atol=tuning.reverse_atol,
         )
         return ops._replace(params=params, save_at=jnp.asarray(problem.save_at, problem.dtype))
-
-    def _stats(self, report: Report) -> Stats:
-        ahead = Stats(
-            steps=report.steps,
-            rejected=report.attempts - report.steps,
-            rhs_evals=report.rhs_evals,
-            saved_bytes=self.saved_bytes,
-            compile_s=self.compile_s,
-            derivatives="jax",
-        )
-        solves = (report.jacobian_evals, report.linear_solves)
-        directions = self.problem.n_params + self.problem.n_states
-        if report.reverse_status < 0:
-            # Every direction is carried through every solve, with the matrix at hand.
-            both = self._linear(solves[0], solves[1] * (1 + directions))
-            return replace(ahead, **both, jvp_evals=directions * report.rhs_evals)
-        both = self._linear(
-            solves[0] + report.reverse_jacobian_evals, solves[1] + report.reverse_linear_solves
-        )
-        return replace(
-            ahead,
-            **both,
-            reverse_steps=report.reverse_steps,
-            reverse_rejected=report.reverse_rejected,
-            reverse_rhs_evals=report.reverse_rhs_evals,
-            vjp_evals=report.vjp_evals,
-        )
-
-    def _linear(self, jacobian_evals: int, linear_solves: int) -> dict[str, int]:
-        """The counts of an implicit method; an explicit one has none."""
-        solvers = {self.config.solver, self.config.adjoint_solver}
-        if not any(tableau(solver).implicit for solver in solvers):
-            return {}
-        return {"jacobian_evals": jacobian_evals, "linear_solves": linear_solves}
 
     def _saved_bytes(self) -> int:
         """Bytes that the forward pass hands to the reverse pass, counted from their shapes."""
         if self.config.adjoint == "forward":
             return 0
 
-        def kept(params: Tree, y0: jax.Array, constants: Tree) -> Any:
-            ops = self._operands(params, constants)
+        def kept(params: Tree, y0: jax.Array, fixed: Fixed) -> Any:
+            ops = self._operands(params, fixed)
             return recorder(self.config)(self.config, False, y0, ops)[1][0]
 
         with self._context():
-            shapes = jax.eval_shape(kept, *self._example(), self._constants)
+            shapes = jax.eval_shape(kept, *self._example(), self._fixed)
         return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
     def _example(self) -> tuple[Tree, jax.Array]:

@@ -221,3 +221,17 @@ def test_tolerances_per_component():
     one = ab.gradient(problem, "jax-discrete", rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(each.dparams["p"], one.dparams["p"], rtol=1e-9)
     assert each.stats.steps == one.stats.steps
+
+
+@pytest.mark.parametrize("method", ["jax-discrete", "jax-gauss", "jax-forward"])
+def test_other_tolerances_need_no_other_program(method):
+    problem = decay()
+    first = ab.prepare(problem, method, rtol=1e-4)
+    second = ab.prepare(problem, method, rtol=1e-8, atol=1e-10)
+    assert second._program._compiled is first._program._compiled
+    assert second().stats.steps > first().stats.steps
+    fresh = ab.gradient(decay(), method, rtol=1e-8, atol=1e-10)
+    assert second().loss == fresh.loss
+    np.testing.assert_array_equal(second().dparams["k"], fresh.dparams["k"])
+    other = ab.prepare(problem, method, rtol=1e-4, max_steps=99)
+    assert other._program._compiled is not first._program._compiled
