@@ -38,15 +38,22 @@ def split_name(text: str) -> tuple[str, dict[str, Any]]:
     if match is None:
         raise ValueError(f"{text!r} must be NAME or NAME(KEY=VALUE, ...), as van_der_pol(mu=1e3)")
     name, inside = match[1], match[2] or ""
-    call = f"f({inside})"
+    settings = _keywords(f"f({inside})")
+    if settings is None:
+        raise ValueError(f"{text!r}: the settings must be KEY=VALUE, as in van_der_pol(mu=1e3)")
+    return name, settings
+
+
+def _keywords(call: str) -> dict[str, Any] | None:
+    """The keyword arguments of a call in Python's syntax; ``None`` where it is anything else."""
     try:
         node = ast.parse(call, mode="eval").body
     except SyntaxError:
-        node = None
-    plain = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args
-    if not plain or not all(keyword.arg for keyword in node.keywords):
-        raise ValueError(f"{text!r}: the settings must be KEY=VALUE, as in van_der_pol(mu=1e3)")
-    return name, {str(k.arg): _value(call, k.value) for k in node.keywords}
+        return None
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
+        return None
+    given = {keyword.arg: _value(call, keyword.value) for keyword in node.keywords}
+    return {str(key): value for key, value in given.items()} if None not in given else None
 
 
 def _value(source: str, node: ast.expr) -> Any:

@@ -27,7 +27,8 @@ RTOL, ATOL = 1e-7, 1e-5
 FORWARD = "jax-forward"
 
 #: The adjoints with the same solver as :data:`FORWARD`: like with like.
-ADJOINTS = ("jax-discrete", "jax-interpolating", "jax-quadrature", "jax-gauss")
+CONTINUOUS = ("jax-interpolating", "jax-quadrature", "jax-gauss")
+ADJOINTS = ("jax-discrete", *CONTINUOUS)
 
 PEERS = ("cvodes-adjoint", "cvodes-adjoint(solver=cvodes-gmres)", "cvodes-forward")
 
@@ -138,9 +139,11 @@ def _gap(size: float, forward: float, adjoints: Mapping[str, Times]) -> tuple[fl
     return math.log(forward / here[best]), best
 
 
-def own_crossover(measured: Mapping[str, Times]) -> Crossover | None:
-    """The crossover of :data:`FORWARD` with the adjoints that use the same solver."""
-    adjoints = {name: measured[name] for name in ADJOINTS if name in measured}
+def own_crossover(
+    measured: Mapping[str, Times], names: Sequence[str] = ADJOINTS
+) -> Crossover | None:
+    """The crossover of :data:`FORWARD` with adjoints that use the same solver."""
+    adjoints = {name: measured[name] for name in names if name in measured}
     return crossover(measured.get(FORWARD, {}), adjoints)
 
 

@@ -87,6 +87,7 @@ class Selection:
     methods: tuple[str, ...]
     devices: tuple[str, ...]
     sizes: tuple[int, ...] = ()
+    scaling_methods: tuple[str, ...] = scaling.METHODS
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -117,8 +118,8 @@ class Selection:
             )
 
     def _scaling_jobs(self) -> Iterator[Job]:
-        methods = scaling.selected(self.methods)
-        for n, method in itertools.product(sorted(self.sizes, reverse=True), methods):
+        largest_first = sorted(self.sizes, reverse=True)
+        for n, method in itertools.product(largest_first, self.scaling_methods):
             yield Job(
                 problem=scaling.problem_of(n),
                 method=method,
@@ -140,12 +141,15 @@ def selection() -> Selection:
         Where a name among them is unknown.
     """
     quick = os.environ.get("ADJOINTBENCH_QUICK", "") not in ("", "0")
+    methods = _methods(QUICK_METHODS if quick else tuple(method.name for method in METHODS))
+    named = bool(os.environ.get("ADJOINTBENCH_METHODS"))
     return Selection(
         quick=quick,
         problems=_problems(QUICK_PROBLEMS if quick else (*problems.names(), *VARIANTS)),
-        methods=_methods(QUICK_METHODS if quick else tuple(method.name for method in METHODS)),
+        methods=methods,
         devices=tuple(os.environ.get("ADJOINTBENCH_DEVICES", "cpu").split(",")),
         sizes=_sizes(scaling.QUICK_SIZES if quick else scaling.SIZES),
+        scaling_methods=scaling.selected(methods) if named else scaling.METHODS,
     )
 
 

@@ -54,14 +54,21 @@ class Exponent(_Scaling):
 
 
 class Crossover(_Scaling):
-    """Where forward mode becomes slower than the best adjoint of the same solver."""
+    """Where forward mode becomes slower than the best adjoint of the same solver.
+
+    NaN where that lies outside of the sizes that were measured.
+    """
 
     params = ()
     param_names = ()
+    unit = "states and parameters"
 
     def track_crossover(self, rows):
-        """NaN where it lies outside of the sizes that were measured."""
-        found = scaling.own_crossover(self.times)
-        return math.nan if found is None or found.at is None else found.at
+        return self._at(scaling.ADJOINTS)
 
-    track_crossover.unit = "states and parameters"
+    def track_crossover_with_continuous_adjoints(self, rows):
+        return self._at(scaling.CONTINUOUS)
+
+    def _at(self, adjoints):
+        found = scaling.own_crossover(self.times, adjoints)
+        return math.nan if found is None or found.at is None else found.at

@@ -151,6 +151,8 @@ def test_the_selection_follows_the_environment(monkeypatch):
     assert set(quick.problems) < set(full.problems)
     assert set(quick.methods) < set(full.methods)
     assert set(quick.rtols) < set(full.rtols)
+    assert set(quick.sizes) < set(full.sizes)
+    assert quick.scaling_methods == full.scaling_methods == scaling.METHODS
     monkeypatch.setenv("ADJOINTBENCH_METHODS", "jax-discrete, jax-gauss")
     assert selection().methods == ("jax-discrete", "jax-gauss")
     jobs = list(selection().jobs())
@@ -191,6 +193,7 @@ class Measures(Pretended):
 
 def test_the_points_of_the_scaling_study_are_told_from_a_ladder(tmp_path, monkeypatch):
     where = {"problems": ("brusselator(t_end=1.0)",), "methods": ("cvodes-adjoint",)}
+    where |= {"scaling_methods": scaling.PEERS[:2]}
     chosen, worker = selected(**where, sizes=(5,)), Measures()
     monkeypatch.setattr(collect_module, "make_workers", lambda jobs, alone: [worker])
     path = tmp_path / "rows.jsonl"
