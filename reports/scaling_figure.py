@@ -63,6 +63,7 @@ def scaling_figure(measured: Mapping[str, Times], families: Mapping[str, str]) -
                 )
                 handles.append(line)
         log_ticks(axes)
+        _leave_room(axes)
         axes.set_xlabel("states and parameters")
         axes.set_ylabel("seconds a gradient, warm")
         legend_outside(axes, [*handles, _heading("published, other hardware"), *lines])
@@ -88,7 +89,6 @@ def _draw_published(axes: Axes) -> list[Line2D]:
             zorder=2,
         )
         handles.append(line)
-    axes.margins(x=0.17)
     return [*handles, _draw_later(axes)]
 
 
@@ -107,7 +107,13 @@ def _draw_later(axes: Axes) -> Line2D:
                 fontsize=8,
                 alpha=0.7,
             )
-    return Line2D([], [], label="the same, 2026", **style)
+    return Line2D([], [], label="2026, largest size", **style)
+
+
+def _leave_room(axes: Axes) -> None:
+    """Room for the names to the right of the last points."""
+    left, right = axes.get_xlim()
+    axes.set_xlim(left, right * 3)
 
 
 #: In points, where two labels would lie on each other.

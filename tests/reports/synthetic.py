@@ -93,7 +93,22 @@ def scaling_rows() -> list[dict]:
         for n in (2, 3, 5):
             seconds = first * (scaling.unknowns(n) / 24) ** power
             made.append(scaling_row(method, n, seconds))
-    return [*made[:-1], scaling_row(method, n, None, status="timeout", message="not done")]
+    return [*made[:-1], scaling_row(method, 5, None, status="timeout", message="not done")]
+
+
+def stiff_rows() -> list[dict]:
+    """A stiff problem with settings, and one of the published table; backsolve breaks on both."""
+    names = ("van_der_pol(mu=1000.0)", "pollu")
+    made = [row(p, m, rtol, stiff=True) for p in names for m in METHODS for rtol in LADDER]
+    for r in made:
+        r |= {"jacobian_evals": 12, "linear_solves": 90}
+        if r["method"] == "diffrax-backsolve":
+            r |= broken("step_too_small", "the step became too small.", phase="reverse")
+        if r["method"] == "jax-backsolve" and r["rtol"] > 5e-6:
+            r |= {"error": 4e5}
+        if r["method"] == "finite-difference":
+            r |= broken("skipped", "no solver for it")
+    return made
 
 
 def rows() -> list[dict]:

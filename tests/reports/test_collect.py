@@ -1,5 +1,6 @@
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -134,6 +135,24 @@ def test_others_are_stopped_while_one_is_timed(tmp_path, monkeypatch):
     finally:
         timed.close()
         other.close()
+
+
+def test_the_time_of_a_job_does_not_run_while_others_are_timed(monkeypatch):
+    code = "import sys, time; sys.stdin.readline(); time.sleep(1); print('null', flush=True)"
+    monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
+    silence = Silence()
+    timed, other = Worker(silence, 0), Worker(silence, 1)
+    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    with ThreadPoolExecutor() as pool:
+        with silence.around(timed):
+            measured = pool.submit(lambda: list(other.measure(job)))
+            time.sleep(0.3)
+            other.pause()  # it has been started meanwhile
+            time.sleep(5.5)
+            assert not measured.done()
+        assert measured.result() == []
+    timed.close()
+    other.close()
 
 
 def test_one_worker_on_an_accelerator_and_no_more_than_jobs():
