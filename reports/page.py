@@ -90,10 +90,14 @@ class ProblemSection:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a section, under its own heading; what is empty is left out."""
+    """A part of a section, under its own heading; what is empty is left out.
+
+    `groups` are further sentences, each with a small heading of their own.
+    """
 
     heading: str
     sentences: tuple[str, ...] = ()
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     figure: ShownFigure | None = None
     table: Table | None = None
     note: str = ""

@@ -46,7 +46,6 @@ def scaling_table(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of the scaling study with ``n`` and ``unknowns``, smallest first."""
     points = rows["problem"].map(scaling.points_of)
     table = rows.assign(n=points, unknowns=points.map(scaling.unknowns))
-    table = table.dropna(axis=1, how="all")
     return table.sort_values(["method", "n"], kind="stable").reset_index(drop=True)
 
 
@@ -77,7 +76,7 @@ def scaling_lines(rows: pd.DataFrame) -> pd.DataFrame:
 def _seconds_or_status(row: Any) -> str:
     if row["status"] != "ok":
         return str(row["status"])
-    return formats.seconds(row.get("seconds"))
+    return formats.seconds(row.get("seconds")) + (", wrong" if _is_wrong(row) else "")
 
 
 def _by_family(lines: pd.DataFrame) -> pd.DataFrame:
@@ -111,9 +110,7 @@ def published_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, f
         found.append((problem, float(rtol)))
         for _, row in mine[mine["rtol"].eq(rtol)].iterrows():
             line = cells.setdefault(row["method"], {"family": row["family"]})
-            line[problem] = _seconds_or_status(row) + (
-                ", wrong" if row["status"] == "ok" and _is_wrong(row) else ""
-            )
+            line[problem] = _seconds_or_status(row)
     lines = []
     for method, line in cells.items():
         counterpart = COUNTERPARTS.get(split_name(method)[0], "–")

@@ -76,6 +76,13 @@ def test_scaling_lines_hold_times_statuses_and_exponents(found):
     assert gmres["exponent"] == pytest.approx(2.0)
 
 
+def test_a_point_that_is_wrong_says_so(tmp_path):
+    made = [scaling_row("jax-gauss", n, 1.0, referenced=True, error=e) for n, e in ((2, 9), (3, 0))]
+    table = read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).scaling
+    only = line(scaling_lines(table), "jax-gauss")
+    assert (only["24"], only["54"]) == ("1 s, wrong", "1 s")
+
+
 def test_scaling_table_has_sizes(found):
     table = scaling_table(found.scaling)
     assert list(table["unknowns"][:3]) == [24, 54, 150]
