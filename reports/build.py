@@ -71,9 +71,10 @@ def build(paths: Sequence[Path], out: Path, *, title: str, say: Callable[[str], 
         runs=found.runs,
     )
     _write_tables(found, out)
-    if not found.rows.empty:
-        _add_measurements(content, found.rows, out)
-    content.stiff = stiff_parts(_newest(found.rows), _newest(found.scaling), out)
+    rows = _name_devices(found.rows)
+    if not rows.empty:
+        _add_measurements(content, rows, out)
+    content.stiff = stiff_parts(_newest(rows), _newest(found.scaling, among=rows), out)
     _add_benchmarks(content, found.asv)
     (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")
     target = out / "index.html"
@@ -93,7 +94,6 @@ def _write_tables(found: Measurements, out: Path) -> None:
 
 def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
     """Sections about the newest commit on the machine that measured it, and comparisons."""
-    rows = _name_devices(rows)
     shown = _newest(rows)
     lines = summary(shown)
     content.measured = f"{shown['machine'][0]}, commit {shown['commit'][0] or 'unknown'}"
@@ -111,17 +111,20 @@ def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
     _compare(content, rows)
 
 
-def _newest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the newest commit on the machine that measured it."""
+def _newest(rows: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The rows of the commit that is the newest `among` others, on the machine that measured it."""
+    others = rows if among is None or among.empty else among
     if rows.empty:
         return rows
-    newest = rows.loc[rows["date"].idxmax()]
+    newest = others.loc[others["date"].idxmax()]
     here = rows["commit"].eq(newest["commit"]) & rows["machine"].eq(newest["machine"])
-    return _name_devices(rows[here].reset_index(drop=True))
+    return rows[here].reset_index(drop=True)
 
 
 def _name_devices(rows: pd.DataFrame) -> pd.DataFrame:
     """A method on a device other than the CPU is shown as a method of its own."""
+    if rows.empty:
+        return rows
     elsewhere = rows["device"].ne("cpu")
     name = rows["method"].where(~elsewhere, rows["method"] + " on " + rows["device"].astype(str))
     return rows.assign(method=name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from . import formats, published, scaling
+from .measure import ATOL_SCALE
 from .page import Column, Part, save_figure, table
 from .scaling import Crossover
 from .scaling_figure import scaling_figure
@@ -140,9 +141,10 @@ def _times(rows: pd.DataFrame) -> Part | None:
         table=table(lines, columns),
         note=(
             "Seconds a gradient, or the status without one; wrong: said ok and was off by more "
-            "than 10 %. Published: other hardware and "
-            "language, absolute tolerance 1e-5, relative 1e-7, losses and saves as given there; "
-            f"compare ratios within a column. {published.SOURCE}."
+            "than 10 %. Here the absolute tolerance is the relative one times "
+            f"{formats.power(ATOL_SCALE)}. Published: other hardware and language, absolute "
+            "tolerance 1e-5, relative 1e-7, losses and saves as given there; compare ratios within "
+            f"a column. {published.SOURCE}."
         ),
     )
 

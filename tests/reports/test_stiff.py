@@ -222,6 +222,15 @@ def test_without_stiff_problems_there_is_no_section(tmp_path):
     assert not (tmp_path / "out" / "scaling.csv").exists()
 
 
+def test_the_study_of_another_commit_is_not_shown_as_of_this_one(tmp_path):
+    write_rows(tmp_path / "old.jsonl", scaling_rows(), commit="1" * 40)
+    newer = write_rows(tmp_path / "new.jsonl", rows(), commit="2" * 40)
+    newer.write_text(newer.read_text().replace("2026-11-20", "2026-11-21"))
+    page = build_report([tmp_path], tmp_path / "out", say=pytest.fail).read_text()
+    assert "commit 22222222" in page
+    assert "How time grows" not in page
+
+
 def test_the_study_alone_makes_a_report(tmp_path):
     write_rows(tmp_path / "rows.jsonl", [scaling_row("jax-gauss", 2, None, status="timeout")])
     page = build_report([tmp_path], tmp_path / "out", say=pytest.fail).read_text()
