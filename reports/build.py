@@ -13,12 +13,13 @@ from pathlib import Path
 import pandas as pd
 
 from . import formats, page
-from .canvas import to_svg
 from .compare import commits, compare_benchmarks, compare_commits, compare_machines
 from .figures import dots, stability, work_precision
 from .ladder import typical_rtol
-from .page import Column, Content, ProblemSection, ShownFigure
+from .page import Column, Content, ProblemSection, ShownFigure, save_figure
 from .read import Measurements, read_measurements
+from .stiff import scaling_table
+from .stiff_section import stiff_parts
 from .tables import COUNTS, failures, skips, summary, wrong_answers
 from .verdicts import verdicts
 
@@ -70,8 +71,10 @@ def build(paths: Sequence[Path], out: Path, *, title: str, say: Callable[[str], 
         runs=found.runs,
     )
     _write_tables(found, out)
-    if not found.rows.empty:
-        _add_measurements(content, found.rows, out)
+    rows = _name_devices(found.rows)
+    if not rows.empty:
+        _add_measurements(content, rows, out)
+    content.stiff = stiff_parts(_newest(rows), _newest(found.scaling, among=rows), out)
     _add_benchmarks(content, found.asv)
     (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")
     target = out / "index.html"
@@ -83,18 +86,17 @@ def _write_tables(found: Measurements, out: Path) -> None:
     found.rows.to_csv(out / "measurements.csv", index=False)
     if not found.rows.empty:
         summary(found.rows).to_csv(out / "summary.csv", index=False)
+    if not found.scaling.empty:
+        scaling_table(found.scaling).to_csv(out / "scaling.csv", index=False)
     asv = found.asv.assign(parameters=found.asv["parameters"].map(", ".join))
     asv.to_csv(out / "benchmarks.csv", index=False)
 
 
 def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
     """Sections about the newest commit on the machine that measured it, and comparisons."""
-    rows = _name_devices(rows)
-    newest = rows.loc[rows["date"].idxmax()]
-    here = rows["commit"].eq(newest["commit"]) & rows["machine"].eq(newest["machine"])
-    shown = rows[here].reset_index(drop=True)
+    shown = _newest(rows)
     lines = summary(shown)
-    content.measured = f"{newest['machine']}, commit {newest['commit'] or 'unknown'}"
+    content.measured = f"{shown['machine'][0]}, commit {shown['commit'][0] or 'unknown'}"
     content.rtol = formats.power(typical_rtol(shown.to_dict("records")))
     content.verdicts = verdicts(shown, lines)
     worst = Column("worst_error", "worst error", formats.error)
@@ -109,8 +111,20 @@ def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
     _compare(content, rows)
 
 
+def _newest(rows: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The rows of the commit that is the newest `among` others, on the machine that measured it."""
+    others = rows if among is None or among.empty else among
+    if rows.empty:
+        return rows
+    newest = others.loc[others["date"].idxmax()]
+    here = rows["commit"].eq(newest["commit"]) & rows["machine"].eq(newest["machine"])
+    return rows[here].reset_index(drop=True)
+
+
 def _name_devices(rows: pd.DataFrame) -> pd.DataFrame:
     """A method on a device other than the CPU is shown as a method of its own."""
+    if rows.empty:
+        return rows
     elsewhere = rows["device"].ne("cpu")
     name = rows["method"].where(~elsewhere, rows["method"] + " on " + rows["device"].astype(str))
     return rows.assign(method=name)
@@ -119,10 +133,10 @@ def _name_devices(rows: pd.DataFrame) -> pd.DataFrame:
 def _problem(name: str, rows: pd.DataFrame, lines: pd.DataFrame, out: Path) -> ProblemSection:
     mine, table = rows[rows["problem"].eq(name)], lines[lines["problem"].eq(name)]
     caption = f"{name}: log10 of the gradient error at each tolerance. {_CELLS}"
-    figures = [_figure(stability(mine), f"{name}-stability", out, caption)]
+    figures = [save_figure(stability(mine), f"{name}-stability", out, caption)]
     if mine["error"].notna().any():
         caption = f"{name}: time of one gradient against its error. Down and left is better."
-        figures.insert(0, _figure(work_precision(mine), f"{name}-work-precision", out, caption))
+        figures.insert(0, save_figure(work_precision(mine), f"{name}-work-precision", out, caption))
     shown = table[table["skipped"].eq("")]
     return ProblemSection(
         name=name,
@@ -160,16 +174,10 @@ def _costs(lines: pd.DataFrame, out: Path) -> list[ShownFigure]:
         ("saved_bytes", "bytes-kept", "bytes kept from the forward for the reverse pass"),
     )
     return [
-        _figure(dots(lines, column, label), name, out, label)
+        save_figure(dots(lines, column, label), name, out, label)
         for column, name, label in wanted
         if lines[column].gt(0).any()
     ]
-
-
-def _figure(figure, name: str, out: Path, caption: str) -> ShownFigure:
-    file = f"figures/{name.replace(' ', '-')}.svg"
-    (out / file).write_text(to_svg(figure), encoding="utf-8")
-    return ShownFigure(file, to_svg(figure, inline=True), caption)
 
 
 def _compare(content: Content, rows: pd.DataFrame) -> None:

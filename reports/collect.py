@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..adjoints.methods import get_method
+from .names import split_name
 from .rows import Row, RowFile, RowWriter, chosen_path, read_rows, same_run
 from .selection import Job, Selection, selection
 from .workers import Worker, WorkerDied, make_workers
@@ -28,7 +29,7 @@ def measure_job(worker: Worker, job: Job) -> Iterator[Row]:
     try:
         for row in worker.measure(job):
             missing.remove(row["rtol"])
-            yield row
+            yield row | _study(job)
     except TimeoutError:
         reason = {"status": "timeout", "message": f"not done after {job.timeout_s:g} s"}
     except WorkerDied as death:
@@ -36,11 +37,15 @@ def measure_job(worker: Worker, job: Job) -> Iterator[Row]:
     else:
         return
     for rtol in missing:
-        yield _about(job) | {"rtol": rtol} | reason
+        yield _about(job) | {"rtol": rtol} | reason | _study(job)
+
+
+def _study(job: Job) -> Row:
+    return {"study": job.study} if job.study else {}
 
 
 def _about(job: Job) -> Row:
-    entry = get_method(job.method)
+    entry = get_method(split_name(job.method)[0])
     return {
         "problem": job.problem,
         "method": job.method,
@@ -145,7 +150,7 @@ def _line(number: int, total: int, job: Job, rows: list[Row], elapsed: float) ->
         outcome += f", error {max(errors):.0e} … {min(errors):.0e}"
     rest = elapsed / number * (total - number)
     return (
-        f"[{number:3d}/{total}] {job.problem:18s} {job.method:28s} {outcome}  (~{rest:.0f} s left)"
+        f"[{number:3d}/{total}] {job.problem:26s} {job.method:34s} {outcome}  (~{rest:.0f} s left)"
     )
 
 

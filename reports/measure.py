@@ -16,6 +16,7 @@ from ..adjoints.result import GradientResult
 from ..problems import Problem
 from .errors import gradient_errors, relative_error
 from .ladder import typical_rtol
+from .names import join_name, problem_name, split_name
 from .timing import Silence, time_run
 
 #: Relative tolerances, loosest first.
@@ -64,7 +65,8 @@ def iterate_ladder(
     problem : Problem
         Its certified reference, where it has one, gives the errors.
     method : str
-        A name of :func:`adjointbench.methods`.
+        A name of :func:`adjointbench.methods`; arguments of :func:`adjointbench.prepare` may
+        follow in parentheses, as in ``"cvodes-adjoint(solver=cvodes-gmres)"``.
     rtols : sequence of float
         The ladder of relative tolerances.
     atol_scale : float
@@ -90,7 +92,8 @@ def iterate_ladder(
         ``first_call_s`` is the processor time until the first gradient, compilation included;
         at the other tolerances a method may use the program that it has.
     """
-    about = _about(problem, method, device)
+    name, given = split_name(method)
+    about = _about(problem, name, device) | {"method": join_name(name, given)}
     at_typical = typical_rtol([{"rtol": rtol} for rtol in rtols])
 
     def timed(run: Run) -> dict[str, float]:
@@ -103,7 +106,7 @@ def iterate_ladder(
         if refusal:
             yield row | {"status": "skipped", "message": refusal}
             continue
-        measured = _measure(problem, method, row, settings, timed)
+        measured = _measure(problem, name, row, given | settings, timed)
         if measured["status"] == "skipped":
             refusal = measured["message"]
         yield row | measured
@@ -112,10 +115,9 @@ def iterate_ladder(
 def _about(problem: Problem, method: str, device: str) -> dict[str, Any]:
     entry = get_method(method)
     return {
-        "problem": problem.name,
+        "problem": problem_name(problem),
         "problem_version": problem.version,
         "settings": dict(problem.settings),
-        "method": entry.name,
         "method_version": entry.version,
         "family": entry.family,
         "backend": entry.backend,

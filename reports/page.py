@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from matplotlib.figure import Figure
 
 from . import formats
+from .canvas import to_svg
 from .tables import COUNTS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -58,6 +61,18 @@ class ShownFigure:
         return self.caption.partition(". ")[2]
 
 
+def slug(name: str) -> str:
+    """A name as part of a file's name or of a link: ``van_der_pol-mu-10.0``."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-")
+
+
+def save_figure(figure: Figure, name: str, out: Path, caption: str) -> ShownFigure:
+    """Write a figure below the folder `out`, and keep it for the page."""
+    file = f"figures/{slug(name)}.svg"
+    (out / file).write_text(to_svg(figure), encoding="utf-8")
+    return ShownFigure(file, to_svg(figure, inline=True), caption)
+
+
 @dataclass(frozen=True)
 class ProblemSection:
     """What the report shows about one problem."""
@@ -66,6 +81,26 @@ class ProblemSection:
     about: str
     figures: tuple[ShownFigure, ...]
     table: Table
+
+    @property
+    def anchor(self) -> str:
+        """What a link on the page leads to."""
+        return slug(self.name)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a section, under its own heading; what is empty is left out.
+
+    `groups` are further sentences, each with a small heading of their own.
+    """
+
+    heading: str
+    sentences: tuple[str, ...] = ()
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    figure: ShownFigure | None = None
+    table: Table | None = None
+    note: str = ""
 
 
 @dataclass
@@ -80,6 +115,7 @@ class Content:
     verdicts: Sequence[Any] = ()
     wrong: Table | None = None
     problems: list[ProblemSection] = field(default_factory=list)
+    stiff: list[Part] = field(default_factory=list)
     costs: list[ShownFigure] = field(default_factory=list)
     counts: Table | None = None
     failures: Table | None = None
@@ -110,4 +146,5 @@ def render(content: Content, template: str) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["slug"] = slug
     return environment.get_template(template).render(c=content)

@@ -16,7 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from .rows import read_rows
+from .rows import read_rows, study_of
+from .scaling import STUDY
 
 #: Files in a folder of asv results that hold no results.
 NOT_RESULTS = ("machine.json", "benchmarks.json")
@@ -86,6 +87,8 @@ class Measurements:
     ----------
     rows : DataFrame
         One row a (problem, method, device, rtol, machine, commit); at least :data:`COLUMNS`.
+    scaling : DataFrame
+        The same of the rows of the scaling study.
     asv : DataFrame
         One row a benchmark and parameters, of :data:`ASV_COLUMNS`; its ``status`` is ``"ok"``,
         ``"failed"`` or ``"skipped"``, ``parameters`` is a tuple of text, and ``date`` is the
@@ -98,13 +101,14 @@ class Measurements:
 
     rows: pd.DataFrame
     asv: pd.DataFrame
+    scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether nothing at all could be read."""
-        return self.rows.empty and self.asv.empty
+        return self.rows.empty and self.scaling.empty and self.asv.empty
 
 
 def read_measurements(paths: Iterable[Path]) -> Measurements:
@@ -131,7 +135,8 @@ def read_measurements(paths: Iterable[Path]) -> Measurements:
                 asv += _read_asv_file(path, found)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             found.troubles.append(f"{path}: cannot be read ({type(error).__name__}: {error})")
-    found.rows = _row_table(rows)
+    found.rows = _row_table([row for row in rows if not study_of(row)])
+    found.scaling = _row_table([row for row in rows if study_of(row) == STUDY])
     found.asv = pd.DataFrame(asv, columns=pd.Index(ASV_COLUMNS))
     return found
 

@@ -3,7 +3,7 @@
 The first line (``"kind": "run"``) says on which machine, with which versions and for which
 commit the rows were measured; ``"row"`` lines follow, a ``"done"`` line closes each method on
 each problem, and ``"end"`` the whole run. A run that was cut off lacks some of these, and what
-it has is used.
+it has is used. Rows that belong to no ladder of tolerances name their ``"study"``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class RowFile:
     run : dict
         The machine, versions and commit; empty where the file lacks them.
     rows : list of dict
-        The rows, one a (problem, method, device, rtol): the last that was measured.
+        The rows, one a (study, problem, method, device, rtol): the last that was measured.
     done : set of tuple
-        The (problem, method, device) that were measured to their end.
+        The (study, problem, method, device) that were measured to their end.
     complete : bool
         Whether the run came to its end.
     broken : int
@@ -44,7 +44,7 @@ class RowFile:
     path: Path
     run: dict[str, Any] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
-    done: set[tuple[str, str, str]] = field(default_factory=set)
+    done: set[tuple[str, str, str, str]] = field(default_factory=set)
     complete: bool = False
     broken: int = 0
 
@@ -66,9 +66,11 @@ def read_rows(path: Path) -> RowFile:
         elif entry["kind"] == "run":
             found.run = entry
         elif entry["kind"] == "row":
-            rows[tuple(entry.get(k) for k in ("problem", "method", "device", "rtol"))] = entry
+            where = (entry.get(k) for k in ("problem", "method", "device", "rtol"))
+            rows[(study_of(entry), *where)] = entry
         elif entry["kind"] == "done":
-            found.done.add((entry["problem"], entry["method"], entry["device"]))
+            where = (entry["problem"], entry["method"], entry["device"])
+            found.done.add((study_of(entry), *where))
         elif entry["kind"] == "end":
             found.complete = True
     found.rows = list(rows.values())
@@ -99,9 +101,10 @@ class RowWriter:
         """Append one measured row."""
         self._write("row", row)
 
-    def done(self, problem: str, method: str, device: str) -> None:
+    def done(self, study: str, problem: str, method: str, device: str) -> None:
         """Say that one method on one problem was measured to its end."""
-        self._write("done", {"problem": problem, "method": method, "device": device})
+        where = {"problem": problem, "method": method, "device": device}
+        self._write("done", where | ({"study": study} if study else {}))
 
     def end(self) -> None:
         """Say that the run came to its end."""
@@ -155,10 +158,18 @@ def chosen_path(results: Path) -> tuple[Path, bool]:
     return path, path.exists() and read_rows(path).complete
 
 
+def study_of(row: Row) -> str:
+    """The study that a row was measured for; empty for the ladder of tolerances."""
+    return row.get("study") or ""
+
+
 def pick(rows: Iterable[Row], problem: str, method: str, device: str) -> list[Row]:
-    """The rows of one method on one problem, loosest tolerance first."""
+    """The ladder of one method on one problem, loosest tolerance first."""
+    where = (problem, method, device)
     mine = [
-        r for r in rows if (r["problem"], r["method"], r["device"]) == (problem, method, device)
+        row
+        for row in rows
+        if not study_of(row) and (row["problem"], row["method"], row["device"]) == where
     ]
     return sorted(mine, key=lambda row: -row["rtol"])
 

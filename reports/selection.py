@@ -2,7 +2,10 @@
 
 Environment variables narrow it: ``ADJOINTBENCH_QUICK=1`` takes the quick part,
 ``ADJOINTBENCH_PROBLEMS``, ``ADJOINTBENCH_METHODS`` and ``ADJOINTBENCH_DEVICES`` are lists of
-names between commas.
+names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``,
+``jax-discrete(solver=kvaerno5)``. ``ADJOINTBENCH_SCALING`` lists the sizes of the scaling study
+(see :mod:`adjointbench.reports.scaling`), 0 for none; by default it is measured where
+``ADJOINTBENCH_PROBLEMS`` does not ask for something else.
 """
 
 from __future__ import annotations
@@ -10,16 +13,20 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from .. import problems
 from ..adjoints.methods import METHODS, check_name
-from .measure import LADDER, VERSION
+from . import scaling
+from .measure import ATOL_SCALE, LADDER, VERSION
+from .names import get_problem, join_name, problem_name, split_list, split_name
 
-#: A stiff classic, a trap, and a non-stiff classic; what takes longest comes first, so that no
+#: With other settings than the published ones.
+VARIANTS = ("van_der_pol(mu=1000.0)",)
+
+#: Two stiff classics, a trap, and a non-stiff classic; what takes longest comes first, so that no
 #: core is left with it in the end.
-QUICK_PROBLEMS = ("robertson", "adaptive_ad_trap", "lotka_volterra")
+QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lotka_volterra")
 
 #: One of each kind, and the peers a user would pick instead.
 QUICK_METHODS = (
@@ -32,6 +39,7 @@ QUICK_METHODS = (
     "finite-difference",
     "scipy-adjoint",
     "scipy-forward",
+    "cvodes-adjoint",
 )
 
 QUICK_LADDER = (1e-3, 1e-6, 1e-9)
@@ -50,7 +58,10 @@ BUDGET_S, QUICK_BUDGET_S = 0.5, 0.1
 
 @dataclass(frozen=True)
 class Job:
-    """One method on one problem on one device, over a ladder of tolerances."""
+    """One method on one problem on one device, over a ladder of tolerances.
+
+    `study` is empty where the rows are those of an ordinary ladder.
+    """
 
     problem: str
     method: str
@@ -58,22 +69,25 @@ class Job:
     rtols: tuple[float, ...]
     timeout_s: float
     budget_s: float
-    settings: dict[str, Any] = field(default_factory=dict)
+    atol_scale: float = ATOL_SCALE
+    study: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Problem, method and device: what tells one job from another."""
-        return self.problem, self.method, self.device
+    def key(self) -> tuple[str, str, str, str]:
+        """Study, problem, method and device: what tells one job from another."""
+        return self.study, self.problem, self.method, self.device
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The problems, methods, devices and tolerances of one run."""
+    """The problems, methods, devices and tolerances of one run, and the sizes of its scaling."""
 
     quick: bool
     problems: tuple[str, ...]
     methods: tuple[str, ...]
     devices: tuple[str, ...]
+    sizes: tuple[int, ...] = ()
+    scaling_methods: tuple[str, ...] = scaling.METHODS
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -91,7 +105,8 @@ class Selection:
         return QUICK_TIMED_METHODS if self.quick else self.methods
 
     def jobs(self) -> Iterator[Job]:
-        """Every method on every problem on every device, problem by problem."""
+        """The scaling study, then every method on every problem on every device."""
+        yield from self._scaling_jobs()
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield Job(
                 problem=problem,
@@ -100,6 +115,20 @@ class Selection:
                 rtols=self.rtols,
                 timeout_s=QUICK_TIMEOUT_S if self.quick else TIMEOUT_S,
                 budget_s=QUICK_BUDGET_S if self.quick else BUDGET_S,
+            )
+
+    def _scaling_jobs(self) -> Iterator[Job]:
+        largest_first = sorted(self.sizes, reverse=True)
+        for n, method in itertools.product(largest_first, self.scaling_methods):
+            yield Job(
+                problem=scaling.problem_of(n),
+                method=method,
+                device="cpu",
+                rtols=(scaling.RTOL,),
+                timeout_s=scaling.QUICK_TIMEOUT_S if self.quick else scaling.TIMEOUT_S,
+                budget_s=QUICK_BUDGET_S if self.quick else BUDGET_S,
+                atol_scale=scaling.ATOL / scaling.RTOL,
+                study=scaling.STUDY,
             )
 
 
@@ -112,27 +141,48 @@ def selection() -> Selection:
         Where a name among them is unknown.
     """
     quick = os.environ.get("ADJOINTBENCH_QUICK", "") not in ("", "0")
-    known_methods = tuple(method.name for method in METHODS)
+    methods = _methods(QUICK_METHODS if quick else tuple(method.name for method in METHODS))
+    named = bool(os.environ.get("ADJOINTBENCH_METHODS"))
     return Selection(
         quick=quick,
-        problems=_listed(
-            "ADJOINTBENCH_PROBLEMS", problems.names(), QUICK_PROBLEMS if quick else None
-        ),
-        methods=_listed("ADJOINTBENCH_METHODS", known_methods, QUICK_METHODS if quick else None),
+        problems=_problems(QUICK_PROBLEMS if quick else (*problems.names(), *VARIANTS)),
+        methods=methods,
         devices=tuple(os.environ.get("ADJOINTBENCH_DEVICES", "cpu").split(",")),
+        sizes=_sizes(scaling.QUICK_SIZES if quick else scaling.SIZES),
+        scaling_methods=scaling.selected(methods) if named else scaling.METHODS,
     )
 
 
-def _listed(
-    variable: str, known: tuple[str, ...], default: tuple[str, ...] | None
-) -> tuple[str, ...]:
-    text = os.environ.get(variable, "")
-    if not text:
-        return default or known
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+def _problems(default: tuple[str, ...]) -> tuple[str, ...]:
+    variable = "ADJOINTBENCH_PROBLEMS"
+    names = split_list(os.environ.get(variable, "")) or default
     for name in names:
-        check_name(variable, name, known)
-    return names
+        check_name(variable, split_name(name)[0], problems.names())
+    return tuple(problem_name(get_problem(name)) for name in names)
+
+
+def _methods(default: tuple[str, ...]) -> tuple[str, ...]:
+    variable = "ADJOINTBENCH_METHODS"
+    parts = [split_name(name) for name in split_list(os.environ.get(variable, "")) or default]
+    for name, _ in parts:
+        check_name(variable, name, tuple(method.name for method in METHODS))
+    return tuple(join_name(name, options) for name, options in parts)
+
+
+def _sizes(default: tuple[int, ...]) -> tuple[int, ...]:
+    text = os.environ.get("ADJOINTBENCH_SCALING", "")
+    if not text:
+        return () if os.environ.get("ADJOINTBENCH_PROBLEMS") else default
+    try:
+        sizes = {int(part) for part in text.split(",")} - {0}
+    except ValueError:
+        sizes = {0}
+    if sizes and min(sizes) < 2:
+        raise ValueError(
+            f"ADJOINTBENCH_SCALING={text!r} must be sizes from 2 on between commas, as in 2,3,5, "
+            "or 0 for none"
+        )
+    return tuple(sorted(sizes))
 
 
 def results_version() -> str:

@@ -21,8 +21,8 @@ def main() -> None:
     answers = _private_stdout()
     _die_with_parent()
     _pin(int(sys.argv[1]))
-    from .. import problems
     from .measure import iterate_ladder
+    from .names import get_problem
 
     @contextlib.contextmanager
     def silence() -> Iterator[None]:
@@ -32,11 +32,11 @@ def main() -> None:
 
     for line in iter(sys.stdin.readline, ""):
         job = json.loads(line)
-        problem = problems.get(job["problem"], **job["settings"])
         for row in iterate_ladder(
-            problem,
+            get_problem(job["problem"]),
             job["method"],
             job["rtols"],
+            atol_scale=job["atol_scale"],
             device=job["device"],
             budget_s=job["budget_s"],
             silence=silence,

@@ -28,6 +28,10 @@ COMMAND = (sys.executable, "-m", "adjointbench.reports.worker")
 MOST_WORKERS = 4
 
 
+#: Seconds; nobody looks at the clock more often.
+_SHORTEST_WAIT = 0.01
+
+
 class WorkerDied(Exception):
     """The measuring process ended before its job did."""
 
@@ -45,12 +49,12 @@ class Silence:
         with self._lock:
             others = [worker for worker in self.workers if worker is not timed]
             for worker in others:
-                worker.signal("SIGSTOP")
+                worker.pause()
             try:
                 yield
             finally:
                 for worker in others:
-                    worker.signal("SIGCONT")
+                    worker.go_on()
 
 
 class Worker:
@@ -62,6 +66,8 @@ class Worker:
         self._process: subprocess.Popen[str] | None = None
         self._reader = threading.Thread()
         self._answers: queue.Queue[str | None] = queue.Queue()
+        self._paused_s = 0.0
+        self._paused_since: float | None = None
         handle, name = tempfile.mkstemp(prefix="adjointbench-", suffix=".log")
         os.close(handle)
         self._log = Path(name)
@@ -77,7 +83,7 @@ class Worker:
         WorkerDied
             Where the process ended by itself.
         """
-        deadline = time.monotonic() + job.timeout_s
+        deadline = self._clock() + job.timeout_s
         self._start()
         self._send(asdict(job))
         with contextlib.ExitStack() as silence:
@@ -88,6 +94,23 @@ class Worker:
                 else:
                     silence.close()
                     yield answer
+
+    def pause(self) -> None:
+        """Stop the process, and the clock of its job."""
+        self._paused_since = time.monotonic()
+        self.signal("SIGSTOP")
+
+    def go_on(self) -> None:
+        """Let the process and its clock run again."""
+        self.signal("SIGCONT")
+        since, self._paused_since = self._paused_since, None
+        self._paused_s += 0.0 if since is None else time.monotonic() - since
+
+    def _clock(self) -> float:
+        """Seconds, those left out in which the process was stopped for others."""
+        since = self._paused_since
+        now = time.monotonic() if since is None else since
+        return now - self._paused_s
 
     def signal(self, name: str) -> None:
         """Send the signal called `name`, if there is a process and the system knows it."""
@@ -137,11 +160,15 @@ class Worker:
         return process.wait()
 
     def _next(self, deadline: float) -> Row | None:
-        try:
-            line = self._answers.get(timeout=max(deadline - time.monotonic(), 0.0))
-        except queue.Empty:
-            self._stop()
-            raise TimeoutError from None
+        while True:
+            left = deadline - self._clock()
+            try:
+                line = self._answers.get(timeout=max(left, _SHORTEST_WAIT))
+                break
+            except queue.Empty:
+                if deadline <= self._clock():
+                    self._stop()
+                    raise TimeoutError from None
         if line is None:
             raise WorkerDied(self._last_words())
         return json.loads(line)

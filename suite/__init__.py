@@ -11,7 +11,11 @@ Run with ``asv run -E existing --set-commit-hash $(git rev-parse HEAD)``. Enviro
 ``ADJOINTBENCH_QUICK=1``
     A quick subset.
 ``ADJOINTBENCH_PROBLEMS``, ``ADJOINTBENCH_METHODS``, ``ADJOINTBENCH_DEVICES``
-    Names between commas: only these.
+    Names between commas: only these. Settings may follow a name, as in
+    ``van_der_pol(mu=1000.0)`` or ``jax-discrete(solver=kvaerno5)``.
+``ADJOINTBENCH_SCALING``
+    Sizes of the scaling study between commas, 0 for none; where problems are named, it is not
+    measured unless sizes are.
 ``ADJOINTBENCH_ROWS``
     An absolute path: measured rows are taken from this file, and missing ones added to it. By
     default they go to ``.asv/results/<machine>/<commit>-rows.jsonl``, begun anew by every run.

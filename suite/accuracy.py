@@ -39,10 +39,10 @@ class FrozenSteps:
     version = VERSION
 
     def track_log10_frozen_error(self, problem, method):
-        from adjointbench import problems
         from adjointbench.reports.frozen import frozen_step_error
+        from adjointbench.reports.names import get_problem
 
         try:
-            return log10_error(frozen_step_error(problems.get(problem), method))
+            return log10_error(frozen_step_error(get_problem(problem), method))
         except ValueError:
             return math.nan  # the method refuses the problem: skipped

@@ -21,9 +21,10 @@ class Peak:
     version = VERSION
 
     def peakmem_gradient(self, problem, method):
-        from adjointbench import gradient, problems
+        from adjointbench import gradient
+        from adjointbench.reports.names import get_problem
 
         try:
-            gradient(problems.get(problem), method)
+            gradient(get_problem(problem), method)
         except ValueError as refusal:
             raise NotImplementedError(str(refusal)) from refusal

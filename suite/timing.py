@@ -57,12 +57,14 @@ class Gradient:
 
 
 def _prepare(problem, method, device):
-    from adjointbench import prepare, problems
+    from adjointbench import prepare
+    from adjointbench.reports.names import get_problem, split_name
     from adjointbench.reports.timing import timed_gradient
 
-    options = {"rtol": TIMED_RTOL, "atol": TIMED_RTOL * ATOL_SCALE, "device": device}
+    name, given = split_name(method)
+    options = {"rtol": TIMED_RTOL, "atol": TIMED_RTOL * ATOL_SCALE, "device": device} | given
     try:
-        run = prepare(problems.get(problem), method, **options)
+        run = prepare(get_problem(problem), name, **options)
     except ValueError as refusal:
         raise NotImplementedError(str(refusal)) from refusal
     if run().status != "ok":

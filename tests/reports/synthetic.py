@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+from adjointbench.reports import scaling
 from adjointbench.reports.measure import LADDER
 
 #: Method: (family, backend, error over rtol, order, seconds at 1e-6, ratio).
@@ -56,6 +57,58 @@ def broken(status: str, message: str, **changes) -> dict:
     numbers = ("error", "largest_component_error", "cosine", "dy0_error", "loss_error", "seconds")
     none = dict.fromkeys((*numbers, "primal_seconds", "ratio", "first_call_s", "saved_bytes"))
     return none | {"status": status, "message": message} | changes
+
+
+#: Method of the scaling study: (family, backend, seconds of 24 unknowns, exponent).
+SCALING = {
+    "jax-forward": ("discrete", "jax", 2e-4, 2.5),
+    "jax-discrete": ("discrete", "jax", 3e-4, 1.2),
+    "jax-gauss": ("continuous", "jax", 7e-4, 1.4),
+    "cvodes-adjoint(solver=cvodes-gmres)": ("peers", "scipy", 2e-3, 2.0),
+}
+
+
+def scaling_row(method: str, n: int, seconds: float | None, **changes) -> dict:
+    """One row of the scaling study."""
+    family, backend, *_ = SCALING[method]
+    return {
+        "study": scaling.STUDY,
+        "problem": scaling.problem_of(n),
+        "method": method,
+        "family": family,
+        "backend": backend,
+        "device": "cpu",
+        "rtol": scaling.RTOL,
+        "atol": scaling.ATOL,
+        "status": "ok",
+        "message": "",
+        "seconds": seconds,
+    } | changes
+
+
+def scaling_rows() -> list[dict]:
+    """Power laws; the slowest at the largest size did not come to its end."""
+    made = []
+    for method, (_, _, first, power) in SCALING.items():
+        for n in (2, 3, 5):
+            seconds = first * (scaling.unknowns(n) / 24) ** power
+            made.append(scaling_row(method, n, seconds))
+    return [*made[:-1], scaling_row(method, 5, None, status="timeout", message="not done")]
+
+
+def stiff_rows() -> list[dict]:
+    """A stiff problem with settings, and one of the published table; backsolve breaks on both."""
+    names = ("van_der_pol(mu=1000.0)", "pollu")
+    made = [row(p, m, rtol, stiff=True) for p in names for m in METHODS for rtol in LADDER]
+    for r in made:
+        r |= {"jacobian_evals": 12, "linear_solves": 90}
+        if r["method"] == "diffrax-backsolve":
+            r |= broken("step_too_small", "the step became too small.", phase="reverse")
+        if r["method"] == "jax-backsolve" and r["rtol"] > 5e-6:
+            r |= {"error": 4e5}
+        if r["method"] == "finite-difference":
+            r |= broken("skipped", "no solver for it")
+    return made
 
 
 def rows() -> list[dict]:

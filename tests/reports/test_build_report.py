@@ -149,4 +149,6 @@ def test_text_from_results_is_escaped(tmp_path):
 def test_a_method_on_another_device_is_a_method_of_its_own(tmp_path):
     rows = [row("linear", "jax-discrete", 1e-3, device=d) for d in ("cpu", "cuda")]
     page = build_report([write_rows(tmp_path / "rows.jsonl", rows)], tmp_path / "out")
-    assert "jax-discrete on cuda" in page.read_text()
+    text = page.read_text()
+    assert "jax-discrete on cuda" in text
+    assert "on cuda on cuda" not in text

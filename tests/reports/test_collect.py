@@ -1,12 +1,14 @@
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from adjointbench.reports import collect as collect_module
+from adjointbench.reports import scaling
 from adjointbench.reports import workers as workers_module
 from adjointbench.reports.collect import collect, measure_job
-from adjointbench.reports.rows import read_rows
+from adjointbench.reports.rows import pick, read_rows
 from adjointbench.reports.selection import Job, Selection, results_version, selection
 from adjointbench.reports.workers import Silence, Worker, WorkerDied, make_workers
 
@@ -135,6 +137,24 @@ def test_others_are_stopped_while_one_is_timed(tmp_path, monkeypatch):
         other.close()
 
 
+def test_the_time_of_a_job_does_not_run_while_others_are_timed(monkeypatch):
+    code = "import sys, time; sys.stdin.readline(); time.sleep(1); print('null', flush=True)"
+    monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
+    silence = Silence()
+    timed, other = Worker(silence, 0), Worker(silence, 1)
+    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    with ThreadPoolExecutor() as pool:
+        with silence.around(timed):
+            measured = pool.submit(lambda: list(other.measure(job)))
+            time.sleep(0.3)
+            other.pause()  # it has been started meanwhile
+            time.sleep(5.5)
+            assert not measured.done()
+        assert measured.result() == []
+    timed.close()
+    other.close()
+
+
 def test_one_worker_on_an_accelerator_and_no_more_than_jobs():
     for made, expected in ((make_workers(5, alone=True), 1), (make_workers(1), 1)):
         assert len(made) == expected
@@ -150,9 +170,64 @@ def test_the_selection_follows_the_environment(monkeypatch):
     assert set(quick.problems) < set(full.problems)
     assert set(quick.methods) < set(full.methods)
     assert set(quick.rtols) < set(full.rtols)
+    assert set(quick.sizes) < set(full.sizes)
+    assert quick.scaling_methods == full.scaling_methods == scaling.METHODS
     monkeypatch.setenv("ADJOINTBENCH_METHODS", "jax-discrete, jax-gauss")
     assert selection().methods == ("jax-discrete", "jax-gauss")
-    assert len(list(selection().jobs())) == 2 * len(full.problems)
+    jobs = list(selection().jobs())
+    ladders, points = ([job for job in jobs if job.study == study] for study in ("", "scaling"))
+    assert len(ladders) == 2 * len(full.problems)
+    assert len(points) == 2 * len(full.sizes)
+    assert {job.timeout_s for job in points} == {scaling.TIMEOUT_S}
+
+
+def test_problems_that_are_named_are_measured_without_the_scaling_study(monkeypatch):
+    monkeypatch.setenv("ADJOINTBENCH_PROBLEMS", "linear, van_der_pol(mu=10)")
+    chosen = selection()
+    assert chosen.problems == ("linear", "van_der_pol(mu=10.0)")
+    assert {job.study for job in chosen.jobs()} == {""}
+    monkeypatch.setenv("ADJOINTBENCH_SCALING", "3,2")
+    assert selection().sizes == (2, 3)
+    monkeypatch.delenv("ADJOINTBENCH_PROBLEMS")
+    monkeypatch.setenv("ADJOINTBENCH_SCALING", "0")
+    assert selection().sizes == ()
+
+
+@pytest.mark.parametrize("text", ["two", "1,2", "-3"])
+def test_sizes_that_make_no_sense_are_refused(monkeypatch, text):
+    monkeypatch.setenv("ADJOINTBENCH_SCALING", text)
+    with pytest.raises(ValueError, match="ADJOINTBENCH_SCALING"):
+        selection()
+
+
+class Measures(Pretended):
+    """A worker for which every tolerance is ok."""
+
+    def measure(self, job):
+        self.jobs.append(job)
+        for rtol in job.rtols:
+            where = {"problem": job.problem, "method": job.method, "device": job.device}
+            yield where | {"rtol": rtol, "status": "ok", "atol": rtol * job.atol_scale}
+
+
+def test_the_points_of_the_scaling_study_are_told_from_a_ladder(tmp_path, monkeypatch):
+    where = {"problems": ("brusselator(t_end=1.0)",), "methods": ("cvodes-adjoint",)}
+    where |= {"scaling_methods": scaling.PEERS[:2]}
+    chosen, worker = selected(**where, sizes=(5,)), Measures()
+    monkeypatch.setattr(collect_module, "make_workers", lambda jobs, alone: [worker])
+    path = tmp_path / "rows.jsonl"
+    rows = collect(chosen, path, say=print).rows
+    ladder = pick(rows, "brusselator(t_end=1.0)", "cvodes-adjoint", "cpu")
+    assert [row["rtol"] for row in ladder] == list(chosen.rtols)
+    points = [row for row in rows if row.get("study") == scaling.STUDY]
+    assert [row["method"] for row in points] == [
+        "cvodes-adjoint",
+        "cvodes-adjoint(solver=cvodes-gmres)",
+    ]
+    assert all(row["atol"] == pytest.approx(scaling.ATOL) for row in points)
+    measured = len(worker.jobs)
+    collect(selected(**where, sizes=(5, 3)), path, say=print)
+    assert {job.problem for job in worker.jobs[measured:]} == {"brusselator(n=3, t_end=1.0)"}
 
 
 def test_an_unknown_name_is_refused_with_a_close_one(monkeypatch):

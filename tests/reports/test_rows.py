@@ -18,11 +18,11 @@ def test_what_is_written_is_read_back(tmp_path):
     with RowWriter(tmp_path / "deep" / "rows.jsonl", anew=True, quick=True) as writer:
         for each in rows:
             writer.row(each)
-        writer.done("linear", "jax-discrete", "cpu")
+        writer.done("", "linear", "jax-discrete", "cpu")
         writer.end()
     file = read_rows(writer.path)
     assert [{k: v for k, v in r.items() if k != "kind"} for r in file.rows] == rows
-    assert file.done == {("linear", "jax-discrete", "cpu")}
+    assert file.done == {("", "linear", "jax-discrete", "cpu")}
     assert file.complete
     assert file.run["quick"] is True
     assert file.run["versions"]["numpy"]

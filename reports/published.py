@@ -1,0 +1,129 @@
+"""Published figures to compare with: measured by others, elsewhere, in other languages.
+
+Only ratios and slopes can be compared with what is measured here, never times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SOURCE = (
+    "Y. Ma, V. Dixit, M. Innes, X. Guo, C. Rackauckas, A comparison of automatic differentiation "
+    "and continuous sensitivity analysis for derivatives of differential equation solutions, "
+    "HPEC 2021, arXiv:1812.01892"
+)
+LATER_SOURCE = "SciMLBenchmarks.jl, Brusselator, August 2026"
+COSTS_SOURCE = (
+    "F. Sapienza et al., Differentiable programming for differential equations: a review, "
+    "arXiv:2406.09699"
+)
+
+FORWARD, TAPE = "forward-mode AD", "tape reverse AD"
+INTERPOLATING, QUADRATURE = "interpolating", "quadrature"
+BACKSOLVE, DIFFERENCES = "backsolve", "finite differences"
+
+#: The problems of the published table, by their names here.
+TABLE_PROBLEMS = ("lotka_volterra", "brusselator", "pollu", "pkpd")
+
+#: Seconds a gradient at abstol 1e-5, reltol 1e-7, on :data:`TABLE_PROBLEMS`; words where there
+#: was none. Lotka-Volterra, Brusselator with N = 5, POLLU, PKPD, of :data:`SOURCE`.
+TABLE: dict[str, tuple[float | str, ...]] = {
+    FORWARD: (2.79e-4, 1.80, 0.0102, 0.00581),
+    TAPE: (5.67e-3, 19.1, 0.194, 0.133),
+    INTERPOLATING: (5.17e-4, 1.59, 2.12, 0.00213),
+    QUADRATURE: (7.07e-4, 0.461, 1.30, 0.00294),
+    BACKSOLVE: (7.60e-4, "unstable", "unstable", "–"),
+    DIFFERENCES: (8.11e-4, 2.48, 0.0445, 0.0208),
+}
+
+#: Seconds a gradient of the Brusselator to t = 1 by the points along a side, of :data:`SOURCE`;
+#: interpolating and quadrature with vector-Jacobian products.
+SCALING: dict[str, dict[int, float]] = {
+    FORWARD: {2: 0.0015, 3: 0.0165, 5: 0.506, 10: 84.0, 15: 2342.0},
+    TAPE: {2: 0.090, 3: 0.396, 5: 5.24, 10: 2854.0},
+    INTERPOLATING: {2: 0.0044, 3: 0.0222, 5: 0.164, 10: 1.46, 15: 7.60},
+    QUADRATURE: {2: 0.0024, 3: 0.0123, 5: 0.0500, 10: 0.448, 15: 2.01},
+}
+
+#: The same measured again years later with 15 points, of :data:`LATER_SOURCE`.
+LATER_SCALING: dict[str, dict[int, float]] = {
+    FORWARD: {15: 116.0},
+    INTERPOLATING: {15: 4.18},
+    QUADRATURE: {15: 1.12},
+    "Gauss": {15: 1.33},
+    "CVODES, GMRES": {15: 0.190},
+}
+
+#: The published method that comes closest to each of ours; others have none.
+COUNTERPARTS = {
+    "jax-forward": FORWARD,
+    "diffrax-forward": FORWARD,
+    "jax-discrete": TAPE,
+    "diffrax-recursive-checkpoint": TAPE,
+    "diffrax-direct": TAPE,
+    "jax-interpolating": INTERPOLATING,
+    "scipy-adjoint": INTERPOLATING,
+    "jax-quadrature": QUADRATURE,
+    "jax-backsolve": BACKSOLVE,
+    "jax-backsolve-seminorm": BACKSOLVE,
+    "diffrax-backsolve": BACKSOLVE,
+    "finite-difference": DIFFERENCES,
+}
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """What the literature says of a kind of method on stiff problems, n states, p parameters.
+
+    Attributes
+    ----------
+    name, stability, cost, memory : str
+        As in :data:`COSTS_SOURCE`; K is the number of checkpoints.
+    methods : tuple of str
+        The methods of this kind that can be measured here.
+    """
+
+    name: str
+    stability: str
+    cost: str
+    memory: str
+    methods: tuple[str, ...]
+
+
+ATTRIBUTED = (
+    Attributed(
+        "reverse-mode AD of the solver",
+        "good",
+        "O(n³ + p)",
+        "high",
+        ("jax-discrete", "diffrax-recursive-checkpoint", "diffrax-direct"),
+    ),
+    Attributed(
+        "forward sensitivity",
+        "good",
+        "O(n³ p³), less where staggered",
+        "O(1)",
+        ("jax-forward", "scipy-forward", "cvodes-forward", "diffrax-forward"),
+    ),
+    Attributed(
+        "backsolve",
+        "poor",
+        "O((n + p)³)",
+        "O(1)",
+        ("jax-backsolve", "jax-backsolve-seminorm", "diffrax-backsolve"),
+    ),
+    Attributed(
+        "interpolating",
+        "good",
+        "O((n + p)³)",
+        "high, O(nK) with checkpoints",
+        ("jax-interpolating", "scipy-adjoint"),
+    ),
+    Attributed(
+        "quadrature, Gauss",
+        "good",
+        "O(n³ + p)",
+        "high",
+        ("jax-quadrature", "jax-gauss", "cvodes-adjoint"),
+    ),
+)
