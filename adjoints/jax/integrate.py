@@ -37,8 +37,8 @@ from .state import (
     State,
     Terms,
 )
-from .stepping import Limits, Step, clipper, take
-from .switching import next_phase
+from .stepping import Limits, Step, clipper, start_radius, take
+from .switching import is_implicit, next_phase, present_phase
 
 Tree = Any
 
@@ -61,6 +61,7 @@ def start(config: Config, y0: jax.Array, ops: Operands) -> State:
         attempts=zero,
         linear_solves=zero,
         phase=zero,
+        radius=start_radius(config, y0, ops) if config.switches else None,
         status=jnp.where(finite, RUNNING, CODES["nonfinite"]).astype(jnp.int32),
     )
 
@@ -120,7 +121,8 @@ def attempt(
     t1 = jnp.where(reaches, ops.stops[state.stop], t + h)
     if ops.limit is not None:
         t1 = jnp.where(pauses, ops.limit, t1)
-    step = take(config, t, state.y, h, t1, state.slope, ops, limits, state.phase)
+    phase = state.phase if state.radius is None else present_phase(state.phase, h * state.radius)
+    step = take(config, t, state.y, h, t1, state.slope, ops, limits, phase)
     y1 = step.y1
     error = _control_error(config, step, state.y, h, ops)
     if not config.through_step_size:
@@ -144,7 +146,7 @@ def attempt(
         reaches=reaches,
         y=state.y,
         slope=state.slope if config.keeps_slopes else None,
-        phase=state.phase if config.switches else None,
+        phase=phase if config.switches else None,
     )
     last = ops.stops.shape[0] - 1
     one = jnp.int32(1)
@@ -161,9 +163,12 @@ def attempt(
         attempts=state.attempts + one,
         linear_solves=state.linear_solves
         + (jnp.int32(0) if step.linear_solves is None else step.linear_solves),
-        phase=_phase(config, state, step, h),
+        phase=state.phase,
+        radius=state.radius,
         status=state.status,
     )
+    if config.switches:
+        following = _switch(following, state, step, h, phase, accept)
     finished = accept & reaches & (state.stop == last)
     if ops.steps is not None:
         finished = following.attempts >= ops.steps[0].shape[0]
@@ -172,11 +177,27 @@ def attempt(
     return Attempt(following._replace(status=status), accept, row, dense_row, terms, y_end)
 
 
-def _phase(config: Config, state: State, step: Step, h: jax.Array) -> jax.Array:
-    if not config.switches:
-        return state.phase
+def _switch(
+    following: State, state: State, step: Step, h: jax.Array, phase: jax.Array, accept: jax.Array
+) -> State:
+    """How a solver that switches goes on; a rejected step, which is never taken again, is no sign.
+
+    Parameters
+    ----------
+    following, state : State
+        After and before the attempt.
+    step, h
+        What was tried.
+    phase : array
+        In which it was tried.
+    accept : array
+    """
     assert step.radius is not None
-    return next_phase(state.phase, step.radius * h)
+    assert state.radius is not None
+    return following._replace(
+        phase=jnp.where(accept, next_phase(phase, step.radius * h), state.phase),
+        radius=jnp.where(accept & is_implicit(phase), step.radius, state.radius),
+    )
 
 
 def _reach(

@@ -104,9 +104,12 @@ def rhs_evals(config: Config, final: State) -> jax.Array:
 
 
 def jacobian_evals(config: Config, final: State) -> jax.Array:
-    """Jacobians that a finished solve formed: one an attempt of an implicit method."""
+    """Jacobians that a finished solve formed: one an attempt of an implicit method.
+
+    A solver that switches forms one more, at the start.
+    """
     if config.switches:
-        return final.linear_solves // tableau(SWITCHED[1]).steps
+        return 1 + final.linear_solves // tableau(SWITCHED[1]).steps
     return final.attempts * int(config.tableau.implicit)
 
 

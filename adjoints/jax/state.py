@@ -133,7 +133,8 @@ class State(NamedTuple):
     """What one attempt hands to the next.
 
     ``phase`` says how a solver that switches goes on: see
-    :func:`~adjointbench.adjoints.jax.switching.next_phase`.
+    :func:`~adjointbench.adjoints.jax.switching.next_phase`. ``radius`` is the norm of the last
+    Jacobian that it knows; ``None`` for others.
     """
 
     t: jax.Array
@@ -148,6 +149,7 @@ class State(NamedTuple):
     attempts: jax.Array
     linear_solves: jax.Array
     phase: jax.Array
+    radius: jax.Array | None
     status: jax.Array
 
 

@@ -187,13 +187,10 @@ def _without_passive(
     n = config.passive_from
     passive = y[n:]
 
-    def rhs(t: jax.Array, active: jax.Array, params: Tree) -> jax.Array:
-        return config.rhs(t, jnp.concatenate([active, passive]), params)[:n]
-
     def still(slope: jax.Array) -> jax.Array:
         return jnp.concatenate([slope, jnp.zeros_like(passive)])
 
-    active_config = replace(config, rhs=rhs, passive_from=None)
+    active_config = replace(config, rhs=_active_rhs(config, passive), passive_from=None)
     rtol, atol = (tol[:n] if tol.ndim else tol for tol in (ops.rtol, ops.atol))
     ops = ops._replace(rtol=rtol, atol=atol)
     first = None if first is None else first[:n]
@@ -203,6 +200,15 @@ def _without_passive(
         stages=[still(stage) for stage in step.stages],
         slope=still(step.slope),
     )
+
+
+def _active_rhs(config: Config, passive: jax.Array) -> Callable[..., jax.Array]:
+    """The right-hand side of the active components, the others given."""
+
+    def rhs(t: jax.Array, active: jax.Array, params: Tree) -> jax.Array:
+        return config.rhs(t, jnp.concatenate([active, passive]), params)[: config.passive_from]
+
+    return rhs
 
 
 def _jacobian(config: Config, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
@@ -237,8 +243,21 @@ def _rosenbrock(
     singular = is_finite(matrix) & ~is_finite(factors)
     failure = jnp.where(singular, CODES["linear_solve"], RUNNING).astype(jnp.int32)
     pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
-    radius = jnp.max(jnp.sum(jnp.abs(jacobian), axis=1))
-    return Step(y1, stages, rhs(t1, y1), pair, failure, jnp.int32(tab.steps), radius)
+    return Step(y1, stages, rhs(t1, y1), pair, failure, jnp.int32(tab.steps), _norm(jacobian))
+
+
+def _norm(jacobian: jax.Array) -> jax.Array:
+    """The largest sum of a row: no eigenvalue is larger."""
+    return jnp.max(jnp.sum(jnp.abs(jacobian), axis=1))
+
+
+def start_radius(config: Config, y0: jax.Array, ops: Operands) -> jax.Array:
+    """The norm of the Jacobian at the start; passive components of a flat state are left out."""
+    n = config.passive_from
+    if n is None:
+        return _norm(_jacobian(config, ops.t0, y0, (ops.params, ops.constants)))
+    active = replace(config, rhs=_active_rhs(config, y0[n:]), passive_from=None)
+    return _norm(_jacobian(active, ops.t0, y0[:n], (ops.params, ops.constants)))
 
 
 def implicit_pair(

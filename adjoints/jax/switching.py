@@ -1,5 +1,11 @@
 """When a solver switches between an explicit and an implicit method, and back.
 
+The estimate that comes with an explicit step sees only the modes which move. Those at rest are
+amplified all the same by steps beyond the region of stability, and so is every derivative with
+respect to them, with no sign of it in the error estimate. So the norm of the last known Jacobian,
+that of the start or of the last implicit step, has a say too: an explicit step that would leave
+the region by it is taken implicitly, which brings the norm up to date.
+
 References
 ----------
 L. Petzold, SIAM J. Sci. Stat. Comput. 4 (1983) 136-148; the counts are those of
@@ -25,8 +31,13 @@ def is_implicit(phase: jax.Array) -> jax.Array:
     return phase < 0
 
 
+def present_phase(phase: jax.Array, h_radius: jax.Array) -> jax.Array:
+    """The phase in which a step is tried, by its size times the norm of the last Jacobian."""
+    return jnp.where(jnp.abs(h_radius) > STIFF, jnp.minimum(phase, -1), phase).astype(jnp.int32)
+
+
 def next_phase(phase: jax.Array, h_radius: jax.Array) -> jax.Array:
-    """The phase after an attempt.
+    """The phase after an accepted step.
 
     Not negative: explicit, after so many signs of stiffness in a row. Negative: implicit; -1
     and so many less for signs that the equations are no longer stiff.
