@@ -24,13 +24,14 @@ bench: export ADJOINTBENCH_QUICK = 1
 bench:  ## The quick benchmarks, then the report: under ten minutes on two cores
 bench-full:  ## The whole suite, then the report: hours
 # The ladders are measured first, with progress on the console, and asv reads them. What an
-# interrupted run has measured is kept and used by the next; a finished one is begun anew.
+# interrupted run has measured is used by the next; after a finished one all is measured anew, and
+# the old rows are kept beside the new ones.
 bench bench-full: environment
 	@$(RUN) -m asv machine --yes
 	@rows="$$PWD/.asv/results/$$(hostname)/$$(git rev-parse --short=8 HEAD)-rows.jsonl"; \
-	[ -e .asv/unfinished ] || rm -f "$$rows"; \
+	anew=--anew; [ ! -e .asv/unfinished ] || anew=; \
 	mkdir -p "$$(dirname "$$rows")" && touch .asv/unfinished || exit; \
-	$(RUN) -m adjointbench.reports.collect --out "$$rows" || exit; \
+	$(RUN) -m adjointbench.reports.collect --out "$$rows" $$anew || exit; \
 	status=0; \
 	ADJOINTBENCH_ROWS="$$rows" $(RUN) -m asv run -E existing \
 		--set-commit-hash "$$(git rev-parse HEAD)" $(ASV) || status=$$?; \

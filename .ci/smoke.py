@@ -28,6 +28,7 @@ KINDS = ("time_", "timeraw_", "track_", "mem_", "peakmem_")
 SUBSET = {
     "ADJOINTBENCH_QUICK": "1",
     "ADJOINTBENCH_PROBLEMS": "lotka_volterra,robertson",
+    "ADJOINTBENCH_SCALING": "2,3",
     "ADJOINTBENCH_METHODS": "jax-discrete,jax-backsolve,scipy-adjoint,diffrax-recursive-checkpoint",
 }
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..adjoints.methods import get_method
 from .names import split_name
-from .rows import Row, RowFile, RowWriter, chosen_path, read_rows, same_run
+from .rows import Row, RowFile, RowWriter, chosen_path, read_rows, same_run, set_aside
 from .selection import Job, Selection, selection
 from .workers import Worker, WorkerDied, make_workers
 
@@ -66,9 +66,9 @@ def collect(
     chosen : Selection
         What to measure.
     path : Path
-        The file of rows. Rows of other code, another machine or other versions are dropped.
+        The file of rows. One of other code, another machine or other versions is set aside.
     anew : bool
-        Measure everything, whatever the file holds.
+        Measure everything; a file that there is, is set aside.
     say : callable
         Gets one line a job.
 
@@ -84,6 +84,8 @@ def collect(
     missing = [job for job in jobs if job.key not in done]
     if done:
         say(f"{len(jobs) - len(missing)} of {len(jobs)} are measured already in {path}")
+    if before is None and (kept := set_aside(path)):
+        say(f"the rows that {path.name} held are kept in {kept}")
     if missing or before is None or not before.complete:
         with RowWriter(path, anew=before is None, quick=chosen.quick) as writer:
             _measure_all(missing, writer, say)
@@ -157,12 +159,14 @@ def _line(number: int, total: int, job: Job, rows: list[Row], elapsed: float) ->
 def main() -> str | None:
     """Command line: measure the selection of the environment; a sentence if it was stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=None, help="the file of rows")
-    parser.add_argument("--anew", action="store_true", help="measure everything again")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="the file of rows; what it lacks is added to it"
+    )
+    parser.add_argument("--anew", action="store_true", help="measure all again; old rows are kept")
     arguments = parser.parse_args()
     path, anew = chosen_path(Path(".asv/results"))
     if arguments.out is not None:
-        path, anew = arguments.out, arguments.out.exists() and read_rows(arguments.out).complete
+        path, anew = arguments.out, False
     try:
         file = collect(selection(), path, anew=anew or arguments.anew)
     except KeyboardInterrupt:

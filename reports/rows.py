@@ -139,6 +139,22 @@ def same_run(file: RowFile, quick: bool) -> bool:
     return all(file.run.get(key) == now[key] for key in ("code", "quick", "machine", "versions"))
 
 
+def set_aside(path: Path) -> Path | None:
+    """Rename a file of rows, where it holds any, so that another can be begun in its place.
+
+    Returns
+    -------
+    Path or None
+        Its new name, which no report takes for results; ``None`` where there is nothing to keep.
+    """
+    if not path.exists() or not read_rows(path).rows:
+        return None
+    changed = time.strftime("%Y-%m-%dT%H%M%S", time.localtime(path.stat().st_mtime))
+    kept = path.with_name(f"{path.name}.{changed}")
+    path.replace(kept)
+    return kept
+
+
 def default_path(results: Path) -> Path:
     """Where the rows of this machine and commit go, beside asv's own results."""
     name = commit()[:8] or "uncommitted"

@@ -8,6 +8,7 @@ from adjointbench.reports import collect as collect_module
 from adjointbench.reports import scaling
 from adjointbench.reports import workers as workers_module
 from adjointbench.reports.collect import collect, measure_job
+from adjointbench.reports.read import read_measurements
 from adjointbench.reports.rows import pick, read_rows
 from adjointbench.reports.selection import Job, Selection, results_version, selection
 from adjointbench.reports.workers import Silence, Worker, WorkerDied, make_workers
@@ -93,6 +94,10 @@ def test_what_is_in_the_file_is_not_measured_again(tmp_path, monkeypatch):
     collect(selected(), path, anew=True, say=said.append)
     assert len(workers[2].jobs) == 1
     assert len(read_rows(path).rows) == len(done)
+    (kept,) = tmp_path.glob("rows.jsonl.*")
+    assert len(read_rows(kept).rows) > len(done)
+    assert said[-2] == f"the rows that rows.jsonl held are kept in {kept}"
+    assert read_measurements([tmp_path]).rows["method"].nunique() == 1
 
 
 def test_an_error_of_our_own_is_not_swallowed(tmp_path, monkeypatch):
