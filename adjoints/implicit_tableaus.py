@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .tableaus import Tableau, lower
+from .tableau import Tableau, lower
 
 
 def _rodas5p() -> Tableau:

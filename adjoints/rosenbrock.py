@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .runge_kutta import Array, combine
-from .tableaus import Tableau
+from .tableau import Tableau
 
 Slope = Callable[[Array, Array], Array]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from .tableaus import Tableau
+from .tableau import Tableau
 
 Array = Any
 Rhs = Callable[[Array, Array, Any], Array]

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from ..runge_kutta import combine, error_scale, root_mean_square
-from ..tableaus import Tableau
+from ..tableau import Tableau
 from .linear import factorize, jacobian_of, linear_solver, solve_with
 from .state import Config, Operands
 

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 
 from ..rosenbrock import rosenbrock_stages
 from ..runge_kutta import combine
-from ..tableaus import Tableau
+from ..tableau import Tableau
 from .chunks import (
     add_trees,
     entering_cotangents,

@@ -10,7 +10,8 @@ import jax
 
 from ..result import STATUSES
 from ..runge_kutta import Rhs
-from ..tableaus import Tableau, tableau
+from ..tableau import Tableau
+from ..tableaus import tableau
 
 Tree = Any
 RUNNING = -1

@@ -12,7 +12,7 @@ from jax import lax
 
 from ..rosenbrock import rosenbrock_stages
 from ..runge_kutta import combine, step_stages, stiffness, stiffness_pair
-from ..tableaus import Tableau
+from ..tableau import Tableau
 from . import loops
 from .dirk import solve_stage, stage_guess
 from .linear import factorize, is_finite, jacobian_of, linear_solver
