@@ -103,7 +103,10 @@ class DiffraxProgram:
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
-        loss, report, (dparams, dy0) = self._compiled.gradient(params, y0)
+        try:
+            loss, report, (dparams, dy0) = self._compiled.gradient(params, y0)
+        except jax.errors.JaxRuntimeError as error:
+            return failed_result(self._problem, *_breakdown(error))
         stats = Stats(
             steps=int(report["steps"]),
             rejected=int(report["rejected"]),
@@ -121,7 +124,11 @@ class DiffraxProgram:
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
-        loss, report = self._compiled.primal(params, y0)
+        try:
+            loss, report = self._compiled.primal(params, y0)
+        except jax.errors.JaxRuntimeError as error:
+            _breakdown(error)
+            return float("nan")
         return float("nan") if report["status"] else float(loss)
 
     @property
@@ -141,9 +148,11 @@ def _loss(
     """``loss(params, y0, constants) -> (loss, report)`` by ``diffeqsolve``."""
 
     def loss(params: Any, y0: Any, constants: Any) -> tuple[Any, Any]:
-        # The constants come in by closure: in `args`, an adjoint would be computed for them.
+        # The equations' constants come in by closure and as values: in `args` an adjoint would be
+        # computed for them, and `BacksolveAdjoint` can't close over what is traced.
         def rhs(t: Any, y: Any, params: Any) -> Any:
-            return problem.rhs(t, y, {**params, **constants})
+            known = {name: jnp.asarray(value) for name, value in problem.constants.items()}
+            return problem.rhs(t, y, {**params, **known})
 
         times = jnp.asarray(problem.save_at)
         first_step = settings.first_step
@@ -190,6 +199,17 @@ def _status(result: Any) -> jax.Array:
             said = result == getattr(diffrax.RESULTS, name)
             code = jnp.where(said, STATUSES.index(status), code)
     return code
+
+
+def _breakdown(error: Exception) -> tuple[str, str, str]:
+    """Status, phase and message where a linear solve of an implicit step was not finite.
+
+    ``throw=False`` silences the solver's own checks, not those of the linear solves by which the
+    implicit function theorem differentiates a step. Any other error is raised again.
+    """
+    if "linear solver returned non-finite" not in str(error):
+        raise error
+    return "linear_solve", "reverse", "a linear solve of the derivative was not finite"
 
 
 def _refuse_jumps(problem: Problem, settings: Settings) -> None:

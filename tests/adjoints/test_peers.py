@@ -52,6 +52,23 @@ def test_robertson_by_the_implicit_solver():
     np.testing.assert_allclose(result.dparams["k"], tiny.ROBERTSON_DK, rtol=1e-6)
 
 
+@EVERY_METHOD
+def test_constants_reach_the_equations(method):
+    problem = ab.Problem(
+        name="driven",
+        rhs=lambda t, y, p: p["force"] - p["k"] * y,
+        y0=np.zeros(2),
+        params={"k": np.array([0.5])},
+        t_span=(0.0, 1.0),
+        loss=lambda ys, p: ys[-1, 0] + ys[-1, 1],
+        constants={"force": np.array([1.0, 2.0])},
+    )
+    # y = force (1 - exp(-k t)) / k
+    expected = 3.0 * (np.exp(-0.5) * 1.5 - 1.0) / 0.25
+    result = ab.gradient(problem, method, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(result.dparams["k"], expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("method", ["diffrax-recursive-checkpoint", "diffrax-backsolve"])
 def test_a_discontinuity_is_stepped_onto(method):
     result = ab.gradient(tiny.switch(), method, rtol=1e-5, atol=1e-8)
@@ -86,6 +103,13 @@ def test_breakdowns_are_statuses():
     assert short.status == "ok"
 
 
+def test_a_linear_solve_that_breaks_down_in_the_derivative_is_a_status():
+    problem = ab.problems.get("brusselator")
+    result = ab.gradient(problem, "diffrax-forward", rtol=1e-3, atol=1e-6)
+    assert (result.status, result.phase) == ("linear_solve", "reverse")
+    assert np.isnan(result.dparams["A"]).all()
+
+
 def test_the_backsolve_has_its_own_tolerance():
     problem = ab.problems.get("linear")
     _, dparams, _ = problem.exact(problem.params, problem.y0)
@@ -101,4 +125,4 @@ def test_the_adaptive_trap_as_published():
     problem = ab.problems.get("adaptive_ad_trap")
     result = ab.gradient(problem, "diffrax-recursive-checkpoint", first_step=0.1)
     assert result.status == "ok"
-    assert result.dparams["a"] == pytest.approx(6217.608, rel=1e-4)
+    assert result.dparams["A"] == pytest.approx(6217.608, rel=1e-4)
