@@ -52,7 +52,16 @@ def test_the_readme_tells_the_closed_form_of_its_own_problem() -> None:
 def test_links_lead_somewhere() -> None:
     for document in DOCUMENTS:
         for link in re.findall(r"\]\(([^)]+)\)", (ROOT / document).read_text()):
-            assert link.startswith("https://") or (ROOT / link).exists(), (document, link)
+            if link.startswith("https://"):
+                continue
+            file, _, anchor = link.partition("#")
+            assert (ROOT / file).exists(), (document, link)
+            assert not anchor or anchor in anchors(file), (document, link)
+
+
+def anchors(document: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / document).read_text(), re.M)
+    return {heading.lower().replace(" ", "-") for heading in headings}
 
 
 def test_make_targets_exist() -> None:

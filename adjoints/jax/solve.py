@@ -177,7 +177,10 @@ def solve(
         Jacobian of `rhs`, for implicit solvers. By default it is formed by forward mode.
     newton_tolerance : float
         Share of the tolerance to which the stages of ``"kvaerno5"`` and
-        ``"implicit_midpoint"`` converge.
+        ``"implicit_midpoint"`` converge. Against stages that converge to rounding, the default
+        changed the gradients of Robertson, Van der Pol (mu = 1000) and HIRES with ``"kvaerno5"``
+        by 1e-10 … 3e-8, less at smaller `rtol` (1e-4 … 1e-8), and mostly less than the error of
+        the steps themselves.
 
     Returns
     -------

@@ -125,4 +125,4 @@ def test_the_adaptive_trap_as_published():
     problem = ab.problems.get("adaptive_ad_trap")
     result = ab.gradient(problem, "diffrax-recursive-checkpoint", first_step=0.1)
     assert result.status == "ok"
-    assert result.dparams["A"] == pytest.approx(6217.608, rel=1e-4)
+    assert result.dparams["a"] == pytest.approx(6217.608, rel=1e-4)
