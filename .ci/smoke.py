@@ -29,7 +29,10 @@ SUBSET = {
     "ADJOINTBENCH_QUICK": "1",
     "ADJOINTBENCH_PROBLEMS": "lotka_volterra,robertson",
     "ADJOINTBENCH_SCALING": "2,3",
-    "ADJOINTBENCH_METHODS": "jax-discrete,jax-backsolve,scipy-adjoint,diffrax-recursive-checkpoint",
+    "ADJOINTBENCH_METHODS": (
+        "jax-discrete,jax-forward,jax-gauss,jax-backsolve,scipy-adjoint,"
+        "diffrax-recursive-checkpoint"
+    ),
 }
 
 

@@ -56,7 +56,7 @@ class Exponent(_Scaling):
 class Crossover(_Scaling):
     """Where forward mode becomes slower than the best adjoint of the same solver.
 
-    NaN where that lies outside of the sizes that were measured.
+    Where that lies outside of the sizes that were measured, it is the nearest of them.
     """
 
     params = ()
@@ -71,4 +71,8 @@ class Crossover(_Scaling):
 
     def _at(self, adjoints):
         found = scaling.own_crossover(self.times, adjoints)
-        return math.nan if found is None or found.at is None else found.at
+        if found is None:
+            return math.nan
+        if found.at is None:
+            return found.low if math.isinf(found.high) else found.high
+        return found.at

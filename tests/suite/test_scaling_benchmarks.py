@@ -68,6 +68,15 @@ def test_exponents_and_crossovers(benchmarks):
     assert crossing.track_crossover_with_continuous_adjoints(made) == pytest.approx(100.0)
 
 
+def test_a_crossover_below_the_sizes_measured_is_the_smallest(benchmarks):
+    made = [row for row in rows() if row["method"] != "jax-discrete"]
+    for row in made:
+        row["seconds"] *= 10.0 if row["method"] == "jax-forward" else 1.0
+    crossing = benchmarks.Crossover()
+    crossing.setup(made)
+    assert crossing.track_crossover(made) == 24
+
+
 def test_rows_of_the_ladder_are_no_points(benchmarks):
     ladder = [point("jax-gauss", 2, 1.0) | {"study": None}]
     with pytest.raises(NotImplementedError, match="not measured"):
