@@ -252,6 +252,6 @@ def test_a_worker_measures_and_keeps_what_libraries_print_to_itself(tmp_path):
         again = list(worker.measure(JOB))
     finally:
         worker.close()
-    assert sorted(row["rtol"] for row in rows) == [1e-5, 1e-3]
+    assert [row["rtol"] for row in rows] == [1e-5, 1e-3]  # the typical one first
     assert {row["status"] for row in rows} == {"ok"} == {row["status"] for row in again}
     assert rows[1]["error"] < 1e-2
