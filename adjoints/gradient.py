@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..problems import Problem
-from .methods import METHODS, Method, check_name, get_method
+from .method import Method
+from .methods import METHODS, check_name, get_method
 from .result import GradientResult
 
 #: Attempted steps allowed in one solve, accepted and rejected together.
@@ -39,6 +40,7 @@ class Settings:
     differentiate_step_size: bool
     first_step: float | None
     max_steps: int
+    compile: bool
 
 
 class Program(Protocol):
@@ -162,6 +164,7 @@ def prepare(
     differentiate_step_size: bool = False,
     first_step: float | None = None,
     max_steps: int = DEFAULT_MAX_STEPS,
+    compile: bool = False,
 ) -> Run:
     """Check the arguments and build the gradient of `problem`, compiled once.
 
@@ -194,6 +197,10 @@ def prepare(
         fixed-step solver.
     max_steps : int
         Attempted steps allowed, accepted and rejected together.
+    compile : bool
+        Compile the solver's loops, on PyTorch: seconds once, then an order of magnitude faster.
+        Where no compiler is found the eager loops run, and ``stats.compiled`` says why. JAX
+        always compiles.
 
     Returns
     -------
@@ -230,6 +237,7 @@ def prepare(
         differentiate_step_size=bool(differentiate_step_size),
         first_step=None if first_step is None else _positive("first_step", first_step),
         max_steps=_positive_int("max_steps", max_steps),
+        compile=bool(compile),
     )
     if adjoint_solver is not None:
         check_name("adjoint_solver", adjoint_solver, entry.solvers)
@@ -258,6 +266,7 @@ def _check_supported(
         "checkpoints": settings.checkpoints,
         "differentiate_step_size": settings.differentiate_step_size or None,
         "first_step": settings.first_step,
+        "compile": settings.compile or None,
     }
     for option, value in asked.items():
         if value is not None and option not in entry.supports:

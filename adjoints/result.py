@@ -62,6 +62,10 @@ class Stats:
     derivatives : str or None
         Where derivatives of ``rhs`` and ``loss`` came from: ``"jax"``, ``"torch"``,
         ``"problem"`` (its own Jacobian), ``"complex step"``, ...
+    compiled : str or None
+        On PyTorch, where ``compile=True`` asked for it: ``"yes"``, or why it ran eagerly.
+    transfers : int or None
+        On PyTorch, how often the host waited for a number from the device.
     """
 
     steps: int | None = None
@@ -77,6 +81,8 @@ class Stats:
     saved_bytes: int | None = None
     compile_s: float | None = None
     derivatives: str | None = None
+    compiled: str | None = None
+    transfers: int | None = None
 
 
 @dataclass(frozen=True)

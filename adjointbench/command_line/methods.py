@@ -11,7 +11,7 @@ from .. import methods as find_methods
 from .output import AsJson, console, print_json, refusing, table
 
 if TYPE_CHECKING:
-    from adjointbench.adjoints.methods import Method
+    from adjointbench.adjoints.method import Method
 
 
 def methods(

@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..methods import SCIPY_SOLVERS, check_name
+from ..method import SCIPY_SOLVERS
+from ..methods import check_name
 from ..scipy.continuous import reverse_options
 from ..scipy.flat import FlatSystem
 from ..scipy.integrate import Options

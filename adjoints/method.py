@@ -1,0 +1,71 @@
+"""``Method``: one entry of the table of adjoint methods, and what the entries share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
+IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint", "auto")
+SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
+
+FAMILIES = ("discrete", "continuous", "blackbox", "peers")
+BACKENDS = ("jax", "torch", "scipy")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One adjoint method.
+
+    Attributes
+    ----------
+    name, family, backend : str
+        How it is called; one of :data:`FAMILIES`; one of :data:`BACKENDS`.
+    summary : str
+        One sentence: what it does.
+    cost : str
+        Work and memory, in the field's notation (n states, p parameters, N steps).
+    reference : str
+        Where it comes from.
+    target : str
+        ``"module:function"`` below this package; the function takes ``(problem, settings)``
+        and returns a :class:`~adjointbench.adjoints.gradient.Program`.
+    solvers : tuple of str
+        The forward solvers that it can use; the first is the default for non-stiff problems.
+    stiff_solver : str or None
+        The default for stiff problems; ``None`` where it has no implicit solver.
+    supports : frozenset of str
+        The optional arguments of :func:`~adjointbench.gradient` that it honours.
+    requires : tuple of str
+        The packages that it imports.
+    version : int
+        Raised when its numbers may change: retires old benchmark results.
+    """
+
+    name: str
+    family: str
+    backend: str
+    summary: str
+    cost: str
+    reference: str
+    target: str
+    solvers: tuple[str, ...]
+    stiff_solver: str | None = None
+    supports: frozenset[str] = field(default_factory=frozenset)
+    requires: tuple[str, ...] = ()
+    version: int = 1
+
+    @property
+    def stiff(self) -> bool:
+        """Whether it has a solver fit for stiff problems."""
+        return self.stiff_solver is not None
+
+
+#: Optional arguments of ``prepare`` that methods honour: on an accelerator, of SciPy's solvers,
+#: of a second solve in reverse.
+JAX_OPTIONS = frozenset({"device", "first_step", "max_steps"})
+SCIPY_OPTIONS = frozenset({"first_step", "max_steps"})
+ADJOINT_OPTIONS = frozenset({"adjoint_solver", "adjoint_rtol", "adjoint_atol"})
+
+#: References that several methods share.
+SANDU = "Sandu, ICCS 2006; Zhang, Sandu, SIAM J. Sci. Comput. 36 (2014) C504"
+CHEN = "Chen, Rubanova, Bettencourt, Duvenaud, NeurIPS 2018"

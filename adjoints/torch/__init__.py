@@ -1,0 +1,1 @@
+"""Adjoints in PyTorch."""
