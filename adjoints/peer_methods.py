@@ -65,6 +65,18 @@ PEERS = (
         requires=("jax", "diffrax"),
     ),
     Method(
+        name="jax-odeint",
+        family="peers",
+        backend="jax",
+        summary="JAX's own odeint and its continuous adjoint, backwards from save to save.",
+        cost="one solve of n and one of 2n+p+1 equations; memory O(n) a save",
+        reference="Chen et al., NeurIPS 2018; jax.experimental.ode",
+        target="peers.jax_experimental:prepare",
+        solvers=("dopri5",),
+        supports=frozenset({"device", "max_steps"}),
+        requires=("jax",),
+    ),
+    Method(
         name="cvodes-adjoint",
         family="peers",
         backend="scipy",
