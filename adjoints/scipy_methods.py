@@ -72,3 +72,22 @@ ON_SCIPY = (
         requires=("scipy",),
     ),
 )
+
+#: SciPy's solvers inside PyTorch programs.
+INSIDE_TORCH = (
+    Method(
+        name="torch-blackbox",
+        family="blackbox",
+        backend="torch",
+        summary="SciPy's solvers as one operation of autograd, with the continuous adjoint.",
+        cost="as scipy-adjoint; memory O(nN) for the dense output",
+        reference="the adjoint of scipy-adjoint; torch.autograd.Function",
+        target="torch.blackbox_program:prepare",
+        solvers=("dop853", "rk45", "radau", "bdf", "lsoda"),
+        stiff_solver="lsoda",
+        supports=frozenset({"first_step", "max_steps", "device"}) | ADJOINT_OPTIONS,
+        requires=("torch", "scipy"),
+    ),
+)
+
+ON_SCIPY += INSIDE_TORCH

@@ -1,0 +1,97 @@
+"""The method ``torch-blackbox``: a problem's gradient by :func:`.blackbox_function.solve_blackbox`.
+
+Results are tensors of the problem's dtype on the device asked for; the solve itself is SciPy's, on
+the host. The loss is differentiated by PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...problems import Problem
+from ..gradient import Settings
+from ..result import GradientResult, Stats, failed_result
+from ..scipy.continuous import reverse_options
+from ..scipy.flat import flat_system
+from ..scipy.program import forward_options, forward_stats
+from ..scipy.segments import schedule
+from .autograd_loss import AutogradLoss
+from .blackbox_function import Blackbox, Done, joined, solve_blackbox
+
+
+def prepare(problem: Problem, settings: Settings) -> BlackboxProgram:
+    """The gradient of `problem` by SciPy behind an operation of autograd."""
+    options = forward_options(problem, settings)
+    reverse = reverse_options(
+        options, settings.adjoint_solver, settings.adjoint_rtol, settings.adjoint_atol
+    )
+    box = Blackbox(flat_system(problem), schedule(problem), options, reverse)
+    return BlackboxProgram(problem, settings, box)
+
+
+class BlackboxProgram:
+    """The gradient of a problem by :func:`solve_blackbox`; its derivatives are compiled."""
+
+    def __init__(self, problem: Problem, settings: Settings, box: Blackbox) -> None:
+        self._problem = problem
+        self._source = box.source
+
+        def loss(params: Any, y0: Any, constants: Any) -> tuple[torch.Tensor, Done]:
+            theta = joined([params[name] for name in problem.params])
+            ys, done = solve_blackbox(box, theta, y0)
+            return problem.loss(ys, {**params, **constants}), done
+
+        self._differentiable = AutogradLoss(loss, problem, settings.device)
+        self._compile_s = box.compile()
+
+    def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
+        """Loss and gradient at `params` and `y0`."""
+        loss, done, (dparams, dy0) = self._differentiable.gradient(params, y0)
+        status, phase = done.trajectory.status, "forward"
+        if status == "ok" and not np.isfinite(loss):
+            status = "nonfinite"
+        elif status == "ok":
+            status, phase = "ok" if done.adjoint is None else done.adjoint.status, "reverse"
+            if status == "ok" and not all(np.isfinite(v).all() for v in (*dparams.values(), dy0)):
+                status = "nonfinite"
+        if status != "ok":
+            return failed_result(self._problem, status, phase, "", self._stats(done))
+        return GradientResult(loss, dparams, dy0, stats=self._stats(done))
+
+    def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
+        """The loss alone; NaN after a breakdown."""
+        loss, done = self._differentiable.primal(params, y0)
+        return loss if done.trajectory.status == "ok" else float("nan")
+
+    @property
+    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+        """``(params, y0) -> (loss, dparams, dy0)`` on tensors."""
+        return self._differentiable.bare
+
+    @property
+    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+        """``(params, y0) -> loss`` on tensors."""
+        return self._differentiable.bare_primal
+
+    def _stats(self, done: Done) -> Stats:
+        ahead = done.trajectory.counts
+        known: dict[str, Any] = {
+            "compile_s": self._compile_s,
+            "derivatives": self._source,
+            "saved_bytes": done.trajectory.saved_bytes(),
+        }
+        if done.trajectory.status == "ok" and done.adjoint is not None:
+            back = done.adjoint.counts
+            known |= {
+                "reverse_steps": back.steps,
+                "reverse_rejected": back.rejected,
+                "reverse_rhs_evals": 0,
+                "vjp_evals": back.rhs_evals,
+                "jacobian_evals": ahead.jacobian_evals + back.jacobian_evals,
+                "linear_solves": ahead.linear_solves + back.linear_solves,
+            }
+        return forward_stats(ahead, **known)
