@@ -30,6 +30,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
+from ..attempts import RUNNING, Terms
 from ..runge_kutta import dense_coefficients
 from . import loops
 from .adjoint_equation import (
@@ -54,7 +55,7 @@ from .record import (
     row_like,
     solve_recording,
 )
-from .state import RUNNING, Config, DenseRow, Operands, Row, State, Terms
+from .state import Config, DenseRow, Operands, Row, State
 
 Tree = Any
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
+from ..attempts import CODES, Terms
 from . import continuous, discrete, through_control
 from .forward import solve_forward
 from .record import Outputs, Pulled, outputs, solve_recording
-from .state import CODES, Config, Operands, Terms
+from .state import Config, Operands
 
 Tree = Any
 ADJOINTS = ("discrete", "forward", *continuous.CONTINUOUS)

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..attempts import Terms
 from ..tableaus import tableau
 from . import loops
 from .chunks import sweep_chunk, sweep_dirk_chunk
@@ -40,7 +41,7 @@ from .record import (
     solve_recording,
 )
 from .rosenbrock_chunks import sweep_rosenbrock_chunk
-from .state import Config, Operands, Row, State, Terms
+from .state import Config, Operands, Row, State
 from .switching import SWITCHED
 
 Tree = Any

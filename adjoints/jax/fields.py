@@ -12,6 +12,8 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
+from .. import stops
+
 Tree = Any
 
 
@@ -81,20 +83,9 @@ class Jump:
         return lax.switch(stop, [branch(number) for number in self.numbers], t, y, params)
 
 
-@dataclass(frozen=True)
-class Stops:
-    """Times to step onto before the end, and the number of the jump at each stop.
-
-    ``jumps`` has one entry more than ``times``: the last is for the end.
-    """
-
-    times: tuple[float, ...]
-    jumps: tuple[int, ...]
-
-
 def stops_between(
     discontinuities: Iterable[float], jump_times: Iterable[float], t0: Any, end: Any
-) -> Stops:
+) -> stops.Stops:
     """The stops of a solve from `t0` to `end`; those outside are left out.
 
     A jump at `end` belongs to the solve, one at `t0` does too and is the caller's to apply.
@@ -102,8 +93,4 @@ def stops_between(
     """
     known_end = np.inf if isinstance(end, Tracer) else float(end)
     start = -np.inf if isinstance(t0, Tracer) else float(t0)
-    numbers = {float(t): i for i, t in enumerate(jump_times)}
-    inside = {float(t) for t in (*discontinuities, *numbers) if start < float(t) < known_end}
-    times = tuple(sorted(inside))
-    at_end = numbers.get(known_end, -1)
-    return Stops(times, (*(numbers.get(t, -1) for t in times), at_end))
+    return stops.stops_between(discontinuities, jump_times, start, known_end)

@@ -15,29 +15,27 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..controller import SMALLEST_ERROR, STRETCH, first_step, next_factor
+from ..attempts import (
+    CODES,
+    FIXED_STEPS,
+    RUNNING,
+    Step,
+    control_error,
+    next_size,
+    status_after,
+    step_terms,
+    stretch_of,
+)
+from ..controller import SMALLEST_ERROR, first_step
 from ..runge_kutta import (
     dense_coefficients,
     dense_stages,
     dense_value,
-    embedded_error,
     error_scale,
-    stiffness,
 )
 from . import loops
-from .state import (
-    CODES,
-    FIXED_STEPS,
-    RUNNING,
-    Attempt,
-    Config,
-    DenseRow,
-    Operands,
-    Row,
-    State,
-    Terms,
-)
-from .stepping import Limits, Step, clipper, start_radius, take
+from .state import Attempt, Config, DenseRow, Operands, Row, State
+from .stepping import Limits, clipper, start_radius, take
 from .switching import is_implicit, next_phase, present_phase
 
 Tree = Any
@@ -124,7 +122,16 @@ def attempt(
     phase = state.phase if state.radius is None else present_phase(state.phase, h * state.radius)
     step = take(config, t, state.y, h, t1, state.slope, ops, limits, phase)
     y1 = step.y1
-    error = _control_error(config, step, state.y, h, ops)
+    error = control_error(
+        config.tableau,
+        step,
+        state.y,
+        h,
+        ops.rtol,
+        ops.atol,
+        controlled=config.controlled,
+        components=config.components,
+    )
     if not config.through_step_size:
         error = lax.stop_gradient(error)
     accept = error <= 1 if given is None else jnp.bool_(True)
@@ -172,8 +179,18 @@ def attempt(
     finished = accept & reaches & (state.stop == last)
     if ops.steps is not None:
         finished = following.attempts >= ops.steps[0].shape[0]
-    status = _status(config, following, error, accept, finished, step.failure)
-    terms = step_terms(config, step, state.y, h, ops)
+    status = status_after(
+        following.t,
+        following.h,
+        following.attempts,
+        config.max_steps,
+        error,
+        accept,
+        finished,
+        step.failure,
+        controlled=config.controlled,
+    )
+    terms = step_terms(config.tableau, step, state.y, h, ops.rtol, ops.atol, config.error_norm)
     return Attempt(following._replace(status=status), accept, row, dense_row, terms, y_end)
 
 
@@ -215,7 +232,7 @@ def _reach(
     if given is not None:
         h, reaches = given
         return state.t, jnp.where(reaches, stop - state.t, h), reaches, jnp.bool_(False)
-    stretch = STRETCH if config.tableau.adaptive else 1.000001
+    stretch = stretch_of(config.tableau)
     end = stop if ops.limit is None else jnp.minimum(stop, ops.limit)
     ends = state.t + stretch * state.h >= end
     h = jnp.where(ends, end - state.t, state.h)
@@ -233,18 +250,6 @@ def time_limits(config: Config, stop: jax.Array, ops: Operands) -> Limits:
     before = jnp.where(stop > 0, ops.stops[jnp.maximum(stop - 1, 0)], -infinity)
     after = jnp.where(stop < last, ops.stops[jnp.minimum(stop, last)], infinity)
     return jnp.nextafter(before, infinity), jnp.nextafter(after, -infinity)
-
-
-def _control_error(
-    config: Config, step: Step, y: jax.Array, h: jax.Array, ops: Operands
-) -> jax.Array:
-    """The norm that decides; a step of a fixed-step method fails only where it is not finite."""
-    if not config.tableau.adaptive or config.given_steps:
-        error = jnp.where(jnp.isfinite(step.y1).all(), 0.0, jnp.nan).astype(h.dtype)
-    else:
-        scale = error_scale(y, step.y1, ops.rtol, ops.atol)
-        error = embedded_error(config.tableau, step.stages, h, scale, config.components)
-    return error if step.failure is None else jnp.where(step.failure < 0, error, jnp.inf)
 
 
 def _pass_stop(
@@ -320,52 +325,15 @@ def _next_step(
     config: Config, state: State, h: jax.Array, error: jax.Array, reached: jax.Array
 ) -> jax.Array:
     """The step size to try next; one cut short by a stop does not shrink what follows."""
-    if not config.tableau.adaptive or config.given_steps:
+    if not config.controlled:
         return state.h
-    proposal = h * next_factor(error, state.previous_error, config.tableau.error_order)
-    proposal = jnp.where(reached, jnp.maximum(proposal, state.h), proposal)
+    proposal = next_size(config.tableau, h, state.h, error, state.previous_error, reached)
     return proposal if config.through_step_size else short(proposal)
 
 
 def short(h: jax.Array) -> jax.Array:
     """The step size to eight significant bits."""
     return h.astype(jnp.bfloat16).astype(h.dtype)
-
-
-def _status(
-    config: Config,
-    following: State,
-    error: jax.Array,
-    accept: jax.Array,
-    finished: jax.Array,
-    failure: jax.Array | None,
-) -> jax.Array:
-    """How things stand after the attempt; `failure` is the step's own, where it has one."""
-    broken = ~jnp.isfinite(error)
-    resolution = 16 * jnp.finfo(following.t.dtype).eps * jnp.abs(following.t)
-    stuck = ~accept & (following.h <= resolution)
-    if not config.tableau.adaptive or config.given_steps:
-        stuck = broken
-    status = jnp.where(following.attempts >= config.max_steps, CODES["max_steps"], RUNNING)
-    reason = jnp.where(broken, CODES["nonfinite"], CODES["step_too_small"])
-    if failure is not None:
-        reason = jnp.where(failure < 0, reason, failure)
-    status = jnp.where(stuck, reason, status)
-    return jnp.where(finished & ~stuck, CODES["ok"], status).astype(jnp.int32)
-
-
-def step_terms(config: Config, step: Step, y: jax.Array, h: jax.Array, ops: Operands) -> Terms:
-    """The step's terms of the regularisers."""
-    tab = config.tableau
-    size = jnp.abs(h)
-    error = squared = None
-    if tab.adaptive:
-        scaled = config.error_norm == "scaled"
-        scale = error_scale(y, step.y1, ops.rtol, ops.atol) if scaled else None
-        norm = embedded_error(tab, step.stages, h, scale)
-        error, squared = norm * size, norm * norm
-    stiff = None if step.pair is None else stiffness(step.pair) * size
-    return Terms(error, squared, stiff)
 
 
 def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:

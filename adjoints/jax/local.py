@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..attempts import Step, Terms, step_terms
 from ..runge_kutta import combine, dense_coefficients, dense_stages, stiffness_pair
-from .integrate import step_terms, time_limits
-from .state import Config, Operands, Row, Terms
-from .stepping import Step, clipper, implicit_pair, take
+from .integrate import time_limits
+from .state import Config, Operands, Row
+from .stepping import clipper, implicit_pair, take
 
 Tree = Any
 
@@ -50,7 +51,7 @@ def local_outputs(
         coefficients = dense_coefficients(config.tableau, step.stages)
     wanted = tuple(weight is not None for weight in sources.terms)
     if any(wanted):
-        found = step_terms(config, step, y, row.h, ops)
+        found = step_terms(config.tableau, step, y, row.h, ops.rtol, ops.atol, config.error_norm)
         terms = Terms(*(t if w else None for t, w in zip(found, wanted, strict=True)))
     return Local(coefficients, terms)
 

@@ -11,17 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
+from ..attempts import Terms
 from ..gradient import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from . import loops
 from .ahead import Built, build, static_settings
 from .differentiable import puller, recorder
-from .fields import Field, Jump, Stops, merge_named, stops_between
+from ..stops import Stops
+from .fields import Field, Jump, merge_named, stops_between
 from .forward import solve_forward
 from .record import outputs, solve_recording
 from .report import Report, pack_report, stats_of
 from .solve import operands, window_size
-from .state import Config, Operands, Terms
+from .state import Config, Operands
 
 Tree = Any
 

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..attempts import CODES, Terms
 from ..tableaus import tableau
 from . import loops
 from .integrate import attempt, evaluate, running, start
-from .state import CODES, Attempt, Config, DenseRow, Operands, Row, State, Terms
+from .state import Attempt, Config, DenseRow, Operands, Row, State
 from .switching import SWITCHED
 
 Tree = Any

@@ -18,7 +18,8 @@ from ..runge_kutta import Rhs
 from ..tableaus import tableau
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS, solve_outputs
-from .fields import Field, Jump, Stops, split_params, stops_between
+from ..stops import Stops
+from .fields import Field, Jump, split_params, stops_between
 from .record import Outputs, jacobian_evals, rhs_evals
 from .state import WINDOW, Config, Operands
 

@@ -8,20 +8,15 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..result import STATUSES
+from ..attempts import Terms
 from ..runge_kutta import Rhs
 from ..tableau import Tableau
 from ..tableaus import tableau
 
 Tree = Any
-RUNNING = -1
-CODES = {name: code for code, name in enumerate(STATUSES)}
 
 #: Accepted steps kept as they are; older ones are recomputed from the start of their window.
 WINDOW = 256
-
-#: Steps that a fixed-step method takes where no ``first_step`` is given.
-FIXED_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -91,6 +86,11 @@ class Config:
     def tableau(self) -> Tableau:
         """The coefficients of the solver."""
         return tableau(self.solver)
+
+    @property
+    def controlled(self) -> bool:
+        """Whether the embedded error controls the step size."""
+        return self.tableau.adaptive and not self.given_steps
 
     @property
     def keeps_slopes(self) -> bool:
@@ -179,14 +179,6 @@ class DenseRow(NamedTuple):
     h: jax.Array
     y: jax.Array
     coefficients: jax.Array
-
-
-class Terms(NamedTuple):
-    """What one step adds to the regularisers: E |h|, E^2 and S |h|; ``None`` where unknown."""
-
-    error: jax.Array | None
-    error_squared: jax.Array | None
-    stiffness: jax.Array | None
 
 
 class Attempt(NamedTuple):

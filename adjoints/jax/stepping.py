@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..attempts import CODES, RUNNING, Step, explicit_step
 from ..rosenbrock import rosenbrock_stages
-from ..runge_kutta import combine, step_stages, stiffness, stiffness_pair
+from ..runge_kutta import combine, stiffness
 from ..tableau import Tableau
 from . import loops
 from .dirk import solve_stage, stage_guess
 from .linear import factorize, is_finite, jacobian_of, linear_solver
-from .state import CODES, RUNNING, Config, Operands
+from .state import Config, Operands
 from .switching import SWITCHED, is_implicit
 
 Tree = Any
@@ -28,25 +29,6 @@ Clip = Callable[[jax.Array], jax.Array]
 def clipper(limits: Limits) -> Clip:
     """Keeps stage times within `limits`."""
     return (lambda t: t) if limits is None else (lambda t: jnp.clip(t, *limits))
-
-
-class Step(NamedTuple):
-    """What one step yields.
-
-    ``stages`` are what new state, error and dense output are combined from, ``slope`` is the
-    right-hand side at the new state, ``pair`` the two differences of the stiffness estimate.
-    ``failure`` is a status code, or ``RUNNING`` where all is well, and ``linear_solves`` a
-    count; both are ``None`` for an explicit method. ``radius`` estimates the largest eigenvalue,
-    for a solver that switches.
-    """
-
-    y1: jax.Array
-    stages: list[jax.Array]
-    slope: jax.Array
-    pair: tuple[jax.Array, jax.Array] | None
-    failure: jax.Array | None = None
-    linear_solves: jax.Array | None = None
-    radius: jax.Array | None = None
 
 
 def take(
@@ -80,7 +62,7 @@ def take(
     params = (ops.params, ops.constants)
     clip = clipper(limits)
     if not config.tableau.implicit:
-        return _explicit(config, t, y, h, t1, first, params, clip)
+        return explicit_step(config.rhs, config.tableau, t, y, h, t1, first, params, clip)
     if config.passive_from is not None:
         return _without_passive(config, t, y, h, t1, first, ops, limits, phase)
     if config.switches:
@@ -95,23 +77,6 @@ def take(
     if config.tableau.kind == "rosenbrock":
         return _rosenbrock(config, rhs, jacobian, t, y, h, t1, slope)
     return _dirk(config, rhs, jacobian, t, y, h, t1, slope, ops)
-
-
-def _explicit(
-    config: Config,
-    t: jax.Array,
-    y: jax.Array,
-    h: jax.Array,
-    t1: jax.Array,
-    first: jax.Array | None,
-    params: Tree,
-    clip: Clip,
-) -> Step:
-    tab = config.tableau
-    y1, stages = step_stages(config.rhs, tab, t, y, h, params, first, clip)
-    slope = config.rhs(clip(t1), y1, params)
-    stages = [*stages, slope]
-    return Step(y1, stages, slope, stiffness_pair(tab, stages, y, y1, h))
 
 
 def _switching(

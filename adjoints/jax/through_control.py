@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..attempts import Terms
 from . import loops
 from .discrete import per_step, sweep_counts
 from .integrate import attempt, evaluate, running, start
 from .record import Outputs, Pulled, outputs, solve_recording
-from .state import Config, DenseRow, Operands, State, Terms
+from .state import Config, DenseRow, Operands, State
 
 Tree = Any
 SMOOTH = ("t", "y", "slope", "h", "previous_error")
