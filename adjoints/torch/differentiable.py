@@ -1,0 +1,235 @@
+"""The recorded solve as an autograd function: one node of the graph, with its own reverse pass.
+
+It composes with ``torch.func.grad``, ``vjp``, ``jacrev`` and ``vmap``. Under ``vmap`` each lane is
+solved with steps of its own, one lane after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+
+from ..attempts import CODES
+from .record import Course, Solved, solve_recording
+from .state import Config, Tensors
+
+
+class Counts(NamedTuple):
+    """How a reverse pass ended, and its work."""
+
+    status: int
+    steps: int
+    rejected: int
+    rhs_evals: int
+    vjp_evals: int
+    jacobian_evals: int
+    linear_solves: int
+    transfers: int = 0
+    compile_s: float = 0.0
+    compiled: str = ""
+
+
+class Pulled(NamedTuple):
+    """Cotangents of start value and parameters, and what they cost."""
+
+    dy0: torch.Tensor
+    dparams: Tensors
+    counts: Counts
+
+
+#: ``pull_back(call, dys, dterms, params, constants) -> Pulled``.
+PullBack = Callable[..., Pulled]
+
+
+@dataclass
+class Call:
+    """One call of a solve: what it is told, and what is found on the way.
+
+    Attributes
+    ----------
+    config, course
+    smooth : int
+        How many of the leaves are differentiated.
+    pull_back : callable
+        The reverse pass.
+    reverse : object
+        What it is told besides.
+    solved, pulled
+        What the two passes found.
+    lanes : list of Call
+        The calls of the lanes, under ``vmap``.
+    """
+
+    config: Config
+    course: Course
+    smooth: int
+    pull_back: PullBack
+    reverse: Any = None
+    solved: Solved | None = None
+    pulled: Pulled | None = None
+    lanes: list[Call] = field(default_factory=list)
+
+    def again(self) -> Call:
+        """A fresh call of the same."""
+        return Call(self.config, self.course, self.smooth, self.pull_back, self.reverse)
+
+
+class Outputs(NamedTuple):
+    """What a solve returns: ``numbers`` are status, accepted steps and attempts."""
+
+    ys: torch.Tensor
+    totals: torch.Tensor
+    numbers: torch.Tensor
+    steps: torch.Tensor
+
+
+def solve_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
+    """Solve with its own derivative; `leaves` are parameters and constants."""
+    return Outputs(*SolveFunction.apply(call, y0, *leaves))
+
+
+def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
+    """Solve with every operation on the host's own graph, for reverse or forward mode."""
+    params, constants = leaves[: call.smooth], leaves[call.smooth :]
+    call.solved = solve_recording(
+        call.config, y0, params, constants, call.course, differentiable=True
+    )
+    return outputs_of(call.config, call.solved)
+
+
+def outputs_of(config: Config, solved: Solved) -> Outputs:
+    """The outputs of a finished solve."""
+    work = solved.work
+    device = solved.ys.device
+    numbers = torch.tensor([work.status, work.accepted, work.attempts], device=device)
+    totals = solved.ys.new_zeros(3)
+    if solved.terms is not None:
+        totals = reduced(config, solved.terms)
+    return Outputs(solved.ys, totals, numbers, solved.record.times[:, :2])
+
+
+def reduced(config: Config, terms: torch.Tensor) -> torch.Tensor:
+    """The regularisers, shape (3,), from the terms of all steps."""
+    if len(terms) == 0:
+        return terms.sum(dim=0)
+    if config.reduction == "max":
+        return terms.amax(dim=0) if terms.isnan().any() else terms.max(dim=0).values
+    return terms.sum(dim=0) if config.reduction == "sum" else terms.mean(dim=0)
+
+
+class SolveFunction(torch.autograd.Function):
+    """``(call, y0, *leaves) -> Outputs``."""
+
+    @staticmethod
+    def forward(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Solve and record."""
+        params, constants = leaves[: call.smooth], leaves[call.smooth :]
+        with torch.no_grad():
+            call.solved = solve_recording(call.config, y0, params, constants, call.course)
+            return tuple(outputs_of(call.config, call.solved))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
+        """Keep what the reverse pass reads."""
+        call, *tensors = inputs
+        ctx.call = call
+        ctx.save_for_backward(*tensors)
+        ctx.mark_non_differentiable(*output[2:])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
+        """Cotangents of start value and parameters."""
+        dys, dtotals = cotangents[:2]
+        y0, *leaves = ctx.saved_tensors
+        return (None, *_PullBack.apply(ctx.call, dys, dtotals, y0, *leaves))
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        """Refuse forward mode."""
+        raise NotImplementedError(
+            "this adjoint is for reverse mode; pass adjoint='forward' for forward mode"
+        )
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], call: Call, *tensors: torch.Tensor
+    ) -> tuple[Any, Any]:
+        """Lane by lane."""
+        call.lanes = [call.again() for _ in range(info.batch_size)]
+        found = [
+            SolveFunction.apply(lane, *_lane(tensors, in_dims[1:], i))
+            for i, lane in enumerate(call.lanes)
+        ]
+        ys, totals, numbers, steps = zip(*found, strict=True)
+        stacked = tuple(torch.stack(x) for x in (ys, totals, numbers))
+        return (*stacked, _padded(steps)), (0, 0, 0, 0)
+
+
+class _PullBack(torch.autograd.Function):
+    """``(call, dys, dtotals, y0, *leaves) -> (dy0, *dleaves)``."""
+
+    @staticmethod
+    def forward(
+        call: Call, dys: torch.Tensor, dtotals: torch.Tensor, *tensors: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """The reverse pass."""
+        leaves = tensors[1:]
+        params, constants = leaves[: call.smooth], leaves[call.smooth :]
+        solved = call.solved
+        assert solved is not None
+        with torch.no_grad():
+            if solved.work.status != CODES["ok"]:
+                none = tuple(torch.full_like(x, float("nan")) for x in (tensors[0], *params))
+                return (*none, *(torch.zeros_like(x) for x in constants))
+            dterms = None
+            if solved.terms is not None:
+                _, pull = torch.func.vjp(lambda x: reduced(call.config, x), solved.terms)
+                dterms = pull(dtotals)[0].nan_to_num()
+            call.pulled = call.pull_back(call, dys, dterms, params, constants)
+        pulled = call.pulled
+        return (pulled.dy0, *pulled.dparams, *(torch.zeros_like(x) for x in constants))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Nothing is kept."""
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> Any:
+        """Refuse a second derivative."""
+        raise NotImplementedError(
+            "this gradient cannot be differentiated again; pass adjoint='tape' for second "
+            "derivatives"
+        )
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], call: Call, *tensors: torch.Tensor
+    ) -> tuple[Any, Any]:
+        """Lane by lane, or cotangent by cotangent where the solve itself has no lanes."""
+        lanes = any(dim is not None for dim in in_dims[3:])
+        found = [
+            _PullBack.apply(call.lanes[i] if lanes else call, *_lane(tensors, in_dims[1:], i))
+            for i in range(info.batch_size)
+        ]
+        stacked = tuple(torch.stack(x) for x in zip(*found, strict=True))
+        return stacked, (0,) * len(stacked)
+
+
+def _lane(tensors: tuple[torch.Tensor, ...], dims: tuple[Any, ...], i: int) -> list[torch.Tensor]:
+    return [x if dim is None else x.select(dim, i) for x, dim in zip(tensors, dims, strict=True)]
+
+
+def _padded(steps: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Steps of all lanes, filled up with steps of size zero at the end."""
+    most = max(x.shape[0] for x in steps)
+
+    def fill(x: torch.Tensor) -> torch.Tensor:
+        if x.shape[0] == 0:
+            return x.new_zeros(most, 2)
+        end = torch.stack([x[-1, 0] + x[-1, 1], torch.zeros_like(x[-1, 1])])
+        return torch.cat([x, end.expand(most - x.shape[0], 2)])
+
+    return torch.stack([fill(x) for x in steps])

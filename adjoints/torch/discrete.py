@@ -1,0 +1,339 @@
+"""The discrete adjoint: a reverse sweep over the accepted steps.
+
+Differentiating a step ``y1 = step(y, params)`` at fixed ``t`` and ``h`` backwards turns the
+cotangent ``w1`` of ``y1`` into ``w = w1 dstep/dy`` and adds ``w1 dstep/dparams`` to the
+parameters' cotangent. Three forms of the same sweep:
+
+- *compiled*: a loop of vector-Jacobian products of steps, in runs of many;
+- *in blocks*, eagerly and for small states: the Jacobians by state of all steps at once, a product
+  of small matrices for the cotangents, and one vector-Jacobian product of all steps for the
+  parameters;
+- *step by step*, eagerly and for large states.
+
+References
+----------
+A. Sandu, "On the properties of Runge-Kutta discrete adjoints", ICCS 2006;
+H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+
+from ..attempts import CODES
+from .compiled import compiled, distinct, loop
+from .differentiable import Call, Counts, Pulled
+from .integrate import evaluate, terms_of_step
+from .record import Course, Record
+from .state import Config, Operands, Row, Tensors
+from .stepping import dense_of_step, take
+
+#: States up to this size are swept in blocks of so many steps.
+BLOCK_STATES, BLOCK_STEPS = 8, 256
+#: Steps of one compiled run of the sweep, and numbers that it may read.
+LONGEST_RUN, LARGEST_RUN = 64, 65536
+
+
+class Sources(NamedTuple):
+    """Cotangents that enter at the steps themselves, with one row a step; ``None`` for none."""
+
+    y: torch.Tensor | None
+    coefficients: torch.Tensor | None
+    terms: torch.Tensor | None
+
+    def part(self, rows: slice) -> Sources:
+        """Those of some rows."""
+        return Sources(*(None if x is None else x[rows] for x in self))
+
+
+class Swept(NamedTuple):
+    """Cotangents of the start value and the parameters, and what the sweep cost."""
+
+    dy0: torch.Tensor
+    dparams: Tensors
+    compile_s: float = 0.0
+    compiled: str = ""
+
+
+def pull_back(
+    call: Call,
+    dys: torch.Tensor,
+    dterms: torch.Tensor | None,
+    params: Tensors,
+    constants: Tensors,
+) -> Pulled:
+    """Cotangents of start value and parameters.
+
+    Parameters
+    ----------
+    call : Call
+        With what its forward pass found.
+    dys : tensor, shape ``(len(save_at), *y0.shape)``
+    dterms : tensor, shape (rows, 3), optional
+        Cotangents of the regularisers' terms of each step.
+    params, constants : tuple of tensor
+    """
+    config, course = call.config, call.course
+    assert call.solved is not None
+    record = call.solved.record
+    sources = sources_of(config, record, course, dys, dterms)
+    swept = sweep(config, record, course, dys[-1], sources, params, constants)
+    steps, tab = len(record.times), config.tableau
+    counts = Counts(
+        status=CODES["ok"],
+        steps=steps,
+        rejected=0,
+        rhs_evals=steps * tab.steps,
+        vjp_evals=steps * tab.steps,
+        jacobian_evals=steps * int(tab.implicit),
+        linear_solves=2 * tab.steps * steps * int(tab.implicit),
+        compile_s=swept.compile_s,
+        compiled=swept.compiled,
+    )
+    return Pulled(swept.dy0, swept.dparams, counts)
+
+
+def sources_of(
+    config: Config,
+    record: Record,
+    course: Course,
+    dys: torch.Tensor,
+    dterms: torch.Tensor | None,
+) -> Sources:
+    """Where the cotangents of the saves before the end, and of the terms, enter.
+
+    Parameters
+    ----------
+    config, record, course
+    dys : tensor, shape ``(len(save_at), *y0.shape)``
+    dterms : tensor, shape (rows, 3), optional
+    """
+    if not config.dense or len(record.times) == 0:
+        return Sources(None, None, dterms)
+    degree = config.tableau.dense.shape[1]
+    y = torch.zeros_like(record.y)
+    coefficients = y[:, None].expand(len(y), degree, *y.shape[1:]).contiguous()
+
+    def saves(y: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
+        return evaluate(record.times, y, coefficients, course.save_at[:-1])
+
+    # Linear in both: their values do not matter.
+    _, pull = torch.func.vjp(saves, y, coefficients)
+    return Sources(*pull(dys[:-1]), dterms)
+
+
+def sweep(
+    config: Config,
+    record: Record,
+    course: Course,
+    w: torch.Tensor,
+    sources: Sources,
+    params: Tensors,
+    constants: Tensors,
+) -> Swept:
+    """Carry the cotangent `w` of the last state back to the start."""
+    wanted = replace(
+        config,
+        dense=sources.coefficients is not None,
+        terms=sources.terms is not None,
+        given_steps=False,
+    )
+    ops = _operands(course, params, constants)
+    swept = Swept(w, tuple(torch.zeros_like(p) for p in params))
+    last = len(record.times)
+    for jumped in reversed(record.jumps):
+        swept = _sweep_rows(wanted, record, slice(jumped.rows, last), ops, swept, sources)
+        swept = _through_jump(course, jumped, ops, swept)
+        last = jumped.rows
+    return _sweep_rows(wanted, record, slice(0, last), ops, swept, sources)
+
+
+def _operands(course: Course, params: Tensors, constants: Tensors) -> Operands:
+    """The bounds of time are those of each row."""
+    stop = course.save_at[-1]
+    return Operands(params, constants, course.rtol, course.atol, stop, stop, stop)
+
+
+def _through_jump(course: Course, jumped: Any, ops: Operands, swept: Swept) -> Swept:
+    jump = course.jump
+    assert jump is not None
+
+    def after(y: torch.Tensor, params: Tensors) -> torch.Tensor:
+        return jump(jumped.number, jumped.t, y, (params, ops.constants))
+
+    _, pull = torch.func.vjp(after, jumped.before, ops.params)
+    dy, dparams = pull(swept.dy0)
+    return swept._replace(dy0=dy, dparams=_sum(swept.dparams, dparams))
+
+
+def _sum(a: Tensors, b: Tensors) -> Tensors:
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def _sweep_rows(
+    config: Config, record: Record, rows: slice, ops: Operands, swept: Swept, sources: Sources
+) -> Swept:
+    times, y, sources = record.times[rows], record.y[rows], sources.part(rows)
+    if len(times) == 0:
+        return swept
+    if config.compile and not _is_transformed(swept.dy0, sources):
+        done = _sweep_compiled(config, times, y, ops, swept, sources)
+        if done.compiled == "yes":
+            return done
+        swept = swept._replace(compiled=done.compiled, compile_s=done.compile_s)
+    if y[0].numel() > BLOCK_STATES:
+        return _sweep_steps(config, times, y, ops, swept, sources)
+    for first in reversed(range(0, len(times), BLOCK_STEPS)):
+        block = slice(first, first + BLOCK_STEPS)
+        swept = _sweep_block(config, times[block], y[block], ops, swept, sources.part(block))
+    return swept
+
+
+def _is_transformed(w: torch.Tensor, sources: Sources) -> bool:
+    """Whether a function transform, as of ``torch.func.jacrev``, has wrapped a cotangent."""
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+    return any(wrapped(x) for x in (w, *sources) if x is not None)
+
+
+def step_outputs(
+    config: Config, ops: Operands, times: torch.Tensor, y: torch.Tensor, params: Tensors
+) -> Tensors:
+    """What a recorded step yields: the new state, dense output and terms, if wanted."""
+    ops = ops._replace(params=params)
+    step = take(config, times, y, None, ops, differentiable=True)
+    found = [step.y1]
+    if config.dense:
+        found.append(dense_of_step(config, Row(times, y), step, ops))
+    if config.terms:
+        found.append(terms_of_step(config, step, y, times[1], ops))
+    return tuple(found)
+
+
+def _sweep_steps(
+    config: Config,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    ops: Operands,
+    swept: Swept,
+    sources: Sources,
+) -> Swept:
+    """One vector-Jacobian product of a step after the other."""
+    w, dparams = swept.dy0, swept.dparams
+    for row in reversed(range(len(times))):
+        own = Sources(*(None if x is None else x[row] for x in sources))
+        w, added = _pull_step(config, ops, times[row], y[row], w, own)
+        dparams = _sum(dparams, added)
+    return swept._replace(dy0=w, dparams=dparams)
+
+
+def _pull_step(
+    config: Config,
+    ops: Operands,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    own: Sources,
+) -> tuple[torch.Tensor, Tensors]:
+    """The cotangents before a step, from those after it and those that enter at it."""
+    _, pull = torch.func.vjp(partial(step_outputs, config, ops, times), y, ops.params)
+    dy, dparams = pull((w, *(x for x in own[1:] if x is not None)))
+    return dy if own.y is None else dy + own.y, dparams
+
+
+def _sweep_block(
+    config: Config,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    ops: Operands,
+    swept: Swept,
+    sources: Sources,
+) -> Swept:
+    """All steps at once, but for the product of their matrices."""
+    n = y[0].numel()
+
+    def steps(y: torch.Tensor, params: Tensors) -> Tensors:
+        def one(times: torch.Tensor, y: torch.Tensor) -> Tensors:
+            return step_outputs(config, ops, times, y, params)
+
+        return torch.func.vmap(one)(times, y)
+
+    outputs, pull = torch.func.vjp(steps, y, ops.params)
+    others = tuple(torch.zeros_like(x) for x in outputs[1:])
+
+    def pull_state(unit: torch.Tensor) -> torch.Tensor:
+        return pull((unit.expand_as(outputs[0]), *others))[0].reshape(len(y), n)
+
+    units = torch.eye(n, dtype=y.dtype, device=y.device).reshape(n, *y.shape[1:])
+    jacobians = torch.func.vmap(pull_state, out_dims=1)(units)
+    entering = tuple(x for x in sources[1:] if x is not None)
+    own = torch.zeros_like(y) if sources.y is None else sources.y
+    if entering:
+        own = own + pull((torch.zeros_like(outputs[0]), *entering))[0]
+    own, w = own.reshape(len(y), n), swept.dy0.reshape(n)
+    after = []
+    for row in reversed(range(len(y))):
+        after.append(w)
+        w = w @ jacobians[row] + own[row]
+    ws = torch.stack(after[::-1]).reshape(y.shape)
+    _, dparams = pull((ws, *(entering or others)))
+    return swept._replace(dy0=w.reshape(y.shape[1:]), dparams=_sum(swept.dparams, dparams))
+
+
+def _sweep_compiled(
+    config: Config,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    ops: Operands,
+    swept: Swept,
+    sources: Sources,
+) -> Swept:
+    """Step by step in compiled runs; the rows of a run are filled up with what is not read."""
+    columns = (times, y, *sources)
+    width = sum(x[0].numel() for x in columns if x is not None)
+    run = max(1, min(LONGEST_RUN, LARGEST_RUN // width))
+    known = tuple(x is not None for x in sources)
+    shape = (len(ops.params), len(ops.constants))
+    w, dparams, seconds = swept.dy0, swept.dparams, swept.compile_s
+    for first in reversed(range(0, len(times), run)):
+        block = [x[first : first + run] for x in columns if x is not None]
+        count = len(block[0])
+        if count < run:
+            block = [torch.cat([x, x[:1].expand(run - count, *x.shape[1:])]) for x in block]
+        last = torch.full((), count - 1, dtype=torch.int64, device=w.device)
+        inputs = distinct((last, w, *dparams, *block, *ops[2:4], *ops.params, *ops.constants))
+        key = ("sweep", config, run, known, shape)
+        made = compiled(key, partial(_run, config, known, shape), inputs)
+        seconds = max(seconds, made.seconds)
+        if made.call is None:
+            return swept._replace(compiled=made.reason, compile_s=seconds)
+        _, w, *dparams = made.call(*inputs)
+    return Swept(w, tuple(dparams), seconds, "yes")
+
+
+def _run(
+    config: Config, known: tuple[bool, ...], shape: tuple[int, int], inputs: Tensors
+) -> Callable[..., Any]:
+    """A loop of steps backwards through the rows of one run."""
+    carried = 2 + shape[0]
+
+    def condition(number: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        return number >= 0
+
+    def body(number: torch.Tensor, w: torch.Tensor, *rest: torch.Tensor) -> Tensors:
+        dparams, read = rest[: shape[0]], rest[shape[0] :]
+        size = 2 + sum(known)
+        columns = iter(x.index_select(0, number[None])[0] for x in read[:size])
+        rtol, atol, *named = read[size:]
+        times, y = next(columns), next(columns)
+        own = Sources(*(next(columns) if k else None for k in known))
+        params, constants = tuple(named[: shape[0]]), tuple(named[shape[0] :])
+        ops = Operands(params, constants, rtol, atol, times[2], times[3], times[4])
+        w, added = _pull_step(config, ops, times, y, w, own)
+        return (number - 1, w, *_sum(dparams, added))
+
+    return loop(condition, body, inputs[:carried], inputs[carried:])

@@ -1,0 +1,210 @@
+"""One attempt of the adaptive loop: a function of tensors, without a look at their values.
+
+It can be run as it is, compiled, or mapped over lanes; who drives it looks at the status.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ..attempts import (
+    CODES,
+    FIXED_STEPS,
+    RUNNING,
+    Step,
+    control_error,
+    next_size,
+    status_after,
+    step_terms,
+    stretch_of,
+)
+from ..controller import SMALLEST_ERROR, first_step
+from ..runge_kutta import dense_value, error_scale
+from .state import Attempt, Config, Operands, Row, State
+from .stepping import dense_of_step, take
+
+
+def start(
+    config: Config,
+    t0: torch.Tensor,
+    y0: torch.Tensor,
+    ops: Operands,
+    size: torch.Tensor | None,
+    end: torch.Tensor,
+) -> State:
+    """The state before the first attempt; the right-hand side is evaluated once or twice.
+
+    Parameters
+    ----------
+    config, t0, y0, ops
+    size : tensor, optional
+        The first step size that was asked for.
+    end : tensor
+        The last time of the solve.
+    """
+    slope = config.rhs(t0, y0, (ops.params, ops.constants))
+    zero = torch.zeros((), dtype=torch.int64, device=y0.device)
+    finite = torch.isfinite(slope).all() & torch.isfinite(y0).all()
+    return State(
+        t=t0,
+        y=y0,
+        slope=slope,
+        h=_first_size(config, t0, y0, slope, ops, size, end),
+        previous_error=torch.full_like(t0, SMALLEST_ERROR),
+        accepted=zero,
+        attempts=zero,
+        status=torch.where(finite, RUNNING, CODES["nonfinite"] + zero),
+    )
+
+
+def _first_size(
+    config: Config,
+    t0: torch.Tensor,
+    y0: torch.Tensor,
+    slope: torch.Tensor,
+    ops: Operands,
+    size: torch.Tensor | None,
+    end: torch.Tensor,
+) -> torch.Tensor:
+    if config.given_steps:
+        return ops.stop - t0
+    if size is not None:
+        return size
+    if not config.tableau.adaptive:
+        return (end - t0) / FIXED_STEPS
+    n = config.components
+    scale = error_scale(y0, y0, ops.rtol, ops.atol)
+
+    def rhs(t: torch.Tensor, y: torch.Tensor, params: object) -> torch.Tensor:
+        return config.rhs(t, y if n is None else torch.cat([y, y0[n:]]), params)[:n]
+
+    if n is not None:
+        y, slope, scale = y0[:n], slope[:n], scale[:n]
+    else:
+        y = y0
+    params, order = (ops.params, ops.constants), config.tableau.error_order
+    chosen = config.rhs if n is None else rhs
+    found = first_step(chosen, t0, y, slope, params, scale, ops.stop - t0, order)
+    return found if config.through_step_size else found.detach()
+
+
+def attempt(
+    config: Config,
+    state: State,
+    ops: Operands,
+    given: tuple[torch.Tensor, torch.Tensor] | None = None,
+    *,
+    differentiable: bool = False,
+) -> Attempt:
+    """Try one step, and accept or reject it.
+
+    Parameters
+    ----------
+    config, state, ops
+    given : tuple of tensor, optional
+        Start and size of a step to take without control.
+    differentiable : bool
+        Whether autograd records the attempt.
+    """
+    if not config.through_step_size:
+        t, h, previous = (x.detach() for x in (state.t, state.h, state.previous_error))
+        state = state._replace(t=t, h=h, previous_error=previous)
+    t, h, reaches = _reach(config, state, ops, given)
+    t1 = torch.where(reaches, ops.stop, t + h)
+    row = Row(torch.stack([t, h, t1, ops.lower, ops.upper]), state.y)
+    step = take(config, row.times, state.y, state.slope, ops, differentiable=differentiable)
+    error = control_error(
+        config.tableau,
+        step,
+        state.y,
+        h,
+        ops.rtol,
+        ops.atol,
+        controlled=config.controlled,
+        components=config.components,
+    )
+    error = error if config.through_step_size else error.detach()
+    accept = error <= 1 if given is None else torch.ones_like(reaches)
+    size = _next(config, state, h, error, accept & reaches)
+    following = State(
+        t=torch.where(accept, t1, state.t),
+        y=torch.where(accept, step.y1, state.y),
+        slope=torch.where(accept, step.slope, state.slope),
+        h=size,
+        previous_error=torch.where(
+            accept, torch.clamp(error, min=SMALLEST_ERROR), state.previous_error
+        ),
+        accepted=state.accepted + accept.to(torch.int64),
+        attempts=state.attempts + 1,
+        status=state.status,
+    )
+    status = status_after(
+        following.t,
+        size,
+        following.attempts,
+        config.max_steps,
+        error,
+        accept,
+        accept & reaches,
+        step.failure,
+        controlled=config.controlled,
+    )
+    coefficients = dense_of_step(config, row, step, ops) if config.dense else None
+    terms = terms_of_step(config, step, state.y, h, ops) if config.terms else None
+    return Attempt(following._replace(status=status), accept, row, coefficients, terms)
+
+
+def _reach(
+    config: Config,
+    state: State,
+    ops: Operands,
+    given: tuple[torch.Tensor, torch.Tensor] | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Start and size of the step to try, and whether it ends on the stop."""
+    if given is not None:
+        t, h = given
+        return t, h, (h != 0) & (t + 1.000001 * h >= ops.stop)
+    reaches = state.t + stretch_of(config.tableau) * state.h >= ops.stop
+    return state.t, torch.where(reaches, ops.stop - state.t, state.h), reaches
+
+
+def _next(
+    config: Config, state: State, h: torch.Tensor, error: torch.Tensor, reached: torch.Tensor
+) -> torch.Tensor:
+    """The step size to try next, with eight significant bits, as in JAX."""
+    if not config.controlled:
+        return state.h
+    proposal = next_size(config.tableau, h, state.h, error, state.previous_error, reached)
+    return proposal if config.through_step_size else proposal.to(torch.bfloat16).to(h.dtype)
+
+
+def terms_of_step(
+    config: Config, step: Step, y: torch.Tensor, h: torch.Tensor, ops: Operands
+) -> torch.Tensor:
+    """The regularisers' terms of a step, shape (3,)."""
+    terms = step_terms(config.tableau, step, y, h, ops.rtol, ops.atol, config.error_norm)
+    missing = torch.full_like(h, float("nan"))
+    return torch.stack([missing if term is None else term for term in terms])
+
+
+def evaluate(
+    times: torch.Tensor, y: torch.Tensor, coefficients: torch.Tensor, save_at: torch.Tensor
+) -> torch.Tensor:
+    """Dense output at times, from the row in which each time lies.
+
+    Parameters
+    ----------
+    times : tensor, shape (rows, 5)
+        In the order of time.
+    y : tensor, shape (rows, ``*y.shape``)
+    coefficients : tensor, shape (rows, degree, ``*y.shape``)
+    save_at : tensor, shape (m,)
+
+    Returns
+    -------
+    tensor, shape (m, ``*y.shape``)
+    """
+    starts, sizes = times[:, 0].contiguous(), times[:, 1]
+    at = torch.clamp(torch.searchsorted(starts, save_at, right=True) - 1, min=0)
+    fraction = (save_at - starts[at]) / sizes[at]
+    return torch.func.vmap(dense_value)(coefficients[at], y[at], sizes[at], fraction)

@@ -1,0 +1,129 @@
+"""What a solve is told, what it reads, and what it carries from attempt to attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from ..runge_kutta import Rhs
+from ..tableau import Tableau
+from ..tableaus import tableau
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a solve does; everything here is static, and what is compiled is kept by it.
+
+    Attributes
+    ----------
+    rhs : callable
+        ``rhs(t, y, (params, constants))``, both tuples of tensors.
+    solver : str
+        A name of :mod:`~adjointbench.adjoints.tableaus`.
+    max_steps : int
+        Attempts allowed.
+    breaks : bool
+        Whether there are stops before the end, where the right-hand side may be discontinuous.
+    given_steps : bool
+        Replays given steps: no control.
+    dense : bool
+        Whether dense output is wanted.
+    terms : bool
+        Whether the terms of the regularisers are wanted.
+    error_norm, reduction : str
+        How ``error_estimate`` and its like are formed.
+    components : int, optional
+        Only the first ones of a flat state count in the error norm (a seminorm).
+    passive_from : int, optional
+        The components of a flat state from this number on do not move by themselves, and
+        nothing depends on them: an implicit solver leaves them out of its systems.
+    through_step_size : bool
+        Whether derivatives flow through the step size.
+    jacobian : callable, optional
+        ``jacobian(t, y, (params, constants))``, the matrix that an implicit solver takes.
+    compile : bool
+        Whether the loops are compiled.
+    """
+
+    rhs: Rhs
+    solver: str
+    max_steps: int = 4096
+    breaks: bool = False
+    given_steps: bool = False
+    dense: bool = False
+    terms: bool = False
+    error_norm: str = "scaled"
+    reduction: str = "sum"
+    components: int | None = None
+    passive_from: int | None = None
+    through_step_size: bool = False
+    jacobian: Callable[..., torch.Tensor] | None = None
+    compile: bool = False
+
+    @property
+    def tableau(self) -> Tableau:
+        """The coefficients of the solver."""
+        return tableau(self.solver)
+
+    @property
+    def controlled(self) -> bool:
+        """Whether the embedded error controls the step size."""
+        return self.tableau.adaptive and not self.given_steps
+
+
+class Operands(NamedTuple):
+    """What the attempts up to the next stop read.
+
+    ``params`` are differentiated; ``constants`` reach the right-hand side too and are not.
+    ``lower`` and ``upper`` bound the times at which the right-hand side may be evaluated.
+    """
+
+    params: Tensors
+    constants: Tensors
+    rtol: torch.Tensor
+    atol: torch.Tensor
+    stop: torch.Tensor
+    lower: torch.Tensor
+    upper: torch.Tensor
+
+
+class State(NamedTuple):
+    """What one attempt hands to the next; all counts are 64-bit integers."""
+
+    t: torch.Tensor
+    y: torch.Tensor
+    slope: torch.Tensor
+    h: torch.Tensor
+    previous_error: torch.Tensor
+    accepted: torch.Tensor
+    attempts: torch.Tensor
+    status: torch.Tensor
+
+
+class Row(NamedTuple):
+    """An attempted step, as a reverse pass needs it: numbers of the step, and its start.
+
+    ``times`` are start, size, end, and the bounds of the right-hand side's times.
+    """
+
+    times: torch.Tensor
+    y: torch.Tensor
+
+
+class Attempt(NamedTuple):
+    """What one attempt found out.
+
+    ``coefficients`` are those of the dense output, ``terms`` the regularisers' terms, one number
+    each (NaN where the method has none); ``None`` where they are not wanted.
+    """
+
+    state: State
+    accept: torch.Tensor
+    row: Row
+    coefficients: torch.Tensor | None
+    terms: torch.Tensor | None

@@ -1,0 +1,146 @@
+"""One step of whatever method is asked for: explicit or Rosenbrock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from ..attempts import CODES, RUNNING, Step, explicit_step
+from ..rosenbrock import rosenbrock_stages
+from ..runge_kutta import combine, dense_coefficients, dense_stages
+from .derivatives import jacobian_of, jvp
+from .linear import factorize, linear_solver, solve_with
+from .state import Config, Operands, Row
+
+Clip = Callable[[torch.Tensor], torch.Tensor]
+
+
+def clipper(config: Config, lower: torch.Tensor, upper: torch.Tensor) -> Clip:
+    """Keeps stage times on this side of discontinuities."""
+    if not config.breaks:
+        return lambda t: t
+    return lambda t: torch.minimum(torch.maximum(t, lower), upper)
+
+
+def take(
+    config: Config,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    first: torch.Tensor | None,
+    ops: Operands,
+    *,
+    differentiable: bool,
+) -> Step:
+    """One step.
+
+    Parameters
+    ----------
+    config : Config
+    times : tensor, shape (5,)
+        Start, size and end of the step, and the bounds of its times.
+    y : tensor
+        From where.
+    first : tensor, optional
+        The right-hand side at the start, where it is known.
+    ops : Operands
+    differentiable : bool
+        Whether the step will be differentiated: linear solves then cost a product more.
+    """
+    t, h, t1, lower, upper = times
+    params = (ops.params, ops.constants)
+    clip = clipper(config, lower, upper)
+    if not config.tableau.implicit:
+        return explicit_step(config.rhs, config.tableau, t, y, h, t1, first, params, clip)
+    if config.passive_from is not None:
+        return _without_passive(config, times, y, first, ops, differentiable)
+    return _rosenbrock(config, times, y, first, ops, clip, differentiable)
+
+
+def _without_passive(
+    config: Config,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    first: torch.Tensor | None,
+    ops: Operands,
+    differentiable: bool,
+) -> Step:
+    """An implicit step of the active components of a flat state; the others stay."""
+    n = config.passive_from
+    passive = y[n:]
+
+    def rhs(t: torch.Tensor, active: torch.Tensor, params: object) -> torch.Tensor:
+        return config.rhs(t, torch.cat([active, passive]), params)[:n]
+
+    def still(slope: torch.Tensor) -> torch.Tensor:
+        return torch.cat([slope, torch.zeros_like(passive)])
+
+    active = replace(config, rhs=rhs, passive_from=None)
+    first = None if first is None else first[:n]
+    step = take(active, times, y[:n], first, ops, differentiable=differentiable)
+    return step._replace(
+        y1=torch.cat([step.y1, passive]),
+        stages=[still(stage) for stage in step.stages],
+        slope=still(step.slope),
+    )
+
+
+def _rosenbrock(
+    config: Config,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    first: torch.Tensor | None,
+    ops: Operands,
+    clip: Clip,
+    differentiable: bool,
+) -> Step:
+    tab = config.tableau
+    t, h, t1, *_ = times
+    params = (ops.params, ops.constants)
+
+    def rhs(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return config.rhs(clip(t), y, params)
+
+    slope = rhs(t, y) if first is None else first
+    jacobian = _jacobian(config, clip(t), y, ops)
+    identity = torch.eye(y.numel(), dtype=y.dtype, device=y.device)
+    factors = factorize(identity / tab.gamma - h * jacobian)
+
+    def matvec(u: torch.Tensor) -> torch.Tensor:
+        return u / tab.gamma - h * jvp(lambda y: rhs(t, y), y, u)
+
+    def solve(right: torch.Tensor) -> torch.Tensor:
+        return solve_with(factors, right)
+
+    time_slope = jvp(lambda t: rhs(t, y), t, torch.ones_like(t))
+    chosen = linear_solver(matvec, factors) if differentiable else solve
+    stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, chosen)
+    y1 = y + h * combine(tab.b, stages)
+    code = torch.full_like(factors.info, RUNNING, dtype=torch.int64)
+    failure = torch.where(factors.info != 0, CODES["linear_solve"], code)
+    pair = None
+    if config.terms and tab.stiffness_stages is not None:
+        apart = h * combine(tab.b - tab.a[tab.stiffness_stages[0]], stages)
+        pair = (jvp(lambda y: rhs(t1, y), y1, apart), apart)
+    return Step(y1, stages, rhs(t1, y1), pair, failure)
+
+
+def _jacobian(config: Config, t: torch.Tensor, y: torch.Tensor, ops: Operands) -> torch.Tensor:
+    """The Jacobian that the linear systems are made of; it carries no derivative."""
+    t, y = t.detach(), y.detach()
+    params = (tuple(p.detach() for p in ops.params), ops.constants)
+    if config.jacobian is not None:
+        return config.jacobian(t, y, params)
+    return jacobian_of(lambda y: config.rhs(t, y, params), y)
+
+
+def dense_of_step(config: Config, row: Row, step: Step, ops: Operands) -> torch.Tensor:
+    """Coefficients of the dense output; the stages that only it needs are evaluated."""
+    tab, stages = config.tableau, step.stages
+    if tab.stages > len(stages):
+        t, h, _, lower, upper = row.times
+        params = (ops.params, ops.constants)
+        clip = clipper(config, lower, upper)
+        stages = dense_stages(config.rhs, tab, t, row.y, h, params, list(stages), clip)
+    return dense_coefficients(tab, stages)
