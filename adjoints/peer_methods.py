@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from .method import ADJOINT_OPTIONS, JAX_OPTIONS, Method
+from .method import ADJOINT_OPTIONS, CHEN, JAX_OPTIONS, Method
 
 _DIFFRAX = "Kidger, On Neural Differential Equations (2021); Diffrax"
 _DIFFRAX_SOLVERS = ("tsit5", "dopri5", "dopri8", "kvaerno5")
+
+_TORCH_OPTIONS = frozenset({"device", "first_step", "max_steps"})
+_TORCHDIFFEQ_SOLVERS = ("dopri5", "dopri8", "bosh3")
+_TORCHDIFFEQ = f"{CHEN}; torchdiffeq"
+_TORCHODE_SOLVERS = ("tsit5", "dopri5")
+_TORCHODE = "Lienen, Günnemann, torchode, DLDE workshop at NeurIPS 2022"
 
 _CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-mumps", "cvodes-gmres")
 _CVODES_COMMON = frozenset({"first_step", "max_steps"})
@@ -75,6 +81,66 @@ PEERS = (
         solvers=("dopri5",),
         supports=frozenset({"device", "max_steps"}),
         requires=("jax",),
+    ),
+    Method(
+        name="torchdiffeq-backprop",
+        family="peers",
+        backend="torch",
+        summary="torchdiffeq's odeint: autograd through every operation of the solver.",
+        cost="one forward pass and one reverse, eager; memory O(n N s), s stages",
+        reference=_TORCHDIFFEQ,
+        target="peers.torchdiffeq:prepare_backprop",
+        solvers=_TORCHDIFFEQ_SOLVERS,
+        supports=_TORCH_OPTIONS,
+        requires=("torch", "torchdiffeq"),
+    ),
+    Method(
+        name="torchdiffeq-adjoint",
+        family="peers",
+        backend="torch",
+        summary="torchdiffeq's odeint_adjoint: state and adjoint integrated backwards together.",
+        cost="one solve of n and one of 2n+p equations; memory O(1)",
+        reference=_TORCHDIFFEQ,
+        target="peers.torchdiffeq:prepare_adjoint",
+        solvers=_TORCHDIFFEQ_SOLVERS,
+        supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
+        requires=("torch", "torchdiffeq"),
+    ),
+    Method(
+        name="torchdiffeq-seminorm",
+        family="peers",
+        backend="torch",
+        summary="torchdiffeq's odeint_adjoint, its steps chosen without the parameters' gradient.",
+        cost="as torchdiffeq-adjoint, with fewer steps in reverse; memory O(1)",
+        reference=f"{_TORCHDIFFEQ}; Kidger, Chen, Lyons, ICML 2021",
+        target="peers.torchdiffeq:prepare_seminorm",
+        solvers=_TORCHDIFFEQ_SOLVERS,
+        supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
+        requires=("torch", "torchdiffeq"),
+    ),
+    Method(
+        name="torchode-autodiff",
+        family="peers",
+        backend="torch",
+        summary="torchode's AutoDiffAdjoint: autograd through the steps of a batched solver.",
+        cost="one forward pass and one reverse, eager; memory O(n N s), s stages",
+        reference=_TORCHODE,
+        target="peers.torchode:prepare_autodiff",
+        solvers=_TORCHODE_SOLVERS,
+        supports=_TORCH_OPTIONS | {"differentiate_step_size"},
+        requires=("torch", "torchode"),
+    ),
+    Method(
+        name="torchode-backsolve",
+        family="peers",
+        backend="torch",
+        summary="torchode's JointBacksolveAdjoint: state and adjoint integrated backwards.",
+        cost="one solve of n and one of 2n+p equations; memory O(1)",
+        reference=f"{_TORCHODE}; Chen et al., NeurIPS 2018",
+        target="peers.torchode:prepare_backsolve",
+        solvers=_TORCHODE_SOLVERS,
+        supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
+        requires=("torch", "torchode"),
     ),
     Method(
         name="cvodes-adjoint",
