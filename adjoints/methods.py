@@ -8,8 +8,9 @@ from .jax_methods import ON_JAX
 from .method import BACKENDS, FAMILIES, Method
 from .peer_methods import PEERS
 from .scipy_methods import ON_SCIPY
+from .torch_methods import ON_TORCH
 
-METHODS: tuple[Method, ...] = (*ON_JAX, *ON_SCIPY, *PEERS)
+METHODS: tuple[Method, ...] = (*ON_JAX, *ON_TORCH, *ON_SCIPY, *PEERS)
 
 
 def methods(

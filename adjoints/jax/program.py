@@ -14,10 +14,10 @@ from ...problems import Problem
 from ..attempts import Terms
 from ..gradient import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result
+from ..stops import Stops
 from . import loops
 from .ahead import Built, build, static_settings
 from .differentiable import puller, recorder
-from ..stops import Stops
 from .fields import Field, Jump, merge_named, stops_between
 from .forward import solve_forward
 from .record import outputs, solve_recording

@@ -15,10 +15,10 @@ from jax.core import Tracer
 from ..methods import check_name
 from ..result import STATUSES
 from ..runge_kutta import Rhs
+from ..stops import Stops
 from ..tableaus import tableau
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS, solve_outputs
-from ..stops import Stops
 from .fields import Field, Jump, split_params, stops_between
 from .record import Outputs, jacobian_evals, rhs_evals
 from .state import WINDOW, Config, Operands

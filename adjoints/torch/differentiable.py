@@ -168,6 +168,37 @@ class SolveFunction(torch.autograd.Function):
         return (*stacked, _padded(steps)), (0, 0, 0, 0)
 
 
+def pulled_back(
+    call: Call,
+    dys: torch.Tensor,
+    dtotals: torch.Tensor | None,
+    y0: torch.Tensor,
+    params: Tensors,
+    constants: Tensors,
+) -> Pulled:
+    """The reverse pass of a call: NaN after a forward pass that broke down.
+
+    Parameters
+    ----------
+    call : Call
+    dys, dtotals : tensor
+        Cotangents of the first two :class:`Outputs`.
+    y0, params, constants
+        What the call was made with.
+    """
+    solved = call.solved
+    assert solved is not None
+    if solved.work.status != CODES["ok"]:
+        none = tuple(torch.full_like(x, float("nan")) for x in (y0, *params))
+        return Pulled(none[0], none[1:], Counts(solved.work.status, *(0,) * 6))
+    dterms = None
+    if solved.terms is not None and dtotals is not None:
+        _, pull = torch.func.vjp(lambda x: reduced(call.config, x), solved.terms)
+        dterms = pull(dtotals)[0].nan_to_num()
+    call.pulled = call.pull_back(call, dys, dterms, params, constants)
+    return call.pulled
+
+
 class _PullBack(torch.autograd.Function):
     """``(call, dys, dtotals, y0, *leaves) -> (dy0, *dleaves)``."""
 
@@ -178,18 +209,8 @@ class _PullBack(torch.autograd.Function):
         """The reverse pass."""
         leaves = tensors[1:]
         params, constants = leaves[: call.smooth], leaves[call.smooth :]
-        solved = call.solved
-        assert solved is not None
         with torch.no_grad():
-            if solved.work.status != CODES["ok"]:
-                none = tuple(torch.full_like(x, float("nan")) for x in (tensors[0], *params))
-                return (*none, *(torch.zeros_like(x) for x in constants))
-            dterms = None
-            if solved.terms is not None:
-                _, pull = torch.func.vjp(lambda x: reduced(call.config, x), solved.terms)
-                dterms = pull(dtotals)[0].nan_to_num()
-            call.pulled = call.pull_back(call, dys, dterms, params, constants)
-        pulled = call.pulled
+            pulled = pulled_back(call, dys, dtotals, tensors[0], params, constants)
         return (pulled.dy0, *pulled.dparams, *(torch.zeros_like(x) for x in constants))
 
     @staticmethod
