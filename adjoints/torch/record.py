@@ -40,8 +40,9 @@ class Course(NamedTuple):
 
 @dataclass
 class Rows:
-    """The accepted steps, in pieces as they come."""
+    """The accepted steps, in pieces as they come, if they are to be kept."""
 
+    keep: bool = True
     times: list[torch.Tensor] = field(default_factory=list)
     y: list[torch.Tensor] = field(default_factory=list)
     coefficients: list[torch.Tensor] = field(default_factory=list)
@@ -49,6 +50,8 @@ class Rows:
 
     def append(self, *piece: torch.Tensor | None) -> None:
         """One piece of rows, each with a leading axis."""
+        if not self.keep:
+            return
         columns = (self.times, self.y, self.coefficients, self.terms)
         for column, values in zip(columns, piece, strict=True):
             if values is not None:
@@ -111,6 +114,7 @@ def solve_recording(
     course: Course,
     *,
     differentiable: bool = False,
+    keep: bool = True,
 ) -> Solved:
     """Solve, and record what a reverse pass needs.
 
@@ -119,11 +123,13 @@ def solve_recording(
     config, y0, params, constants, course
     differentiable : bool
         Whether autograd records every operation (a tape).
+    keep : bool
+        Whether the accepted steps are recorded; otherwise the record holds the jumps alone.
     """
     drive = _Drive(config, differentiable, course)
     ends = (*course.stops.times, None)
     end = course.save_at[-1]
-    rows, jumps = Rows(), []
+    rows, jumps = Rows(keep), []
     state: State | None = None
     for k, (time, number) in enumerate(zip(ends, course.stops.jumps, strict=True)):
         ops = _operands(params, constants, course, k, end if time is None else time)
@@ -290,7 +296,7 @@ def _finished(
     ys = state.y[None]
     if drive.status != CODES["ok"]:
         ys = torch.full_like(ys, math.nan).expand(len(course.save_at), *state.y.shape)
-    elif coefficients is not None:
+    elif coefficients is not None and len(course.save_at) > 1:
         ys = torch.cat([evaluate(times, y, coefficients, course.save_at[:-1]), ys])
     work = Work(
         drive.status,

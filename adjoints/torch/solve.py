@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..methods import check_name
 from ..result import STATUSES
 from ..stops import stops_between
 from ..tableaus import tableau
-from . import discrete
+from . import continuous, discrete
 from .differentiable import Call, Outputs, solve_outputs, tape_outputs
 from .fields import Field, Jump, ModuleField, named_tensors, split_params
 from .record import Course
@@ -22,7 +23,10 @@ from .state import Config, Tensors
 Tree = Any
 
 #: The reverse passes by their names; the other adjoints leave it to autograd.
-PULL_BACKS = {"discrete": discrete.pull_back}
+PULL_BACKS = {
+    "discrete": discrete.pull_back,
+    **{kind: partial(continuous.pull_back, kind) for kind in continuous.CONTINUOUS},
+}
 BY_AUTOGRAD = ("tape", "forward")
 ADJOINTS = (*PULL_BACKS, *BY_AUTOGRAD)
 SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler", "rodas5p", "rodas4p")
@@ -126,7 +130,11 @@ def solve(
     adjoint : str
         ``"discrete"``: the exact derivative of the accepted steps, in reverse; ``"tape"``: the
         same by autograd's tape of every operation, for second derivatives too; ``"forward"``:
-        the same in forward mode (``torch.func.jvp``, ``jacfwd``).
+        the same in forward mode (``torch.func.jvp``, ``jacfwd``). Continuous adjoints, whose
+        error follows ``adjoint_rtol`` and ``adjoint_atol``: ``"interpolating"`` and
+        ``"quadrature"``, for stiff equations too with a Rosenbrock solver; ``"backsolve"`` and
+        ``"backsolve-seminorm"``, which keep nothing but the saves, and are wrong where the
+        equation is unstable backwards.
     rtol, atol : float or tensor
         Tolerances; tensors of the shape of `y0` set them per component.
     max_steps : int

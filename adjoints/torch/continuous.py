@@ -1,0 +1,222 @@
+"""Continuous adjoints: the adjoint equation, integrated backwards by the same solver.
+
+With ``s = -t`` all of them integrate, from ``s = -t1`` to ``s = -t0``,
+
+    dw/ds = w df/dy        (adjoint)         dm/ds = w df/dparams        (quadrature)
+
+adding the loss's cotangent to ``w`` at each save. They differ in where ``y(t)`` comes from and
+in how ``m`` is integrated:
+
+- *backsolve*: ``y`` is integrated backwards along with ``w`` and ``m`` (reset at each save);
+  with *seminorm* ``m`` does not count in the error norm (Kidger et al. 2021);
+- *interpolating*: ``y`` comes from the forward solve's dense output;
+- *quadrature*: as interpolating, ``m`` by quadrature over the dense output of ``w`` afterwards.
+
+References
+----------
+C. Rackauckas et al., "Universal differential equations", arXiv 2001.04385;
+P. Kidger et al., "Hey, that's not an ODE", ICML 2021; Y. Ma et al., HPEC 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from ..attempts import CODES
+from ..stops import Stops
+from .adjoint_equation import (
+    AdjointField,
+    AdjointJacobian,
+    AdjointStop,
+    Event,
+    flat,
+    packed_rows,
+    quadrature,
+    stop_cotangent,
+    unflat,
+)
+from .differentiable import Call, Counts, Pulled
+from .record import Course, Record, Solved, Work, solve_recording
+from .state import Config, Operands, Row, Tensors
+from .stepping import dense_of_step, take
+
+CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "quadrature")
+
+#: The table of the forward dense output has a power of two of rows, at least so many, so that
+#: what was compiled for one number of steps serves others.
+FEWEST_ROWS = 64
+#: Numbers that recorded steps write when they are taken again all at once.
+LARGEST_BATCH = 2**22
+
+
+def pull_back(
+    kind: str,
+    call: Call,
+    dys: torch.Tensor,
+    dterms: torch.Tensor | None,
+    params: Tensors,
+    constants: Tensors,
+) -> Pulled:
+    """Cotangents of start value and parameters, by the adjoint equation.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`CONTINUOUS`.
+    call : Call
+        With what its forward pass found.
+    dys : tensor, shape ``(len(save_at), *y0.shape)``
+    dterms : tensor, optional
+        Not read: the regularisers belong to the discrete solve.
+    params, constants : tuple of tensor
+    """
+    del dterms
+    forward, solved = call.course, call.solved
+    assert solved is not None
+    jacobian, shape = call.config.jacobian, tuple(dys.shape[1:])
+    field = AdjointField(call.config.rhs, jacobian, kind, shape, len(params), len(constants))
+    read = (*params, *constants)
+    if not field.back:
+        read = (*read, _rows(call.config, forward, solved, params, constants))
+    stops, events = _events(forward, solved.record)
+    config = _reverse_config(call, field, breaks=bool(stops.times))
+    z, m = _last_state(field, forward, solved, dys, read)
+    beside = m if field.alone else torch.zeros_like(m)
+    jump = AdjointStop(field, forward, events, solved.ys, dys, beside)
+    course = Course(
+        t0=-forward.save_at[-1],
+        stops=stops,
+        save_at=-forward.t0[None],
+        rtol=_spread_tolerance(call.reverse.rtol, field, z),
+        atol=_spread_tolerance(call.reverse.atol, field, z),
+        jump=jump,
+    )
+    back = solve_recording(config, z, (), read, course, keep=field.alone)
+    counts = _counts(config, back.work)
+    if counts.status != CODES["ok"]:
+        none = torch.full_like(dys[-1], float("nan"))
+        return Pulled(none, tuple(torch.full_like(p, float("nan")) for p in params), counts)
+    offset = field.size if field.back else 0
+    w, m = back.final.y[offset:].split([field.size, len(z) - offset - field.size])
+    if field.alone:
+        assert back.coefficients is not None
+        along, nodes = field.along(read), _nodes(config) + 1
+        m = jump.beside + quadrature(
+            field, back.record.times, back.record.y, back.coefficients, along, nodes
+        )
+    return Pulled(w.reshape(shape), unflat(m, params), counts)
+
+
+def _rows(
+    config: Config, course: Course, solved: Solved, params: Tensors, constants: Tensors
+) -> torch.Tensor:
+    """The forward dense output as one table."""
+    times, y, _ = solved.record
+    coefficients = solved.coefficients
+    if coefficients is None:
+        coefficients = dense_of_rows(config, solved.record, course, params, constants)
+    rows = max(FEWEST_ROWS, 1 << (len(times) - 1).bit_length())
+    return packed_rows(times, y, coefficients, rows)
+
+
+def dense_of_rows(
+    config: Config, record: Record, course: Course, params: Tensors, constants: Tensors
+) -> torch.Tensor:
+    """Dense output of the recorded steps, their stages computed again, all at once."""
+    config, stop = replace(config, terms=False), course.save_at[-1]
+    ops = Operands(params, constants, course.rtol, course.atol, stop, stop, stop)
+
+    def one(times: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        step = take(config, times, y, None, ops, differentiable=False)
+        return dense_of_step(config, Row(times, y), step, ops)
+
+    n = record.y[0].numel()
+    width = n * config.tableau.stages + n * n * int(config.tableau.implicit)
+    chunk = max(1, LARGEST_BATCH // width)
+    return torch.func.vmap(one, chunk_size=chunk)(record.times, record.y)
+
+
+def _events(course: Course, record: Record) -> tuple[Stops, list[Event]]:
+    """The times at which the reverse solve stops, and what it meets there.
+
+    A save at the time of a jump is the value after it, so that going backwards the save comes
+    first. At a discontinuity the solve stops and goes on.
+    """
+    saves = course.save_at[:-1].tolist()
+    jumped = {jump.number: jump for jump in record.jumps}
+    found = {t: Event(save=number) for number, t in enumerate(saves)}
+    times = torch.tensor(course.stops.times, dtype=course.t0.dtype).tolist()
+    for t, number in zip(times, course.stops.jumps, strict=False):
+        found[t] = found.get(t, Event())._replace(jumped=jumped.get(number))
+    start = float(course.t0)
+    last = found.pop(start, Event())
+    ordered = sorted(found, reverse=True)
+    events = [*(found[t] for t in ordered), last]
+    numbers = (number if any(x is not None for x in e) else -1 for number, e in enumerate(events))
+    return Stops(tuple(-t for t in ordered), tuple(numbers)), events
+
+
+def _reverse_config(call: Call, field: AdjointField, *, breaks: bool) -> Config:
+    return Config(
+        rhs=field,
+        solver=call.reverse.solver,
+        max_steps=call.config.max_steps,
+        breaks=breaks,
+        dense=field.alone,
+        components=2 * field.size if field.kind == "backsolve-seminorm" else None,
+        jacobian=AdjointJacobian(field) if field.alone else None,
+        compile=call.config.compile,
+    )
+
+
+def _nodes(config: Config) -> int:
+    """Gauss nodes enough for the order of the solver."""
+    return (config.tableau.order + 2) // 2
+
+
+def _last_state(
+    field: AdjointField, course: Course, solved: Solved, dys: torch.Tensor, read: Tensors
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The flat reverse state at the end time, and the parameters' part of it by itself."""
+    y, w, along = solved.ys[-1], dys[-1], field.along(read)
+    dm = tuple(torch.zeros_like(p) for p in along.params)
+    if course.stops.jumps[-1] >= 0 and course.jump is not None:
+        jumped = solved.record.jumps[-1]
+        y = jumped.before
+        w, dm = stop_cotangent(course, jumped, w, along)
+    m = flat(dm, y)
+    parts = [w.reshape(-1)] if field.alone else [w.reshape(-1), m]
+    return torch.cat([y.reshape(-1), *parts] if field.back else parts), m
+
+
+def _spread_tolerance(
+    tolerance: torch.Tensor, field: AdjointField, z: torch.Tensor
+) -> torch.Tensor:
+    """A tolerance per component of the state serves ``y`` and ``w``; its least serves ``m``."""
+    if tolerance.ndim == 0:
+        return tolerance
+    own = tolerance.reshape(-1)
+    parts = [own, own] if field.back else [own]
+    rest = len(z) - sum(len(p) for p in parts)
+    return torch.cat([*parts, own.min().expand(rest)])
+
+
+def _counts(config: Config, work: Work) -> Counts:
+    """What the reverse solve cost; the host waited once more, for the save times."""
+    tab = config.tableau
+    evals = (2 if tab.adaptive else 1) + work.attempts * tab.steps
+    implicit = int(tab.implicit)
+    return Counts(
+        status=work.status,
+        steps=work.accepted,
+        rejected=work.attempts - work.accepted,
+        rhs_evals=evals,
+        vjp_evals=evals,
+        jacobian_evals=work.attempts * implicit,
+        linear_solves=work.attempts * tab.steps * implicit,
+        transfers=work.transfers + 1,
+        compile_s=work.compile_s,
+        compiled=work.compiled,
+    )
