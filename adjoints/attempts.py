@@ -119,10 +119,10 @@ def control_error(
         error = embedded_error(tableau, step.stages, h, scale, components)
     else:
         zero = xp.zeros_like(h)
-        error = xp.where(xp.all(xp.isfinite(step.y1)), zero, xp.full_like(h, float("nan")))
+        error = xp.where(xp.all(xp.isfinite(step.y1)), zero, zero + float("nan"))
     if step.failure is None:
         return error
-    return xp.where(step.failure < 0, error, xp.full_like(error, float("inf")))
+    return xp.where(step.failure < 0, error, xp.zeros_like(error) + float("inf"))
 
 
 def next_size(
@@ -174,18 +174,18 @@ def status_after(
     xp = array_namespace(t)
 
     def code(value: int) -> Array:
-        return xp.full_like(attempts, value)
+        return xp.zeros_like(attempts) + value
 
-    broken = ~xp.isfinite(error)
+    broken = xp.logical_not(xp.isfinite(error))
     stuck = broken
     if controlled:
-        stuck = ~accept & (h <= 16 * float(xp.finfo(t.dtype).eps) * xp.abs(t))
+        stuck = xp.logical_not(accept) & (h <= 16 * float(xp.finfo(t.dtype).eps) * xp.abs(t))
     status = xp.where(attempts >= max_steps, code(CODES["max_steps"]), code(RUNNING))
     reason = xp.where(broken, code(CODES["nonfinite"]), code(CODES["step_too_small"]))
     if failure is not None:
         reason = xp.where(failure < 0, reason, failure)
     status = xp.where(stuck, reason, status)
-    return xp.where(finished & ~stuck, code(CODES["ok"]), status)
+    return xp.where(finished & xp.logical_not(stuck), code(CODES["ok"]), status)
 
 
 def step_terms(

@@ -136,8 +136,8 @@ def test_example_of_a_method(package: Path) -> None:
     found = in_the_copy(
         package,
         "import json, adjointbench as ab\n"
-        "from adjointbench.adjoints import methods\n"
-        f"methods.METHODS += (eval({entry!r}, vars(methods).copy()),)\n"
+        "from adjointbench.adjoints import method, methods\n"
+        f"methods.METHODS += (eval({entry!r}, vars(method).copy()),)\n"
         "problem = ab.problems.get('lotka_volterra')\n"
         "run = ab.prepare(problem, 'one-sided-difference', rtol=1e-10, atol=1e-12)\n"
         "result, (loss, dparams, dy0) = run(), run.compiled(problem.params, problem.y0)\n"

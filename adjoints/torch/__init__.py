@@ -1,1 +1,5 @@
 """Adjoints in PyTorch."""
+
+from .solve import Solution, solve
+
+__all__ = ["Solution", "solve"]

@@ -111,7 +111,11 @@ def traced(function: Function, inputs: Sequence[torch.Tensor]) -> Function:
         return tuple(x.clone() if id(x) in given else x for x in found)
 
     with torch.no_grad():
-        return make_fx(copied)(*inputs)
+        graph = make_fx(copied)(*inputs)
+    # Forward mode leaves checks of shapes in the graph, which the compiler cannot read.
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph
 
 
 def loop(condition: Function, body: Function, carried: Tensors, read: Tensors) -> Function:

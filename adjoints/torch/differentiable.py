@@ -15,6 +15,7 @@ import torch
 from ..attempts import CODES
 from .record import Course, Solved, solve_recording
 from .state import Config, Tensors
+from .transforms import aside, is_wrapped
 
 
 class Counts(NamedTuple):
@@ -57,6 +58,8 @@ class Call:
         The reverse pass.
     reverse : object
         What it is told besides.
+    transformed : bool
+        Whether a function transform, as of ``torch.func.grad``, is at work around it.
     solved, pulled
         What the two passes found.
     lanes : list of Call
@@ -68,13 +71,15 @@ class Call:
     smooth: int
     pull_back: PullBack
     reverse: Any = None
+    transformed: bool = False
     solved: Solved | None = None
     pulled: Pulled | None = None
     lanes: list[Call] = field(default_factory=list)
 
     def again(self) -> Call:
         """A fresh call of the same."""
-        return Call(self.config, self.course, self.smooth, self.pull_back, self.reverse)
+        told = (self.config, self.course, self.smooth, self.pull_back, self.reverse)
+        return Call(*told, self.transformed)
 
 
 class Outputs(NamedTuple):
@@ -88,6 +93,7 @@ class Outputs(NamedTuple):
 
 def solve_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
     """Solve with its own derivative; `leaves` are parameters and constants."""
+    call.transformed = any(is_wrapped(x) for x in (y0, *leaves))
     return Outputs(*SolveFunction.apply(call, y0, *leaves))
 
 
@@ -127,9 +133,13 @@ class SolveFunction(torch.autograd.Function):
     def forward(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Solve and record."""
         params, constants = leaves[: call.smooth], leaves[call.smooth :]
-        with torch.no_grad():
-            call.solved = solve_recording(call.config, y0, params, constants, call.course)
-            return tuple(outputs_of(call.config, call.solved))
+
+        def run() -> tuple[torch.Tensor, ...]:
+            with torch.no_grad():
+                call.solved = solve_recording(call.config, y0, params, constants, call.course)
+                return tuple(outputs_of(call.config, call.solved))
+
+        return aside(run) if call.transformed else run()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
@@ -209,8 +219,12 @@ class _PullBack(torch.autograd.Function):
         """The reverse pass."""
         leaves = tensors[1:]
         params, constants = leaves[: call.smooth], leaves[call.smooth :]
-        with torch.no_grad():
-            pulled = pulled_back(call, dys, dtotals, tensors[0], params, constants)
+
+        def run() -> Pulled:
+            with torch.no_grad():
+                return pulled_back(call, dys, dtotals, tensors[0], params, constants)
+
+        pulled = aside(run) if call.transformed else run()
         return (pulled.dy0, *pulled.dparams, *(torch.zeros_like(x) for x in constants))
 
     @staticmethod

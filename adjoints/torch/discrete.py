@@ -181,7 +181,7 @@ def _sweep_rows(
     times, y, sources = record.times[rows], record.y[rows], sources.part(rows)
     if len(times) == 0:
         return swept
-    if config.compile and not _is_transformed(swept.dy0, sources):
+    if config.compile:
         done = _sweep_compiled(config, times, y, ops, swept, sources)
         if done.compiled == "yes":
             return done
@@ -192,12 +192,6 @@ def _sweep_rows(
         block = slice(first, first + BLOCK_STEPS)
         swept = _sweep_block(config, times[block], y[block], ops, swept, sources.part(block))
     return swept
-
-
-def _is_transformed(w: torch.Tensor, sources: Sources) -> bool:
-    """Whether a function transform, as of ``torch.func.jacrev``, has wrapped a cotangent."""
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
-    return any(wrapped(x) for x in (w, *sources) if x is not None)
 
 
 def step_outputs(
@@ -264,12 +258,7 @@ def _sweep_block(
 
     outputs, pull = torch.func.vjp(steps, y, ops.params)
     others = tuple(torch.zeros_like(x) for x in outputs[1:])
-
-    def pull_state(unit: torch.Tensor) -> torch.Tensor:
-        return pull((unit.expand_as(outputs[0]), *others))[0].reshape(len(y), n)
-
-    units = torch.eye(n, dtype=y.dtype, device=y.device).reshape(n, *y.shape[1:])
-    jacobians = torch.func.vmap(pull_state, out_dims=1)(units)
+    jacobians = _jacobians(config, times, y, ops)
     entering = tuple(x for x in sources[1:] if x is not None)
     own = torch.zeros_like(y) if sources.y is None else sources.y
     if entering:
@@ -282,6 +271,26 @@ def _sweep_block(
     ws = torch.stack(after[::-1]).reshape(y.shape)
     _, dparams = pull((ws, *(entering or others)))
     return swept._replace(dy0=w.reshape(y.shape[1:]), dparams=_sum(swept.dparams, dparams))
+
+
+def _jacobians(config: Config, times: torch.Tensor, y: torch.Tensor, ops: Operands) -> torch.Tensor:
+    """The derivatives of the new states by the states, shape (steps, n, n).
+
+    Every step is taken once for each component of the new state, all of them together.
+    """
+    steps, n = len(y), y[0].numel()
+    alone = replace(config, dense=False, terms=False)
+
+    def one(times: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return step_outputs(alone, ops, times, y, ops.params)[0]
+
+    def states(y: torch.Tensor) -> torch.Tensor:
+        return torch.func.vmap(one)(times.repeat(n, 1), y)
+
+    _, pull = torch.func.vjp(states, y.repeat(n, *(1,) * (y.ndim - 1)))
+    units = torch.eye(n, dtype=y.dtype, device=y.device).repeat_interleave(steps, dim=0)
+    (rows,) = pull(units.reshape(n * steps, *y.shape[1:]))
+    return rows.reshape(n, steps, n).transpose(0, 1)
 
 
 def _sweep_compiled(

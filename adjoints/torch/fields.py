@@ -29,6 +29,8 @@ class Split:
 
 def split_params(params: Tree, like: torch.Tensor) -> tuple[Tensors, Tensors, Split]:
     """Floating leaves, other leaves, and how to put them together again."""
+    if params is None:
+        return (), (), Split(pytree.tree_structure(()), ())
     leaves, structure = pytree.tree_flatten(params)
     leaves = [x if isinstance(x, torch.Tensor) else _tensor(x, like) for x in leaves]
     kinds = tuple(x.is_floating_point() for x in leaves)

@@ -6,6 +6,8 @@ import weakref
 
 import torch
 
+from .transforms import unwrapped
+
 
 class _Kept:
     """A tensor that a node of the graph keeps; it dies with the node."""
@@ -59,7 +61,7 @@ class SavedBytes:
 
     def _pack(self, tensor: torch.Tensor) -> _Kept:
         # Detached, as a node that kept its own result would keep itself alive.
-        kept = _Kept(tensor.detach())
+        kept = _Kept(unwrapped(tensor.detach()))
         self._kept.add(kept)
         return kept
 

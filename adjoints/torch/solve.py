@@ -19,6 +19,7 @@ from .differentiable import Call, Outputs, solve_outputs, tape_outputs
 from .fields import Field, Jump, ModuleField, named_tensors, split_params
 from .record import Course
 from .state import Config, Tensors
+from .transforms import is_wrapped, unwrapped
 
 Tree = Any
 
@@ -75,7 +76,7 @@ class Solution:
     def status(self) -> Any:
         """``"ok"`` or what went wrong; the integer codes for a batch."""
         code = self.status_code
-        if torch._C._functorch.is_functorch_wrapped_tensor(code) or code.ndim:
+        if is_wrapped(code) or code.ndim:
             return code
         return STATUSES[int(code)]
 
@@ -202,7 +203,8 @@ def solve(
     _check(config, adjoint, start, smooth, constants)
 
     def tensor(value: Any) -> torch.Tensor:
-        return torch.as_tensor(value, dtype=start.dtype, device=start.device)
+        # A transform wraps even what is made inside it; none of this is transformed.
+        return unwrapped(torch.as_tensor(value, dtype=start.dtype, device=start.device))
 
     course = Course(
         t0=tensor(t0),

@@ -1,15 +1,14 @@
 """Equations with known solutions, and an independent replay of recorded steps."""
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from adjointbench.adjoints.tableaus import tableau
 
 
 def riccati(t, y, p):
     """``y' = -k y^2 cos t``: nonlinear, depends on time, solved in closed form."""
-    import jax.numpy as jnp
-
-    return -p["k"] * y * y * jnp.cos(t)
+    return -p["k"] * y * y * array_namespace(y).cos(t)
 
 
 def riccati_exact(t, k, y0):
@@ -19,10 +18,8 @@ def riccati_exact(t, k, y0):
 
 
 def lotka_volterra(t, y, p):
-    import jax.numpy as jnp
-
     prey, predators = y[0], y[1]
-    return jnp.stack(
+    return array_namespace(y).stack(
         [p[0] * prey - p[1] * prey * predators, p[3] * prey * predators - p[2] * predators]
     )
 
