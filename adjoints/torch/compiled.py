@@ -92,9 +92,19 @@ def distinct(inputs: Sequence[torch.Tensor]) -> Tensors:
     seen: set[int] = set()
     found = []
     for x in inputs:
-        found.append(x.clone() if id(x) in seen else x)
-        seen.add(id(x))
+        found.append(x.clone() if x.data_ptr() in seen else x)
+        seen.add(x.data_ptr())
     return tuple(found)
+
+
+def straight(function: Function, inputs: Tensors) -> Function:
+    """`function` without a loop, as :func:`compiled` wants it."""
+    graph = traced(function, inputs)
+
+    def program(*inputs: torch.Tensor) -> Any:
+        return graph(*inputs)
+
+    return program
 
 
 def traced(function: Function, inputs: Sequence[torch.Tensor]) -> Function:

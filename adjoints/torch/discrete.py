@@ -28,7 +28,7 @@ import torch
 from ..attempts import CODES
 from .compiled import compiled, distinct, loop
 from .differentiable import Call, Counts, Pulled
-from .integrate import evaluate, terms_of_step
+from .integrate import evaluate_transposed, terms_of_step
 from .record import Course, Record
 from .state import Config, Operands, Row, Tensors
 from .stepping import dense_of_step, take
@@ -116,15 +116,8 @@ def sources_of(
     if not config.dense or len(record.times) == 0:
         return Sources(None, None, dterms)
     degree = config.tableau.dense.shape[1]
-    y = torch.zeros_like(record.y)
-    coefficients = y[:, None].expand(len(y), degree, *y.shape[1:]).contiguous()
-
-    def saves(y: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
-        return evaluate(record.times, y, coefficients, course.save_at[:-1])
-
-    # Linear in both: their values do not matter.
-    _, pull = torch.func.vjp(saves, y, coefficients)
-    return Sources(*pull(dys[:-1]), dterms)
+    entering = evaluate_transposed(record.times, degree, course.save_at[:-1], dys[:-1])
+    return Sources(*entering, dterms)
 
 
 def sweep(

@@ -204,7 +204,38 @@ def evaluate(
     -------
     tensor, shape (m, ``*y.shape``)
     """
-    starts, sizes = times[:, 0].contiguous(), times[:, 1]
+    at, h, fraction = _where(times, save_at)
+    own = (len(at), *(1,) * (y.ndim - 1))
+    by_power = coefficients[at].movedim(1, 0)
+    return dense_value(by_power, y[at], h.reshape(own), fraction.reshape(own))
+
+
+def evaluate_transposed(
+    times: torch.Tensor, degree: int, save_at: torch.Tensor, dys: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The cotangents of ``y`` and ``coefficients`` of :func:`evaluate`, which is linear in both.
+
+    Parameters
+    ----------
+    times, save_at
+    degree : int
+        Of the dense output.
+    dys : tensor, shape (m, ``*y.shape``)
+        Cotangents of the values.
+    """
+    at, h, fraction = _where(times, save_at)
+    powers = fraction[:, None] ** torch.arange(1, degree + 1, device=h.device)
+    weights = (h[:, None] * powers).reshape(len(at), degree, *(1,) * (dys.ndim - 1))
+    dy = dys.new_zeros(len(times), *dys.shape[1:]).index_add(0, at, dys)
+    empty = dys.new_zeros(len(times), degree, *dys.shape[1:])
+    return dy, empty.index_add(0, at, weights * dys[:, None])
+
+
+def _where(
+    times: torch.Tensor, save_at: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The rows in which times lie, their step sizes, and the fractions of the steps."""
+    starts = times[:, 0].contiguous()
     at = torch.clamp(torch.searchsorted(starts, save_at, right=True) - 1, min=0)
-    fraction = (save_at - starts[at]) / sizes[at]
-    return torch.func.vmap(dense_value)(coefficients[at], y[at], sizes[at], fraction)
+    h = times[at, 1]
+    return at, h, (save_at - starts[at]) / h

@@ -14,7 +14,7 @@ from ..attempts import CODES, Terms
 from ..gradient import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from ..stops import stops_between
-from .compiled import Compiled, compiled, traced
+from .compiled import Compiled, compiled, straight
 from .device import find_device, numpy_named, put, put_named
 from .differentiable import Call, Counts, Outputs, outputs_of, pulled_back
 from .fields import Field, Jump, Names
@@ -171,16 +171,7 @@ class TorchProgram:
         if not self.settings.compile:
             return None
         key = ("loss", self.problem, self.settings.regularizer, self.settings.coefficient)
-
-        def build(inputs: Tensors) -> Callable[..., Any]:
-            graph = traced(self._flat_cotangents, inputs)
-
-            def program(*inputs: torch.Tensor) -> Any:
-                return graph(*inputs)
-
-            return program
-
-        return compiled(key, build, inputs)
+        return compiled(key, partial(straight, self._flat_cotangents), inputs)
 
     def _new_call(self, adjoint: str) -> Call:
         problem, settings = self.problem, self.settings
