@@ -60,13 +60,13 @@ class AdjointField:
         along = self.along(params[1])
         y, w = self.split(s, z, along)
         if self.alone:
-            _, vjp = torch.func.vjp(lambda y: self.rhs(-s, y, along[:2]), y)
+            vjp = torch.func.vjp(lambda y: self.rhs(-s, y, along[:2]), y)[1]
             return vjp(w)[0].reshape(-1)
 
         def rhs(y: torch.Tensor, p: Tensors) -> torch.Tensor:
             return self.rhs(-s, y, (p, along.constants))
 
-        slope, vjp = torch.func.vjp(rhs, y, along.params)
+        slope, vjp = torch.func.vjp(rhs, y, along.params)[:2]
         dw, dm = vjp(w)
         parts = [dw.reshape(-1), flat(dm, z)]
         return torch.cat([-slope.reshape(-1), *parts] if self.back else parts)
@@ -196,8 +196,7 @@ def stop_cotangent(
     def after(y: torch.Tensor, p: Tensors) -> torch.Tensor:
         return jump(jumped.number, jumped.t, y, (p, along.constants))
 
-    _, vjp = torch.func.vjp(after, jumped.before, along.params)
-    return vjp(w)
+    return torch.func.vjp(after, jumped.before, along.params)[1](w)
 
 
 def packed_rows(
@@ -269,7 +268,7 @@ def quadrature(
         part = slice(first, first + chunk)
         s, ws = torch.func.vmap(on_step)(times[part], w[part], coefficients[part])
         each = torch.func.vmap(slope, in_dims=(0, None))
-        _, vjp = torch.func.vjp(lambda p, s=s, each=each: each(s.reshape(-1), p), along.params)
+        vjp = torch.func.vjp(lambda p, s=s, each=each: each(s.reshape(-1), p), along.params)[1]
         total = total + flat(vjp(ws.reshape(-1, *field.shape))[0], w)
     return total
 
@@ -282,6 +281,4 @@ def flat(tensors: Tensors, like: torch.Tensor) -> torch.Tensor:
 def unflat(numbers: torch.Tensor, like: Tensors) -> Tensors:
     """The reverse of :func:`flat`."""
     pieces = numbers.split([x.numel() for x in like])
-    return tuple(
-        piece.reshape(x.shape).to(x.dtype) for piece, x in zip(pieces, like, strict=True)
-    )
+    return tuple(piece.reshape(x.shape).to(x.dtype) for piece, x in zip(pieces, like, strict=True))

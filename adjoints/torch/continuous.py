@@ -159,10 +159,12 @@ def _events(course: Course, record: Record) -> tuple[Stops, list[Event]]:
 
 
 def _reverse_config(call: Call, field: AdjointField, *, breaks: bool) -> Config:
+    """How the reverse solve goes; steps that were given do not bound the number of its own."""
+    given = call.config.given_steps
     return Config(
         rhs=field,
         solver=call.reverse.solver,
-        max_steps=call.config.max_steps,
+        max_steps=Config.max_steps if given else call.config.max_steps,
         breaks=breaks,
         dense=field.alone,
         components=2 * field.size if field.kind == "backsolve-seminorm" else None,
