@@ -17,6 +17,8 @@ from .compare import commits, compare_benchmarks, compare_commits, compare_machi
 from .figures import dots, stability, work_precision
 from .ladder import typical_rtol
 from .page import Column, Content, ProblemSection, ShownFigure, save_figure
+from .peers import races
+from .peers_section import kinds_parts, peers_parts
 from .read import Measurements, read_measurements
 from .stiff import scaling_table
 from .stiff_section import stiff_parts
@@ -74,7 +76,9 @@ def build(paths: Sequence[Path], out: Path, *, title: str, say: Callable[[str], 
     rows = _name_devices(found.rows)
     if not rows.empty:
         _add_measurements(content, rows, out)
-    content.stiff = stiff_parts(_newest(rows), _newest(found.scaling, among=rows), out)
+    newest = _newest(rows)
+    content.peers, content.kinds = peers_parts(newest), kinds_parts(newest)
+    content.stiff = stiff_parts(newest, _newest(found.scaling, among=rows), out)
     _add_benchmarks(content, found.asv)
     (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")
     target = out / "index.html"
@@ -108,6 +112,7 @@ def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
     for problem in lines["problem"].unique():
         content.problems.append(_problem(str(problem), shown, lines, out))
     content.costs = _costs(lines, out)
+    races(shown).to_csv(out / "peers.csv", index=False)
     _compare(content, rows)
 
 

@@ -44,6 +44,12 @@ def split_name(text: str) -> tuple[str, dict[str, Any]]:
     return name, settings
 
 
+def bare_name(text: str) -> str:
+    """What a name begins with: without settings, and without ``" on <device>"`` of a report."""
+    match = re.match(r"\s*([\w-]+)", text)
+    return match[1] if match else text
+
+
 def _keywords(call: str) -> dict[str, Any] | None:
     """The keyword arguments of a call in Python's syntax; ``None`` where it is anything else."""
     try:

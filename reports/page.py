@@ -115,6 +115,8 @@ class Content:
     verdicts: Sequence[Any] = ()
     wrong: Table | None = None
     problems: list[ProblemSection] = field(default_factory=list)
+    peers: list[Part] = field(default_factory=list)
+    kinds: list[Part] = field(default_factory=list)
     stiff: list[Part] = field(default_factory=list)
     costs: list[ShownFigure] = field(default_factory=list)
     counts: Table | None = None

@@ -64,6 +64,8 @@ COLUMNS = (
     "vjp_evals",
     "jvp_evals",
     "derivatives",
+    "compiled",
+    "transfers",
 )
 
 ASV_COLUMNS = (

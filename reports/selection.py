@@ -30,8 +30,14 @@ QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lo
 
 #: One of each kind, and the peers a user would pick instead.
 QUICK_METHODS = (
+    "torch-backsolve",
+    "torch-discrete",
+    "torchode-autodiff",
+    "torchdiffeq-backprop",
+    "torch-blackbox",
     "diffrax-backsolve",
     "diffrax-recursive-checkpoint",
+    "jax-odeint",
     "jax-gauss",
     "jax-discrete",
     "jax-forward",

@@ -13,7 +13,7 @@ import pandas as pd
 
 from . import formats, scaling
 from .ladder import is_right, typical_rtol
-from .names import split_name
+from .names import bare_name
 from .published import ATTRIBUTED, COUNTERPARTS, TABLE, TABLE_PROBLEMS
 from .tables import FAMILIES, failures, wrong_answers
 
@@ -113,7 +113,7 @@ def published_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, f
             line[problem] = _seconds_or_status(row)
     lines = []
     for method, line in cells.items():
-        counterpart = COUNTERPARTS.get(split_name(method)[0], "–")
+        counterpart = COUNTERPARTS.get(bare_name(method), "–")
         theirs = dict(zip(TABLE_PROBLEMS, TABLE.get(counterpart, ()), strict=False))
         shown = {p: line.get(p, "–") for p, _ in found}
         beside = {f"published {p}": _published(theirs.get(p, "–")) for p, _ in found}

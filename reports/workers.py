@@ -24,6 +24,13 @@ Row = dict[str, Any]
 #: What starts a measuring process; the number of its core is added.
 COMMAND = (sys.executable, "-m", "adjointbench.reports.worker")
 
+#: One thread, and nothing from an earlier run: what is compiled is compiled where it is measured.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "ignore",
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
+}
+
 #: Compilation takes most of the time and is shared by cores; more processes only cost memory.
 MOST_WORKERS = 4
 
@@ -134,7 +141,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+                env=os.environ | ENVIRONMENT,
             )
         self._reader = threading.Thread(
             target=_forward, args=(self._process, self._answers), daemon=True

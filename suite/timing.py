@@ -58,11 +58,13 @@ class Gradient:
 
 def _prepare(problem, method, device):
     from adjointbench import prepare
+    from adjointbench.reports.measure import compiled_where_possible
     from adjointbench.reports.names import get_problem, split_name
     from adjointbench.reports.timing import timed_gradient
 
     name, given = split_name(method)
-    options = {"rtol": TIMED_RTOL, "atol": TIMED_RTOL * ATOL_SCALE, "device": device} | given
+    options = {"rtol": TIMED_RTOL, "atol": TIMED_RTOL * ATOL_SCALE, "device": device}
+    options |= compiled_where_possible(name, given)
     try:
         run = prepare(get_problem(problem), name, **options)
     except ValueError as refusal:

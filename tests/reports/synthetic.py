@@ -17,12 +17,24 @@ METHODS = {
     "diffrax-backsolve": ("peers", "jax", 2.0, 1.0, 6e-4, 20.0),
 }
 
+#: The same of methods on other backends and of their peers: an error of one takes the same steps.
+ELSEWHERE = {
+    "torch-discrete": ("discrete", "torch", 1.0, 1.0, 1e-3, 4.0),
+    "torch-tape": ("discrete", "torch", 1.0, 1.0, 2e-2, 4.0),
+    "torch-blackbox": ("blackbox", "torch", 1.0, 1.0, 5e-3, 4.0),
+    "scipy-adjoint": ("continuous", "scipy", 1.0, 1.0, 3e-3, 4.0),
+    "torchdiffeq-backprop": ("peers", "torch", 1.0, 1.0, 1e-2, 4.0),
+    "torchode-autodiff": ("peers", "torch", 100.0, 1.0, 2e-4, 4.0),
+    "torchode-backsolve": ("peers", "torch", 1.0, 1.0, 1.1e-3, 4.0),
+    "jax-odeint": ("peers", "jax", 3.0, 1.0, 1e-3, 4.0),
+}
+
 PROBLEMS = ("lotka_volterra", "adaptive_ad_trap", "robertson")
 
 
 def row(problem: str, method: str, rtol: float, **changes) -> dict:
     """One measured row; `changes` replace columns."""
-    family, backend, factor, order, seconds, ratio = METHODS[method]
+    family, backend, factor, order, seconds, ratio = (METHODS | ELSEWHERE)[method]
     error = factor * 1e-3 * (rtol / 1e-3) ** order
     return {
         "problem": problem,
@@ -108,6 +120,29 @@ def stiff_rows() -> list[dict]:
             r |= {"error": 4e5}
         if r["method"] == "finite-difference":
             r |= broken("skipped", "no solver for it")
+    return made
+
+
+def peer_rows() -> list[dict]:
+    """Peers that lose, win, are equal and give up early, and one where our own method gives up."""
+    methods = ("jax-discrete", *ELSEWHERE)
+    made = [row("lotka_volterra", m, rtol, compiled=None) for m in methods for rtol in LADDER]
+    made += [
+        row("pollu", m, rtol, stiff=True, compiled=None)
+        for m in ("jax-discrete", "jax-odeint", "torch-discrete", "torchdiffeq-backprop")
+        for rtol in LADDER
+    ]
+    for r in made:
+        if r["method"] == "torch-discrete":
+            r["compiled"] = "yes" if r["problem"] == "lotka_volterra" else "no compiler found."
+        if r["method"] == "torchode-backsolve" and r["rtol"] < 5e-5:
+            r |= broken("max_steps", "too many steps", phase="reverse")
+        if (r["problem"], r["method"]) == ("pollu", "jax-discrete") and r["rtol"] < 5e-5:
+            r |= broken("nonfinite", "not finite")
+        if (r["problem"], r["method"]) == ("pollu", "torchdiffeq-backprop"):
+            r |= broken("skipped", "no solver for it")
+        if r["method"] == "torch-blackbox" and r["rtol"] < 5e-3:
+            r["error"] = 3.0
     return made
 
 

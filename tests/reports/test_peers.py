@@ -1,0 +1,195 @@
+import csv
+
+import pytest
+from synthetic import peer_rows, row, write_rows
+
+import adjointbench as ab
+from adjointbench.reports import build_report
+from adjointbench.reports.machine import PACKAGES, versions
+from adjointbench.reports.peers import (
+    BACKENDS,
+    KINDS,
+    kind_lines,
+    kind_of,
+    race_lines,
+    races,
+    standings,
+    uncompiled,
+)
+from adjointbench.reports.read import read_measurements
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    return read_measurements([write_rows(path, peer_rows())]).rows
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    write_rows(root / "rows.jsonl", peer_rows())
+    build_report([root], root / "out", say=pytest.fail)
+    return root / "out"
+
+
+def at(table, problem, peer, error):
+    mine = table[table["problem"].eq(problem) & table["peer"].eq(peer) & table["error"].eq(error)]
+    (line,) = mine.to_dict("records")
+    return line
+
+
+def cells(table, **where):
+    for name, value in where.items():
+        table = table[table[name].eq(value)]
+    (line,) = table.to_dict("records")
+    return line
+
+
+@pytest.mark.parametrize("error", [1e-3, 1e-5, 1e-7])
+def test_a_peer_is_raced_at_equal_error_against_the_fastest_of_its_backend(rows, error):
+    line = at(races(rows), "lotka_volterra", "torchdiffeq-backprop", error)
+    assert line["ours"] == "torch-discrete"
+    assert line["seconds_ours"] == pytest.approx(1e-3 * (1e-6 / error) ** 0.2)
+    assert line["seconds_peer"] == pytest.approx(1e-2 * (1e-6 / error) ** 0.2)
+    assert line["ratio"] == pytest.approx(10.0)
+    assert line["outcome"] == "won"
+
+
+def test_a_loss_is_a_loss(rows):
+    # It needs a tolerance 100 times as tight for the same error, 100 ** 0.2 times the time.
+    line = at(races(rows), "lotka_volterra", "torchode-autodiff", 1e-5)
+    assert line["ratio"] == pytest.approx(0.2 * 100**0.2)
+    assert line["outcome"] == "lost"
+    shown = cells(race_lines(races(rows)), problem="lotka_volterra", peer="torchode-autodiff")
+    assert shown["1e-5"] == "lost: torch-discrete 1.99 × slower"
+
+
+def test_what_is_within_the_noise_of_a_machine_is_equal(rows):
+    shown = cells(race_lines(races(rows)), problem="lotka_volterra", peer="torchode-backsolve")
+    assert shown["1e-3"] == "equal: torch-discrete 1.1 × faster"
+
+
+def test_who_does_not_reach_an_error_is_said(rows):
+    shown = cells(race_lines(races(rows)), problem="lotka_volterra", peer="torchode-backsolve")
+    assert shown["1e-7"] == "peer does not reach it; torch-discrete in 1.58 ms"
+    shown = cells(race_lines(races(rows)), problem="pollu", peer="jax-odeint")
+    # Errors of 3e-4 and 3e-5: no more than the first race.
+    assert shown["1e-3"].startswith("won: jax-discrete 5 ×")
+    assert shown["1e-7"] == "lost: no method here reaches it, the peer in 1.97 ms"
+    nobody = rows[rows["problem"].eq("pollu")].assign(error=0.5)
+    assert races(nobody)["outcome"].unique().tolist() == ["neither reaches"]
+
+
+def test_who_was_skipped_or_cannot_be_judged_takes_no_part(rows):
+    found = races(rows)
+    assert set(found.loc[found["problem"].eq("pollu"), "peer"]) == {"jax-odeint"}
+    assert set(found.loc[found["stiff"], "problem"]) == {"pollu"}
+    assert races(rows.assign(referenced=False)).empty
+    assert races(rows[rows["family"].ne("peers")]).empty
+
+
+def test_methods_on_another_device_race_among_themselves(tmp_path):
+    pairs = (("torch-discrete", 1e-3), ("torchdiffeq-backprop", 1e-2))
+    made = [
+        row("linear", method, 1e-3, device=device, seconds=seconds * factor)
+        for method, seconds in pairs
+        for device, factor in (("cpu", 1.0), ("cuda", 0.1))
+    ]
+    found = races(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
+    assert list(found["device"].unique()) == ["cpu", "cuda"]
+    assert found["ratio"].dropna().tolist() == pytest.approx([10.0, 10.0])
+
+
+def test_standings_count_won_lost_and_equal(rows):
+    said = standings(races(rows))
+    assert said[1:] == [
+        "Against torchdiffeq-backprop: of 3 races 3 won, 0 lost, 0 equal; its time over ours 10, "
+        "from 10 to 10.",
+        "Against torchode-autodiff: of 3 races 0 won, 3 lost, 0 equal; its time over ours 0.502, "
+        "from 0.502 to 0.502.",
+        "Against torchode-backsolve: of 1 races 0 won, 0 lost, 1 equal; its time over ours 1.1, "
+        "from 1.1 to 1.1; it does not reach the error where we do in 2 more.",
+    ]
+    assert said[0].endswith("it reaches the error where we do not in 2 more.")
+
+
+def test_every_kind_stands_on_one_line_with_all_backends(rows):
+    lines = kind_lines(rows)
+    discrete = cells(lines, problem="lotka_volterra", kind="discrete")
+    assert (discrete["jax"], discrete["torch"]) == ("200 µs, 3.0e-6", "1 ms, 1.0e-6")
+    assert discrete["scipy"] == "–"
+    assert discrete["rtol"] == 1e-6
+    interpolating = cells(lines, problem="lotka_volterra", kind="interpolating")
+    assert interpolating["scipy"] == "3 ms, 1.0e-6"
+    blackbox = cells(lines, problem="lotka_volterra", kind="blackbox")
+    assert blackbox["torch"] == "5 ms, 3, wrong"
+    assert cells(lines, problem="pollu", kind="discrete")["jax"] == "nonfinite"
+    kinds = list(lines.loc[lines["problem"].eq("lotka_volterra"), "kind"])
+    assert kinds == sorted(kinds, key=KINDS.index)
+
+
+def test_other_settings_stand_beside_the_default_ones(tmp_path):
+    eager = row("linear", "torch-discrete", 1e-6, seconds=0.04)
+    made = [
+        row("linear", "torch-discrete", 1e-6),
+        eager | {"method": "torch-discrete(compile=False)"},
+    ]
+    lines = kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
+    assert list(lines["torch"]) == ["1 ms, 1.0e-6; 40 ms, 1.0e-6 (compile=False)"]
+
+
+def test_every_method_of_ours_has_a_kind():
+    ours = [m for m in ab.methods() if m.family != "peers"]
+    assert {m.backend for m in ours} == set(BACKENDS)
+    for method in ours:
+        assert kind_of(method.name, method.backend) is not None, method.name
+
+
+def test_what_was_to_be_compiled_and_was_not_is_said(rows):
+    assert uncompiled(rows) == [
+        "torch-discrete ran eagerly on pollu, though it was to be compiled: no compiler found."
+    ]
+    assert uncompiled(rows.assign(compiled="yes")) == []
+
+
+def test_page_and_markdown_have_the_sections(report):
+    page, markdown = (report / "index.html").read_text(), (report / "report.md").read_text()
+    for text in (page, markdown):
+        assert "Against the peers, at equal error" in text
+        assert "Against the peers on stiff problems" in text
+        assert "Kinds of adjoints on every backend" in text
+        assert "lost: torch-discrete 1.99 × slower" in text
+        assert "no compiler found" in text
+    assert 'href="#peers"' in page
+    assert '<section id="kinds">' in page
+
+
+def test_races_are_written_as_csv(report):
+    lines = list(csv.DictReader((report / "peers.csv").read_text().splitlines()))
+    assert len(lines) == (4 + 1) * 3
+    lost = [line for line in lines if line["outcome"] == "lost"]
+    assert {line["peer"] for line in lost} == {"torchode-autodiff"}
+    assert float(lost[0]["ratio"]) == pytest.approx(0.2 * 100**0.2)
+
+
+def test_without_peers_and_with_one_backend_nothing_is_shown(tmp_path):
+    made = [row("linear", "jax-discrete", rtol) for rtol in (1e-3, 1e-6)]
+    page = build_report([write_rows(tmp_path / "rows.jsonl", made)], tmp_path / "out").read_text()
+    assert "Against the peers" not in page
+    assert "Kinds of adjoints" not in page
+    assert "#peers" not in page
+
+
+def test_times_on_another_device_find_their_published_counterpart(tmp_path):
+    made = [row("lotka_volterra", "torch-discrete", 1e-7, device="cuda")]
+    made += [row("pollu", "jax-gauss", 1e-7, stiff=True)]
+    page = build_report([write_rows(tmp_path / "rows.jsonl", made)], tmp_path / "out").read_text()
+    assert "Beside published times" in page
+    assert "torch-discrete on cuda" in page
+
+
+def test_the_versions_of_all_that_is_compared_stand_at_the_foot():
+    needed = {package for method in ab.methods() for package in method.requires}
+    assert needed | {"adjointbench", "numpy"} <= set(PACKAGES)
+    assert list(versions()) == [package for package in PACKAGES if package in versions()]
