@@ -1,5 +1,8 @@
 """The sections of a report about the peers, and about the kinds of adjoints on every backend."""
 
+# pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
+# pyright: reportArgumentType=false, reportGeneralTypeIssues=false
+
 from __future__ import annotations
 
 import pandas as pd

@@ -1,6 +1,7 @@
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,30 @@ def test_a_process_that_hangs_or_dies(monkeypatch, code, expected):
     if expected is WorkerDied:
         assert "exit status 7: out of memory" in str(caught.value)
     worker.close()
+
+
+def test_a_worker_has_one_core_and_torch_one_thread_and_no_old_programs(monkeypatch):
+    pytest.importorskip("torch")
+    code = (
+        "import json, os, sys\n"
+        "from adjointbench.reports.worker import _pin\n"
+        "_pin(int(sys.argv[1]))\n"
+        "import torch\n"
+        "from torch._inductor import config\n"
+        "cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else [0]\n"
+        "print(json.dumps({'threads': torch.get_num_threads(), 'cores': cores,\n"
+        "    'anew': config.force_disable_caches}))\n"
+        "print('null', flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    worker = Worker(Silence(), 0)
+    try:
+        (told,) = worker.measure(replace(JOB, timeout_s=120.0))
+    finally:
+        worker.close()
+    assert told == {"threads": 1, "cores": [0], "anew": True}
 
 
 def selected(**changes):

@@ -1,11 +1,14 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import adjointbench as ab
 from adjointbench.reports.frozen import extrapolated_derivative, frozen_step_error
 from adjointbench.reports.ladder import observed_order
-from adjointbench.reports.measure import measure_ladder
-from adjointbench.reports.timing import time_run
+from adjointbench.reports.measure import _processor_time, compiled_where_possible, measure_ladder
+from adjointbench.reports.timing import time_run, timed_gradient, timed_primal
 
 
 def test_errors_of_a_ladder_fall_with_the_tolerance():
@@ -84,3 +87,51 @@ def test_a_continuous_adjoint_is_not_the_derivative_of_the_steps():
 
 def test_extrapolated_differences_are_near_rounding():
     assert extrapolated_derivative(lambda e: np.exp(3 * e)) == pytest.approx(3.0, rel=1e-12)
+
+
+def test_what_can_be_compiled_is_compiled_unless_its_name_says_otherwise():
+    assert compiled_where_possible("torch-discrete", {}) == {"compile": True}
+    assert compiled_where_possible("torch-discrete", {"compile": False}) == {"compile": False}
+    assert compiled_where_possible("torch-tape", {"solver": "rk4"}) == {"solver": "rk4"}
+    assert compiled_where_possible("jax-discrete", {}) == {}
+
+
+def test_benchmarks_ask_for_compiling_and_rows_tell_what_came_of_it(monkeypatch):
+    asked = []
+
+    def prepare(problem, method, **options):
+        asked.append(options.get("compile"))
+        return ab.prepare(problem, method, **options | {"compile": False})
+
+    monkeypatch.setattr("adjointbench.reports.measure.prepare", prepare)
+    problem = ab.problems.get("linear")
+    for method in ("torch-discrete", "torch-discrete(compile=False)", "torchdiffeq-backprop"):
+        (row,) = measure_ladder(problem, method, (1e-3,), budget_s=0.01)
+        assert row["status"] == "ok"
+        assert {"compiled", "transfers"} <= set(row)
+    assert asked == [True, False, None]
+
+
+@pytest.mark.parametrize("method", ["torch-discrete", "torchode-autodiff", "torch-blackbox"])
+def test_calls_on_tensors_are_timed_and_give_what_the_run_gives(method):
+    problem = ab.problems.get("linear")
+    run = ab.prepare(problem, method, rtol=1e-4)
+    assert timed_gradient(run)(0) > 0
+    assert timed_primal(run)(0) > 0
+    times = time_run(run, budget_s=0.01)
+    assert times["ratio"] > 1
+    torch = pytest.importorskip("torch")
+    params = {name: torch.as_tensor(value) for name, value in problem.params.items()}
+    loss, dparams, dy0 = run.compiled(params, torch.as_tensor(problem.y0))
+    result = run()
+    assert float(loss) == pytest.approx(result.loss)
+    np.testing.assert_allclose(dy0.detach().numpy(), result.dy0)
+    for name, value in result.dparams.items():
+        np.testing.assert_allclose(dparams[name].detach().numpy(), value)
+
+
+def test_processor_time_of_compilers_that_run_beside_counts():
+    before = _processor_time()
+    code = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert _processor_time() - before >= 0.3
