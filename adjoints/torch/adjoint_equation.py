@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..runge_kutta import Rhs, dense_value
-from .derivatives import jacobian_of
+from .derivatives import jacobian_of, vjp
 from .record import Course, Jumped
 from .state import Tensors
 
@@ -60,14 +60,14 @@ class AdjointField:
         along = self.along(params[1])
         y, w = self.split(s, z, along)
         if self.alone:
-            vjp = torch.func.vjp(lambda y: self.rhs(-s, y, along[:2]), y)[1]
-            return vjp(w)[0].reshape(-1)
+            _, pull = vjp(lambda y: self.rhs(-s, y, along[:2]), y)
+            return pull(w)[0].reshape(-1)
 
         def rhs(y: torch.Tensor, p: Tensors) -> torch.Tensor:
             return self.rhs(-s, y, (p, along.constants))
 
-        slope, vjp = torch.func.vjp(rhs, y, along.params)[:2]
-        dw, dm = vjp(w)
+        slope, pull = vjp(rhs, y, along.params)[:2]
+        dw, dm = pull(w)
         parts = [dw.reshape(-1), flat(dm, z)]
         return torch.cat([-slope.reshape(-1), *parts] if self.back else parts)
 
@@ -196,7 +196,7 @@ def stop_cotangent(
     def after(y: torch.Tensor, p: Tensors) -> torch.Tensor:
         return jump(jumped.number, jumped.t, y, (p, along.constants))
 
-    return torch.func.vjp(after, jumped.before, along.params)[1](w)
+    return vjp(after, jumped.before, along.params)[1](w)
 
 
 def packed_rows(
@@ -268,8 +268,8 @@ def quadrature(
         part = slice(first, first + chunk)
         s, ws = torch.func.vmap(on_step)(times[part], w[part], coefficients[part])
         each = torch.func.vmap(slope, in_dims=(0, None))
-        vjp = torch.func.vjp(lambda p, s=s, each=each: each(s.reshape(-1), p), along.params)[1]
-        total = total + flat(vjp(ws.reshape(-1, *field.shape))[0], w)
+        _, pull = vjp(lambda p, s=s, each=each: each(s.reshape(-1), p), along.params)
+        total = total + flat(pull(ws.reshape(-1, *field.shape))[0], w)
     return total
 
 

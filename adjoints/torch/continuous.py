@@ -104,7 +104,7 @@ def pull_back(
         assert back.coefficients is not None
         along, nodes = field.along(read), _nodes(config) + 1
         m = jump.beside + quadrature(
-            field, back.record.times, back.record.y, back.coefficients, along, nodes
+            field, back.times, back.record.y, back.coefficients, along, nodes
         )
     return Pulled(w.reshape(shape), unflat(m, params), counts)
 
@@ -113,7 +113,7 @@ def _rows(
     config: Config, course: Course, solved: Solved, params: Tensors, constants: Tensors
 ) -> torch.Tensor:
     """The forward dense output as one table."""
-    times, y, _ = solved.record
+    times, y = solved.record.times(course), solved.record.y
     coefficients = solved.coefficients
     if coefficients is None:
         coefficients = dense_of_rows(config, solved.record, course, params, constants)
@@ -135,7 +135,7 @@ def dense_of_rows(
     n = record.y[0].numel()
     width = n * config.tableau.stages + n * n * int(config.tableau.implicit)
     chunk = max(1, LARGEST_BATCH // width)
-    return torch.func.vmap(one, chunk_size=chunk)(record.times, record.y)
+    return torch.func.vmap(one, chunk_size=chunk)(record.times(course), record.y)
 
 
 def _events(course: Course, record: Record) -> tuple[Stops, list[Event]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -13,6 +14,12 @@ with warnings.catch_warnings():
     # At its first use forward mode imports decompositions that PyTorch itself still scripts.
     warnings.simplefilter("ignore", DeprecationWarning)
     torch.func.jvp(torch.sin, (torch.ones(1),), (torch.ones(1),))
+
+
+def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """The value of `function`, and what pulls a cotangent of it back to `primals`."""
+    value, pull = torch.func.vjp(function, *primals)[:2]
+    return value, pull
 
 
 def jvp(function: Function, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:

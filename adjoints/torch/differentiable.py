@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..attempts import CODES
+from .derivatives import vjp
 from .record import Course, Solved, solve_recording
 from .state import Config, Tensors
 from .transforms import aside, is_wrapped
@@ -58,6 +59,8 @@ class Call:
         The reverse pass.
     reverse : object
         What it is told besides.
+    keeps_dense : bool
+        Whether the reverse pass reads the dense output of the forward pass.
     transformed : bool
         Whether a function transform, as of ``torch.func.grad``, is at work around it.
     solved, pulled
@@ -71,15 +74,23 @@ class Call:
     smooth: int
     pull_back: PullBack
     reverse: Any = None
+    keeps_dense: bool = False
     transformed: bool = False
     solved: Solved | None = None
     pulled: Pulled | None = None
     lanes: list[Call] = field(default_factory=list)
 
+    def kept(self, solved: Solved) -> Solved:
+        """What the reverse pass reads; the dense output is let go where it does not."""
+        none = solved.times[:0]
+        if self.keeps_dense:
+            return solved._replace(times=none)
+        return solved._replace(times=none, coefficients=None)
+
     def again(self) -> Call:
         """A fresh call of the same."""
         told = (self.config, self.course, self.smooth, self.pull_back, self.reverse)
-        return Call(*told, self.transformed)
+        return Call(*told, self.keeps_dense, self.transformed)
 
 
 class Outputs(NamedTuple):
@@ -114,7 +125,7 @@ def outputs_of(config: Config, solved: Solved) -> Outputs:
     totals = solved.ys.new_zeros(3)
     if solved.terms is not None:
         totals = reduced(config, solved.terms)
-    return Outputs(solved.ys, totals, numbers, solved.record.times[:, :2])
+    return Outputs(solved.ys, totals, numbers, solved.times[:, :2])
 
 
 def reduced(config: Config, terms: torch.Tensor) -> torch.Tensor:
@@ -136,8 +147,9 @@ class SolveFunction(torch.autograd.Function):
 
         def run() -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                call.solved = solve_recording(call.config, y0, params, constants, call.course)
-                return tuple(outputs_of(call.config, call.solved))
+                solved = solve_recording(call.config, y0, params, constants, call.course)
+                call.solved = call.kept(solved)
+                return tuple(outputs_of(call.config, solved))
 
         return aside(run) if call.transformed else run()
 
@@ -164,10 +176,9 @@ class SolveFunction(torch.autograd.Function):
         )
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[Any, ...], call: Call, *tensors: torch.Tensor
-    ) -> tuple[Any, Any]:
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
         """Lane by lane."""
+        call, *tensors = inputs
         call.lanes = [call.again() for _ in range(info.batch_size)]
         found = [
             SolveFunction.apply(lane, *_lane(tensors, in_dims[1:], i))
@@ -200,10 +211,10 @@ def pulled_back(
     assert solved is not None
     if solved.work.status != CODES["ok"]:
         none = tuple(torch.full_like(x, float("nan")) for x in (y0, *params))
-        return Pulled(none[0], none[1:], Counts(solved.work.status, *(0,) * 6))
+        return Pulled(none[0], none[1:], Counts(solved.work.status, 0, 0, 0, 0, 0, 0))
     dterms = None
     if solved.terms is not None and dtotals is not None:
-        _, pull = torch.func.vjp(lambda x: reduced(call.config, x), solved.terms)
+        _, pull = vjp(lambda x: reduced(call.config, x), solved.terms)
         dterms = pull(dtotals)[0].nan_to_num()
     call.pulled = call.pull_back(call, dys, dterms, params, constants)
     return call.pulled
@@ -240,10 +251,9 @@ class _PullBack(torch.autograd.Function):
         )
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[Any, ...], call: Call, *tensors: torch.Tensor
-    ) -> tuple[Any, Any]:
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
         """Lane by lane, or cotangent by cotangent where the solve itself has no lanes."""
+        call, *tensors = inputs
         lanes = any(dim is not None for dim in in_dims[3:])
         found = [
             _PullBack.apply(call.lanes[i] if lanes else call, *_lane(tensors, in_dims[1:], i))
@@ -253,7 +263,7 @@ class _PullBack(torch.autograd.Function):
         return stacked, (0,) * len(stacked)
 
 
-def _lane(tensors: tuple[torch.Tensor, ...], dims: tuple[Any, ...], i: int) -> list[torch.Tensor]:
+def _lane(tensors: list[torch.Tensor], dims: tuple[Any, ...], i: int) -> list[torch.Tensor]:
     return [x if dim is None else x.select(dim, i) for x, dim in zip(tensors, dims, strict=True)]
 
 

@@ -27,6 +27,7 @@ import torch
 
 from ..attempts import CODES
 from .compiled import compiled, distinct, loop
+from .derivatives import vjp
 from .differentiable import Call, Counts, Pulled
 from .integrate import evaluate_transposed, terms_of_step
 from .record import Course, Record
@@ -45,10 +46,6 @@ class Sources(NamedTuple):
     y: torch.Tensor | None
     coefficients: torch.Tensor | None
     terms: torch.Tensor | None
-
-    def part(self, rows: slice) -> Sources:
-        """Those of some rows."""
-        return Sources(*(None if x is None else x[rows] for x in self))
 
 
 class Swept(NamedTuple):
@@ -83,7 +80,7 @@ def pull_back(
     record = call.solved.record
     sources = sources_of(config, record, course, dys, dterms)
     swept = sweep(config, record, course, dys[-1], sources, params, constants)
-    steps, tab = len(record.times), config.tableau
+    steps, tab = len(record.y), config.tableau
     counts = Counts(
         status=CODES["ok"],
         steps=steps,
@@ -113,10 +110,10 @@ def sources_of(
     dys : tensor, shape ``(len(save_at), *y0.shape)``
     dterms : tensor, shape (rows, 3), optional
     """
-    if not config.dense or len(record.times) == 0:
+    if not config.dense or len(record.y) == 0:
         return Sources(None, None, dterms)
     degree = config.tableau.dense.shape[1]
-    entering = evaluate_transposed(record.times, degree, course.save_at[:-1], dys[:-1])
+    entering = evaluate_transposed(record.times(course), degree, course.save_at[:-1], dys[:-1])
     return Sources(*entering, dterms)
 
 
@@ -138,12 +135,13 @@ def sweep(
     )
     ops = _operands(course, params, constants)
     swept = Swept(w, tuple(torch.zeros_like(p) for p in params))
-    last = len(record.times)
+    columns = (record.times(course), record.y, *sources)
+    last = len(record.y)
     for jumped in reversed(record.jumps):
-        swept = _sweep_rows(wanted, record, slice(jumped.rows, last), ops, swept, sources)
+        swept = _sweep_rows(wanted, columns, slice(jumped.rows, last), ops, swept)
         swept = _through_jump(course, jumped, ops, swept)
         last = jumped.rows
-    return _sweep_rows(wanted, record, slice(0, last), ops, swept, sources)
+    return _sweep_rows(wanted, columns, slice(0, last), ops, swept)
 
 
 def _operands(course: Course, params: Tensors, constants: Tensors) -> Operands:
@@ -159,7 +157,7 @@ def _through_jump(course: Course, jumped: Any, ops: Operands, swept: Swept) -> S
     def after(y: torch.Tensor, params: Tensors) -> torch.Tensor:
         return jump(jumped.number, jumped.t, y, (params, ops.constants))
 
-    _, pull = torch.func.vjp(after, jumped.before, ops.params)
+    _, pull = vjp(after, jumped.before, ops.params)
     dy, dparams = pull(swept.dy0)
     return swept._replace(dy0=dy, dparams=_sum(swept.dparams, dparams))
 
@@ -169,9 +167,17 @@ def _sum(a: Tensors, b: Tensors) -> Tensors:
 
 
 def _sweep_rows(
-    config: Config, record: Record, rows: slice, ops: Operands, swept: Swept, sources: Sources
+    config: Config,
+    columns: tuple[torch.Tensor | None, ...],
+    rows: slice,
+    ops: Operands,
+    swept: Swept,
 ) -> Swept:
-    times, y, sources = record.times[rows], record.y[rows], sources.part(rows)
+    """Sweep over some rows of `columns`: times, states, and the :class:`Sources`."""
+    times, y, *own = (None if x is None else x[rows] for x in columns)
+    sources = Sources(*own)
+    assert times is not None
+    assert y is not None
     if len(times) == 0:
         return swept
     if config.compile:
@@ -183,7 +189,8 @@ def _sweep_rows(
         return _sweep_steps(config, times, y, ops, swept, sources)
     for first in reversed(range(0, len(times), BLOCK_STEPS)):
         block = slice(first, first + BLOCK_STEPS)
-        swept = _sweep_block(config, times[block], y[block], ops, swept, sources.part(block))
+        part = Sources(*(None if x is None else x[block] for x in sources))
+        swept = _sweep_block(config, times[block], y[block], ops, swept, part)
     return swept
 
 
@@ -227,7 +234,7 @@ def _pull_step(
     own: Sources,
 ) -> tuple[torch.Tensor, Tensors]:
     """The cotangents before a step, from those after it and those that enter at it."""
-    _, pull = torch.func.vjp(partial(step_outputs, config, ops, times), y, ops.params)
+    _, pull = vjp(partial(step_outputs, config, ops, times), y, ops.params)
     dy, dparams = pull((w, *(x for x in own[1:] if x is not None)))
     return dy if own.y is None else dy + own.y, dparams
 
@@ -249,7 +256,7 @@ def _sweep_block(
 
         return torch.func.vmap(one)(times, y)
 
-    outputs, pull = torch.func.vjp(steps, y, ops.params)
+    outputs, pull = vjp(steps, y, ops.params)
     others = tuple(torch.zeros_like(x) for x in outputs[1:])
     jacobians = _jacobians(config, times, y, ops)
     entering = tuple(x for x in sources[1:] if x is not None)
@@ -280,7 +287,7 @@ def _jacobians(config: Config, times: torch.Tensor, y: torch.Tensor, ops: Operan
     def states(y: torch.Tensor) -> torch.Tensor:
         return torch.func.vmap(one)(times.repeat(n, 1), y)
 
-    _, pull = torch.func.vjp(states, y.repeat(n, *(1,) * (y.ndim - 1)))
+    _, pull = vjp(states, y.repeat(n, *(1,) * (y.ndim - 1)))
     units = torch.eye(n, dtype=y.dtype, device=y.device).repeat_interleave(steps, dim=0)
     (rows,) = pull(units.reshape(n * steps, *y.shape[1:]))
     return rows.reshape(n, steps, n).transpose(0, 1)

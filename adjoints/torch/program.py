@@ -15,6 +15,7 @@ from ..gradient import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from ..stops import stops_between
 from .compiled import Compiled, compiled, straight
+from .derivatives import vjp
 from .device import find_device, numpy_named, put, put_named
 from .differentiable import Call, Counts, Outputs, outputs_of, pulled_back
 from .fields import Field, Jump, Names
@@ -113,8 +114,9 @@ class TorchProgram:
         """Loss and gradients at `params` and `y0`."""
         with torch.no_grad():
             call = self._call.again()
-            call.solved = self._solved(params, y0)
-            out = outputs_of(call.config, call.solved)
+            solved = self._solved(params, y0)
+            call.solved = call.kept(solved)
+            out = outputs_of(call.config, solved)
             loss, dys, dtotals, direct = self._cotangents(out, params)
             wanted = dtotals if call.config.terms else None
             pulled = pulled_back(call, dys, wanted, y0, params, self._constants)
@@ -123,10 +125,11 @@ class TorchProgram:
 
     def saved_bytes(self, found: Found) -> int:
         """Bytes kept from the forward pass for the reverse pass."""
-        kept = found.solved.record.nbytes
+        solved = found.solved
         if "backsolve" in self.settings.method.name:
-            return found.solved.ys.numel() * found.solved.ys.element_size()
-        return kept
+            return solved.ys.nbytes
+        dense = 0 if solved.coefficients is None else solved.coefficients.nbytes
+        return solved.record.nbytes + dense
 
     def _solved(self, params: Tensors, y0: torch.Tensor) -> Solved:
         call = self._call
@@ -164,7 +167,7 @@ class TorchProgram:
         def loss(*smooth: torch.Tensor) -> torch.Tensor:
             return self._loss(smooth[0], smooth[1], smooth[2:], constants)
 
-        value, pull = torch.func.vjp(loss, *inputs[:n])
+        value, pull = vjp(loss, *inputs[:n])
         return (value, *pull(torch.ones_like(value)))
 
     def _compiled_loss(self, inputs: Tensors) -> Compiled | None:
@@ -237,7 +240,7 @@ class TorchProgram:
         }
         if self.settings.compile:
             known["compiled"] = self._uncompiled or "yes"
-        counts = found.counts or Counts(CODES["ok"], *(0,) * 6)
+        counts = found.counts or Counts(CODES["ok"], 0, 0, 0, 0, 0, 0)
         if tab.implicit:
             known["jacobian_evals"] = work.attempts + counts.jacobian_evals
             known["linear_solves"] = work.attempts * tab.steps + counts.linear_solves

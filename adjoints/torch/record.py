@@ -12,7 +12,7 @@ import torch
 
 from ..attempts import CODES, RUNNING
 from ..stops import Stops
-from .compiled import compiled, distinct, loop
+from .compiled import compiled, distinct, loop, straight
 from .integrate import attempt, evaluate, start
 from .state import Config, Operands, State, Tensors
 
@@ -68,17 +68,49 @@ class Jumped(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What a reverse pass needs: numbers and starts of the accepted steps, and the jumps."""
+    """What a reverse pass needs of the accepted steps, and the jumps.
 
-    times: torch.Tensor
+    ``t`` are the starts and the end; ``sizes`` the step sizes in 16 bits, which hold what the
+    controller proposes exactly, and ``odd`` the numbers and sizes of those steps that they do not
+    hold: the first, and those cut short by a stop.
+    """
+
+    t: torch.Tensor
     y: torch.Tensor
+    sizes: torch.Tensor
+    odd: tuple[torch.Tensor, torch.Tensor]
     jumps: tuple[Jumped, ...]
 
     @property
     def nbytes(self) -> int:
         """The bytes that are kept."""
-        kept = (self.times, self.y, *(jumped.before for jumped in self.jumps))
-        return sum(x.numel() * x.element_size() for x in kept)
+        befores = (jumped.before for jumped in self.jumps)
+        kept = (self.t, self.y, self.sizes, *self.odd, *befores)
+        return sum(x.nbytes for x in kept)
+
+    def times(self, course: Course) -> torch.Tensor:
+        """Start, size, end and the bounds of the times of every step, shape (steps, 5)."""
+        h = self.sizes.to(self.t.dtype).index_copy(0, *self.odd)
+        start, end = self.t[:-1], self.t[1:]
+        lower, upper = bounds(course)
+        segment = torch.bucketize(start, lower[1:], right=False)
+        return torch.stack([start, h, end, lower[segment], upper[segment]], dim=1)
+
+
+def bounds(course: Course) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first and last times within each stretch between two stops; endless at both ends."""
+    stops = torch.tensor(course.stops.times, dtype=course.t0.dtype, device=course.t0.device)
+    endless = torch.full_like(course.t0, ENDLESS)
+    lower = torch.cat([-endless[None], torch.nextafter(stops, endless)])
+    return lower, torch.cat([torch.nextafter(stops, -endless), endless[None]])
+
+
+def recorded(times: torch.Tensor, y: torch.Tensor, jumps: tuple[Jumped, ...]) -> Record:
+    """The record of steps; `times` as :meth:`Record.times` gives them."""
+    t, h = times[:, 0], times[:, 1]
+    sizes = h.to(torch.bfloat16)
+    odd = (sizes.to(h.dtype) != h).nonzero()[:, 0]
+    return Record(torch.cat([t, times[-1:, 2]]), y, sizes, (odd, h[odd]), jumps)
 
 
 class Work(NamedTuple):
@@ -96,11 +128,12 @@ class Work(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """A finished solve. ``terms`` has one row a step."""
+    """A finished solve. ``terms``, ``coefficients`` and ``times`` have one row a step."""
 
     ys: torch.Tensor
     terms: torch.Tensor | None
     coefficients: torch.Tensor | None
+    times: torch.Tensor
     record: Record
     final: State
     work: Work
@@ -134,7 +167,7 @@ def solve_recording(
     for k, (time, number) in enumerate(zip(ends, course.stops.jumps, strict=True)):
         ops = _operands(params, constants, course, k, end if time is None else time)
         if state is None:
-            state = start(config, course.t0, y0, ops, course.first_step, end)
+            state = drive.start(y0, ops, end)
         elif config.breaks:
             slope = config.rhs(_inside(ops, state.t), state.y, (params, constants))
             state = state._replace(slope=slope, status=torch.full_like(state.status, RUNNING))
@@ -154,14 +187,8 @@ def _inside(ops: Operands, t: torch.Tensor) -> torch.Tensor:
 
 def _operands(params: Tensors, constants: Tensors, course: Course, k: int, stop: Any) -> Operands:
     """What the attempts up to stop number `k` read."""
-    like = course.t0
-    stop = torch.as_tensor(stop, dtype=like.dtype, device=like.device)
-    endless = torch.full_like(like, ENDLESS)
-    lower, upper, times = -endless, endless, course.stops.times
-    if k > 0:
-        lower = torch.nextafter(torch.full_like(like, times[k - 1]), endless)
-    if k < len(times):
-        upper = torch.nextafter(stop, -endless)
+    stop = torch.as_tensor(stop, dtype=course.t0.dtype, device=course.t0.device)
+    lower, upper = (bound[k] for bound in bounds(course))
     return Operands(params, constants, course.rtol, course.atol, stop, lower, upper)
 
 
@@ -169,11 +196,30 @@ class _Drive:
     """Makes attempts until the next stop is reached, or no more can be made."""
 
     def __init__(self, config: Config, differentiable: bool, course: Course) -> None:
-        self.config = config
+        self.config, self.course = config, course
         self.differentiable = differentiable
-        self.given = None if course.steps is None else torch.stack(course.steps, dim=1).unbind(0)
+        self.given = None if course.steps is None else list(zip(*course.steps, strict=True))
         self.status, self.accepted, self.attempts, self.transfers = RUNNING, 0, 0, 0
         self.compile_s, self.compiled = 0.0, ""
+
+    def start(self, y0: torch.Tensor, ops: Operands, end: torch.Tensor) -> State:
+        """The state before the first attempt."""
+        config, course, shape = self.config, self.course, (len(ops.params), len(ops.constants))
+        size = () if course.first_step is None else (course.first_step,)
+
+        def begin(t0: torch.Tensor, y0: torch.Tensor, end: torch.Tensor, *rest: Any) -> State:
+            first, flat = rest[: len(size)], rest[len(size) :]
+            asked = first[0] if first else None
+            return start(config, t0, y0, _unflat(shape, flat), asked, end)
+
+        inputs = (course.t0, y0, end, *size, *_flat(ops))
+        if config.compile and not self.differentiable:
+            key = ("start", config, shape, len(size))
+            made = compiled(key, partial(straight, begin), inputs)
+            self.compile_s += made.seconds
+            if made.call is not None:
+                return State(*made.call(*inputs))
+        return begin(*inputs)
 
     def __call__(self, state: State, ops: Operands, rows: Rows) -> State:
         """The state at the stop."""
@@ -188,7 +234,7 @@ class _Drive:
                 if self.attempts == len(self.given):
                     self.status = CODES["ok"]
                     break
-                given = self.given[self.attempts].unbind(0)
+                given = self.given[self.attempts]
             found = attempt(self.config, state, ops, given, differentiable=self.differentiable)
             before, state = self.accepted, found.state
             self._read(state.accepted, state.attempts, state.status)
@@ -207,13 +253,14 @@ class _Drive:
     def _compiled(self, state: State, ops: Operands, rows: Rows) -> State | None:
         """The same by compiled runs of many attempts; ``None`` where there is no compiler."""
         config = self.config
-        run = _run_length(config, state)
+        run, seconds = _run_length(config, state), 0.0
         while True:
             inputs = distinct((*_buffers(config, run, state), *state, *_flat(ops)))
             shape = (len(ops.params), len(ops.constants))
             made = compiled(("run", config, run, shape), partial(_run, config, run, shape), inputs)
-            self.compile_s = max(self.compile_s, made.seconds)
+            seconds = max(seconds, made.seconds)
             if made.call is None:
+                self.compile_s += seconds
                 self.compiled = made.reason
                 return None
             self.compiled = "yes"
@@ -226,6 +273,7 @@ class _Drive:
                 next(pieces), next(pieces), *(next(pieces) if wanted else None for wanted in dense)
             )
             if self.status != RUNNING:
+                self.compile_s += seconds
                 return state
 
 
@@ -306,4 +354,5 @@ def _finished(
         drive.compile_s,
         drive.compiled,
     )
-    return Solved(ys, terms, coefficients, Record(times.detach(), y, jumps), state, work)
+    record = recorded(times.detach(), y, jumps)
+    return Solved(ys, terms, coefficients, times.detach(), record, state, work)

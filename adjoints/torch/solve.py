@@ -238,7 +238,8 @@ class Reverse(NamedTuple):
 def new_call(config: Config, course: Course, smooth: int, reverse: Reverse) -> Call:
     """A call of a solve by the adjoint named in `reverse`."""
     pull_back = PULL_BACKS.get(reverse.adjoint, discrete.pull_back)
-    return Call(config, course, smooth, pull_back, reverse)
+    along_dense = reverse.adjoint in ("interpolating", "quadrature")
+    return Call(config, course, smooth, pull_back, reverse, along_dense)
 
 
 def outputs(call: Call, y0: torch.Tensor, leaves: Tensors) -> Outputs:

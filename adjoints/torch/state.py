@@ -39,9 +39,6 @@ class Config:
         How ``error_estimate`` and its like are formed.
     components : int, optional
         Only the first ones of a flat state count in the error norm (a seminorm).
-    passive_from : int, optional
-        The components of a flat state from this number on do not move by themselves, and
-        nothing depends on them: an implicit solver leaves them out of its systems.
     through_step_size : bool
         Whether derivatives flow through the step size.
     jacobian : callable, optional
@@ -60,7 +57,6 @@ class Config:
     error_norm: str = "scaled"
     reduction: str = "sum"
     components: int | None = None
-    passive_from: int | None = None
     through_step_size: bool = False
     jacobian: Callable[..., torch.Tensor] | None = None
     compile: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 
@@ -53,37 +52,7 @@ def take(
     clip = clipper(config, lower, upper)
     if not config.tableau.implicit:
         return explicit_step(config.rhs, config.tableau, t, y, h, t1, first, params, clip)
-    if config.passive_from is not None:
-        return _without_passive(config, times, y, first, ops, differentiable)
     return _rosenbrock(config, times, y, first, ops, clip, differentiable)
-
-
-def _without_passive(
-    config: Config,
-    times: torch.Tensor,
-    y: torch.Tensor,
-    first: torch.Tensor | None,
-    ops: Operands,
-    differentiable: bool,
-) -> Step:
-    """An implicit step of the active components of a flat state; the others stay."""
-    n = config.passive_from
-    passive = y[n:]
-
-    def rhs(t: torch.Tensor, active: torch.Tensor, params: object) -> torch.Tensor:
-        return config.rhs(t, torch.cat([active, passive]), params)[:n]
-
-    def still(slope: torch.Tensor) -> torch.Tensor:
-        return torch.cat([slope, torch.zeros_like(passive)])
-
-    active = replace(config, rhs=rhs, passive_from=None)
-    first = None if first is None else first[:n]
-    step = take(active, times, y[:n], first, ops, differentiable=differentiable)
-    return step._replace(
-        y1=torch.cat([step.y1, passive]),
-        stages=[still(stage) for stage in step.stages],
-        slope=still(step.slope),
-    )
 
 
 def _rosenbrock(

@@ -10,17 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def is_wrapped(tensor: torch.Tensor) -> bool:
     """Whether a transform has wrapped the tensor."""
-    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return _functorch.is_functorch_wrapped_tensor(tensor)
 
 
 def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor inside all wrappers."""
     while is_wrapped(tensor):
-        tensor = torch._C._functorch.get_unwrapped(tensor)
+        tensor = _functorch.get_unwrapped(tensor)
     return tensor
 
 
