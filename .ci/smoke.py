@@ -31,7 +31,7 @@ SUBSET = {
     "ADJOINTBENCH_SCALING": "2,3",
     "ADJOINTBENCH_METHODS": (
         "jax-discrete,jax-forward,jax-gauss,jax-backsolve,scipy-adjoint,"
-        "diffrax-recursive-checkpoint"
+        "diffrax-recursive-checkpoint,torchdiffeq-backprop"
     ),
 }
 

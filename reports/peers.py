@@ -162,21 +162,19 @@ def standings(table: pd.DataFrame) -> list[str]:
     for peer, mine in table.groupby("peer", sort=True):
         outcomes = mine["outcome"]
         run = mine[mine["ratio"].notna()]
-        words = [
-            f"{outcomes.eq('won').sum()} won",
-            f"{outcomes.eq('lost').sum()} lost",
-            f"{outcomes.eq('equal').sum()} equal",
-        ]
-        sentence = f"Against {peer}: of {len(run)} races {', '.join(words)}"
-        if len(run):
+        if run.empty:
+            sentence = f"Against {peer}: no race at equal error"
+        else:
+            words = [f"{outcomes.eq(word).sum()} {word}" for word in ("won", "lost", "equal")]
             ratios = [formats.amount(run["ratio"].agg(f)) for f in ("median", "min", "max")]
-            sentence += "; its time over ours {}, from {} to {}".format(*ratios)
+            sentence = f"Against {peer}: {', '.join(words)}; its time over ours "
+            sentence += "{}, from {} to {}".format(*ratios)
         for outcome, who in (
             ("peer does not reach", "it does not reach the error where we do"),
             ("ours does not reach", "it reaches the error where we do not"),
         ):
             if count := int(outcomes.eq(outcome).sum()):
-                sentence += f"; {who} in {count} more"
+                sentence += f"; {count} times {who}" if count > 1 else f"; once {who}"
         said.append(f"{sentence}.")
     return said
 

@@ -30,8 +30,8 @@ QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lo
 
 #: One of each kind, and the peers a user would pick instead.
 QUICK_METHODS = (
-    "torch-backsolve",
     "torch-discrete",
+    "torch-tape",
     "torchode-autodiff",
     "torchdiffeq-backprop",
     "torch-blackbox",
@@ -52,7 +52,12 @@ QUICK_LADDER = (1e-3, 1e-6, 1e-9)
 
 #: Where asv takes its own times, with its own statistics: each is a process that compiles anew.
 TIMED_PROBLEMS, QUICK_TIMED_PROBLEMS = ("lotka_volterra", "pendulum"), ("lotka_volterra",)
-QUICK_TIMED_METHODS = ("jax-discrete", "scipy-adjoint", "diffrax-recursive-checkpoint")
+QUICK_TIMED_METHODS = (
+    "jax-discrete",
+    "torch-discrete",
+    "scipy-adjoint",
+    "diffrax-recursive-checkpoint",
+)
 TIMED_RTOL = 1e-6
 
 #: Seconds allowed for one method on one problem, all tolerances together.
