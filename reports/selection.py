@@ -31,7 +31,6 @@ QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lo
 #: One of each kind, and the peers a user would pick instead.
 QUICK_METHODS = (
     "torch-discrete",
-    "torch-tape",
     "torchode-autodiff",
     "torchdiffeq-backprop",
     "torch-blackbox",
