@@ -61,8 +61,10 @@ class SavedBytes:
 
     def _pack(self, tensor: torch.Tensor) -> _Kept:
         # Detached, as a node that kept its own result would keep itself alive.
-        kept = _Kept(unwrapped(tensor.detach()))
-        self._kept.add(kept)
+        kept = _Kept(unwrapped(tensor).detach())
+        # Forward mode's zeros have no memory.
+        if not torch._is_zerotensor(kept.tensor):
+            self._kept.add(kept)
         return kept
 
 
