@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -23,9 +24,9 @@ from jax.core import Tracer
 
 from ..method import SCIPY_SOLVERS
 from ..methods import check_name
-from ..scipy.continuous import reverse_options
 from ..scipy.flat import FlatSystem
 from ..scipy.integrate import Options
+from ..scipy.program import flat_tolerance
 from ..scipy.segments import make_schedule
 from . import wire
 from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
@@ -160,7 +161,8 @@ def _hashable(tolerance: float | np.ndarray) -> Any:
 
 def _arrays(options: Options) -> Options:
     """`options` with arrays again in place of tuples."""
-    return reverse_options(options, options.solver, options.rtol, options.atol)
+    rtol, atol = flat_tolerance(options.rtol), flat_tolerance(options.atol)
+    return replace(options, rtol=rtol, atol=atol)
 
 
 @functools.lru_cache(maxsize=64)

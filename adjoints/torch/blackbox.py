@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +23,9 @@ from array_api_compat import array_namespace
 
 from ..method import SCIPY_SOLVERS
 from ..methods import check_name
-from ..scipy.continuous import reverse_options
 from ..scipy.flat import FlatSystem
 from ..scipy.integrate import Options
+from ..scipy.program import flat_tolerance
 from ..scipy.segments import make_schedule
 from .blackbox_function import Blackbox, joined, solve_blackbox
 
@@ -178,9 +179,9 @@ def _hashable(tolerance: float | np.ndarray) -> Any:
 
 
 def _arrays(options: Options) -> Options:
-    """`options` with arrays again in place of tuples; its first step stays."""
-    found = reverse_options(options, options.solver, options.rtol, options.atol)
-    return Options(found.solver, found.rtol, found.atol, found.max_steps, options.first_step)
+    """`options` with arrays again in place of tuples."""
+    rtol, atol = flat_tolerance(options.rtol), flat_tolerance(options.atol)
+    return replace(options, rtol=rtol, atol=atol)
 
 
 @functools.lru_cache(maxsize=64)

@@ -63,7 +63,7 @@ class SavedBytes:
         # Detached, as a node that kept its own result would keep itself alive.
         kept = _Kept(unwrapped(tensor).detach())
         # Forward mode's zeros have no memory.
-        if not torch._is_zerotensor(kept.tensor):
+        if not kept.tensor._is_zerotensor():
             self._kept.add(kept)
         return kept
 

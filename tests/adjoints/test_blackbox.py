@@ -292,3 +292,10 @@ def test_no_deadlock_where_the_main_thread_runs_ahead(cores):
     assert done.returncode == 0, done.stderr[-3000:]
     found, difference = map(float, done.stdout.split())
     assert found == pytest.approx(difference, rel=1e-2)
+
+
+def test_the_first_step_that_was_asked_for_is_taken(x64):
+    k, y0 = values()
+    own = blackbox_solve(decay, y0, (2.0,), k, solver="rk45")
+    small = blackbox_solve(decay, y0, (2.0,), k, solver="rk45", first_step=1e-6)
+    assert int(small.steps) > int(own.steps)
