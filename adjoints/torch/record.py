@@ -235,12 +235,34 @@ class _Drive:
                     self.status = CODES["ok"]
                     break
                 given = self.given[self.attempts]
-            found = attempt(self.config, state, ops, given, differentiable=self.differentiable)
-            before, state = self.accepted, found.state
-            self._read(state.accepted, state.attempts, state.status)
-            if self.accepted > before:
-                piece = (found.row.times, found.row.y, found.coefficients, found.terms)
-                rows.append(*(None if x is None else x[None] for x in piece))
+            state = self._look_after(state, ops, given, rows)
+        return state
+
+    def _look_after(
+        self,
+        state: State,
+        ops: Operands,
+        given: tuple[torch.Tensor, torch.Tensor] | None,
+        rows: Rows,
+    ) -> State:
+        """Make attempts and then look; those made past the end change nothing."""
+        config, found, accepted = self.config, [], []
+        for _ in range(config.look_every if given is None else 1):
+            tried = attempt(config, state, ops, given, differentiable=self.differentiable)
+            found.append(tried)
+            if config.look_every == 1 or given is not None:
+                accepted.append(tried.accept)
+                state = tried.state
+                continue
+            goes_on = state.status == RUNNING
+            accepted.append(tried.accept & goes_on)
+            pairs = zip(tried.state, state, strict=True)
+            state = State(*(torch.where(goes_on, new, old) for new, old in pairs))
+        flags = (flag.to(torch.int64) for flag in accepted)
+        taken = self._read(state.accepted, state.attempts, state.status, *flags)
+        for tried in (x for x, flag in zip(found, taken, strict=True) if flag):
+            piece = (tried.row.times, tried.row.y, tried.coefficients, tried.terms)
+            rows.append(*(None if x is None else x[None] for x in piece))
         return state
 
     def _read(self, *numbers: torch.Tensor) -> list[int]:

@@ -106,6 +106,7 @@ def solve(
     adjoint_atol: Any = None,
     jacobian: Callable[..., Any] | None = None,
     compile: bool = False,
+    look_every: int = 1,
 ) -> Solution:
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
 
@@ -167,6 +168,10 @@ def solve(
         Compile the loops of both passes: some ten seconds once for each `rhs` and shape, then an
         order of magnitude faster. Pass the same `rhs` object again to use what was compiled for
         it.
+    look_every : int
+        Attempts between two looks of the host at the status. On a GPU each look waits for the
+        device; in between, attempts past the end are made in vain and change nothing. Compiled
+        loops look once in a run of up to 64 steps.
 
     Returns
     -------
@@ -199,6 +204,7 @@ def solve(
         through_step_size=differentiate_step_size,
         jacobian=None if jacobian is None else Field(jacobian, split),
         compile=compile,
+        look_every=_look_every(look_every, adjoint),
     )
     _check(config, adjoint, start, smooth, constants)
 
@@ -271,6 +277,17 @@ def _max_steps(max_steps: Any) -> int:
     if int(max_steps) < 1:
         raise ValueError(f"max_steps={max_steps!r} must be at least 1")
     return int(max_steps)
+
+
+def _look_every(look_every: Any, adjoint: str) -> int:
+    if int(look_every) < 1:
+        raise ValueError(f"look_every={look_every!r} must be at least 1")
+    if int(look_every) > 1 and adjoint in BY_AUTOGRAD:
+        raise ValueError(
+            f"look_every={look_every!r}: adjoint={adjoint!r} would record attempts made in vain; "
+            "use adjoint='discrete', or leave it at 1"
+        )
+    return int(look_every)
 
 
 def _check(

@@ -45,6 +45,8 @@ class Config:
         ``jacobian(t, y, (params, constants))``, the matrix that an implicit solver takes.
     compile : bool
         Whether the loops are compiled.
+    look_every : int
+        Attempts between two looks at the status.
     """
 
     rhs: Rhs
@@ -60,6 +62,7 @@ class Config:
     through_step_size: bool = False
     jacobian: Callable[..., torch.Tensor] | None = None
     compile: bool = False
+    look_every: int = 1
 
     @property
     def tableau(self) -> Tableau:

@@ -216,6 +216,8 @@ def test_what_it_cannot_do_it_refuses_with_a_sentence():
         ({"reduction": "median"}, "known: sum, mean, max"),
         ({"differentiate_step_size": True}, "use adjoint='tape' or 'forward'"),
         ({"rhs": lambda t, y, p: y[:1]}, "rhs must return the same"),
+        ({"look_every": 0}, "look_every=0 must be at least 1"),
+        ({"look_every": 4, "adjoint": "tape"}, "attempts made in vain"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, match):
@@ -271,6 +273,25 @@ def test_nothing_of_an_attempt_is_made_on_another_device(solver):
 
 def layer(t, y, params):
     return torch.tanh(params[0][0] @ y) * t
+
+
+@pytest.mark.parametrize("solver", ["tsit5", "rodas5p", "rk4"])
+def test_looking_less_often_changes_transfers_and_nothing_else(solver):
+    found = {}
+    for look_every in (1, 16):
+        p, y0 = tensors(P, [1.0, 1.0])
+        options = {"solver": solver, "look_every": look_every}
+        solution = solve(lotka_volterra, y0, [0.7, 2.0], p, **options)
+        solution.ys.sum().backward()
+        assert solution.transfers <= solution.stats["steps"] * 2 / look_every + 2
+        found[look_every] = (*solution.steps, solution.ys.detach(), p.grad, solution.stats["steps"])
+    for often, seldom in zip(found[1], found[16], strict=True):
+        torch.testing.assert_close(seldom, often, rtol=0, atol=0)
+    broken = solve(lotka_volterra, y0, [2.0], p, solver=solver, look_every=16, max_steps=3)
+    assert (broken.status, int(broken.stats["steps"] + broken.stats["rejected"])) == (
+        "max_steps",
+        3,
+    )
 
 
 @pytest.mark.slow
