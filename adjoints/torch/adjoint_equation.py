@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from ..runge_kutta import Rhs, dense_value
+from .course import Course
 from .derivatives import jacobian_of, vjp
-from .record import Course, Jumped
+from .record import Jumped
 from .state import Tensors
 
 #: Numbers of states that a quadrature takes at once.

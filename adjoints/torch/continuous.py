@@ -37,8 +37,9 @@ from .adjoint_equation import (
     stop_cotangent,
     unflat,
 )
+from .course import Course
 from .differentiable import Call, Counts, Pulled
-from .record import Course, Record, Solved, Work, solve_recording
+from .record import Record, Solved, Work, solve_recording
 from .state import Config, Operands, Row, Tensors
 from .stepping import dense_of_step, take
 

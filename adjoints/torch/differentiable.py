@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import torch
 
 from ..attempts import CODES
+from .course import Course
 from .derivatives import vjp
-from .record import Course, Solved, solve_recording
+from .record import Solved, solve_recording
 from .state import Config, Tensors
 from .transforms import aside, is_wrapped
 

@@ -18,43 +18,23 @@ H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from ..attempts import CODES
-from .compiled import compiled, distinct, loop
+from .compiled_sweep import sweep_compiled
+from .course import Course
 from .derivatives import vjp
 from .differentiable import Call, Counts, Pulled
-from .integrate import evaluate_transposed, terms_of_step
-from .record import Course, Record
-from .state import Config, Operands, Row, Tensors
-from .stepping import dense_of_step, take
+from .integrate import evaluate_transposed
+from .local import Sources, Swept, plus, pull_step, step_outputs
+from .record import Record
+from .state import Config, Operands, Tensors
 
 #: States up to this size are swept in blocks of so many steps.
 BLOCK_STATES, BLOCK_STEPS = 8, 256
-#: Steps of one compiled run of the sweep, and numbers that it may read.
-LONGEST_RUN, LARGEST_RUN = 64, 65536
-
-
-class Sources(NamedTuple):
-    """Cotangents that enter at the steps themselves, with one row a step; ``None`` for none."""
-
-    y: torch.Tensor | None
-    coefficients: torch.Tensor | None
-    terms: torch.Tensor | None
-
-
-class Swept(NamedTuple):
-    """Cotangents of the start value and the parameters, and what the sweep cost."""
-
-    dy0: torch.Tensor
-    dparams: Tensors
-    compile_s: float = 0.0
-    compiled: str = ""
 
 
 def pull_back(
@@ -159,11 +139,7 @@ def _through_jump(course: Course, jumped: Any, ops: Operands, swept: Swept) -> S
 
     _, pull = vjp(after, jumped.before, ops.params)
     dy, dparams = pull(swept.dy0)
-    return swept._replace(dy0=dy, dparams=_sum(swept.dparams, dparams))
-
-
-def _sum(a: Tensors, b: Tensors) -> Tensors:
-    return tuple(x + y for x, y in zip(a, b, strict=True))
+    return swept._replace(dy0=dy, dparams=plus(swept.dparams, dparams))
 
 
 def _sweep_rows(
@@ -181,7 +157,7 @@ def _sweep_rows(
     if len(times) == 0:
         return swept
     if config.compile:
-        done = _sweep_compiled(config, times, y, ops, swept, sources)
+        done = sweep_compiled(config, times, y, ops, swept, sources)
         if done.compiled == "yes":
             return done
         swept = swept._replace(compiled=done.compiled, compile_s=done.compile_s)
@@ -192,20 +168,6 @@ def _sweep_rows(
         part = Sources(*(None if x is None else x[block] for x in sources))
         swept = _sweep_block(config, times[block], y[block], ops, swept, part)
     return swept
-
-
-def step_outputs(
-    config: Config, ops: Operands, times: torch.Tensor, y: torch.Tensor, params: Tensors
-) -> Tensors:
-    """What a recorded step yields: the new state, dense output and terms, if wanted."""
-    ops = ops._replace(params=params)
-    step = take(config, times, y, None, ops, differentiable=True)
-    found = [step.y1]
-    if config.dense:
-        found.append(dense_of_step(config, Row(times, y), step, ops))
-    if config.terms:
-        found.append(terms_of_step(config, step, y, times[1], ops))
-    return tuple(found)
 
 
 def _sweep_steps(
@@ -220,23 +182,9 @@ def _sweep_steps(
     w, dparams = swept.dy0, swept.dparams
     for row in reversed(range(len(times))):
         own = Sources(*(None if x is None else x[row] for x in sources))
-        w, added = _pull_step(config, ops, times[row], y[row], w, own)
-        dparams = _sum(dparams, added)
+        w, added = pull_step(config, ops, times[row], y[row], w, own)
+        dparams = plus(dparams, added)
     return swept._replace(dy0=w, dparams=dparams)
-
-
-def _pull_step(
-    config: Config,
-    ops: Operands,
-    times: torch.Tensor,
-    y: torch.Tensor,
-    w: torch.Tensor,
-    own: Sources,
-) -> tuple[torch.Tensor, Tensors]:
-    """The cotangents before a step, from those after it and those that enter at it."""
-    _, pull = vjp(partial(step_outputs, config, ops, times), y, ops.params)
-    dy, dparams = pull((w, *(x for x in own[1:] if x is not None)))
-    return dy if own.y is None else dy + own.y, dparams
 
 
 def _sweep_block(
@@ -270,7 +218,7 @@ def _sweep_block(
         w = w @ jacobians[row] + own[row]
     ws = torch.stack(after[::-1]).reshape(y.shape)
     _, dparams = pull((ws, *(entering or others)))
-    return swept._replace(dy0=w.reshape(y.shape[1:]), dparams=_sum(swept.dparams, dparams))
+    return swept._replace(dy0=w.reshape(y.shape[1:]), dparams=plus(swept.dparams, dparams))
 
 
 def _jacobians(config: Config, times: torch.Tensor, y: torch.Tensor, ops: Operands) -> torch.Tensor:
@@ -291,58 +239,3 @@ def _jacobians(config: Config, times: torch.Tensor, y: torch.Tensor, ops: Operan
     units = torch.eye(n, dtype=y.dtype, device=y.device).repeat_interleave(steps, dim=0)
     (rows,) = pull(units.reshape(n * steps, *y.shape[1:]))
     return rows.reshape(n, steps, n).transpose(0, 1)
-
-
-def _sweep_compiled(
-    config: Config,
-    times: torch.Tensor,
-    y: torch.Tensor,
-    ops: Operands,
-    swept: Swept,
-    sources: Sources,
-) -> Swept:
-    """Step by step in compiled runs; the rows of a run are filled up with what is not read."""
-    columns = (times, y, *sources)
-    width = sum(x[0].numel() for x in columns if x is not None)
-    run = max(1, min(LONGEST_RUN, LARGEST_RUN // width))
-    known = tuple(x is not None for x in sources)
-    shape = (len(ops.params), len(ops.constants))
-    w, dparams, seconds = swept.dy0, swept.dparams, swept.compile_s
-    for first in reversed(range(0, len(times), run)):
-        block = [x[first : first + run] for x in columns if x is not None]
-        count = len(block[0])
-        if count < run:
-            block = [torch.cat([x, x[:1].expand(run - count, *x.shape[1:])]) for x in block]
-        last = torch.full((), count - 1, dtype=torch.int64, device=w.device)
-        inputs = distinct((last, w, *dparams, *block, *ops[2:4], *ops.params, *ops.constants))
-        key = ("sweep", config, run, known, shape)
-        made = compiled(key, partial(_run, config, known, shape), inputs)
-        seconds = max(seconds, made.seconds)
-        if made.call is None:
-            return swept._replace(compiled=made.reason, compile_s=seconds)
-        _, w, *dparams = made.call(*inputs)
-    return Swept(w, tuple(dparams), seconds, "yes")
-
-
-def _run(
-    config: Config, known: tuple[bool, ...], shape: tuple[int, int], inputs: Tensors
-) -> Callable[..., Any]:
-    """A loop of steps backwards through the rows of one run."""
-    carried = 2 + shape[0]
-
-    def condition(number: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        return number >= 0
-
-    def body(number: torch.Tensor, w: torch.Tensor, *rest: torch.Tensor) -> Tensors:
-        dparams, read = rest[: shape[0]], rest[shape[0] :]
-        size = 2 + sum(known)
-        columns = iter(x.index_select(0, number[None])[0] for x in read[:size])
-        rtol, atol, *named = read[size:]
-        times, y = next(columns), next(columns)
-        own = Sources(*(next(columns) if k else None for k in known))
-        params, constants = tuple(named[: shape[0]]), tuple(named[shape[0] :])
-        ops = Operands(params, constants, rtol, atol, times[2], times[3], times[4])
-        w, added = _pull_step(config, ops, times, y, w, own)
-        return (number - 1, w, *_sum(dparams, added))
-
-    return loop(condition, body, inputs[:carried], inputs[carried:])

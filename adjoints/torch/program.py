@@ -15,11 +15,12 @@ from ..gradient import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from ..stops import stops_between
 from .compiled import Compiled, compiled, straight
+from .course import Course
 from .derivatives import vjp
 from .device import find_device, numpy_named, put, put_named
 from .differentiable import Call, Counts, Outputs, outputs_of, pulled_back
 from .fields import Field, Jump, Names
-from .record import Course, Solved, solve_recording
+from .record import Solved, solve_recording
 from .saved_bytes import SavedBytes
 from .solve import Reverse, new_call, outputs
 from .state import Config, Tensors

@@ -15,9 +15,9 @@ from ..result import STATUSES
 from ..stops import stops_between
 from ..tableaus import tableau
 from . import continuous, discrete
+from .course import Course
 from .differentiable import Call, Outputs, solve_outputs, tape_outputs
 from .fields import Field, Jump, ModuleField, named_tensors, split_params
-from .record import Course
 from .state import Config, Tensors
 from .transforms import is_wrapped, unwrapped
 
