@@ -26,7 +26,12 @@ class Drive:
         self.differentiable = differentiable
         self.given = None if course.steps is None else list(zip(*course.steps, strict=True))
         self.status, self.accepted, self.attempts, self.transfers = RUNNING, 0, 0, 0
-        self.compile_s, self.compiled = 0.0, ""
+        self.compiled, self._seconds = "", dict[str, float]()
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds that it took to compile what is in use, however often it is used."""
+        return sum(self._seconds.values())
 
     def start(self, y0: torch.Tensor, ops: Operands, end: torch.Tensor) -> State:
         """The state before the first attempt."""
@@ -42,7 +47,7 @@ class Drive:
         if config.compile and not self.differentiable:
             key = ("start", config, shape, len(size))
             made = compiled(key, partial(straight, begin), inputs)
-            self.compile_s += made.seconds
+            self._seconds["start"] = made.seconds
             if made.call is not None:
                 return State(*made.call(*inputs))
         return begin(*inputs)
@@ -101,14 +106,13 @@ class Drive:
     def _compiled(self, state: State, ops: Operands, rows: Rows) -> State | None:
         """The same by compiled runs of many attempts; ``None`` where there is no compiler."""
         config = self.config
-        run, seconds = _run_length(config, state), 0.0
+        run = _run_length(config, state)
         while True:
             inputs = distinct((*_buffers(config, run, state), *state, *_flat(ops)))
             shape = (len(ops.params), len(ops.constants))
             made = compiled(("run", config, run, shape), partial(_run, config, run, shape), inputs)
-            seconds = max(seconds, made.seconds)
+            self._seconds["run"] = made.seconds
             if made.call is None:
-                self.compile_s += seconds
                 self.compiled = made.reason
                 return None
             self.compiled = "yes"
@@ -121,7 +125,6 @@ class Drive:
                 next(pieces), next(pieces), *(next(pieces) if wanted else None for wanted in dense)
             )
             if self.status != RUNNING:
-                self.compile_s += seconds
                 return state
 
 
