@@ -265,7 +265,7 @@ def test_no_parameters():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("adjoint", ["backsolve", "interpolating"])
+@pytest.mark.parametrize("adjoint", ["interpolating"])
 def test_compiled(adjoint):
     found, counts = gradient(tiny.doses(), adjoint, compile=True)
     expected, eager = gradient(tiny.doses(), adjoint)
