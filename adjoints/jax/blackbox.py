@@ -12,9 +12,8 @@ needed for, not for speed.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -24,10 +23,8 @@ from jax.core import Tracer
 
 from ..method import SCIPY_SOLVERS
 from ..methods import check_name
-from ..scipy.flat import FlatSystem
+from ..scipy.black_box import Times, flat_equations, hashable, increasing_times, with_arrays
 from ..scipy.integrate import Options
-from ..scipy.program import flat_tolerance
-from ..scipy.segments import make_schedule
 from . import wire
 from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
 
@@ -119,11 +116,11 @@ def blackbox_solve(
     y0 = jnp.asarray(y0)
     leaves, structure = jax.tree.flatten(params)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
-    options = Options(solver, _hashable(rtol), _hashable(atol), max_steps, first_step)
+    options = Options(solver, hashable(rtol), hashable(atol), max_steps, first_step)
     reverse = Options(
         adjoint_solver or solver,
-        options.rtol if adjoint_rtol is None else _hashable(adjoint_rtol),
-        options.atol if adjoint_atol is None else _hashable(adjoint_atol),
+        options.rtol if adjoint_rtol is None else hashable(adjoint_rtol),
+        options.atol if adjoint_atol is None else hashable(adjoint_atol),
         max_steps,
     )
     box = _blackbox(
@@ -148,21 +145,7 @@ def _checked_times(save_at: Any, t0: float) -> tuple[float, ...]:
             "save_at is traced; pass a NumPy array, or adjointbench.adjoints.jax.solve where the "
             "save times are to be differentiated"
         )
-    times = tuple(float(t) for t in np.atleast_1d(np.asarray(save_at)))
-    if not times or times[0] < t0 or any(a >= b for a, b in itertools.pairwise(times)):
-        raise ValueError(f"save_at={save_at!r} must increase strictly, from t0={t0!r} on")
-    return times
-
-
-def _hashable(tolerance: float | np.ndarray) -> Any:
-    """A number, or a tuple in place of an array, so that options can be a key."""
-    return float(tolerance) if np.ndim(tolerance) == 0 else tuple(np.ravel(tolerance).tolist())
-
-
-def _arrays(options: Options) -> Options:
-    """`options` with arrays again in place of tuples."""
-    rtol, atol = flat_tolerance(options.rtol), flat_tolerance(options.atol)
-    return replace(options, rtol=rtol, atol=atol)
+    return increasing_times(save_at, t0)
 
 
 @functools.lru_cache(maxsize=64)
@@ -171,33 +154,12 @@ def _blackbox(
     structure: Any,
     leaf_types: tuple[tuple[tuple[int, ...], str], ...],
     shape: tuple[int, ...],
-    times: tuple[float, tuple[float, ...], tuple[float, ...], tuple[float, ...]],
+    times: Times,
     options: Options,
     reverse: Options,
 ) -> Blackbox:
     """The flat equations of a call, made once for each combination of arguments."""
-    rhs, jacobian, jump = functions
-
-    def arguments(theta: Any, constants: Any) -> Tree:
-        del constants
-        leaves, start = [], 0
-        for leaf_shape, dtype in leaf_types:
-            stop = start + int(np.prod(leaf_shape, dtype=int))
-            leaf = theta[start:stop].reshape(leaf_shape)
-            leaves.append(leaf if "float" in dtype else leaf.astype(dtype))
-            start = stop
-        return jax.tree.unflatten(structure, leaves)
-
-    system = FlatSystem(
-        function=rhs,
-        arguments=arguments,
-        shape=shape,
-        n=int(np.prod(shape, dtype=int)),
-        m=sum(int(np.prod(s, dtype=int)) for s, _ in leaf_types),
-        constants={},
-        jump_function=jump,
-        jacobian_function=jacobian,
+    system, plan = flat_equations(
+        functions, partial(jax.tree.unflatten, structure), leaf_types, shape, times
     )
-    t0, save_at, discontinuities, jump_times = times
-    plan = make_schedule(t0, np.array(save_at), discontinuities, jump_times)
-    return Blackbox(system, plan, _arrays(options), _arrays(reverse))
+    return Blackbox(system, plan, with_arrays(options), with_arrays(reverse))

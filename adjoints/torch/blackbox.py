@@ -12,21 +12,16 @@ with ``backward`` and ``torch.autograd.grad``, not under the transformations of 
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from array_api_compat import array_namespace
 
 from ..method import SCIPY_SOLVERS
 from ..methods import check_name
-from ..scipy.flat import FlatSystem
+from ..scipy.black_box import Times, flat_equations, hashable, increasing_times, with_arrays
 from ..scipy.integrate import Options
-from ..scipy.program import flat_tolerance
-from ..scipy.segments import make_schedule
 from .blackbox_function import Blackbox, joined, solve_blackbox
 
 #: A tensor, or dicts, lists and tuples of such, nested.
@@ -115,13 +110,13 @@ def blackbox_solve(
     """
     check_name("solver", solver, SCIPY_SOLVERS)
     check_name("adjoint_solver", adjoint_solver or solver, SCIPY_SOLVERS)
-    times = _checked_times(save_at, t0)
+    times = increasing_times(save_at, t0)
     leaves, structure = _flatten(params)
-    options = Options(solver, _hashable(rtol), _hashable(atol), max_steps, first_step)
+    options = Options(solver, hashable(rtol), hashable(atol), max_steps, first_step)
     reverse = Options(
         adjoint_solver or solver,
-        options.rtol if adjoint_rtol is None else _hashable(adjoint_rtol),
-        options.atol if adjoint_atol is None else _hashable(adjoint_atol),
+        options.rtol if adjoint_rtol is None else hashable(adjoint_rtol),
+        options.atol if adjoint_atol is None else hashable(adjoint_atol),
         max_steps,
     )
     box = _blackbox(
@@ -138,13 +133,6 @@ def blackbox_solve(
     return BlackboxSolution(
         ys, done.trajectory.status, counts.steps, counts.rejected, counts.rhs_evals
     )
-
-
-def _checked_times(save_at: Any, t0: float) -> tuple[float, ...]:
-    times = tuple(float(t) for t in np.atleast_1d(np.asarray(save_at)))
-    if not times or times[0] < t0 or any(a >= b for a, b in itertools.pairwise(times)):
-        raise ValueError(f"save_at={save_at!r} must increase strictly, from t0={t0!r} on")
-    return times
 
 
 def _flatten(tree: Tree) -> tuple[list[torch.Tensor], Any]:
@@ -173,53 +161,18 @@ def _unflatten(structure: Any, leaves: Iterator[Any]) -> Tree:
     return dict(zip(keys, children, strict=True)) if kind is dict else kind(children)
 
 
-def _hashable(tolerance: float | np.ndarray) -> Any:
-    """A number, or a tuple in place of an array, so that options can be a key."""
-    return float(tolerance) if np.ndim(tolerance) == 0 else tuple(np.ravel(tolerance).tolist())
-
-
-def _arrays(options: Options) -> Options:
-    """`options` with arrays again in place of tuples."""
-    rtol, atol = flat_tolerance(options.rtol), flat_tolerance(options.atol)
-    return replace(options, rtol=rtol, atol=atol)
-
-
 @functools.lru_cache(maxsize=64)
 def _blackbox(
     functions: tuple[Any, Any, Any],
     structure: Any,
     leaf_types: tuple[tuple[tuple[int, ...], str], ...],
     shape: tuple[int, ...],
-    times: tuple[float, tuple[float, ...], tuple[float, ...], tuple[float, ...]],
+    times: Times,
     options: Options,
     reverse: Options,
 ) -> Blackbox:
     """The flat equations of a call, made once for each combination of arguments."""
-    rhs, jacobian, jump = functions
-
-    def arguments(theta: Any, constants: Any) -> Tree:
-        del constants
-        leaves, start = [], 0
-        for leaf_shape, dtype in leaf_types:
-            stop = start + int(np.prod(leaf_shape, dtype=int))
-            leaf = theta[start:stop].reshape(leaf_shape)
-            if "float" not in dtype:
-                xp = array_namespace(leaf)
-                leaf = xp.astype(leaf, getattr(xp, dtype))
-            leaves.append(leaf)
-            start = stop
-        return _unflatten(structure, iter(leaves))
-
-    system = FlatSystem(
-        function=rhs,
-        arguments=arguments,
-        shape=shape,
-        n=int(np.prod(shape, dtype=int)),
-        m=sum(int(np.prod(s, dtype=int)) for s, _ in leaf_types),
-        constants={},
-        jump_function=jump,
-        jacobian_function=jacobian,
+    system, plan = flat_equations(
+        functions, lambda leaves: _unflatten(structure, iter(leaves)), leaf_types, shape, times
     )
-    t0, save_at, discontinuities, jump_times = times
-    plan = make_schedule(t0, np.array(save_at), discontinuities, jump_times)
-    return Blackbox(system, plan, _arrays(options), _arrays(reverse))
+    return Blackbox(system, plan, with_arrays(options), with_arrays(reverse))
