@@ -32,6 +32,7 @@ from ...problems import Problem
 from ..gradient import Settings
 from ..jax.compiled_loss import CompiledLoss, value_and_forward_gradient
 from ..result import STATUSES, GradientResult, Stats, failed_result
+from .jumps import refuse_jumps
 
 SOLVERS = {
     "tsit5": diffrax.Tsit5,
@@ -92,7 +93,7 @@ class DiffraxProgram:
         *,
         differentiate: Callable[..., Any] = jax.value_and_grad,
     ) -> None:
-        _refuse_jumps(problem, settings)
+        refuse_jumps(problem, settings)
         self._problem = problem
         self._compiled = CompiledLoss(
             _loss(problem, settings, adjoint),
@@ -210,15 +211,6 @@ def _breakdown(error: Exception) -> tuple[str, str, str]:
     if "linear solver returned non-finite" not in str(error):
         raise error
     return "linear_solve", "reverse", "a linear solve of the derivative was not finite"
-
-
-def _refuse_jumps(problem: Problem, settings: Settings) -> None:
-    if problem.jump_times:
-        raise ValueError(
-            f"method={settings.method.name!r} cannot let the state jump, and problem "
-            f"{problem.name!r} has jump_times={problem.jump_times!r}; use method='jax-discrete', "
-            "'scipy-forward' or 'scipy-adjoint'"
-        )
 
 
 def _finite(dparams: Mapping[str, np.ndarray], dy0: np.ndarray) -> bool:

@@ -37,6 +37,7 @@ from ...problems import Problem
 from ..gradient import Settings
 from ..jax.compiled_loss import CompiledLoss
 from ..result import GradientResult, Stats, failed_result
+from .jumps import refuse_jumps
 
 #: Attempts that the watching solve is allowed at least beyond the limit: as many rejected ones
 #: in a row would have brought the step size to zero.
@@ -181,12 +182,7 @@ def _flat(gradients: tuple[Mapping[str, np.ndarray], np.ndarray]) -> np.ndarray:
 
 def _refuse(problem: Problem, settings: Settings) -> None:
     name = settings.method.name
-    if problem.jump_times:
-        raise ValueError(
-            f"method={name!r} cannot let the state jump, and problem {problem.name!r} has "
-            f"jump_times={problem.jump_times!r}; use method='jax-discrete', 'scipy-forward' or "
-            "'scipy-adjoint'"
-        )
+    refuse_jumps(problem, settings)
     for argument, value in (("rtol", settings.rtol), ("atol", settings.atol)):
         if np.ndim(value):
             raise ValueError(

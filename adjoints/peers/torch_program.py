@@ -15,6 +15,7 @@ from ..gradient import Settings
 from ..result import GradientResult, Stats, failed_result
 from ..torch.autograd_loss import AutogradLoss
 from ..torch.saved_bytes import SavedBytes
+from .jumps import refuse_jumps
 
 Named = Mapping[str, torch.Tensor]
 
@@ -107,7 +108,7 @@ class TorchPeerProgram:
         continuous: bool,
         assertions: Mapping[str, str] | None = None,
     ) -> None:
-        _refuse_jumps(problem, settings)
+        refuse_jumps(problem, settings)
         self._problem = problem
         self._max_steps = settings.max_steps
         self._solve = solve
@@ -218,12 +219,3 @@ def reverse_tolerance(tolerance: float | np.ndarray, problem: Problem) -> tuple[
     smallest = float(np.min(tolerance))
     each = np.ravel(tolerance) if np.ndim(tolerance) else smallest
     return (smallest, each, each, *(smallest for _ in problem.params))
-
-
-def _refuse_jumps(problem: Problem, settings: Settings) -> None:
-    if problem.jump_times:
-        raise ValueError(
-            f"method={settings.method.name!r} cannot let the state jump, and problem "
-            f"{problem.name!r} has jump_times={problem.jump_times!r}; use method='jax-discrete', "
-            "'scipy-forward' or 'scipy-adjoint'"
-        )

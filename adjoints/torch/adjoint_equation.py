@@ -13,6 +13,7 @@ import torch
 from ..runge_kutta import Rhs, dense_value
 from .course import Course
 from .derivatives import jacobian_of, vjp
+from .local import jump_cotangent
 from .record import Jumped
 from .state import Tensors
 
@@ -67,7 +68,7 @@ class AdjointField:
         def rhs(y: torch.Tensor, p: Tensors) -> torch.Tensor:
             return self.rhs(-s, y, (p, along.constants))
 
-        slope, pull = vjp(rhs, y, along.params)[:2]
+        slope, pull = vjp(rhs, y, along.params)
         dw, dm = pull(w)
         parts = [dw.reshape(-1), flat(dm, z)]
         return torch.cat([-slope.reshape(-1), *parts] if self.back else parts)
@@ -178,26 +179,13 @@ class AdjointStop:
         if event.jumped is not None:
             along = field.along(params[1])
             y = event.jumped.before.reshape(-1)
-            dw, dm = stop_cotangent(self._course, event.jumped, w.reshape(field.shape), along)
+            dw, dm = jump_cotangent(self._course, event.jumped, w.reshape(field.shape), *along[:2])
             w, dm = dw.reshape(-1), flat(dm, z)
             if field.alone:
                 self.beside = self.beside + dm
             else:
                 m = m + dm
         return torch.cat([y, w, m] if field.back else [w, m])
-
-
-def stop_cotangent(
-    course: Course, jumped: Jumped, w: torch.Tensor, along: Along
-) -> tuple[torch.Tensor, Tensors]:
-    """The cotangent ``w`` pulled back through a jump, and what the jump adds to the parameters'."""
-    jump = course.jump
-    assert jump is not None
-
-    def after(y: torch.Tensor, p: Tensors) -> torch.Tensor:
-        return jump(jumped.number, jumped.t, y, (p, along.constants))
-
-    return vjp(after, jumped.before, along.params)[1](w)
 
 
 def packed_rows(

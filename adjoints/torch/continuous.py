@@ -34,11 +34,11 @@ from .adjoint_equation import (
     flat,
     packed_rows,
     quadrature,
-    stop_cotangent,
     unflat,
 )
 from .course import Course
 from .differentiable import Call, Counts, Pulled
+from .local import jump_cotangent
 from .record import Record, Solved, Work, solve_recording
 from .state import Config, Operands, Row, Tensors
 from .stepping import dense_of_step, take
@@ -188,7 +188,7 @@ def _last_state(
     if course.stops.jumps[-1] >= 0 and course.jump is not None:
         jumped = solved.record.jumps[-1]
         y = jumped.before
-        w, dm = stop_cotangent(course, jumped, w, along)
+        w, dm = jump_cotangent(course, jumped, w, *along[:2])
     m = flat(dm, y)
     parts = [w.reshape(-1)] if field.alone else [w.reshape(-1), m]
     return torch.cat([y.reshape(-1), *parts] if field.back else parts), m

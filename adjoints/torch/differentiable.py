@@ -134,7 +134,7 @@ def reduced(config: Config, terms: torch.Tensor) -> torch.Tensor:
     if len(terms) == 0:
         return terms.sum(dim=0)
     if config.reduction == "max":
-        return terms.amax(dim=0) if terms.isnan().any() else terms.max(dim=0).values
+        return terms.max(dim=0).values
     return terms.sum(dim=0) if config.reduction == "sum" else terms.mean(dim=0)
 
 

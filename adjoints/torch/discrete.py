@@ -19,7 +19,6 @@ H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -29,8 +28,8 @@ from .course import Course
 from .derivatives import vjp
 from .differentiable import Call, Counts, Pulled
 from .integrate import evaluate_transposed
-from .local import Sources, Swept, plus, pull_step, step_outputs
-from .record import Record
+from .local import Sources, Swept, jump_cotangent, plus, pull_step, step_outputs
+from .record import Jumped, Record
 from .state import Config, Operands, Tensors
 
 #: States up to this size are swept in blocks of so many steps.
@@ -58,8 +57,9 @@ def pull_back(
     config, course = call.config, call.course
     assert call.solved is not None
     record = call.solved.record
-    sources = sources_of(config, record, course, dys, dterms)
-    swept = sweep(config, record, course, dys[-1], sources, params, constants)
+    times = record.times(course)
+    sources = sources_of(config, times, course, dys, dterms)
+    swept = sweep(config, record, times, course, dys[-1], sources, params, constants)
     steps, tab = len(record.y), config.tableau
     counts = Counts(
         status=CODES["ok"],
@@ -77,7 +77,7 @@ def pull_back(
 
 def sources_of(
     config: Config,
-    record: Record,
+    times: torch.Tensor,
     course: Course,
     dys: torch.Tensor,
     dterms: torch.Tensor | None,
@@ -86,27 +86,30 @@ def sources_of(
 
     Parameters
     ----------
-    config, record, course
+    config, course
+    times : tensor, shape (rows, 5)
+        Of the record.
     dys : tensor, shape ``(len(save_at), *y0.shape)``
     dterms : tensor, shape (rows, 3), optional
     """
-    if not config.dense or len(record.y) == 0:
+    if not config.dense or len(times) == 0:
         return Sources(None, None, dterms)
     degree = config.tableau.dense.shape[1]
-    entering = evaluate_transposed(record.times(course), degree, course.save_at[:-1], dys[:-1])
+    entering = evaluate_transposed(times, degree, course.save_at[:-1], dys[:-1])
     return Sources(*entering, dterms)
 
 
 def sweep(
     config: Config,
     record: Record,
+    times: torch.Tensor,
     course: Course,
     w: torch.Tensor,
     sources: Sources,
     params: Tensors,
     constants: Tensors,
 ) -> Swept:
-    """Carry the cotangent `w` of the last state back to the start."""
+    """Carry the cotangent `w` of the last state back to the start; `times` are the record's."""
     wanted = replace(
         config,
         dense=sources.coefficients is not None,
@@ -115,7 +118,7 @@ def sweep(
     )
     ops = _operands(course, params, constants)
     swept = Swept(w, tuple(torch.zeros_like(p) for p in params))
-    columns = (record.times(course), record.y, *sources)
+    columns = (times, record.y, *sources)
     last = len(record.y)
     for jumped in reversed(record.jumps):
         swept = _sweep_rows(wanted, columns, slice(jumped.rows, last), ops, swept)
@@ -130,15 +133,8 @@ def _operands(course: Course, params: Tensors, constants: Tensors) -> Operands:
     return Operands(params, constants, course.rtol, course.atol, stop, stop, stop)
 
 
-def _through_jump(course: Course, jumped: Any, ops: Operands, swept: Swept) -> Swept:
-    jump = course.jump
-    assert jump is not None
-
-    def after(y: torch.Tensor, params: Tensors) -> torch.Tensor:
-        return jump(jumped.number, jumped.t, y, (params, ops.constants))
-
-    _, pull = vjp(after, jumped.before, ops.params)
-    dy, dparams = pull(swept.dy0)
+def _through_jump(course: Course, jumped: Jumped, ops: Operands, swept: Swept) -> Swept:
+    dy, dparams = jump_cotangent(course, jumped, swept.dy0, ops.params, ops.constants)
     return swept._replace(dy0=dy, dparams=plus(swept.dparams, dparams))
 
 

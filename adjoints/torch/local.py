@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import torch
 
+from .course import Course
 from .derivatives import vjp
 from .integrate import terms_of_step
+from .record import Jumped
 from .state import Config, Operands, Row, Tensors
 from .stepping import dense_of_step, take
 
@@ -56,6 +58,19 @@ def pull_step(
     _, pull = vjp(partial(step_outputs, config, ops, times), y, ops.params)
     dy, dparams = pull((w, *(x for x in own[1:] if x is not None)))
     return dy if own.y is None else dy + own.y, dparams
+
+
+def jump_cotangent(
+    course: Course, jumped: Jumped, w: torch.Tensor, params: Tensors, constants: Tensors
+) -> tuple[torch.Tensor, Tensors]:
+    """The cotangent ``w`` pulled back through a jump, and what the jump adds to the parameters'."""
+    jump = course.jump
+    assert jump is not None
+
+    def after(y: torch.Tensor, p: Tensors) -> torch.Tensor:
+        return jump(jumped.number, jumped.t, y, (p, constants))
+
+    return vjp(after, jumped.before, params)[1](w)
 
 
 def plus(a: Tensors, b: Tensors) -> Tensors:

@@ -12,6 +12,7 @@ from .course import Course, Rows, bounds
 from .drive import Drive
 from .integrate import evaluate
 from .state import Config, Operands, State, Tensors
+from .stepping import clipper
 
 
 class Jumped(NamedTuple):
@@ -117,7 +118,8 @@ def solve_recording(
         if state is None:
             state = drive.start(y0, ops, end)
         elif config.breaks:
-            slope = config.rhs(_inside(ops, state.t), state.y, (params, constants))
+            inside = clipper(config, ops.lower, ops.upper)(state.t)
+            slope = config.rhs(inside, state.y, (params, constants))
             state = state._replace(slope=slope, status=torch.full_like(state.status, RUNNING))
         state = drive(state, ops, rows)
         if drive.status != CODES["ok"]:
@@ -127,10 +129,6 @@ def solve_recording(
             state = state._replace(y=course.jump(number, state.t, state.y, (params, constants)))
     assert state is not None
     return _finished(config, course, rows, tuple(jumps), state, drive)
-
-
-def _inside(ops: Operands, t: torch.Tensor) -> torch.Tensor:
-    return torch.minimum(torch.maximum(t, ops.lower), ops.upper)
 
 
 def _operands(params: Tensors, constants: Tensors, course: Course, k: int, stop: Any) -> Operands:
