@@ -13,6 +13,7 @@ Importing this loads NumPy alone; a method imports its own framework when it is 
 from adjointbench import problems
 from adjointbench.adjoints.gradient import gradient, prepare
 from adjointbench.adjoints.methods import methods
+from adjointbench.adjoints.regularizer import Regularizer
 from adjointbench.adjoints.result import GradientResult
 from adjointbench.problems import Problem
 
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "GradientResult",
     "Problem",
+    "Regularizer",
     "__version__",
     "gradient",
     "methods",

@@ -12,14 +12,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..problems import Problem
+from .extended_state import ExtendedProgram
 from .method import Method
 from .methods import METHODS, check_name, get_method
+from .regularized import regularized, shares_of_steps
+from .regularizer import ALONG_PATH, Regularizer, as_coefficients, as_regularizer
 from .result import GradientResult
 
 #: Attempted steps allowed in one solve, accepted and rejected together.
 DEFAULT_MAX_STEPS = 16384
-
-REGULARIZERS = ("error", "error_squared", "stiffness")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Settings:
     rtol: float | np.ndarray
     atol: float | np.ndarray
     device: str
-    regularizer: str | None
-    coefficient: float
+    regularizer: Regularizer | None
+    coefficient: tuple[float, ...]
     adjoint_solver: str
     adjoint_rtol: float | np.ndarray
     adjoint_atol: float | np.ndarray
@@ -155,8 +156,8 @@ def prepare(
     rtol: float | np.ndarray = 1e-6,
     atol: float | np.ndarray = 1e-9,
     device: str = "cpu",
-    regularizer: str | None = None,
-    coefficient: float = 0.0,
+    regularizer: str | Regularizer | None = None,
+    coefficient: float | tuple[float, ...] = 0.0,
     adjoint_solver: str | None = None,
     adjoint_rtol: float | np.ndarray | None = None,
     adjoint_atol: float | np.ndarray | None = None,
@@ -181,10 +182,13 @@ def prepare(
         component.
     device : str
         ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ``"cuda"``, ``"cuda:1"``.
-    regularizer : {"error", "error_squared", "stiffness"}, optional
-        Adds ``coefficient`` times the solver's own estimate, summed over the accepted steps,
-        to the loss.
-    coefficient : float
+    regularizer : str or Regularizer, optional
+        Adds ``coefficient`` times a regulariser to the loss: ``"error"``, ``"error_squared"``,
+        ``"stiffness"``, ``"error+stiffness"`` (the solver's own estimates, for methods that see
+        into the solver), ``"kinetic"``, ``"jacobian"``, ``"taylor"``, ``"local"``; ``"steer"``
+        moves the end of the span. See :class:`~adjointbench.Regularizer` for their choices.
+    coefficient : float or tuple of float
+        For ``"error+stiffness"`` one for each, if not the same for both.
     adjoint_solver, adjoint_rtol, adjoint_atol : optional
         Solver and tolerances of the reverse solve of a continuous adjoint; the forward ones
         by default.
@@ -218,14 +222,15 @@ def prepare(
         )
     entry = get_method(method)
     _check_installed(entry)
+    penalty = as_regularizer(regularizer)
     settings = Settings(
         method=entry,
         solver=_choose_solver(problem, entry, solver),
         rtol=_tolerance("rtol", rtol, problem),
         atol=_tolerance("atol", atol, problem),
         device=_check_device_name(entry, device),
-        regularizer=regularizer,
-        coefficient=_number("coefficient", coefficient),
+        regularizer=penalty,
+        coefficient=as_coefficients(penalty, coefficient),
         adjoint_solver="",
         adjoint_rtol=_tolerance(
             "adjoint_rtol", rtol if adjoint_rtol is None else adjoint_rtol, problem
@@ -245,7 +250,45 @@ def prepare(
     _check_supported(entry, settings, adjoint_solver, adjoint_rtol, adjoint_atol)
     module, function = entry.target.split(":")
     build = getattr(importlib.import_module(f".{module}", __package__), function)
-    return Run(problem, settings, build(problem, settings))
+    if penalty is None or penalty.terms:
+        return Run(problem, settings, build(problem, settings))
+    program = build(*_with_penalty(problem, settings, penalty))
+    if penalty.name in ALONG_PATH:
+        program = ExtendedProgram(program)
+    return Run(problem, settings, program)
+
+
+def _with_penalty(
+    problem: Problem, settings: Settings, penalty: Regularizer
+) -> tuple[Problem, Settings]:
+    """A problem that has the regulariser in it, and settings that need not know of it."""
+    shares = None
+    if penalty.sampling == "accepted" and penalty.name == "local":
+        shares = shares_of_steps(problem, penalty, accepted_times(problem, settings))
+    changed = regularized(
+        problem,
+        penalty,
+        settings.coefficient[0],
+        solver=settings.solver,
+        rtol=settings.rtol,
+        atol=settings.atol,
+        shares=shares,
+    )
+    return changed, replace(settings, regularizer=None, coefficient=(0.0,))
+
+
+def accepted_times(problem: Problem, settings: Settings) -> np.ndarray:
+    """The times to which an open solver steps, with the solver and tolerances of `settings`.
+
+    Where the method's own solver is no open one, the default of the open ones takes its place.
+    """
+    backend = settings.method.backend
+    open_method = get_method(f"{backend}-discrete")
+    solver = settings.solver if settings.solver in open_method.solvers else None
+    module = importlib.import_module(f".{backend}.accepted", __package__)
+    return module.accepted_times(
+        problem, _choose_solver(problem, open_method, solver), settings.rtol, settings.atol
+    )
 
 
 def _check_supported(
@@ -256,10 +299,8 @@ def _check_supported(
     adjoint_atol: Any,
 ) -> None:
     """Refuse what was asked for and the method cannot do, and name methods that can."""
-    if settings.regularizer is not None:
-        check_name("regularizer", settings.regularizer, REGULARIZERS)
+    _check_regularizer(entry, settings.regularizer)
     asked = {
-        "regularizer": settings.regularizer,
         "adjoint_solver": adjoint_solver,
         "adjoint_rtol": adjoint_rtol,
         "adjoint_atol": adjoint_atol,
@@ -275,11 +316,20 @@ def _check_supported(
                 f"{option}={value!r} is not supported by method={entry.name!r}; "
                 f"leave it out, or use one of: {', '.join(able)}"
             )
-    if settings.coefficient != 0.0 and settings.regularizer is None:
-        raise ValueError(
-            f"coefficient={settings.coefficient!r} needs a regularizer; "
-            f"pass regularizer= one of: {', '.join(REGULARIZERS)}"
-        )
+
+
+def _check_regularizer(entry: Method, regularizer: Regularizer | None) -> None:
+    """Refuse what a method cannot see, or cannot differentiate."""
+    if regularizer is None or entry.regularizes(regularizer):
+        return
+    able = ", ".join(m.name for m in METHODS if m.regularizes(regularizer))
+    reason = "differentiates through its equations, on JAX or PyTorch"
+    if regularizer.terms:
+        reason = "is made of the solver's own steps, which only a discrete adjoint sees"
+    raise ValueError(
+        f"regularizer={regularizer.name!r} is not supported by method={entry.name!r}: it "
+        f"{reason}; leave it out, or use one of: {able}"
+    )
 
 
 def _choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:

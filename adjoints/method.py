@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .regularizer import Regularizer
 
 EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
 IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint", "auto")
@@ -58,6 +62,14 @@ class Method:
     def stiff(self) -> bool:
         """Whether it has a solver fit for stiff problems."""
         return self.stiff_solver is not None
+
+    def regularizes(self, regularizer: Regularizer) -> bool:
+        """Whether it can differentiate a loss with this regulariser."""
+        if regularizer.terms:
+            return "regularizer" in self.supports
+        if regularizer.needs_autodiff == "equations" and self.family == "blackbox":
+            return False
+        return not regularizer.needs_autodiff or self.backend in ("jax", "torch")
 
 
 #: Optional arguments of ``prepare`` that methods honour: on an accelerator, of SciPy's solvers,

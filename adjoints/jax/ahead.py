@@ -35,7 +35,7 @@ def static_settings(settings: Settings) -> Settings:
         adjoint_rtol=0.0,
         adjoint_atol=0.0,
         first_step=None if settings.first_step is None else 0.0,
-        coefficient=0.0,
+        coefficient=(),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ...problems import Problem
 from ..attempts import Terms
 from ..gradient import Settings
+from ..regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from ..stops import Stops
 from . import loops
@@ -52,7 +53,7 @@ def tuning(settings: Settings, dtype: Any) -> Tuning:
         reverse_rtol=settings.adjoint_rtol,
         reverse_atol=settings.adjoint_atol,
         first_step=settings.first_step,
-        coefficient=settings.coefficient,
+        coefficient=np.asarray(settings.coefficient),
     )
     return jax.tree.map(lambda number: np.asarray(number, dtype), numbers)
 
@@ -158,15 +159,15 @@ class JaxProgram:
         loss = self.problem.loss(ys, merge_named(params, fixed.constants))
         if self.settings.regularizer is None:
             return loss
-        value = getattr(totals, REGULARIZER_TERMS[self.settings.regularizer])
-        return loss + self._unpacked(fixed).coefficient * value
+        values = jnp.stack([getattr(totals, name) for name in self.settings.regularizer.terms])
+        return loss + jnp.sum(self._unpacked(fixed).coefficient * values)
 
     def _wanted(self, dtotals: Terms) -> Terms:
         """Cotangents of the regularisers in use only, so that the others cost nothing."""
         if self.settings.regularizer is None:
             return Terms(None, None, None)
-        name = REGULARIZER_TERMS[self.settings.regularizer]
-        return Terms(**{n: d if n == name else None for n, d in dtotals._asdict().items()})
+        names = self.settings.regularizer.terms
+        return Terms(**{n: d if n in names else None for n, d in dtotals._asdict().items()})
 
     def _unpacked(self, fixed: Fixed) -> Tuning:
         return loops.unpack(fixed.tuning, self._tuning)
@@ -211,14 +212,6 @@ class JaxProgram:
         return jax.enable_x64(self._x64)
 
 
-#: Which output of the solver each regulariser takes.
-REGULARIZER_TERMS = {
-    "error": "error",
-    "error_squared": "error_squared",
-    "stiffness": "stiffness",
-}
-
-
 def _finite(loss: np.ndarray, gradients: list[np.ndarray]) -> tuple[str, str]:
     """A solve that met its tolerance can still give a loss or gradient that is not finite."""
     if not np.isfinite(loss):
@@ -248,6 +241,7 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
         window=window_size(settings.max_steps, settings.checkpoints),
         jacobian=None if problem.jacobian is None else Field(problem.jacobian, merge_named),
         through_step_size=settings.differentiate_step_size,
+        **estimates_of(settings.regularizer),
     )
     return stops, config
 

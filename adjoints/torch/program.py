@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import torch
 from ...problems import Problem
 from ..attempts import CODES, Terms
 from ..gradient import Settings
+from ..regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from ..stops import stops_between
 from .compiled import Compiled, compiled, straight
@@ -27,9 +28,6 @@ from .state import Config, Tensors
 
 Named = Mapping[str, torch.Tensor]
 Gradients = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
-
-#: The estimates of a solve by the names of the regularisers.
-REGULARIZERS = {name: number for number, name in enumerate(Terms._fields)}
 
 
 def prepare(problem: Problem, settings: Settings) -> TorchProgram:
@@ -49,6 +47,16 @@ class Found(NamedTuple):
     counts: Counts | None
 
 
+class Fixed(NamedTuple):
+    """What is not differentiated, and may differ from call to call all the same.
+
+    ``coefficients`` has one number for each term of the regulariser.
+    """
+
+    constants: Tensors
+    coefficients: torch.Tensor
+
+
 class TorchProgram:
     """A gradient by a reverse pass of our own, with no graph of autograd's.
 
@@ -60,12 +68,19 @@ class TorchProgram:
         self.settings = settings
         self.device = find_device(settings.device)
         self._names = Names(tuple(problem.params), tuple(problem.constants))
-        self._constants = tuple(put_named(problem.constants, self.device).values())
+        self._fixed = self.fixed(problem.constants, settings.coefficient)
         self._call = self._new_call(adjoint)
         self._compile_s: float | None = None
         self._uncompiled = ""
         if settings.compile:
             self._warm_up()
+
+    def fixed(self, constants: Mapping[str, Any], coefficients: Sequence[float]) -> Fixed:
+        """Constants and coefficients as :meth:`found` takes them."""
+        known = put_named(constants, self.device)
+        like = put(self.problem.y0[..., :0], self.device)
+        ordered = tuple(known[name] for name in self._names.constants)
+        return Fixed(ordered, like.new_tensor(coefficients))
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
@@ -105,22 +120,27 @@ class TorchProgram:
 
         def call(params: Named, y0: torch.Tensor) -> torch.Tensor:
             with torch.no_grad():
-                ordered = self._ordered(params)
-                solved = self._solved(ordered, y0)
-                return self._total(outputs_of(self._call.config, solved), ordered)
+                return self.loss(self._ordered(params), y0)
 
         return call
 
-    def found(self, params: Tensors, y0: torch.Tensor) -> Found:
+    def loss(self, params: Tensors, y0: torch.Tensor, fixed: Fixed | None = None) -> torch.Tensor:
+        """The loss at `params` and `y0`, with no graph."""
+        fixed = fixed or self._fixed
+        solved = self._solved(params, y0, fixed)
+        return self._total(outputs_of(self._call.config, solved), params, fixed)
+
+    def found(self, params: Tensors, y0: torch.Tensor, fixed: Fixed | None = None) -> Found:
         """Loss and gradients at `params` and `y0`."""
+        fixed = fixed or self._fixed
         with torch.no_grad():
             call = self._call.again()
-            solved = self._solved(params, y0)
+            solved = self._solved(params, y0, fixed)
             call.solved = call.kept(solved)
             out = outputs_of(call.config, solved)
-            loss, dys, dtotals, direct = self._cotangents(out, params)
+            loss, dys, dtotals, direct = self._cotangents(out, params, fixed)
             wanted = dtotals if call.config.terms else None
-            pulled = pulled_back(call, dys, wanted, y0, params, self._constants)
+            pulled = pulled_back(call, dys, wanted, y0, params, fixed.constants)
             dparams = tuple(a + b for a, b in zip(direct, pulled.dparams, strict=True))
             return Found(loss, dparams, pulled.dy0, call.solved, pulled.counts)
 
@@ -132,30 +152,32 @@ class TorchProgram:
         dense = 0 if solved.coefficients is None else solved.coefficients.nbytes
         return solved.record.nbytes + dense
 
-    def _solved(self, params: Tensors, y0: torch.Tensor) -> Solved:
+    def _solved(self, params: Tensors, y0: torch.Tensor, fixed: Fixed) -> Solved:
         call = self._call
-        return solve_recording(call.config, y0, params, self._constants, call.course)
+        return solve_recording(call.config, y0, params, fixed.constants, call.course)
 
     def _ordered(self, params: Named) -> Tensors:
         return tuple(params[name] for name in self._names.params)
 
-    def _total(self, out: Outputs, params: Tensors) -> torch.Tensor:
+    def _total(self, out: Outputs, params: Tensors, fixed: Fixed) -> torch.Tensor:
         """The loss, with the regulariser."""
-        return self._loss(out.ys, out.totals, params, self._constants)
+        return self._loss(out.ys, out.totals, params, fixed)
 
     def _loss(
-        self, ys: torch.Tensor, totals: torch.Tensor, params: Tensors, constants: Tensors
+        self, ys: torch.Tensor, totals: torch.Tensor, params: Tensors, fixed: Fixed
     ) -> torch.Tensor:
-        loss = self.problem.loss(ys, self._names(params, constants))
+        loss = self.problem.loss(ys, self._names(params, fixed.constants))
         if self.settings.regularizer is None:
             return loss
-        return loss + self.settings.coefficient * totals[REGULARIZERS[self.settings.regularizer]]
+        for number, name in enumerate(self.settings.regularizer.terms):
+            loss = loss + fixed.coefficients[number] * totals[Terms._fields.index(name)]
+        return loss
 
     def _cotangents(
-        self, out: Outputs, params: Tensors
+        self, out: Outputs, params: Tensors, fixed: Fixed
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Tensors]:
         """The loss, and its derivatives by saves, estimates and parameters."""
-        inputs = (out.ys, out.totals, *params, *self._constants)
+        inputs = (out.ys, out.totals, *params, *fixed.constants, fixed.coefficients)
         made = self._compiled_loss(inputs)
         call = self._flat_cotangents if made is None or made.call is None else made.call
         loss, dys, dtotals, *direct = call(*inputs)
@@ -163,10 +185,10 @@ class TorchProgram:
 
     def _flat_cotangents(self, *inputs: torch.Tensor) -> Tensors:
         n = 2 + len(self._names.params)
-        constants = inputs[n:]
+        fixed = Fixed(inputs[n:-1], inputs[-1])
 
         def loss(*smooth: torch.Tensor) -> torch.Tensor:
-            return self._loss(smooth[0], smooth[1], smooth[2:], constants)
+            return self._loss(smooth[0], smooth[1], smooth[2:], fixed)
 
         value, pull = vjp(loss, *inputs[:n])
         return (value, *pull(torch.ones_like(value)))
@@ -174,7 +196,7 @@ class TorchProgram:
     def _compiled_loss(self, inputs: Tensors) -> Compiled | None:
         if not self.settings.compile:
             return None
-        key = ("loss", self.problem, self.settings.regularizer, self.settings.coefficient)
+        key = ("loss", self.problem, self.settings.regularizer)
         return compiled(key, partial(straight, self._flat_cotangents), inputs)
 
     def _new_call(self, adjoint: str) -> Call:
@@ -192,6 +214,7 @@ class TorchProgram:
             breaks=bool(stops.times),
             dense=len(problem.save_at) > 1,
             terms=settings.regularizer is not None,
+            **estimates_of(settings.regularizer),
             through_step_size=settings.differentiate_step_size,
             jacobian=None if problem.jacobian is None else Field(problem.jacobian, self._names),
             compile=settings.compile,
@@ -217,7 +240,13 @@ class TorchProgram:
         params = tuple(put_named(problem.params, self.device).values())
         found = self.found(params, put(problem.y0, self.device))
         loss = self._compiled_loss(
-            (found.solved.ys, found.solved.ys.new_zeros(3), *params, *self._constants)
+            (
+                found.solved.ys,
+                found.solved.ys.new_zeros(3),
+                *params,
+                *self._fixed.constants,
+                self._fixed.coefficients,
+            )
         )
         parts = [(found.solved.work.compile_s, found.solved.work.compiled)]
         if found.counts is not None and found.counts.compiled:
@@ -259,14 +288,15 @@ class TorchProgram:
 class TapeProgram(TorchProgram):
     """A gradient by autograd's tape of the eager solve."""
 
-    def found(self, params: Tensors, y0: torch.Tensor) -> Found:
+    def found(self, params: Tensors, y0: torch.Tensor, fixed: Fixed | None = None) -> Found:
         """Loss and gradients at `params` and `y0`."""
+        fixed = fixed or self._fixed
         leaves = tuple(p.detach().requires_grad_() for p in params)
         start = y0.detach().requires_grad_()
         with torch.enable_grad():
             call = self._call.again()
-            out = outputs(call, start, (*leaves, *self._constants))
-            loss = self._total(out, leaves)
+            out = outputs(call, start, (*leaves, *fixed.constants))
+            loss = self._total(out, leaves, fixed)
             assert call.solved is not None
             if call.solved.work.status != CODES["ok"]:
                 none = tuple(torch.full_like(p, float("nan")) for p in leaves)
@@ -283,7 +313,7 @@ class TapeProgram(TorchProgram):
             start = put(self.problem.y0, self.device).requires_grad_()
             leaves = tuple(p.requires_grad_() for p in params)
             with SavedBytes(*leaves, start) as kept:
-                held = outputs(self._call.again(), start, (*leaves, *self._constants))
+                held = outputs(self._call.again(), start, (*leaves, *self._fixed.constants))
             del held
             self._saved = kept.total
         return self._saved
@@ -294,15 +324,16 @@ class TapeProgram(TorchProgram):
 class ForwardProgram(TorchProgram):
     """A gradient by forward mode, all directions carried along at once."""
 
-    def found(self, params: Tensors, y0: torch.Tensor) -> Found:
+    def found(self, params: Tensors, y0: torch.Tensor, fixed: Fixed | None = None) -> Found:
         """Loss and gradients at `params` and `y0`."""
+        fixed = fixed or self._fixed
         kept: list[Any] = []
 
         def total(params: Tensors, y0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             call = self._call.again()
-            out = outputs(call, y0, (*params, *self._constants))
+            out = outputs(call, y0, (*params, *fixed.constants))
             kept.append(call.solved)
-            loss = self._total(out, params)
+            loss = self._total(out, params, fixed)
             return loss, loss.detach()
 
         slopes, loss = torch.func.jacfwd(total, argnums=(0, 1), has_aux=True)(params, y0)

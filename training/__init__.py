@@ -1,0 +1,1 @@
+"""Training neural ODEs: tasks, regularisers at work, and what they cost."""

@@ -1,0 +1,47 @@
+"""``Task``: what is learnt, from which data, and how well it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..problems import Problem
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to learn.
+
+    Attributes
+    ----------
+    name : str
+    problem : Problem
+        The equations, the loss, and the first weights as ``params``, on one batch.
+    train, test : mapping of str to ndarray
+        The samples along the first axis: start values as ``"y0"``, and by their names those of
+        the problem's constants that belong to a sample, as labels do. Both are empty where the
+        problem itself is all there is to learn from.
+    batch : int
+        Samples a step; those that are left at the end of an epoch wait for the next one.
+    steps : int
+        Steps that count as an epoch where `train` is empty.
+    correct : callable, optional
+        ``correct(ys, p)``: for each sample of a batch whether it is told right, of shape
+        ``(batch,)`` and boolean, in the array API. ``None`` where there is no right or wrong.
+    """
+
+    name: str
+    problem: Problem
+    train: Mapping[str, np.ndarray] = field(default_factory=dict)
+    test: Mapping[str, np.ndarray] = field(default_factory=dict)
+    batch: int = 0
+    steps: int = 10
+    correct: Callable[[Any, Mapping[str, Any]], Any] | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the training samples."""
+        return len(self.train["y0"]) // self.batch if self.train else self.steps
