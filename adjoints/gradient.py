@@ -78,6 +78,12 @@ class Run:
         self.settings = settings
         self._program = program
 
+    @property
+    def program(self) -> Any:
+        """What the backend made of it; with no wrapping for a component of the state added."""
+        program = self._program
+        return program.inner if isinstance(program, ExtendedProgram) else program
+
     def __call__(
         self, params: Mapping[str, Any] | None = None, y0: Any | None = None
     ) -> GradientResult:

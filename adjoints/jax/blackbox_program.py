@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
@@ -56,6 +57,31 @@ class BlackboxProgram:
             if found["status"]:
                 return failed_result(self._problem, STATUSES[found["status"]], phase, "", stats)
         return GradientResult(float(loss), dparams, dy0, stats=stats)
+
+    def traced_gradient(
+        self, params: Any, y0: Any, constants: Any, coefficients: Any
+    ) -> tuple[Any, Any, Any, dict[str, Any]]:
+        """As that of :class:`~adjointbench.adjoints.jax.program.JaxProgram`.
+
+        The equations keep their own constants; only the loss sees others.
+        """
+        del coefficients
+        found = self._compiled.traced_gradient(params, y0, constants)
+        loss, report, (dparams, dy0, probe) = found
+        ahead = dict(zip(COUNTS, report, strict=True))
+        back = dict(zip(COUNTS, probe.astype(report.dtype), strict=True))
+        return (
+            loss,
+            dparams,
+            dy0,
+            {
+                "status": jnp.where(ahead["status"] == 0, back["status"], ahead["status"]),
+                "steps": ahead["steps"],
+                "rejected": ahead["rejected"],
+                "rhs_evals": ahead["rhs_evals"],
+                "reverse_evals": ahead["rhs_evals"] + back["rhs_evals"],
+            },
+        )
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""

@@ -79,6 +79,14 @@ class CompiledLoss:
         # JAX sorts the keys of a dict; give them back in the problem's order.
         return loss, report, ({name: dparams[name] for name in params}, *others)
 
+    def traced_gradient(self, params: Any, y0: Any, constants: Any) -> tuple[Any, Any, Any]:
+        """Loss, report and gradients inside somebody else's program, with other constants."""
+        extra = self._fixed[:-1]
+        numbers = tuple(range(2 + len(extra)))
+        differentiated = self._differentiate(self._loss, argnums=numbers, has_aux=True)
+        (loss, report), gradients = differentiated(params, y0, *extra, constants)
+        return loss, report, gradients
+
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any]:
         """``(loss, report)`` without a gradient, NumPy."""
         return jax.device_get(self._primal(*self._put(params, y0), *self._fixed))

@@ -118,6 +118,33 @@ class JaxProgram:
         call, fixed = self._ahead(self._loss_alone).call, self._fixed
         return lambda params, y0: call(params, y0, fixed)
 
+    def traced_gradient(
+        self, params: Tree, y0: jax.Array, constants: Tree, coefficients: jax.Array
+    ) -> tuple[jax.Array, Tree, jax.Array, dict[str, jax.Array]]:
+        """Loss, gradients and counts inside somebody else's program, with other constants.
+
+        The counts are ``status``, ``steps``, ``rejected``, ``rhs_evals`` and ``reverse_evals``,
+        the right-hand sides and vector-Jacobian products of the reverse pass.
+        """
+        numbers = self._tuning._replace(coefficient=coefficients)
+        packed = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(numbers)])
+        loss, dparams, dy0, found = self._gradient(params, y0, Fixed(constants, packed))
+        report = Report(*found)
+        reverse = report.reverse_rhs_evals + report.vjp_evals
+        status = jnp.where(report.status == 0, report.reverse_status, report.status)
+        return (
+            loss,
+            dparams,
+            dy0,
+            {
+                "status": jnp.where(report.reverse_status < 0, report.status, status),
+                "steps": report.steps,
+                "rejected": report.attempts - report.steps,
+                "rhs_evals": report.rhs_evals,
+                "reverse_evals": reverse,
+            },
+        )
+
     def _ahead(self, function: Callable[..., Any]) -> Built:
         """`function` compiled ahead of time, or what was compiled for it before."""
         shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(self._tuning))

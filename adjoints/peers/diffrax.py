@@ -123,6 +123,17 @@ class DiffraxProgram:
             return failed_result(self._problem, status, phase, "", stats)
         return GradientResult(float(loss), dparams, dy0, stats=stats)
 
+    def traced_gradient(
+        self, params: Any, y0: Any, constants: Any, coefficients: Any
+    ) -> tuple[Any, Any, Any, dict[str, Any]]:
+        """As that of :class:`~adjointbench.adjoints.jax.program.JaxProgram`, with fewer counts.
+
+        The equations keep their own constants; only the loss sees others.
+        """
+        del coefficients
+        loss, report, (dparams, dy0) = self._compiled.traced_gradient(params, y0, constants)
+        return loss, dparams, dy0, report
+
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
         try:

@@ -1,0 +1,230 @@
+"""``Preset``: a task with everything that its training needs, fixed beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..adjoints.methods import check_name
+from ..adjoints.regularizer import NAMES
+from . import tasks
+from .task import Task
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A coefficient over the epochs: from `start` to `end`, exponentially; constant by default."""
+
+    start: float
+    end: float | None = None
+
+    def at(self, epoch: int, epochs: int) -> float:
+        """The value for epoch number `epoch`, counted from 0, of `epochs`."""
+        if self.end is None or self.start == 0.0:
+            return self.start
+        return self.start * (self.end / self.start) ** (epoch / epochs)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Which optimiser, and its numbers.
+
+    Attributes
+    ----------
+    name : {"sgd", "adam", "adamw"}
+    learning_rate : float
+    momentum : float
+        Of ``"sgd"``.
+    decay : float
+        The learning rate is divided by ``1 + decay * steps``.
+    """
+
+    name: str
+    learning_rate: float
+    momentum: float = 0.9
+    decay: float = 0.0
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step number `step`, counted from 0."""
+        return self.learning_rate / (1.0 + self.decay * step)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A task and how it is trained.
+
+    Attributes
+    ----------
+    name, about : str
+    task : callable
+        ``task(seed=, dtype=) -> Task``.
+    optimizer : Optimizer
+    epochs : int
+    rtol, atol : float
+    dtype : str
+    solver : str or None
+        The method's default for the problem where ``None``.
+    max_steps : int
+        Attempts allowed in one solve; also what storage is reserved for.
+    coefficients : mapping of str to tuple of Schedule
+        For each regulariser one schedule a term.
+    """
+
+    name: str
+    about: str
+    task: Callable[..., Task]
+    optimizer: Optimizer
+    epochs: int
+    rtol: float
+    atol: float
+    dtype: str = "float32"
+    solver: str | None = None
+    max_steps: int = 256
+    coefficients: Mapping[str, tuple[Schedule, ...]] = field(default_factory=dict)
+
+
+#: As published for MNIST with the estimates of the published code: the mean of the scaled error
+#: times h, annealed from 100 to 10, and the stiffness estimate by its largest value over 3.5068.
+PUBLISHED = {
+    "error": (Schedule(100.0, 10.0),),
+    "error_squared": (Schedule(100.0, 10.0),),
+    "stiffness": (Schedule(0.0285 / 3.5068),),
+    "error+stiffness": (Schedule(100.0, 10.0), Schedule(0.0285 / 3.5068)),
+    "taylor": (Schedule(3.02e-3),),
+    "kinetic": (Schedule(1e-2),),
+    "jacobian": (Schedule(1e-2),),
+    "steer": (Schedule(0.5),),
+    "local": (Schedule(2.5, 1.0),),
+}
+
+_MOMENTUM = Optimizer("sgd", 0.1, 0.9, 1e-5)
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "two_spirals",
+            "two-spirals classifier 2-64-64-2, 512 points; seconds an epoch",
+            tasks.two_spirals,
+            Optimizer("adam", 1e-2),
+            epochs=100,
+            rtol=1e-5,
+            atol=1e-5,
+            coefficients=PUBLISHED,
+        ),
+        Preset(
+            "digits",
+            "8 x 8 digits, 64-32-64 with time, batch 128; a second an epoch",
+            tasks.digits,
+            _MOMENTUM,
+            epochs=60,
+            rtol=1e-6,
+            atol=1e-6,
+            coefficients=PUBLISHED,
+        ),
+        Preset(
+            "digits-float64",
+            "digits in float64 at the published tolerance, which is below rounding in float32",
+            tasks.digits,
+            _MOMENTUM,
+            epochs=60,
+            rtol=1.4e-8,
+            atol=1.4e-8,
+            dtype="float64",
+            coefficients=PUBLISHED,
+        ),
+        Preset(
+            "mnist-published",
+            "MNIST 784-100-784 with time, batch 512, tolerance 1.4e-8: an hour on two cores",
+            tasks.mnist,
+            _MOMENTUM,
+            epochs=75,
+            rtol=1.4e-8,
+            atol=1.4e-8,
+            coefficients=PUBLISHED,
+        ),
+        Preset(
+            "mnist",
+            "the published MNIST at tolerance 1e-5: minutes on two cores",
+            tasks.mnist,
+            _MOMENTUM,
+            epochs=75,
+            rtol=1e-5,
+            atol=1e-5,
+            max_steps=128,
+            coefficients=PUBLISHED,
+        ),
+        Preset(
+            "cubic_spiral",
+            "trajectories of the cubic spiral, 2-50-2",
+            tasks.cubic_spiral,
+            Optimizer("adam", 1e-2),
+            epochs=50,
+            rtol=1e-6,
+            atol=1e-6,
+            coefficients=PUBLISHED,
+        ),
+        Preset(
+            "stiff_neural_ode",
+            "Robertson's reaction learnt by a network with scaled states and time",
+            tasks.stiff_neural_ode,
+            Optimizer("adamw", 5e-3),
+            epochs=50,
+            rtol=1e-6,
+            atol=1e-8,
+            dtype="float64",
+            max_steps=1024,
+            coefficients=PUBLISHED,
+        ),
+    )
+}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of this name.
+
+    Raises
+    ------
+    ValueError
+        Where it is unknown, with close matches.
+    """
+    check_name("task", name, tuple(PRESETS))
+    return PRESETS[name]
+
+
+def coefficients_of(preset: Preset, regularizer: str, given: Any = None) -> tuple[Schedule, ...]:
+    """The schedules of a regulariser's coefficients: the preset's own, or those `given`.
+
+    Parameters
+    ----------
+    preset : Preset
+    regularizer : str
+        A regulariser's name, or ``"none"``.
+    given : sequence of str or float or Schedule, optional
+        ``"100:10"`` is annealed, ``"0.1"`` is constant.
+
+    Raises
+    ------
+    ValueError
+        Where a coefficient is no number, or none is known.
+    """
+    if regularizer == "none":
+        return ()
+    check_name("regularizer", regularizer, ("none", *NAMES))
+    if given:
+        return tuple(_schedule(value) for value in given)
+    return preset.coefficients[regularizer]
+
+
+def _schedule(value: Any) -> Schedule:
+    if isinstance(value, Schedule):
+        return value
+    start, _, end = str(value).partition(":")
+    try:
+        return Schedule(float(start), float(end) if end else None)
+    except ValueError as error:
+        raise ValueError(
+            f"coefficient={value!r} is not known; pass a number, as 0.1, or two to anneal from "
+            "one to the other, as 100:10"
+        ) from error

@@ -1,0 +1,156 @@
+"""What one training run is told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..adjoints.methods import METHODS, get_method
+from ..adjoints.regularizer import Regularizer
+from .presets import Preset, Schedule, coefficients_of, get_preset
+
+BACKENDS = ("jax", "torch")
+#: What the adjoints of other libraries are called in the table of methods.
+PEERS = {
+    ("jax", "diffrax"): "diffrax-recursive-checkpoint",
+    ("torch", "torchdiffeq"): "torchdiffeq-backprop",
+}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """One training run: everything that its numbers depend on.
+
+    Attributes
+    ----------
+    preset : Preset
+    method : str
+        A name of ``adjointbench.methods()``.
+    regularizer : Regularizer or None
+    coefficients : tuple of Schedule
+        One a term of the regulariser.
+    epochs, seed : int
+    """
+
+    preset: Preset
+    method: str
+    regularizer: Regularizer | None
+    coefficients: tuple[Schedule, ...]
+    epochs: int
+    seed: int
+    differentiate_step_size: bool = False
+    device: str = "cpu"
+    task_options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def backend(self) -> str:
+        """``"jax"`` or ``"torch"``."""
+        return get_method(self.method).backend
+
+    def record(self) -> dict[str, Any]:
+        """What identifies the run, in a form that JSON can hold."""
+        return {
+            "task": self.preset.name,
+            "method": self.method,
+            "regularizer": None if self.regularizer is None else asdict(self.regularizer),
+            "coefficients": [[s.start, s.end] for s in self.coefficients],
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "differentiate_step_size": self.differentiate_step_size,
+            "device": self.device,
+            "task_options": self.task_options,
+            "rtol": self.preset.rtol,
+            "atol": self.preset.atol,
+            "dtype": self.preset.dtype,
+        }
+
+
+def run_settings(
+    task: str,
+    *,
+    regularizer: str | Regularizer = "none",
+    coefficient: Any = None,
+    backend: str = "jax",
+    adjoint: str = "discrete",
+    epochs: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    differentiate_step_size: bool = False,
+    **task_options: Any,
+) -> RunSettings:
+    """Checked settings, the preset's where nothing is said.
+
+    Parameters
+    ----------
+    task : str
+        A name of :data:`~adjointbench.training.presets.PRESETS`.
+    regularizer : str or Regularizer
+        ``"none"``, or a name of :class:`~adjointbench.Regularizer`. A name alone takes the
+        estimates as the published code forms them: the mean of the scaled error, the largest
+        stiffness.
+    coefficient : sequence, optional
+        One a term: a number, or ``"100:10"`` to anneal.
+    backend : {"jax", "torch"}
+    adjoint : str
+        Of the backend's methods, as ``"discrete"``, ``"backsolve"``, ``"interpolating"``,
+        ``"blackbox"``; ``"diffrax"`` or ``"torchdiffeq"``; or a method's full name.
+    epochs, seed : int, optional
+    device : str
+    differentiate_step_size : bool
+    **task_options
+        Passed to the task, as ``batch=64`` or ``path="mnist.npz"``.
+
+    Raises
+    ------
+    ValueError
+        Where a name is unknown or something does not go together.
+    """
+    preset = get_preset(task)
+    name = regularizer if isinstance(regularizer, str) else regularizer.name
+    schedules = coefficients_of(preset, name, coefficient)
+    method = _method(backend, adjoint)
+    penalty = None if name == "none" else _as_published(regularizer)
+    entry = get_method(method)
+    if penalty is not None and not entry.regularizes(penalty):
+        able = ", ".join(m.name for m in METHODS if m.regularizes(penalty))
+        raise ValueError(
+            f"regularizer={name!r} cannot be trained with by method={method!r}; use one of: {able}"
+        )
+    count = preset.epochs if epochs is None else int(epochs)
+    if count < 1:
+        raise ValueError(f"epochs={epochs!r} must be at least 1")
+    return RunSettings(
+        preset,
+        method,
+        penalty,
+        schedules,
+        count,
+        int(seed),
+        bool(differentiate_step_size),
+        device,
+        dict(task_options),
+    )
+
+
+def _as_published(regularizer: str | Regularizer) -> Regularizer:
+    if isinstance(regularizer, Regularizer):
+        return regularizer
+    reduction = "max" if regularizer == "stiffness" else "mean"
+    return Regularizer(regularizer, norm="scaled", reduction=reduction)
+
+
+def _method(backend: str, adjoint: str) -> str:
+    if backend not in BACKENDS:
+        raise ValueError(f"backend={backend!r} is not known; use one of: {', '.join(BACKENDS)}")
+    names = {m.name for m in METHODS if m.backend == backend}
+    if adjoint in names:
+        return adjoint
+    found = PEERS.get((backend, adjoint), f"{backend}-{adjoint}")
+    if found not in names:
+        peers = [peer for where, peer in PEERS if where == backend]
+        own = [n.removeprefix(f"{backend}-") for n in sorted(names) if n.startswith(backend + "-")]
+        raise ValueError(
+            f"adjoint={adjoint!r} is not known on backend={backend!r}; use one of: "
+            f"{', '.join([*own, *peers])}"
+        )
+    return found

@@ -1,0 +1,333 @@
+"""``train``: epochs, rows, checkpoints, and going on after an interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..adjoints.regularized import shares_of_steps
+from .equipment import Equipment, Evaluation
+from .settings import RunSettings, run_settings
+from .task import Task
+
+Row = dict[str, Any]
+
+ROWS, SETTINGS, CHECKPOINT = "epochs.csv", "settings.json", "checkpoint.npz"
+#: Calls whose median is the time of a prediction.
+_PREDICTIONS = 5
+#: What a row holds, in this order.
+COLUMNS = (
+    "epoch", "status", "loss", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
+    "nfe", "forward_evals", "reverse_evals", "steps", "rejected", "error", "error_squared",
+    "stiffness", "coefficient", "train_seconds", "predict_seconds", "steps_per_second",
+)  # fmt: skip
+
+
+class Trainer(Protocol):
+    """A backend's part: see :class:`~adjointbench.training.jax_trainer.JaxTrainer`."""
+
+    def step(
+        self, indices: np.ndarray, drawn: Any, coefficients: tuple[float, ...], rate: float
+    ) -> None:
+        """One step of the optimiser."""
+        ...
+
+    def totals(self) -> tuple[str, float, dict[str, int]]:
+        """Status, summed loss and counts since the last call."""
+        ...
+
+    def wait(self) -> None:
+        """Until the device is done."""
+        ...
+
+    def evaluate(self, samples: str, indices: np.ndarray) -> Evaluation:
+        """A solve with no gradient."""
+        ...
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights and the optimiser's state."""
+        ...
+
+    def restore(self, arrays: Any) -> None:
+        """Continue from them."""
+        ...
+
+    def params(self) -> dict[str, np.ndarray]:
+        """The weights."""
+        ...
+
+
+@dataclass
+class Training:
+    """What a training left behind.
+
+    Attributes
+    ----------
+    settings : RunSettings
+    status : str
+        ``"ok"``, or what ended it early.
+    rows : list of dict
+        One an epoch, the first (epoch 0) before any training: see :data:`COLUMNS`.
+    params : dict of str to ndarray
+        The weights at the end.
+    """
+
+    settings: RunSettings
+    status: str = "ok"
+    rows: list[Row] = field(default_factory=list)
+    params: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def train(
+    task: str,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    say: Callable[[Row], object] | None = None,
+    **options: Any,
+) -> Training:
+    """Train a task; one row an epoch.
+
+    Parameters
+    ----------
+    task : str
+        A name of :data:`~adjointbench.training.presets.PRESETS`.
+    out : path, optional
+        A folder for ``epochs.csv``, ``settings.json`` and the checkpoint, written as epochs end.
+    resume : bool
+        Go on from the checkpoint in `out`, to the same numbers as without the interruption; from
+        the start where there is none.
+    say : callable, optional
+        Gets each row.
+    **options
+        See :func:`~adjointbench.training.settings.run_settings`.
+
+    Returns
+    -------
+    Training
+        A solve that breaks down ends it, with its status and its rows.
+
+    Raises
+    ------
+    ValueError
+        For arguments that make no sense, or where `out` holds another run.
+    """
+    settings = run_settings(task, **options)
+    preset = settings.preset
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        _claim(folder, settings, resume)
+    made = preset.task(seed=settings.seed, dtype=preset.dtype, **settings.task_options)
+    equipment = Equipment(made, settings)
+    module = importlib.import_module(f".{settings.backend}_trainer", __package__)
+    trainer: Trainer = getattr(module, f"{settings.backend.capitalize()}Trainer")(equipment)
+    training = Training(settings)
+    epoch = _restore(folder, trainer, training) if resume and folder is not None else 0
+    if epoch == 0:
+        _add(training, {**_untrained(), **_evaluated(trainer, made)}, folder, trainer, say)
+    for row in _epochs(equipment, trainer, training, epoch):
+        _add(training, row, folder, trainer, say)
+    training.params = trainer.params()
+    return training
+
+
+def _epochs(equipment: Equipment, trainer: Trainer, training: Training, done: int) -> Iterator[Row]:
+    """One row an epoch, until the last or until the training breaks down."""
+    settings, task = equipment.settings, equipment.task
+    warm = False
+    for epoch in range(done, settings.epochs):
+        if training.status != "ok":
+            return
+        random = np.random.RandomState((settings.seed * 100_003 + epoch) % 2**32)
+        shares = _shares(equipment, trainer)
+        coefficients = equipment.coefficients(epoch)
+        batches = list(_batches(task, random))
+        if not warm:
+            _warm_up(equipment, trainer, batches[0], epoch)
+            warm = True
+        began = time.perf_counter()
+        for number, indices in enumerate(batches):
+            rate = settings.preset.optimizer.rate(epoch * len(batches) + number)
+            trainer.step(indices, equipment.drawn(epoch, random, shares), coefficients, rate)
+        trainer.wait()
+        seconds = time.perf_counter() - began
+        status, loss, counts = trainer.totals()
+        training.status = status
+        before = training.rows[-1]["train_seconds"] if training.rows else 0.0
+        yield {
+            "epoch": epoch + 1,
+            "status": status,
+            "loss": loss / len(batches),
+            "forward_evals": counts["rhs_evals"] or None,
+            "reverse_evals": counts["reverse_evals"] or None,
+            "steps": counts["steps"] or None,
+            "rejected": counts["rejected"] if counts["steps"] else None,
+            "coefficient": " ".join(f"{c:.6g}" for c in coefficients),
+            "train_seconds": before + seconds,
+            "steps_per_second": len(batches) / seconds,
+            **_evaluated(trainer, task),
+        }
+
+
+def _warm_up(equipment: Equipment, trainer: Trainer, indices: np.ndarray, epoch: int) -> None:
+    """Compile a step, and leave no trace of it."""
+    kept = {name: array.copy() for name, array in trainer.arrays().items()}
+    drawn = equipment.drawn(epoch, np.random.RandomState(0))
+    trainer.step(indices, drawn, equipment.coefficients(epoch), 0.0)
+    trainer.wait()
+    trainer.totals()
+    trainer.restore(kept)
+
+
+def _shares(equipment: Equipment, trainer: Trainer) -> np.ndarray | None:
+    """How the steps of the first batch lie over the span, where a local step is drawn by them."""
+    penalty = equipment.settings.regularizer
+    if penalty is None or penalty.name != "local" or penalty.sampling != "accepted":
+        return None
+    accepted = trainer.evaluate("train", _first(equipment.task)).accepted
+    return shares_of_steps(equipment.task.problem, penalty, accepted)
+
+
+def _batches(task: Task, random: np.random.RandomState) -> Iterator[np.ndarray]:
+    if not task.train:
+        yield from (np.zeros(0, np.int64) for _ in range(task.steps))
+        return
+    order = random.permutation(len(task.train["y0"]))
+    for number in range(task.steps_per_epoch):
+        yield order[number * task.batch : (number + 1) * task.batch]
+
+
+def _first(task: Task) -> np.ndarray:
+    return np.arange(task.batch)
+
+
+def _untrained() -> Row:
+    return {"epoch": 0, "status": "ok", "train_seconds": 0.0}
+
+
+def _evaluated(trainer: Trainer, task: Task) -> Row:
+    """Losses, accuracies, evaluations and estimates on the first batch, and a prediction's time."""
+    first = trainer.evaluate("train", _first(task))
+    found: Row = {"nfe": first.rhs_evals, **first.estimates}
+    found["train_loss"], found["train_accuracy"] = _judged(trainer, task, "train")
+    if task.test:
+        found["test_loss"], found["test_accuracy"] = _judged(trainer, task, "test")
+    samples = "test" if task.test and task.train else "train"
+    seconds = []
+    for _ in range(_PREDICTIONS):
+        began = time.perf_counter()
+        trainer.evaluate(samples, _first(task))
+        seconds.append(time.perf_counter() - began)
+    return {**found, "predict_seconds": statistics.median(seconds)}
+
+
+def _judged(trainer: Trainer, task: Task, samples: str) -> tuple[float, float | None]:
+    """Mean loss, and share of the samples told right; the last batch begins anew where it ends."""
+    if not task.train:
+        return trainer.evaluate(samples, _first(task)).loss, None
+    count = len(getattr(task, samples)["y0"])
+    losses, right = 0.0, 0
+    for start in range(0, count, task.batch):
+        fresh = min(task.batch, count - start)
+        found = trainer.evaluate(samples, (start + np.arange(task.batch)) % count)
+        losses += fresh * found.loss
+        right += 0 if found.correct is None else int(found.correct[:fresh].sum())
+    return losses / count, None if task.correct is None else right / count
+
+
+def _add(
+    training: Training,
+    row: Row,
+    folder: Path | None,
+    trainer: Trainer,
+    say: Callable[[Row], object] | None,
+) -> None:
+    """Keep a row, in memory and in the folder; the checkpoint follows it."""
+    row = {name: row.get(name) for name in COLUMNS}
+    training.rows.append(row)
+    if folder is not None:
+        _write_rows(folder, training.rows)
+        _write_checkpoint(folder, trainer, row["epoch"], training.status)
+    if say is not None:
+        say(row)
+
+
+def _write_rows(folder: Path, rows: list[Row]) -> None:
+    with _replacing(folder / ROWS) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_checkpoint(folder: Path, trainer: Trainer, epoch: int, status: str) -> None:
+    with _replacing(folder / CHECKPOINT) as part, part.open("wb") as file:
+        np.savez(file, epoch=epoch, status=status, **trainer.arrays())  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A file to write that takes the place of `target` in one go."""
+    part = target.with_name(target.name + ".part")
+    yield part
+    os.replace(part, target)
+
+
+def _restore(folder: Path, trainer: Trainer, training: Training) -> int:
+    """Weights, rows and status at the checkpoint; its epoch, 0 where there is none."""
+    if not (folder / CHECKPOINT).is_file() or not (folder / ROWS).is_file():
+        return 0
+    with np.load(folder / CHECKPOINT) as found:
+        arrays = dict(found)
+    epoch, training.status = int(arrays.pop("epoch")), str(arrays.pop("status"))
+    # The rows are written before the checkpoint: one may be too many, and is made again.
+    training.rows = [row for row in read_rows(folder / ROWS) if row["epoch"] <= epoch]
+    trainer.restore(arrays)
+    return epoch
+
+
+def read_rows(file: Path) -> list[Row]:
+    """The rows of an ``epochs.csv``, numbers as numbers."""
+    with file.open(newline="") as lines:
+        return [
+            {name: _value(name, text) for name, text in r.items()} for r in csv.DictReader(lines)
+        ]
+
+
+def _value(name: str, text: str) -> Any:
+    if name in ("status", "coefficient"):
+        return text
+    if text == "":
+        return None
+    return int(text) if name == "epoch" else float(text)
+
+
+def _claim(folder: Path, settings: RunSettings, resume: bool) -> None:
+    """Make the folder this run's; refuse one that holds another, or rows that would be lost."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file, record = folder / SETTINGS, settings.record()
+    if file.is_file():
+        there = json.loads(file.read_text(encoding="utf-8"))
+        if there != record:
+            differs = [key for key in record if there.get(key) != record[key]]
+            raise ValueError(
+                f"out={str(folder)!r} holds a run with other settings ({', '.join(differs)}); "
+                "name another folder"
+            )
+        if not resume and (folder / ROWS).is_file():
+            raise ValueError(
+                f"out={str(folder)!r} holds this run already; pass resume=True (--resume) to go "
+                "on with it, or name another folder"
+            )
+    with _replacing(file) as part:
+        part.write_text(json.dumps(record, indent=1), encoding="utf-8")
