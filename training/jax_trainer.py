@@ -15,7 +15,7 @@ from ..adjoints.jax.program import find_device
 from ..adjoints.jax.solve import solve
 from ..adjoints.result import STATUSES
 from .equipment import COUNTS, Equipment, Evaluation
-from .presets import Optimizer
+from .presets import WEIGHT_DECAY, Optimizer
 
 Tree = Any
 
@@ -206,7 +206,3 @@ def _transformation(optimizer: Optimizer) -> Any:
     if optimizer.name == "adam":
         return optax.scale_by_adam()
     return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(WEIGHT_DECAY))
-
-
-#: Of AdamW, on both backends.
-WEIGHT_DECAY = 1e-4

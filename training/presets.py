@@ -11,6 +11,9 @@ from ..adjoints.regularizer import NAMES
 from . import tasks
 from .task import Task
 
+#: Of AdamW, on both backends.
+WEIGHT_DECAY = 1e-4
+
 
 @dataclass(frozen=True)
 class Schedule:

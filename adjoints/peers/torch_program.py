@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -130,6 +130,26 @@ class TorchPeerProgram:
         if not all(np.isfinite(value).all() for value in (*dparams.values(), dy0)):
             return failed_result(self._problem, "nonfinite", "reverse", stats=self._stats())
         return GradientResult(loss, dparams, dy0, stats=self._stats())
+
+    def training_gradient(
+        self, params: Named, y0: torch.Tensor, constants: Named, coefficients: Sequence[float]
+    ) -> tuple[str, torch.Tensor, dict[str, torch.Tensor], dict[str, int]]:
+        """As that of :class:`~adjointbench.adjoints.torch.program.TorchProgram`."""
+        del coefficients
+        status = "ok"
+        try:
+            loss, _, dparams, _ = self._autograd.differentiate(params, y0, constants)
+        except (Breakdown, AssertionError) as error:
+            status, loss = self._status(error), y0.new_tensor(torch.nan)
+            dparams = {name: torch.full_like(value, torch.nan) for name, value in params.items()}
+        forward, reverse = self._latest.forward, self._latest.reverse
+        counts = {
+            "steps": forward.steps,
+            "rejected": forward.rejected,
+            "rhs_evals": forward.evals,
+            "reverse_evals": 2 * reverse.evals if self._continuous else forward.evals,
+        }
+        return status, loss, dparams, counts
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""

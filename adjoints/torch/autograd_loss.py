@@ -43,7 +43,7 @@ class AutogradLoss:
     ) -> tuple[float, Any, tuple[dict[str, np.ndarray], np.ndarray]]:
         """``(loss, report, (dparams, dy0))``, all NumPy."""
         tensors = put_named(params, self.device), put(y0, self.device)
-        loss, report, dparams, dy0 = self._differentiate(*tensors)
+        loss, report, dparams, dy0 = self.differentiate(*tensors, self._constants)
         return float(loss), report, (numpy_named(dparams), dy0.cpu().numpy())
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[float, Any]:
@@ -57,7 +57,7 @@ class AutogradLoss:
         self, params: Named, y0: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]:
         """``(params, y0) -> (loss, dparams, dy0)`` on tensors."""
-        loss, _, dparams, dy0 = self._differentiate(params, y0)
+        loss, _, dparams, dy0 = self.differentiate(params, y0, self._constants)
         return loss, dparams, dy0
 
     def bare_primal(self, params: Named, y0: torch.Tensor) -> torch.Tensor:
@@ -65,12 +65,13 @@ class AutogradLoss:
         with torch.no_grad():
             return self._loss(params, y0, self._constants)[0]
 
-    def _differentiate(
-        self, params: Named, y0: torch.Tensor
+    def differentiate(
+        self, params: Named, y0: torch.Tensor, constants: Named
     ) -> tuple[torch.Tensor, Any, dict[str, torch.Tensor], torch.Tensor]:
+        """``(loss, report, dparams, dy0)`` on tensors, with these constants."""
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         start = y0.detach().requires_grad_()
-        loss, report = self._loss(leaves, start, self._constants)
+        loss, report = self._loss(leaves, start, constants)
         wanted = (*leaves.values(), start)
         *dparams, dy0 = torch.autograd.grad(loss, wanted, materialize_grads=True)
         return loss.detach(), report, dict(zip(leaves, dparams, strict=True)), dy0

@@ -6,7 +6,7 @@ the host. The loss is differentiated by PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,27 @@ class BlackboxProgram:
         if status != "ok":
             return failed_result(self._problem, status, phase, "", self._stats(done))
         return GradientResult(loss, dparams, dy0, stats=self._stats(done))
+
+    def training_gradient(
+        self, params: Any, y0: torch.Tensor, constants: Any, coefficients: Sequence[float]
+    ) -> tuple[str, torch.Tensor, dict[str, torch.Tensor], dict[str, int]]:
+        """As that of :class:`~adjointbench.adjoints.torch.program.TorchProgram`.
+
+        The equations keep their own constants; only the loss sees others.
+        """
+        del coefficients
+        loss, done, dparams, _ = self._differentiable.differentiate(params, y0, constants)
+        stats = self._stats(done)
+        status = done.trajectory.status
+        if status == "ok" and done.adjoint is not None:
+            status = done.adjoint.status
+        counts = {
+            "steps": stats.steps or 0,
+            "rejected": stats.rejected or 0,
+            "rhs_evals": stats.rhs_evals or 0,
+            "reverse_evals": stats.vjp_evals or 0,
+        }
+        return status, loss, dparams, counts
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""

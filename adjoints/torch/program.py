@@ -15,13 +15,14 @@ from ..gradient import Settings
 from ..regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from ..stops import stops_between
+from ..tableau import Tableau
 from .compiled import Compiled, compiled, straight
 from .course import Course
 from .derivatives import vjp
 from .device import find_device, numpy_named, put, put_named
 from .differentiable import Call, Counts, Outputs, outputs_of, pulled_back
 from .fields import Field, Jump, Names
-from .record import Solved, solve_recording
+from .record import Solved, Work, solve_recording
 from .saved_bytes import SavedBytes
 from .solve import Reverse, new_call, outputs
 from .state import Config, Tensors
@@ -144,6 +145,30 @@ class TorchProgram:
             dparams = tuple(a + b for a, b in zip(direct, pulled.dparams, strict=True))
             return Found(loss, dparams, pulled.dy0, call.solved, pulled.counts)
 
+    def training_gradient(
+        self, params: Named, y0: torch.Tensor, constants: Named, coefficients: Sequence[float]
+    ) -> tuple[str, torch.Tensor, dict[str, torch.Tensor], dict[str, int]]:
+        """Status, loss, the parameters' gradient and counts, with other constants.
+
+        The counts are ``steps``, ``rejected``, ``rhs_evals`` and ``reverse_evals``, the
+        right-hand sides and vector-Jacobian products of the reverse pass.
+        """
+        known = tuple(constants[name] for name in self._names.constants)
+        fixed = Fixed(known, y0.new_tensor(coefficients))
+        found = self.found(self._ordered(params), y0, fixed)
+        work, tab = found.solved.work, self._call.config.tableau
+        counts = {
+            "steps": work.accepted,
+            "rejected": work.attempts - work.accepted,
+            "rhs_evals": _rhs_evals(work, tab),
+        }
+        status = work.status
+        if found.counts is not None:
+            counts["reverse_evals"] = found.counts.rhs_evals + found.counts.vjp_evals
+            status = status if status != CODES["ok"] else found.counts.status
+        gradient = dict(zip(self._names.params, found.dparams, strict=True))
+        return STATUSES[status], found.loss, gradient, counts
+
     def saved_bytes(self, found: Found) -> int:
         """Bytes kept from the forward pass for the reverse pass."""
         solved = found.solved
@@ -258,11 +283,10 @@ class TorchProgram:
 
     def _stats(self, found: Found) -> Stats:
         work, tab = found.solved.work, self._call.config.tableau
-        begin = 2 if tab.adaptive else 1
         known: dict[str, Any] = {
             "steps": work.accepted,
             "rejected": work.attempts - work.accepted,
-            "rhs_evals": begin + work.attempts * tab.steps,
+            "rhs_evals": _rhs_evals(work, tab),
             "saved_bytes": self.saved_bytes(found),
             "compile_s": self._compile_s,
             "derivatives": "torch",
@@ -283,6 +307,11 @@ class TorchProgram:
             }
             known["transfers"] += counts.transfers
         return Stats(**known)
+
+
+def _rhs_evals(work: Work, tab: Tableau) -> int:
+    """Right-hand sides of a solve: the start, the first step's guess, the attempts."""
+    return (2 if tab.adaptive else 1) + work.attempts * tab.steps
 
 
 class TapeProgram(TorchProgram):
