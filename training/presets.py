@@ -110,11 +110,18 @@ PRESETS = {
             "two_spirals",
             "two-spirals classifier 2-64-64-2, 512 points; seconds an epoch",
             tasks.two_spirals,
-            Optimizer("adam", 1e-2),
-            epochs=100,
+            Optimizer("adam", 5e-3),
+            epochs=250,
             rtol=1e-5,
             atol=1e-5,
-            coefficients=PUBLISHED,
+            # Chosen on seeds 100 and 101: the published ones keep it from learning at all.
+            coefficients={
+                **PUBLISHED,
+                "error": (Schedule(10.0, 1.0),),
+                "error_squared": (Schedule(1.0, 0.1),),
+                "error+stiffness": (Schedule(10.0, 1.0), Schedule(0.0285 / 3.5068)),
+                "taylor": (Schedule(1e-4),),
+            },
         ),
         Preset(
             "digits",

@@ -10,6 +10,7 @@ from .gradient import gradient
 from .methods import methods
 from .problems import problems
 from .report import report
+from .train import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,7 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 a solver broke down or a gradient is wrong; 2 bad usage.",
 )
-for command in (problems, methods, gradient, certify, report):
+for command in (problems, methods, gradient, certify, train, report):
     app.command(no_args_is_help=command in (gradient, certify))(command)
 
 
