@@ -25,7 +25,7 @@ def test_names_by_stiffness_and_tag():
     assert "robertson" in stiff
     assert sorted((*stiff, *other)) == list(problems.names())
     assert problems.names(tag="stiff") == stiff
-    assert problems.names(tag="classifier") == ("two_spirals",)
+    assert problems.names(tag="classifier") == ("digits", "mnist", "two_spirals")
     assert problems.names(stiff=True, tag="neural") == ("stiff_neural_ode",)
 
 
