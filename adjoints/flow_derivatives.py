@@ -27,7 +27,8 @@ def jacobian_product(f: Flow, t: Array, y: Array, direction: Array) -> tuple[Arr
     _check_torch(y)
     import torch
 
-    return torch.func.jvp(lambda y: f(t, y), (y,), (direction,))
+    found = torch.func.jvp(lambda y: f(t, y), (y,), (direction,))
+    return found[0], found[1]
 
 
 def time_derivatives(f: Flow, t: Array, y: Array, order: int) -> list[Array]:

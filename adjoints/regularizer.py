@@ -151,8 +151,8 @@ def as_coefficients(regularizer: Regularizer | None, value: Any) -> tuple[float,
     return tuple(numbers.tolist())
 
 
-def estimates_of(regularizer: Regularizer | None) -> dict[str, str]:
-    """How a solver forms the estimates of a regulariser, as fields of its configuration."""
+def estimates_of(regularizer: Regularizer | None) -> tuple[str, str]:
+    """``error_norm`` and ``reduction`` by which a solver forms the estimates of a regulariser."""
     if regularizer is None:
-        return {}
-    return {"error_norm": regularizer.norm, "reduction": regularizer.reduction}
+        return "scaled", "sum"
+    return regularizer.norm, regularizer.reduction

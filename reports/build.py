@@ -23,6 +23,7 @@ from .read import Measurements, read_measurements
 from .stiff import scaling_table
 from .stiff_section import stiff_parts
 from .tables import COUNTS, failures, skips, summary, wrong_answers
+from .training_section import training_parts
 from .verdicts import verdicts
 
 #: Changes of asv's figures that the page lists; all of them are in the table file.
@@ -79,6 +80,7 @@ def build(paths: Sequence[Path], out: Path, *, title: str, say: Callable[[str], 
     newest = _newest(rows)
     content.peers, content.kinds = peers_parts(newest), kinds_parts(newest)
     content.stiff = stiff_parts(newest, _newest(found.scaling, among=rows), out)
+    content.training = training_parts(found.trainings, out)
     _add_benchmarks(content, found.asv)
     (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")
     target = out / "index.html"

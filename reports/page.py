@@ -118,6 +118,7 @@ class Content:
     peers: list[Part] = field(default_factory=list)
     kinds: list[Part] = field(default_factory=list)
     stiff: list[Part] = field(default_factory=list)
+    training: list[Part] = field(default_factory=list)
     costs: list[ShownFigure] = field(default_factory=list)
     counts: Table | None = None
     failures: Table | None = None

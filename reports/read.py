@@ -18,9 +18,10 @@ import pandas as pd
 
 from .rows import read_rows, study_of
 from .scaling import STUDY
+from .trainings import SETTINGS, read_trainings
 
 #: Files in a folder of asv results that hold no results.
-NOT_RESULTS = ("machine.json", "benchmarks.json")
+NOT_RESULTS = ("machine.json", "benchmarks.json", SETTINGS)
 
 #: Columns that a table of rows always has, whatever was measured.
 COLUMNS = (
@@ -95,6 +96,8 @@ class Measurements:
         One row a benchmark and parameters, of :data:`ASV_COLUMNS`; its ``status`` is ``"ok"``,
         ``"failed"`` or ``"skipped"``, ``parameters`` is a tuple of text, and ``date`` is the
         commit's, in milliseconds.
+    trainings : DataFrame
+        One row an epoch of every training.
     runs : list of dict
         Machine, versions, commit and date of each run.
     troubles : list of str
@@ -104,13 +107,15 @@ class Measurements:
     rows: pd.DataFrame
     asv: pd.DataFrame
     scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether nothing at all could be read."""
-        return self.rows.empty and self.scaling.empty and self.asv.empty
+        tables = (self.rows, self.scaling, self.asv, self.trainings)
+        return all(table.empty for table in tables)
 
 
 def read_measurements(paths: Iterable[Path]) -> Measurements:
@@ -129,7 +134,10 @@ def read_measurements(paths: Iterable[Path]) -> Measurements:
     rows: list[dict[str, Any]] = []
     asv: list[dict[str, Any]] = []
     found = Measurements(pd.DataFrame(), pd.DataFrame())
-    for path in _files(paths, found.troubles):
+    paths = list(paths)
+    found.trainings = read_trainings(paths, found.troubles)
+    trained = set() if found.trainings.empty else set(map(Path, found.trainings["run"]))
+    for path in _files(paths, found.troubles, trained):
         try:
             if path.suffix == ".jsonl":
                 rows += _read_row_file(path, found)
@@ -143,11 +151,11 @@ def read_measurements(paths: Iterable[Path]) -> Measurements:
     return found
 
 
-def _files(paths: Iterable[Path], troubles: list[str]) -> Iterator[Path]:
+def _files(paths: Iterable[Path], troubles: list[str], trained: set[Path]) -> Iterator[Path]:
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*.json*") if _holds_results(p))
-            if not inside:
+            if not inside and not any(run.is_relative_to(path) for run in trained):
                 troubles.append(f"{path}: no results in this folder; run `make bench` first")
             yield from inside
         elif path.is_file():

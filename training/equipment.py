@@ -16,7 +16,7 @@ from .settings import RunSettings
 from .task import Task
 
 #: Totals that a training keeps on the device; what a peer does not tell stays 0.
-COUNTS = ("steps", "rejected", "rhs_evals", "reverse_evals")
+COUNTS: tuple[str, ...] = ("steps", "rejected", "rhs_evals", "reverse_evals")
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,14 @@ PUBLISHED = {
     "local": (Schedule(2.5, 1.0),),
 }
 
+#: Chosen for digits on seeds 100 and 101, from 100:10, 10:1 and 1:0.1: the published one, the
+#: first, costs 0.8 to 1.1 points of accuracy, the second none.
+_DIGITS = {
+    **PUBLISHED,
+    "error": (Schedule(10.0, 1.0),),
+    "error+stiffness": (Schedule(10.0, 1.0), Schedule(0.0285 / 3.5068)),
+}
+
 _MOMENTUM = Optimizer("sgd", 0.1, 0.9, 1e-5)
 
 PRESETS = {
@@ -131,7 +139,7 @@ PRESETS = {
             epochs=60,
             rtol=1e-6,
             atol=1e-6,
-            coefficients=PUBLISHED,
+            coefficients=_DIGITS,
         ),
         Preset(
             "digits-float64",
@@ -142,7 +150,7 @@ PRESETS = {
             rtol=1.4e-8,
             atol=1.4e-8,
             dtype="float64",
-            coefficients=PUBLISHED,
+            coefficients=_DIGITS,
         ),
         Preset(
             "mnist-published",

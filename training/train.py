@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import importlib
+import importlib.metadata
 import json
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +29,7 @@ ROWS, SETTINGS, CHECKPOINT = "epochs.csv", "settings.json", "checkpoint.npz"
 #: Calls whose median is the time of a prediction.
 _PREDICTIONS = 5
 #: What a row holds, in this order.
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "epoch", "status", "loss", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
     "nfe", "forward_evals", "reverse_evals", "steps", "rejected", "error", "error_squared",
     "stiffness", "coefficient", "train_seconds", "predict_seconds", "steps_per_second",
@@ -318,8 +320,8 @@ def _claim(folder: Path, settings: RunSettings, resume: bool) -> None:
     file, record = folder / SETTINGS, settings.record()
     if file.is_file():
         there = json.loads(file.read_text(encoding="utf-8"))
-        if there != record:
-            differs = [key for key in record if there.get(key) != record[key]]
+        differs = [key for key in record if there.get(key) != record[key]]
+        if differs:
             raise ValueError(
                 f"out={str(folder)!r} holds a run with other settings ({', '.join(differs)}); "
                 "name another folder"
@@ -330,4 +332,12 @@ def _claim(folder: Path, settings: RunSettings, resume: bool) -> None:
                 "on with it, or name another folder"
             )
     with _replacing(file) as part:
-        part.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        made_with = {"made_with": _versions(settings.backend)}
+        part.write_text(json.dumps(record | made_with, indent=1), encoding="utf-8")
+
+
+def _versions(backend: str) -> dict[str, str]:
+    """What a run's times and roundings depend on, besides its settings."""
+    packages = ("numpy", "jax", "optax") if backend == "jax" else ("numpy", "torch")
+    found = {name: importlib.metadata.version(name) for name in packages}
+    return {"machine": platform.node(), "python": platform.python_version(), **found}

@@ -120,7 +120,7 @@ class JaxProgram:
 
     def traced_gradient(
         self, params: Tree, y0: jax.Array, constants: Tree, coefficients: jax.Array
-    ) -> tuple[jax.Array, Tree, jax.Array, dict[str, jax.Array]]:
+    ) -> tuple[jax.Array, Tree, jax.Array, dict[str, Any]]:
         """Loss, gradients and counts inside somebody else's program, with other constants.
 
         The counts are ``status``, ``steps``, ``rejected``, ``rhs_evals`` and ``reverse_evals``,
@@ -257,6 +257,7 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
         float(problem.save_at[-1]),
     )
     jump = problem.jump
+    error_norm, reduction = estimates_of(settings.regularizer)
     config = Config(
         rhs=Field(problem.rhs, merge_named),
         solver=settings.solver,
@@ -268,7 +269,8 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
         window=window_size(settings.max_steps, settings.checkpoints),
         jacobian=None if problem.jacobian is None else Field(problem.jacobian, merge_named),
         through_step_size=settings.differentiate_step_size,
-        **estimates_of(settings.regularizer),
+        error_norm=error_norm,
+        reduction=reduction,
     )
     return stops, config
 

@@ -232,6 +232,7 @@ class TorchProgram:
             problem.t_span[0],
             float(problem.save_at[-1]),
         )
+        error_norm, reduction = estimates_of(settings.regularizer)
         config = Config(
             rhs=Field(problem.rhs, self._names),
             solver=settings.solver,
@@ -239,7 +240,8 @@ class TorchProgram:
             breaks=bool(stops.times),
             dense=len(problem.save_at) > 1,
             terms=settings.regularizer is not None,
-            **estimates_of(settings.regularizer),
+            error_norm=error_norm,
+            reduction=reduction,
             through_step_size=settings.differentiate_step_size,
             jacobian=None if problem.jacobian is None else Field(problem.jacobian, self._names),
             compile=settings.compile,

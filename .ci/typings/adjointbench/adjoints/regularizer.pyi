@@ -1,0 +1,1 @@
+from adjoints.regularizer import *

@@ -1,0 +1,74 @@
+"""The figures of trainings: how loss, accuracy and evaluations go, by epoch and by second."""
+
+# pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from .canvas import STYLE
+from .trainings import NONE
+
+#: Okabe and Ito's palette; grey for training with nothing added.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#6A3D9A")
+_PLAIN = "#7B8794"
+
+_PANELS = (("train_loss", "training loss"), ("test_accuracy", "test accuracy"), ("nfe", "NFE"))
+
+
+def training_figure(epochs: pd.DataFrame) -> Figure:
+    """Loss, test accuracy and function evaluations of one task and method.
+
+    Parameters
+    ----------
+    epochs : DataFrame
+        Rows of :func:`~adjointbench.reports.trainings.read_trainings`.
+
+    Returns
+    -------
+    Figure
+        Above against the epoch, below against the seconds of training: the median over the
+        seeds, and the band from the smallest to the largest.
+    """
+    panels = [(c, label) for c, label in _PANELS if epochs[c].notna().any()]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.7 * len(panels), 5.8), layout="constrained")
+        grid = figure.subplots(2, len(panels), squeeze=False)
+        handles = []
+        for name, colour in _colours(epochs).items():
+            mine = epochs[epochs["regularizer"].eq(name)]
+            handles.append(Line2D([], [], color=colour, label=name))
+            for column, (quantity, _) in enumerate(panels):
+                _band(grid[0][column], mine, quantity, colour)
+                _against_seconds(grid[1][column], mine, quantity, colour)
+        for column, (quantity, label) in enumerate(panels):
+            for row, below in enumerate(("epoch", "seconds of training")):
+                grid[row][column].set(xlabel=below, ylabel=label)
+                if quantity == "train_loss":
+                    grid[row][column].set_yscale("log")
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)))
+    return figure
+
+
+def _colours(epochs: pd.DataFrame) -> dict[str, str]:
+    names = [name for name in epochs["regularizer"].unique() if name != NONE]
+    found = {NONE: _PLAIN} if epochs["regularizer"].eq(NONE).any() else {}
+    return found | {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+
+
+def _band(axes: Axes, epochs: pd.DataFrame, quantity: str, colour: str) -> None:
+    by_epoch = epochs.groupby("epoch")[quantity]
+    middle = by_epoch.median()
+    axes.fill_between(middle.index, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.15, lw=0)
+    axes.plot(middle.index, middle, color=colour)
+
+
+def _against_seconds(axes: Axes, epochs: pd.DataFrame, quantity: str, colour: str) -> None:
+    middle = epochs.groupby("epoch")[["train_seconds", quantity]].median()
+    axes.plot(middle["train_seconds"], middle[quantity], color=colour)

@@ -1,0 +1,134 @@
+"""Trainings as tidy tables: every epoch of every run, and ratios to training with nothing added."""
+
+# pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
+# pyright: reportArgumentType=false, reportReturnType=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+#: What `adjointbench train` writes into the folder of a run.
+ROWS, SETTINGS = "epochs.csv", "settings.json"
+NONE = "none"
+#: What tells one kind of run from another.
+KIND = ["task", "method", "regularizer"]
+
+#: Figures whose ratio to those of a run with no regulariser is told, and what they are called.
+RATIOS = {
+    "train_seconds": "train time",
+    "predict_seconds": "predict time",
+    "nfe": "evaluations",
+    "work": "evaluations × batches",
+}
+
+
+def read_trainings(paths: Iterable[Path], troubles: list[str]) -> pd.DataFrame:
+    """One row an epoch of all runs below `paths`; empty where there is none.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Folders, searched through.
+    troubles : list of str
+        Gets a sentence for each run that cannot be read.
+    """
+    tables = []
+    for path in map(Path, paths):
+        for file in sorted(path.rglob(ROWS)) if path.is_dir() else ():
+            try:
+                settings = json.loads((file.parent / SETTINGS).read_text(encoding="utf-8"))
+                rows = pd.read_csv(file)
+                rows = rows.assign(**_kind(settings), run=str(file.parent))
+            except (OSError, ValueError, KeyError) as error:
+                troubles.append(f"{file}: cannot be read ({type(error).__name__}: {error})")
+                continue
+            tables.append(rows)
+    if not tables:
+        return pd.DataFrame()
+    return _with_coefficients(pd.concat(tables, ignore_index=True))
+
+
+def _kind(settings: dict[str, Any]) -> dict[str, Any]:
+    regularizer = settings["regularizer"]
+    return {
+        "task": settings["task"],
+        "method": settings["method"],
+        "regularizer": NONE if regularizer is None else _name(regularizer),
+        "coefficients": " ".join(
+            f"{a:g}" if b is None else f"{a:g}:{b:g}" for a, b in settings["coefficients"]
+        ),
+        "seed": settings["seed"],
+        "epochs": settings["epochs"],
+        "rtol": settings["rtol"],
+        "dtype": settings["dtype"],
+    }
+
+
+def _name(regularizer: dict[str, Any]) -> str:
+    if regularizer["name"] == "local" and regularizer["sampling"] == "accepted":
+        return "local, biased"
+    return regularizer["name"]
+
+
+def _with_coefficients(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Name the coefficients where a regulariser was trained with several."""
+    several = epochs.groupby(KIND)["coefficients"].transform("nunique").gt(1)
+    named = epochs["regularizer"] + " " + epochs["coefficients"]
+    return epochs.assign(regularizer=epochs["regularizer"].where(~several, named))
+
+
+def last_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
+    """One row a run: its last epoch, with the evaluations of all its batches as ``work``."""
+    ordered = epochs.sort_values(["run", "epoch"])
+    work = ordered.groupby("run")["forward_evals"].sum(min_count=1)
+    last = ordered.groupby("run", sort=False).tail(1)
+    last = last.assign(work=last["run"].map(work))
+    return last.sort_values([*KIND, "seed"]).reset_index(drop=True)
+
+
+def ratios(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Each run beside the one of its task, method and seed with no regulariser.
+
+    Returns
+    -------
+    DataFrame
+        The last epochs with a column ``"... ratio"`` for each of :data:`RATIOS`, and ``points``,
+        the difference of test accuracies in percent.
+    """
+    last = last_epochs(epochs)
+    plain = last[last["regularizer"].eq(NONE) & last["status"].eq("ok")]
+    merged = last.merge(
+        plain[["task", "method", "seed", *RATIOS, "test_accuracy"]],
+        on=["task", "method", "seed"],
+        how="left",
+        suffixes=("", " of none"),
+    )
+    broke = merged["status"].ne("ok")
+    for name in RATIOS:
+        merged[f"{name} ratio"] = (merged[name] / merged[f"{name} of none"]).mask(broke)
+    difference = merged["test_accuracy"] - merged["test_accuracy of none"]
+    return merged.assign(points=100 * difference.mask(broke))
+
+
+def summary_of(epochs: pd.DataFrame) -> pd.DataFrame:
+    """One row a kind of run: medians over the seeds, with the smallest and the largest."""
+    lines = []
+    for kind, runs in ratios(epochs).groupby(KIND, sort=False):
+        line: dict[str, Any] = dict(zip(KIND, kind, strict=True))
+        line |= {"seeds": len(runs), "broke": int(runs["status"].ne("ok").sum())}
+        line["accuracy"] = runs["test_accuracy"].median()
+        line["loss"] = runs["train_loss"].median()
+        for name in (*(f"{ratio} ratio" for ratio in RATIOS), "points"):
+            values = runs[name].dropna()
+            line[name] = values.median()
+            line[f"{name} low"], line[f"{name} high"] = values.min(), values.max()
+        line["train_seconds"] = runs["train_seconds"].median()
+        line["nfe"] = runs["nfe"].median()
+        lines.append(line)
+    return pd.DataFrame(lines)
