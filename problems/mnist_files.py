@@ -82,8 +82,8 @@ def _checked(
 
 def _from_npz(file: Path) -> Arrays:
     try:
-        with np.load(file) as archive:
-            # A plain .npy file is loaded as an array and fails here.
+        # A plain .npy file is loaded as an array, which is no context.
+        with file.open("rb") as stream, np.load(stream) as archive:
             found = {name: archive[name] for name in archive.files}
     except (*_BROKEN, AttributeError, TypeError) as error:
         raise ValueError(
@@ -122,15 +122,15 @@ def _read_idx(file: Path) -> np.ndarray:
     magic = bytes((0, 0, 8, axes))
     if data[:4] != magic:
         raise ValueError(
-            f"path: {file} begins with the bytes {data[:4].hex(' ') or 'of nothing'}, and IDX of "
-            f"{axes} axes begins with {magic.hex(' ')}; fetch it again"
+            f"path: {file} begins with {data[:4].hex(' ') or 'nothing'}, and IDX of {axes} axes "
+            f"with {magic.hex(' ')}; fetch it again"
         )
     head = 4 + 4 * axes
-    sizes = struct.unpack(f">{axes}I", data[4:head]) if len(data) >= head else (0,)
+    sizes = struct.unpack(f">{axes}I", data[4:head]) if len(data) >= head else ()
     values = np.frombuffer(data[head:], dtype=np.uint8)
-    if len(data) < head or values.size != int(np.prod(sizes)):
+    if values.size != int(np.prod(sizes)):
         raise ValueError(
             f"path: {file} has {values.size} values, and its head says "
-            f"{' x '.join(map(str, sizes))}; fetch it again"
+            f"{' x '.join(map(str, sizes)) or 'nothing'}; fetch it again"
         )
     return values.reshape(sizes)
