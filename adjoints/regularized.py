@@ -26,6 +26,7 @@ Named = Mapping[str, Any]
 
 PREFIX = "regularizer_"
 COEFFICIENT, NOISE, STRETCH = PREFIX + "coefficient", PREFIX + "noise", PREFIX + "stretch"
+_WITH_ERROR = ("tsit5", "dopri5", "dop853")
 ROWS, ROW, TIME = PREFIX + "rows", PREFIX + "row", PREFIX + "time"
 
 
@@ -47,8 +48,8 @@ def regularized(
     regularizer : Regularizer
     coefficient : float
     solver : str
-        Takes the step of ``"local"``, where it is explicit and has an embedded error; else
-        ``"tsit5"`` does.
+        Takes the step of ``"local"``, where it is an explicit one of the open solvers with an
+        embedded error; else ``"tsit5"`` does.
     rtol, atol : float or ndarray
         Tolerances by which ``"local"`` scales its error.
     shares : ndarray, shape (times,), optional
@@ -71,9 +72,7 @@ def regularized(
         return _along_path(problem, regularizer, drawn)
     if regularizer.name == "steer":
         return _steered(problem, drawn)
-    tab = tableau(solver)
-    if tab.implicit or not tab.adaptive or tab.kind != "explicit":
-        tab = tableau("tsit5")
+    tab = tableau(solver if solver in _WITH_ERROR else "tsit5")
     return _with_local_error(problem, regularizer, drawn, tab, rtol, atol)
 
 

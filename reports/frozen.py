@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..adjoints.gradient import Settings, prepare
+from ..adjoints.methods import get_method
+from ..adjoints.regularizer import Regularizer, estimates_of
+from ..adjoints.result import GradientResult
 from ..problems import Problem
 from .errors import relative_error
 
@@ -46,10 +49,45 @@ def frozen_step_error(problem: Problem, method: str, **settings: Any) -> float:
         Where the method refuses the problem.
     """
     run = prepare(problem, method, **settings)
-    result = run()
+    return _distance(problem, run(), _replay(problem, run.settings))
+
+
+def regularized_step_error(
+    problem: Problem,
+    method: str,
+    regularizer: str | Regularizer,
+    coefficient: float,
+    **settings: Any,
+) -> float:
+    """The same for a loss with a regulariser of the accepted steps.
+
+    A method that cannot see into the solver is compared all the same: its gradient is that of
+    the loss alone, and what comes out is the share that it misses.
+
+    Parameters
+    ----------
+    problem : Problem
+    method : str
+        Any method whose forward solve takes the steps of the open solvers.
+    regularizer, coefficient
+        As for :func:`adjointbench.prepare`.
+    **settings
+        Further ones.
+    """
+    penalty = {"regularizer": regularizer, "coefficient": coefficient}
+    seen = prepare(problem, "jax-discrete", **penalty, **settings).settings
+    assert seen.regularizer is not None
+    sees = get_method(method).regularizes(seen.regularizer)
+    result = prepare(problem, method, **(penalty if sees else {}), **settings)()
+    return _distance(problem, result, _replay(problem, seen))
+
+
+def _distance(
+    problem: Problem, result: GradientResult, replay: Callable[[dict[str, np.ndarray]], float]
+) -> float:
+    """Between a gradient and the derivative of a replay, in a few directions."""
     if result.status != "ok":
         return float("nan")
-    replay = _replay(problem, run.settings)
     exact, taken = [], []
     for direction in _directions(problem):
         exact.append(extrapolated_derivative(lambda e, d=direction: replay(_moved(problem, e, d))))
@@ -96,6 +134,8 @@ def _replay(problem: Problem, settings: Settings) -> Callable[[dict[str, np.ndar
 
     from ..adjoints.jax import solve
 
+    error_norm, reduction = estimates_of(settings.regularizer)
+
     def solution(params: Any, steps: Any = None) -> Any:
         return solve(
             problem.rhs,
@@ -112,11 +152,25 @@ def _replay(problem: Problem, settings: Settings) -> Callable[[dict[str, np.ndar
             jump_times=problem.jump_times,
             jump=problem.jump,
             steps=steps,
+            error_norm=error_norm,
+            reduction=reduction,
         )
+
+    def total(params: Any, steps: Any) -> Any:
+        found = solution(params, steps)
+        estimates = {
+            "error": found.error_estimate,
+            "error_squared": found.error_squared,
+            "stiffness": found.stiffness_estimate,
+        }
+        terms = () if settings.regularizer is None else settings.regularizer.terms
+        pairs = zip(settings.coefficient, terms, strict=False)
+        loss = problem.loss(found.ys, {**params, **problem.constants})
+        return loss + sum(c * estimates[term] for c, term in pairs)
 
     with jax.enable_x64(True):
         steps = solution(problem.params).steps
-        loss = jax.jit(lambda p: problem.loss(solution(p, steps).ys, {**p, **problem.constants}))
+        loss = jax.jit(lambda p: total(p, steps))
 
     def replay(params: dict[str, np.ndarray]) -> float:
         with jax.enable_x64(True):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 import adjointbench as ab
 from adjointbench.command_line import app
 
-COMMANDS = ("problems", "methods", "gradient", "certify", "report")
+COMMANDS = ("problems", "methods", "gradient", "certify", "train", "report")
 
 
 def run(*arguments: str) -> Result:
@@ -135,6 +135,9 @@ def test_a_wrong_gradient_ends_with_one() -> None:
         (("methods", "--family", "discreet"), "did you mean 'discrete'"),
         (("methods", "--backend", "numpy"), "backend='numpy'"),
         (("certify", "robertsn"), "did you mean 'robertson'"),
+        (("train", "digit"), "did you mean 'digits'"),
+        (("train", "digits", "--regularizer", "eror"), "did you mean 'error'"),
+        (("train", "digits", "--grid", "none", "--seeds", "a-b"), "pass 0-4, or 0,3,7"),
     ],
 )
 def test_bad_input_is_one_line(arguments: tuple[str, ...], told: str) -> None:

@@ -26,8 +26,9 @@ MOUNTED = {"adjointbench": "adjointbench"} | PROJECT["tool"]["setuptools"]["pack
 MAY_IMPORT = {
     "problems": set(),
     "adjoints": {"problems"},
+    "training": {"problems", "adjoints"},
     "reports": {"problems", "adjoints"},
-    "adjointbench": {"problems", "adjoints", "reports"},
+    "adjointbench": {"problems", "adjoints", "reports", "training"},
 }
 HEAVY = ("jax", "jaxlib", "torch", "scipy", "pandas", "matplotlib", "typer", "rich")
 

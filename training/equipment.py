@@ -53,7 +53,9 @@ class Equipment:
         options: dict[str, Any] = {"rtol": preset.rtol, "atol": preset.atol}
         options["device"] = settings.device
         options["max_steps"] = preset.max_steps
-        if "compile" in method.supports:
+        #: Whether PyTorch's loops are compiled, of the method and of evaluations.
+        self.compiles = "compile" in method.supports
+        if self.compiles:
             options["compile"] = True
         if settings.differentiate_step_size:
             options["differentiate_step_size"] = True

@@ -22,8 +22,9 @@ class Task:
         The equations, the loss, and the first weights as ``params``, on one batch.
     train, test : mapping of str to ndarray
         The samples along the first axis: start values as ``"y0"``, and by their names those of
-        the problem's constants that belong to a sample, as labels do. Both are empty where the
-        problem itself is all there is to learn from.
+        the problem's constants that belong to a sample, as labels do. Where `train` is empty, the
+        problem itself is all there is to learn from, and the arrays of `test` take the places of
+        its own as a whole.
     batch : int
         Samples a step; those that are left at the end of an epoch wait for the next one.
     steps : int

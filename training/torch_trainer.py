@@ -100,7 +100,7 @@ class TorchTrainer:
                 max_steps=4 * preset.max_steps,
                 error_norm="scaled",
                 reduction="mean",
-                compile=True,
+                compile=self._equipment.compiles,
             )
             estimates = {
                 "error": solution.error_estimate,

@@ -51,6 +51,9 @@ def train(
     differentiate_step_size: Annotated[
         bool, typer.Option("--differentiate-step-size", help="Through the controller as well.")
     ] = False,
+    gradient_error: Annotated[
+        bool, typer.Option("--gradient-error", help="Tell how far the gradient is off, by epoch.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, gpu, cuda, cuda:1, ...")] = "cpu",
     settings: Settings = None,
     as_json: AsJson = False,
@@ -77,6 +80,7 @@ def train(
             "epochs": epochs,
             "device": device,
             "differentiate_step_size": differentiate_step_size,
+            "gradient_error": gradient_error,
             **parse_settings(settings),
         }
         if grid is not None:

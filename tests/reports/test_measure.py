@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 import adjointbench as ab
-from adjointbench.reports.frozen import extrapolated_derivative, frozen_step_error
+from adjointbench.reports.frozen import (
+    extrapolated_derivative,
+    frozen_step_error,
+    regularized_step_error,
+)
 from adjointbench.reports.ladder import observed_order
 from adjointbench.reports.measure import _processor_time, compiled_where_possible, measure_ladder
 from adjointbench.reports.timing import time_run, timed_gradient, timed_primal
@@ -135,3 +139,13 @@ def test_processor_time_of_compilers_that_run_beside_counts():
     code = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert _processor_time() - before >= 0.3
+
+
+@pytest.mark.parametrize("regularizer", ["error", "stiffness"])
+def test_a_regularized_gradient_is_that_of_the_frozen_steps(regularizer):
+    problem = ab.problems.get("lotka_volterra")
+    options = {"regularizer": regularizer, "coefficient": 0.5, "rtol": 1e-4, "atol": 1e-7}
+    for method in ("jax-discrete", "torch-discrete"):
+        assert regularized_step_error(problem, method, **options) < 1e-7
+    # It knows nothing of the steps, and misses all that the regulariser adds.
+    assert regularized_step_error(problem, "jax-interpolating", **options) > 1e-2

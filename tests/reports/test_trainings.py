@@ -1,0 +1,105 @@
+"""Ratios of trainings from made-up runs whose ratios are known."""
+
+import csv
+import json
+
+import pytest
+
+from adjointbench.reports import build_report
+from adjointbench.reports.training_section import findings
+from adjointbench.reports.trainings import ratios, read_trainings, summary_of
+from adjointbench.training.train import COLUMNS
+
+#: Regulariser: seconds of training, evaluations, test accuracy, status, for seeds 0 and 1.
+RUNS = {
+    "none": [(10.0, 100, 0.95, "ok"), (20.0, 120, 0.93, "ok")],
+    "error": [(5.0, 50, 0.94, "ok"), (14.0, 60, 0.93, "ok")],
+    "taylor": [(40.0, 80, 0.95, "ok"), (60.0, 90, 0.20, "nonfinite")],
+}
+
+
+def write_run(folder, regularizer, seed, seconds, nfe, accuracy, status):
+    folder.mkdir(parents=True)
+    settings = {
+        "task": "digits",
+        "method": "jax-discrete",
+        "regularizer": None
+        if regularizer == "none"
+        else {"name": regularizer, "sampling": "uniform"},
+        "coefficients": [] if regularizer == "none" else [[10.0, 1.0]],
+        "epochs": 2,
+        "seed": seed,
+        "rtol": 1e-6,
+        "dtype": "float64",
+    }
+    (folder / "settings.json").write_text(json.dumps(settings))
+    with (folder / "epochs.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for epoch in range(3):
+            share = epoch / 2
+            writer.writerow(
+                {
+                    "epoch": epoch,
+                    "status": status if epoch == 2 else "ok",
+                    "train_loss": 2.0 - share,
+                    "test_accuracy": 0.1 + share * (accuracy - 0.1),
+                    "nfe": 20 + share * (nfe - 20),
+                    "forward_evals": None if epoch == 0 else 10 * nfe,
+                    "train_seconds": share * seconds,
+                    "predict_seconds": nfe * 1e-5,
+                }
+            )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for regularizer, runs in RUNS.items():
+        for seed, run in enumerate(runs):
+            write_run(tmp_path / "runs" / regularizer / f"seed{seed}", regularizer, seed, *run)
+    return tmp_path / "runs"
+
+
+def test_ratios_are_to_the_same_seed(folder):
+    found = ratios(read_trainings([folder], []))
+    error = found[found["regularizer"].eq("error")].set_index("seed")
+    assert error["train_seconds ratio"].tolist() == pytest.approx([0.5, 0.7])
+    assert error["nfe ratio"].tolist() == pytest.approx([0.5, 0.5])
+    assert error["work ratio"].tolist() == pytest.approx([0.5, 0.5])
+    assert error["points"].tolist() == pytest.approx([-1.0, 0.0])
+
+
+def test_a_run_that_broke_down_counts_as_that_and_not_in_the_ratios(folder):
+    lines = summary_of(read_trainings([folder], [])).set_index("regularizer")
+    assert lines.loc["taylor", "broke"] == 1
+    assert lines.loc["taylor", "train_seconds ratio"] == pytest.approx(4.0)
+    assert lines.loc["error", "train_seconds ratio"] == pytest.approx(0.6)
+    assert lines.loc["error", "train_seconds ratio low"] == pytest.approx(0.5)
+    assert lines.loc["error", "train_seconds ratio high"] == pytest.approx(0.7)
+
+
+def test_findings_are_computed(folder):
+    said = " ".join(findings(summary_of(read_trainings([folder], []))))
+    assert "takes 0.60 of the time of training without, at -0.5 points" in said
+    # 50 s over 9.5 s, medians over the seeds.
+    assert "It is 5.3 times as fast as training with the Taylor regulariser" in said
+
+
+def test_the_report_shows_ratios_beside_the_published_ones(folder, tmp_path):
+    page = build_report([folder], tmp_path / "report", say=lambda trouble: None)
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| 0.60 [0.50, 0.70] |" in text
+    assert "0.84, 0.64, 0.70, -0.6" in text
+    assert "What each seed did" in text
+    assert 'id="training"' in page.read_text()
+    assert (tmp_path / "report" / "training_ratios.csv").is_file()
+    assert (tmp_path / "report" / "figures" / "training-digits-jax-discrete.svg").is_file()
+
+
+def test_a_broken_run_is_told_and_the_others_are_shown(folder):
+    (folder / "none" / "seed0" / "settings.json").write_text("{")
+    troubles = []
+    found = read_trainings([folder], troubles)
+    assert len(troubles) == 1
+    assert "cannot be read" in troubles[0]
+    assert found["run"].nunique() == 5

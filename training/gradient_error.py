@@ -1,0 +1,51 @@
+"""How far a method's gradient is off while the weights change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..adjoints.gradient import prepare
+from .equipment import Equipment
+
+#: By how much the reference's tolerances are tighter, and the tightest that float64 allows.
+_TIGHTER, _TIGHTEST = 1e-3, 1e-12
+
+
+class GradientError:
+    """The relative error on the first batch, against a discrete adjoint at tight tolerances.
+
+    Parameters
+    ----------
+    equipment : Equipment
+
+    Raises
+    ------
+    ValueError
+        Where there is a regulariser.
+    """
+
+    def __init__(self, equipment: Equipment) -> None:
+        settings, preset = equipment.settings, equipment.settings.preset
+        penalty = settings.regularizer
+        if penalty is not None:
+            raise ValueError(
+                f"gradient_error=True: with regularizer={penalty.name!r} there is no reference "
+                "that does not depend on the tolerance; leave one of them out"
+            )
+        self._run = equipment.run
+        self._reference = prepare(
+            equipment.task.problem.with_dtype("float64"),
+            f"{settings.backend}-discrete",
+            solver=equipment.evaluation_solver,
+            rtol=max(_TIGHTEST, _TIGHTER * preset.rtol),
+            atol=max(_TIGHTEST, _TIGHTER * preset.atol),
+        )
+
+    def __call__(self, params: Mapping[str, np.ndarray]) -> float:
+        """The norm of the difference over the norm of the reference; NaN after a breakdown."""
+        found, exact = self._run(params=params), self._reference(params=params)
+        off = sum(float(np.sum((found.dparams[k] - exact.dparams[k]) ** 2)) for k in params)
+        size = sum(float(np.sum(exact.dparams[k] ** 2)) for k in params)
+        return float(np.sqrt(off / size)) if size else float("nan")
