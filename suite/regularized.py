@@ -7,7 +7,7 @@ class FrozenSteps:
     """By methods that see into the solver, and by one that does not: what it misses."""
 
     params = (
-        ("lotka_volterra", "two_spirals"),
+        ("lotka_volterra",),
         ("error", "error_squared", "stiffness"),
         ("jax-discrete", "torch-discrete", "jax-interpolating"),
     )
