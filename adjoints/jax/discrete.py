@@ -27,7 +27,14 @@ from ..attempts import Terms
 from ..tableaus import tableau
 from . import loops
 from .chunks import sweep_chunk, sweep_dirk_chunk
-from .local import Sources, local_cotangent, take_step
+from .local import (
+    Local,
+    Sources,
+    add_dense_stages,
+    local_cotangent,
+    local_outputs,
+    take_step,
+)
 from .record import (
     Counts,
     Outputs,
@@ -42,6 +49,7 @@ from .record import (
 )
 from .rosenbrock_chunks import sweep_rosenbrock_chunk
 from .state import Config, Operands, Row, State
+from .stepping import take
 from .switching import SWITCHED
 
 Tree = Any
@@ -63,6 +71,7 @@ def sweep(
     config: Config,
     record: Record,
     final: State,
+    y0: jax.Array,
     ops: Operands,
     cotangent: jax.Array,
     sources: Sources,
@@ -76,6 +85,22 @@ def sweep(
         Like ``ops.params``.
     """
     zeros = jax.tree.map(jnp.zeros_like, ops.params)
+    hands_on = _hands_on_slopes(config, sources, cotangent.size)
+    w: Tree = (cotangent, jnp.zeros_like(cotangent)) if hands_on else cotangent
+    w, dparams = _sweep_windows(config, record, final, ops, w, zeros, sources)
+    return _pull_slope(config, w, y0, ops, dparams) if hands_on else (w, dparams)
+
+
+def _sweep_windows(
+    config: Config,
+    record: Record,
+    final: State,
+    ops: Operands,
+    cotangent: Tree,
+    zeros: Tree,
+    sources: Sources,
+) -> tuple[Tree, Tree]:
+    """Sweep over the window that was recorded, and those before it, each replayed."""
     window = min(config.window, config.max_steps)
     if record.starts is None:
         return _sweep_rows(
@@ -98,6 +123,31 @@ def sweep(
 
     _, w, dparams = lax.while_loop(lambda c: c[0] >= 0, body, (last, cotangent, zeros))
     return w, dparams
+
+
+def _hands_on_slopes(config: Config, sources: Sources, states: int) -> bool:
+    """Whether the sweep carries the cotangent of a step's first slope to the step before it.
+
+    That slope is the last stage there, which only the embedded error and the stiffness estimate
+    read: so it is pulled back once for both steps, and not once for each.
+    """
+    wanted = any(weight is not None for weight in sources.terms)
+    plain = config.tableau.kind == "explicit" and not config.breaks
+    return wanted and plain and _chunk_length(config, states) == 1
+
+
+def _pull_slope(
+    config: Config,
+    carried: tuple[jax.Array, jax.Array],
+    y0: jax.Array,
+    ops: Operands,
+    dparams: Tree,
+) -> tuple[jax.Array, Tree]:
+    """Cotangents of the start and of the parameters, from those of state and slope there."""
+    w, slope = carried
+    _, vjp = jax.vjp(lambda y, p: config.rhs(ops.t0, y, (p, ops.constants)), y0, ops.params)
+    dy, dp = vjp(slope)
+    return w + dy, jax.tree.map(jnp.add, dparams, dp)
 
 
 def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
@@ -157,34 +207,65 @@ def _sweep_step(
     row: Row,
     index: jax.Array,
     ops: Operands,
-    w: jax.Array,
+    w: Tree,
     dparams: Tree,
     sources: Sources,
-) -> tuple[jax.Array, Tree]:
-    """One step backwards; `row` and `index` have a leading axis of one."""
+) -> tuple[Tree, Tree]:
+    """One step backwards; `row` and `index` have a leading axis of one.
+
+    `w` is the cotangent of the state at the end of the step, or that and the one of the slope.
+    """
     row, index = jax.tree.map(lambda leaf: leaf[0], row), index[0]
     config = replace(config, plain=True)
+    hands_on = isinstance(w, tuple)
+    step_from = _slope_to_slope if hands_on else _state_to_state
+    start = (row.y, config.rhs(row.t, row.y, (ops.params, ops.constants))) if hands_on else row.y
 
-    def back(sources: Sources) -> tuple[jax.Array, Tree]:
+    def back(sources: Sources) -> tuple[Tree, Tree]:
         own, local = local_cotangent(row, index, sources)
-        step = partial(take_step, config, row, ops=ops, sources=sources)
-        _, vjp = jax.vjp(step, row.y, ops.params)
-        dy, dp = vjp((w, local))
-        return dy if own is None else dy + own, dp
+        _, vjp = jax.vjp(partial(step_from, config, row, ops, sources), start, ops.params)
+        dstart, dp = vjp((w, local))
+        if own is not None:
+            dstart = (dstart[0] + own, dstart[1]) if hands_on else dstart + own
+        return dstart, dp
 
     if sources.dense_y is None:
-        dy, dp = back(sources)
+        dstart, dp = back(sources)
     else:
         bare = sources._replace(dense_y=None, dense_coefficients=None)
-        dy, dp = lax.cond(row.save_row >= 0, lambda: back(sources), lambda: back(bare))
-    return dy, jax.tree.map(jnp.add, dparams, dp)
+        dstart, dp = lax.cond(row.save_row >= 0, lambda: back(sources), lambda: back(bare))
+    return dstart, jax.tree.map(jnp.add, dparams, dp)
+
+
+def _state_to_state(
+    config: Config, row: Row, ops: Operands, sources: Sources, y: jax.Array, params: Tree
+) -> tuple[jax.Array, Local]:
+    """The recorded step as a function of the state at its start."""
+    return take_step(config, row, y, params, ops, sources)
+
+
+def _slope_to_slope(
+    config: Config,
+    row: Row,
+    ops: Operands,
+    sources: Sources,
+    start: tuple[jax.Array, jax.Array],
+    params: Tree,
+) -> tuple[tuple[jax.Array, jax.Array], Local]:
+    """The recorded step as a function of state and slope at its start, to those at its end."""
+    y, slope = start
+    ops = ops._replace(params=params)
+    step = take(config, row.t, y, row.h, row.t + row.h, slope, ops, None, None)
+    if sources.dense_y is not None:
+        step = add_dense_stages(config, row, y, step, ops)
+    return (step.y1, step.slope), local_outputs(config, row, y, step, ops, sources)
 
 
 def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
     """Solve, and keep what :func:`pull_back` needs."""
     solved = solve_recording(config, y0, ops, keep_steps=keep_steps)
     largest = Terms(*(None if t is None else t.step for t in solved.totals))
-    return outputs(solved), (solved.record, solved.final, largest, ops)
+    return outputs(solved), (solved.record, solved.final, largest, ops, y0)
 
 
 def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
@@ -199,13 +280,17 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     dtotals : Terms
         Cotangents of the regularisers; ``None`` where there is none.
     """
-    record, final, largest, ops = kept
+    record, final, largest, ops, y0 = kept
     dense_y, dense_coefficients, dsave = _save_cotangents(record, final, ops, dys)
     weights = per_step(config, dtotals, final)
     only = largest if config.reduction == "max" else Terms(None, None, None)
     sources = Sources(dense_y, dense_coefficients, weights, only)
-    dy0, dparams = sweep(config, record, final, ops, dys[-1], sources)
-    return Pulled(dy0, dparams, dsave, sweep_counts(config, final.accepted, final))
+    dy0, dparams = sweep(config, record, final, y0, ops, dys[-1], sources)
+    counts = sweep_counts(config, final.accepted, final)
+    if _hands_on_slopes(config, sources, y0.size):
+        more = final.accepted + 1
+        counts = counts._replace(rhs_evals=counts.rhs_evals + more, vjp_evals=counts.vjp_evals + 1)
+    return Pulled(dy0, dparams, dsave, counts)
 
 
 def sweep_counts(config: Config, steps: jax.Array, final: State) -> Counts:

@@ -182,6 +182,20 @@ def test_error_and_stiffness_have_a_coefficient_each():
         np.testing.assert_allclose(both.dparams[name], sum_of, rtol=1e-8)
 
 
+def test_slopes_are_pulled_back_once_for_two_steps():
+    """States too large for chunks, with saves, and windows that are replayed."""
+    problem = ab.problems.get("cubic_spiral", batch=8)
+    options = {"regularizer": "error", "coefficient": 0.7, "rtol": 1e-8, "atol": 1e-10}
+    ours = ab.gradient(problem, "jax-discrete", checkpoints=8, max_steps=64, **options)
+    assert ours.stats.steps > 16
+    theirs = ab.gradient(problem, "torch-discrete", **options)
+    assert ours.loss == pytest.approx(theirs.loss, rel=1e-12)
+    for name, value in theirs.dparams.items():
+        np.testing.assert_allclose(
+            ours.dparams[name], value, rtol=0, atol=1e-11 * np.abs(value).max()
+        )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
