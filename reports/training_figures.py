@@ -1,4 +1,4 @@
-"""The figures of trainings: how loss, accuracy and evaluations go, by epoch and by second."""
+"""The figures of trainings: how loss, error and evaluations go, by epoch and by second."""
 
 # pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
@@ -19,11 +19,12 @@ from .trainings import NONE
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#6A3D9A")
 _PLAIN = "#7B8794"
 
-_PANELS = (("train_loss", "training loss"), ("test_accuracy", "test accuracy"), ("nfe", "NFE"))
+_PANELS = (("train_loss", "training loss"), ("test_error", "test error"), ("nfe", "evaluations"))
+_LOGARITHMIC = ("train_loss", "test_error")
 
 
 def training_figure(epochs: pd.DataFrame) -> Figure:
-    """Loss, test accuracy and function evaluations of one task and method.
+    """Loss, share of the test told wrong and function evaluations of one task and method.
 
     Parameters
     ----------
@@ -36,6 +37,7 @@ def training_figure(epochs: pd.DataFrame) -> Figure:
         Above against the epoch, below against the seconds of training: the median over the
         seeds, and the band from the smallest to the largest.
     """
+    epochs = epochs.assign(test_error=1.0 - epochs["test_accuracy"])
     panels = [(c, label) for c, label in _PANELS if epochs[c].notna().any()]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.7 * len(panels), 5.8), layout="constrained")
@@ -50,8 +52,10 @@ def training_figure(epochs: pd.DataFrame) -> Figure:
         for column, (quantity, label) in enumerate(panels):
             for row, below in enumerate(("epoch", "seconds of training")):
                 grid[row][column].set(xlabel=below, ylabel=label)
-                if quantity == "train_loss":
+                if quantity in _LOGARITHMIC:
                     grid[row][column].set_yscale("log")
+        for axes in grid[1]:
+            axes.set_xscale("log")
         figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)))
     return figure
 
@@ -70,5 +74,5 @@ def _band(axes: Axes, epochs: pd.DataFrame, quantity: str, colour: str) -> None:
 
 
 def _against_seconds(axes: Axes, epochs: pd.DataFrame, quantity: str, colour: str) -> None:
-    middle = epochs.groupby("epoch")[["train_seconds", quantity]].median()
+    middle = epochs.groupby("epoch")[["train_seconds", quantity]].median().iloc[1:]
     axes.plot(middle["train_seconds"], middle[quantity], color=colour)

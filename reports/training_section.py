@@ -47,7 +47,7 @@ def training_parts(epochs: pd.DataFrame, out: Path) -> list[Part]:
         rows = epochs[epochs["task"].eq(task) & epochs["method"].eq(method)]
         first = rows.iloc[0]
         caption = (
-            f"{task}, {method}: loss, test accuracy and function evaluations while training. "
+            f"{task}, {method}: loss, share of the test told wrong and evaluations while training. "
             "Above by epoch, with the band over all seeds; below by seconds."
         )
         drawn = training_figure(rows)
