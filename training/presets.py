@@ -116,7 +116,7 @@ PRESETS = {
     for preset in (
         Preset(
             "two_spirals",
-            "two-spirals classifier 2-64-64-2, 512 points; seconds an epoch",
+            "two-spirals classifier 2-64-64-2, 512 points: seconds",
             tasks.two_spirals,
             Optimizer("adam", 5e-3),
             epochs=250,
@@ -133,7 +133,7 @@ PRESETS = {
         ),
         Preset(
             "digits",
-            "8 x 8 digits, 64-32-64 with time, batch 128; a second an epoch",
+            "8 x 8 digits, 64-32-64 with time, batch 128: seconds",
             tasks.digits,
             _MOMENTUM,
             epochs=60,
@@ -154,7 +154,7 @@ PRESETS = {
         ),
         Preset(
             "mnist-published",
-            "MNIST 784-100-784 with time, batch 512, tolerance 1.4e-8: an hour on two cores",
+            "MNIST 784-100-784 with time, batch 512, tolerance 1.4e-8: ten minutes on a core",
             tasks.mnist,
             _MOMENTUM,
             epochs=75,
@@ -164,7 +164,7 @@ PRESETS = {
         ),
         Preset(
             "mnist",
-            "the published MNIST at tolerance 1e-5: minutes on two cores",
+            "the published MNIST at tolerance 1e-5: two minutes on a core",
             tasks.mnist,
             _MOMENTUM,
             epochs=75,

@@ -192,9 +192,8 @@ def test_slopes_are_pulled_back_once_for_two_steps():
     # The estimate is a difference that cancels: rounding over tolerance.
     assert ours.loss == pytest.approx(theirs.loss, rel=1e-9)
     for name, value in theirs.dparams.items():
-        np.testing.assert_allclose(
-            ours.dparams[name], value, rtol=0, atol=1e-11 * np.abs(value).max()
-        )
+        largest = np.abs(value).max()
+        np.testing.assert_allclose(ours.dparams[name], value, rtol=0, atol=1e-8 * largest)
 
 
 @pytest.mark.parametrize(
