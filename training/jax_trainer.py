@@ -140,7 +140,9 @@ class JaxTrainer:
         ).astype(jnp.int32)
         # After a breakdown the weights stay as they were, so that it can be looked into.
         status = jnp.where(totals["status"] == 0, status, totals["status"])
-        updates, following = self._optimizer.update(gradient, optimizer, params)
+        # Optax multiplies floating numbers and integers, whatever the host allows.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, following = self._optimizer.update(gradient, optimizer, params)
         moved = jax.tree.map(lambda p, u: p - numbers[-1] * u, params, updates)
         chosen = jax.tree.map(
             lambda new, old: jnp.where(status == 0, new, old),

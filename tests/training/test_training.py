@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 
@@ -22,13 +21,6 @@ from adjointbench.training.train import read_rows
 SMALL = {"batch": 8, "samples": 16}
 #: What depends on the machine.
 TIMES = ("train_seconds", "predict_seconds", "steps_per_second")
-
-
-@pytest.fixture(autouse=True)
-def _promoting():
-    """Optax multiplies floating numbers and integers."""
-    with jax.numpy_dtype_promotion("standard"):
-        yield
 
 
 @pytest.fixture
