@@ -101,8 +101,8 @@ PUBLISHED = {
     "local": (Schedule(2.5, 1.0),),
 }
 
-#: Chosen for digits on seeds 100 and 101, from 100:10, 10:1 and 1:0.1: the published one, the
-#: first, costs 0.8 to 1.1 points of accuracy, the second none.
+#: Chosen for digits on seeds 100 and 101, from 100:10, 10:1 and 1:0.1, as the cheapest within a
+#: point of the best accuracy: the published one, the first, costs more.
 _DIGITS = {
     **PUBLISHED,
     "error": (Schedule(10.0, 1.0),),
@@ -122,12 +122,13 @@ PRESETS = {
             epochs=250,
             rtol=1e-5,
             atol=1e-5,
-            # Chosen on seeds 100 and 101: the published ones keep it from learning at all.
+            # Chosen on seeds 100 and 101 as for digits: the published ones keep it from learning
+            # at all, and 10:1 costs more than a point against 1:0.1.
             coefficients={
                 **PUBLISHED,
-                "error": (Schedule(10.0, 1.0),),
+                "error": (Schedule(1.0, 0.1),),
                 "error_squared": (Schedule(1.0, 0.1),),
-                "error+stiffness": (Schedule(10.0, 1.0), Schedule(0.0285 / 3.5068)),
+                "error+stiffness": (Schedule(1.0, 0.1), Schedule(0.0285 / 3.5068)),
                 "taylor": (Schedule(1e-4),),
             },
         ),
