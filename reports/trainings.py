@@ -15,7 +15,7 @@ import pandas as pd
 
 #: What `adjointbench train` writes into the folder of a run.
 ROWS, SETTINGS = "epochs.csv", "settings.json"
-NONE = "none"
+NONE, UNFINISHED = "none", "unfinished"
 #: What tells one kind of run from another.
 KIND = ["task", "method", "regularizer"]
 
@@ -84,11 +84,16 @@ def _with_coefficients(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def last_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
-    """One row a run: its last epoch, with the evaluations of all its batches as ``work``."""
+    """One row a run: its last epoch, with the evaluations of all its batches as ``work``.
+
+    A run that has epochs to go has the status ``"unfinished"``, and counts in no ratio.
+    """
     ordered = epochs.sort_values(["run", "epoch"])
     work = ordered.groupby("run")["forward_evals"].sum(min_count=1)
     last = ordered.groupby("run", sort=False).tail(1)
-    last = last.assign(work=last["run"].map(work))
+    cut_off = last["status"].eq("ok") & last["epoch"].lt(last["epochs"])
+    status = last["status"].mask(cut_off, UNFINISHED)
+    last = last.assign(work=last["run"].map(work), status=status)
     return last.sort_values([*KIND, "seed"]).reset_index(drop=True)
 
 
@@ -117,11 +122,12 @@ def ratios(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_of(epochs: pd.DataFrame) -> pd.DataFrame:
-    """One row a kind of run: medians over the seeds, with the smallest and the largest."""
+    """One row a kind of run: medians over the seeds that ended well, smallest and largest."""
     lines = []
     for kind, runs in ratios(epochs).groupby(KIND, sort=False):
         line: dict[str, Any] = dict(zip(KIND, kind, strict=True))
-        line |= {"seeds": len(runs), "broke": int(runs["status"].ne("ok").sum())}
+        line |= {"seeds": len(runs), "broke": int((~runs["status"].isin(("ok", UNFINISHED))).sum())}
+        runs = runs[runs["status"].eq("ok")]
         line["accuracy"] = runs["test_accuracy"].median()
         line["loss"] = runs["train_loss"].median()
         for name in (*(f"{ratio} ratio" for ratio in RATIOS), "points"):

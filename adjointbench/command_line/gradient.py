@@ -34,7 +34,11 @@ def gradient(
         bool, typer.Option("--differentiate-step-size", help="Through the controller as well.")
     ] = False,
     regularizer: Annotated[
-        str | None, typer.Option(help="error, error_squared or stiffness, added to the loss.")
+        str | None,
+        typer.Option(
+            help="error, error_squared, stiffness, error+stiffness, taylor, kinetic, jacobian, "
+            "steer or local, added to the loss."
+        ),
     ] = None,
     coefficient: Annotated[float, typer.Option(help="Of the regularizer.")] = 0.0,
     as_json: AsJson = False,
