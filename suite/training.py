@@ -6,12 +6,12 @@ from ._ladder import VERSION
 
 QUICK = bool(os.environ.get("ADJOINTBENCH_QUICK"))
 TASK = "digits-float64"
-EPOCHS = 10 if QUICK else 60
+EPOCHS = 5 if QUICK else 60
 REGULARIZERS = ("none", "error", "local", "taylor")
 
 
 class Training:
-    """Ten epochs of digits in the quick subset, all sixty in the whole one; one seed."""
+    """Five epochs of digits in the quick subset, all sixty in the whole one; one seed."""
 
     params = (("jax",) if QUICK else ("jax", "torch"), REGULARIZERS)
     param_names = ("backend", "regularizer")
