@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..problems import Problem
+from .arguments import like, positive, positive_int, tolerance
 from .extended_state import ExtendedProgram
 from .method import Method
 from .methods import METHODS, check_name, get_method
@@ -73,8 +73,16 @@ class Run:
     nothing is compiled again.
     """
 
-    def __init__(self, problem: Problem, settings: Settings, program: Program) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        settings: Settings,
+        program: Program,
+        prepared: Problem | None = None,
+    ) -> None:
         self.problem = problem
+        #: What the program computes: the problem, with a regulariser in it where there is one.
+        self.prepared = problem if prepared is None else prepared
         self.settings = settings
         self._program = program
 
@@ -124,8 +132,8 @@ class Run:
         merged = dict(problem.params)
         for name, value in (params or {}).items():
             check_name("params", name, tuple(problem.params))
-            merged[name] = _like(f"params[{name!r}]", value, problem.params[name])
-        start = problem.y0 if y0 is None else _like("y0", y0, problem.y0)
+            merged[name] = like(f"params[{name!r}]", value, problem.params[name])
+        start = problem.y0 if y0 is None else like("y0", y0, problem.y0)
         return merged, start
 
 
@@ -232,22 +240,22 @@ def prepare(
     settings = Settings(
         method=entry,
         solver=_choose_solver(problem, entry, solver),
-        rtol=_tolerance("rtol", rtol, problem),
-        atol=_tolerance("atol", atol, problem),
+        rtol=tolerance("rtol", rtol, problem),
+        atol=tolerance("atol", atol, problem),
         device=_check_device_name(entry, device),
         regularizer=penalty,
         coefficient=as_coefficients(penalty, coefficient),
         adjoint_solver="",
-        adjoint_rtol=_tolerance(
+        adjoint_rtol=tolerance(
             "adjoint_rtol", rtol if adjoint_rtol is None else adjoint_rtol, problem
         ),
-        adjoint_atol=_tolerance(
+        adjoint_atol=tolerance(
             "adjoint_atol", atol if adjoint_atol is None else adjoint_atol, problem
         ),
-        checkpoints=None if checkpoints is None else _positive_int("checkpoints", checkpoints),
+        checkpoints=None if checkpoints is None else positive_int("checkpoints", checkpoints),
         differentiate_step_size=bool(differentiate_step_size),
-        first_step=None if first_step is None else _positive("first_step", first_step),
-        max_steps=_positive_int("max_steps", max_steps),
+        first_step=None if first_step is None else positive("first_step", first_step),
+        max_steps=positive_int("max_steps", max_steps),
         compile=bool(compile),
     )
     if adjoint_solver is not None:
@@ -258,10 +266,11 @@ def prepare(
     build = getattr(importlib.import_module(f".{module}", __package__), function)
     if penalty is None or penalty.terms:
         return Run(problem, settings, build(problem, settings))
-    program = build(*_with_penalty(problem, settings, penalty))
+    prepared, plain = _with_penalty(problem, settings, penalty)
+    program = build(prepared, plain)
     if penalty.name in ALONG_PATH:
         program = ExtendedProgram(program)
-    return Run(problem, settings, program)
+    return Run(problem, settings, program, prepared)
 
 
 def _with_penalty(
@@ -374,54 +383,3 @@ def _check_device_name(entry: Method, device: str) -> str:
     if "device" not in entry.supports and kind != "cpu":
         raise ValueError(f"device={device!r}: method={entry.name!r} runs on 'cpu' only")
     return str(device)
-
-
-def _tolerance(argument: str, value: Any, problem: Problem) -> float | np.ndarray:
-    """A positive finite tolerance: one number, or one for each component of the state."""
-    array = _as_real(argument, value)
-    if array.ndim and array.shape != problem.y0.shape:
-        raise ValueError(
-            f"{argument} has shape {array.shape}; pass one number, or an array of the shape of "
-            f"y0, {problem.y0.shape}"
-        )
-    if not (np.isfinite(array) & (array > 0)).all():
-        raise ValueError(f"{argument}={value!r} must be positive and finite, for example 1e-6")
-    return array if array.ndim else float(array)
-
-
-def _as_real(argument: str, value: Any) -> np.ndarray:
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}={value!r} is not a number") from error
-
-
-def _number(argument: str, value: Any) -> float:
-    array = _as_real(argument, value)
-    if array.ndim or not math.isfinite(array):
-        raise ValueError(f"{argument}={value!r} must be one finite number")
-    return float(array)
-
-
-def _positive(argument: str, value: Any) -> float:
-    number = _number(argument, value)
-    if number <= 0:
-        raise ValueError(f"{argument}={value!r} must be positive")
-    return number
-
-
-def _positive_int(argument: str, value: Any) -> int:
-    number = _positive(argument, value)
-    if number != int(number):
-        raise ValueError(f"{argument}={value!r} must be a whole number")
-    return int(number)
-
-
-def _like(argument: str, value: Any, pattern: np.ndarray) -> np.ndarray:
-    """`value` as an array like `pattern`, or a ``ValueError``."""
-    array = _as_real(argument, value)
-    if array.shape != pattern.shape:
-        raise ValueError(f"{argument} has shape {array.shape}; the problem needs {pattern.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{argument}={value!r} must be finite")
-    return array.astype(pattern.dtype)

@@ -11,7 +11,6 @@ from ..adjoints.gradient import prepare
 from ..adjoints.methods import get_method
 from ..adjoints.regularized import PREFIX, draws, extended
 from ..adjoints.regularizer import ALONG_PATH
-from ..problems import Problem
 from .settings import RunSettings
 from .task import Task
 
@@ -70,7 +69,7 @@ class Equipment:
             **options,
         )
         self.program: Any = self.run.program
-        self._own = dict(self._prepared_problem().constants)
+        self._own = self.run.prepared.constants
 
     @property
     def extends(self) -> bool:
@@ -83,10 +82,6 @@ class Equipment:
         """The open solver that measures all runs alike, whatever they are trained with."""
         stiff = self.task.problem.stiff
         return self.settings.preset.solver or ("rodas5p" if stiff else "tsit5")
-
-    def _prepared_problem(self) -> Problem:
-        program = self.program
-        return program.problem if hasattr(program, "problem") else program._problem
 
     def fixed_constants(self) -> dict[str, np.ndarray]:
         """Constants of the prepared problem that do not change from step to step."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .train import CHECKPOINT, SETTINGS, Row, Training, train
+from .run_folder import CHECKPOINT, SETTINGS, Row
+from .train import train
 
 
 def train_grid(
@@ -81,14 +82,3 @@ def _finished(folder: Path) -> bool:
     wanted = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["epochs"]
     with np.load(folder / CHECKPOINT) as found:
         return int(found["epoch"]) >= wanted or str(found["status"]) != "ok"
-
-
-def summary_line(training: Training) -> str:
-    """How a training ended, in one line."""
-    first, last = training.rows[0], training.rows[-1]
-    accuracy = last["test_accuracy"]
-    told = "" if accuracy is None else f", {accuracy:.1%} of the test told right"
-    return (
-        f"{training.status} after {last['epoch']} epochs: {last['train_seconds']:.2f} s of "
-        f"training, evaluations {first['nfe']:.0f} -> {last['nfe']:.0f}{told}"
-    )

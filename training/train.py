@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import importlib
-import importlib.metadata
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -21,21 +15,12 @@ import numpy as np
 from ..adjoints.regularized import shares_of_steps
 from .equipment import Equipment, Evaluation
 from .gradient_error import GradientError
+from .run_folder import COLUMNS, Row, claim, read_checkpoint, write_checkpoint, write_rows
 from .settings import RunSettings, run_settings
 from .task import Task
 
-Row = dict[str, Any]
-
-ROWS, SETTINGS, CHECKPOINT = "epochs.csv", "settings.json", "checkpoint.npz"
 #: Calls whose median is the time of a prediction.
 _PREDICTIONS = 5
-#: What a row holds, in this order.
-COLUMNS: tuple[str, ...] = (
-    "epoch", "status", "loss", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
-    "nfe", "forward_evals", "reverse_evals", "steps", "rejected", "error", "error_squared",
-    "stiffness", "coefficient", "gradient_error", "train_seconds", "predict_seconds",
-    "steps_per_second",
-)  # fmt: skip
 
 
 class Trainer(Protocol):
@@ -135,13 +120,13 @@ def train(
     preset = settings.preset
     folder = None if out is None else Path(out)
     if folder is not None:
-        _claim(folder, settings, resume)
+        claim(folder, settings, resume)
     made = preset.task(seed=settings.seed, dtype=preset.dtype, **settings.task_options)
     equipment = Equipment(made, settings)
     module = importlib.import_module(f".{settings.backend}_trainer", __package__)
     trainer: Trainer = getattr(module, f"{settings.backend.capitalize()}Trainer")(equipment)
     training = Training(settings)
-    epoch = _restore(folder, trainer, training) if resume and folder is not None else 0
+    epoch = _go_on(folder, trainer, training) if resume and folder is not None else 0
     watch = GradientError(equipment) if gradient_error else None
     if epoch == 0:
         _add(training, {**_untrained(), **_evaluated(trainer, made)}, folder, trainer, say)
@@ -268,85 +253,17 @@ def _add(
     row = {name: row.get(name) for name in COLUMNS}
     training.rows.append(row)
     if folder is not None:
-        _write_rows(folder, training.rows)
-        _write_checkpoint(folder, trainer, row["epoch"], training.status)
+        write_rows(folder, training.rows)
+        write_checkpoint(folder, trainer.arrays(), row["epoch"], training.status)
     if say is not None:
         say(row)
 
 
-def _write_rows(folder: Path, rows: list[Row]) -> None:
-    with _replacing(folder / ROWS) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _write_checkpoint(folder: Path, trainer: Trainer, epoch: int, status: str) -> None:
-    with _replacing(folder / CHECKPOINT) as part, part.open("wb") as file:
-        np.savez(file, epoch=epoch, status=status, **trainer.arrays())  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A file to write that takes the place of `target` in one go."""
-    part = target.with_name(target.name + ".part")
-    yield part
-    os.replace(part, target)
-
-
-def _restore(folder: Path, trainer: Trainer, training: Training) -> int:
-    """Weights, rows and status at the checkpoint; its epoch, 0 where there is none."""
-    if not (folder / CHECKPOINT).is_file() or not (folder / ROWS).is_file():
+def _go_on(folder: Path, trainer: Trainer, training: Training) -> int:
+    """Take over weights, rows and status of the checkpoint; its epoch, 0 where there is none."""
+    found = read_checkpoint(folder)
+    if found is None:
         return 0
-    with np.load(folder / CHECKPOINT) as found:
-        arrays = dict(found)
-    epoch, training.status = int(arrays.pop("epoch")), str(arrays.pop("status"))
-    # The rows are written before the checkpoint: one may be too many, and is made again.
-    training.rows = [row for row in read_rows(folder / ROWS) if row["epoch"] <= epoch]
+    arrays, epoch, training.status, training.rows = found
     trainer.restore(arrays)
     return epoch
-
-
-def read_rows(file: Path) -> list[Row]:
-    """The rows of an ``epochs.csv``, numbers as numbers."""
-    with file.open(newline="") as lines:
-        return [
-            {name: _value(name, text) for name, text in r.items()} for r in csv.DictReader(lines)
-        ]
-
-
-def _value(name: str, text: str) -> Any:
-    if text == "":
-        return None
-    if name in ("status", "coefficient"):
-        return text
-    return int(text) if name == "epoch" else float(text)
-
-
-def _claim(folder: Path, settings: RunSettings, resume: bool) -> None:
-    """Make the folder this run's; refuse one that holds another, or rows that would be lost."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file, record = folder / SETTINGS, settings.record()
-    if file.is_file():
-        there = json.loads(file.read_text(encoding="utf-8"))
-        differs = [key for key in record if there.get(key) != record[key]]
-        if differs:
-            raise ValueError(
-                f"out={str(folder)!r} holds a run with other settings ({', '.join(differs)}); "
-                "name another folder"
-            )
-        if not resume and (folder / ROWS).is_file():
-            raise ValueError(
-                f"out={str(folder)!r} holds this run already; pass resume=True (--resume) to go "
-                "on with it, or name another folder"
-            )
-    with _replacing(file) as part:
-        made_with = {"made_with": _versions(settings.backend)}
-        part.write_text(json.dumps(record | made_with, indent=1), encoding="utf-8")
-
-
-def _versions(backend: str) -> dict[str, str]:
-    """What a run's times and roundings depend on, besides its settings."""
-    packages = ("numpy", "jax", "optax") if backend == "jax" else ("numpy", "torch")
-    found = {name: importlib.metadata.version(name) for name in packages}
-    return {"machine": platform.node(), "python": platform.python_version(), **found}

@@ -8,7 +8,7 @@ import pytest
 from adjointbench.reports import build_report
 from adjointbench.reports.training_section import findings
 from adjointbench.reports.trainings import ratios, read_trainings, summary_of
-from adjointbench.training.train import COLUMNS
+from adjointbench.training.run_folder import COLUMNS
 
 #: Regulariser: seconds of training, evaluations, test accuracy, status, for seeds 0 and 1.
 RUNS = {

@@ -15,8 +15,8 @@ from adjointbench.training import (
     train,
     train_grid,
 )
+from adjointbench.training.run_folder import read_rows
 from adjointbench.training.tasks import TASKS
-from adjointbench.training.train import read_rows
 
 SMALL = {"batch": 8, "samples": 16}
 #: What depends on the machine.
