@@ -52,10 +52,11 @@ def training_figure(epochs: pd.DataFrame) -> Figure:
         for column, (quantity, label) in enumerate(panels):
             for row, below in enumerate(("epoch", "seconds of training")):
                 grid[row][column].set(xlabel=below, ylabel=label)
-                if quantity in _LOGARITHMIC:
+                if quantity in _LOGARITHMIC and epochs[quantity].gt(0).any():
                     grid[row][column].set_yscale("log")
-        for axes in grid[1]:
-            axes.set_xscale("log")
+        if epochs["train_seconds"].gt(0).any():
+            for axes in grid[1]:
+                axes.set_xscale("log")
         figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)))
     return figure
 

@@ -15,7 +15,7 @@ from . import formats
 from .page import Column, Part, save_figure, table
 from .published import LOCAL_TRAINING, TRAINING
 from .training_figures import training_figure
-from .trainings import NONE, RATIOS, last_epochs, summary_of
+from .trainings import NONE, RATIOS, families_of, last_epochs, summary_of
 
 _NOTE = (
     "Medians over the seeds, each run divided by the one of the same seed with no regulariser, "
@@ -60,7 +60,7 @@ def training_parts(epochs: pd.DataFrame, out: Path) -> list[Part]:
                 note=_NOTE,
             )
         )
-    return [*parts, _seeds(epochs)]
+    return [*parts, *_families(epochs), _seeds(epochs)]
 
 
 def findings(lines: pd.DataFrame) -> tuple[str, ...]:
@@ -124,6 +124,31 @@ def _columns(lines: pd.DataFrame) -> tuple[Column, ...]:
     if lines["points"].notna().any():
         found.append(Column("points", "points of accuracy"))
     return (*found, Column("published", "published: train, predict, evaluations, points"))
+
+
+def _families(epochs: pd.DataFrame) -> list[Part]:
+    """The same training with several adjoints."""
+    columns = (
+        Column("task", "task"),
+        Column("regularizer", "regulariser"),
+        Column("method", "method"),
+        Column("seeds", "seeds", formats.amount),
+        Column("broke", "broke down", formats.amount),
+        Column("step_seconds", "time a step", formats.seconds),
+        Column("test_accuracy", "test accuracy", formats.percent),
+        Column("train_loss", "loss", formats.error),
+        Column("first_error", "gradient error, first epoch", formats.error),
+        Column("gradient_error", "last epoch", formats.error),
+    )
+    shown = table(families_of(epochs), columns)
+    if shown is None:
+        return []
+    note = (
+        "A step is one gradient and one move of the optimiser. The gradient's error is relative, "
+        "on the first batch, against a discrete adjoint at a thousandth of the tolerances; a dash "
+        "where it was not asked for (--gradient-error)."
+    )
+    return [Part(heading="The same training with each adjoint", table=shown, note=note)]
 
 
 def _seeds(epochs: pd.DataFrame) -> Part:

@@ -138,3 +138,28 @@ def summary_of(epochs: pd.DataFrame) -> pd.DataFrame:
         line["nfe"] = runs["nfe"].median()
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def families_of(epochs: pd.DataFrame) -> pd.DataFrame:
+    """One row a task, regulariser and method, of what was trained by several methods.
+
+    Returns
+    -------
+    DataFrame
+        Medians over the seeds: seconds a step, test accuracy and training loss at the end, the
+        gradient's error after the first and the last epoch, and how many runs broke down.
+    """
+    last = last_epochs(epochs)
+    several = last.groupby(["task", "regularizer"])["method"].transform("nunique").gt(1)
+    first = epochs[epochs["epoch"].eq(1)].set_index("run")["gradient_error"]
+    last = last[several].assign(first_error=lambda runs: runs["run"].map(first))
+    lines = []
+    for kind, runs in last.groupby(["task", "regularizer", "method"], sort=False):
+        line = dict(zip(("task", "regularizer", "method"), kind, strict=True))
+        line["seeds"] = len(runs)
+        line["broke"] = int((~runs["status"].isin(("ok", UNFINISHED))).sum())
+        line["step_seconds"] = (1.0 / runs["steps_per_second"]).median()
+        for name in ("test_accuracy", "train_loss", "first_error", "gradient_error"):
+            line[name] = runs[name].median()
+        lines.append(line)
+    return pd.DataFrame(lines)

@@ -7,7 +7,7 @@ import pytest
 
 from adjointbench.reports import build_report
 from adjointbench.reports.training_section import findings
-from adjointbench.reports.trainings import ratios, read_trainings, summary_of
+from adjointbench.reports.trainings import families_of, ratios, read_trainings, summary_of
 from adjointbench.training.run_folder import COLUMNS
 
 #: Regulariser: seconds of training, evaluations, test accuracy, status, for seeds 0 and 1.
@@ -48,6 +48,7 @@ def write_run(folder, regularizer, seed, seconds, nfe, accuracy, status):
                     "forward_evals": None if epoch == 0 else 10 * nfe,
                     "train_seconds": share * seconds,
                     "predict_seconds": nfe * 1e-5,
+                    "steps_per_second": 2000.0 / seconds,
                 }
             )
 
@@ -105,6 +106,24 @@ def test_the_report_shows_ratios_beside_the_published_ones(folder, tmp_path):
     assert 'id="training"' in page.read_text()
     assert (tmp_path / "report" / "training_ratios.csv").is_file()
     assert (tmp_path / "report" / "figures" / "training-digits-jax-discrete.svg").is_file()
+
+
+def test_methods_are_set_beside_each_other(folder):
+    for file in (folder / "taylor").rglob("settings.json"):
+        settings = json.loads(file.read_text())
+        file.write_text(json.dumps({**settings, "method": "jax-backsolve", "regularizer": None}))
+    found = families_of(read_trainings([folder], [])).set_index("method")
+    assert found.loc["jax-backsolve", "broke"] == 1
+    assert found.loc["jax-discrete", "broke"] == 0
+    assert found.loc["jax-discrete", "test_accuracy"] == pytest.approx(0.94)
+    assert found["step_seconds"].tolist() == pytest.approx([0.025, 0.0075])
+
+
+def test_runs_that_have_only_begun_are_drawn(folder, tmp_path):
+    for file in folder.rglob("epochs.csv"):
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:2]))
+    build_report([folder], tmp_path / "report", say=lambda trouble: None)
+    assert "unfinished" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_a_broken_run_is_told_and_the_others_are_shown(folder):
