@@ -150,6 +150,7 @@ def families_of(epochs: pd.DataFrame) -> pd.DataFrame:
         gradient's error after the first and the last epoch, and how many runs broke down.
     """
     last = last_epochs(epochs)
+    last = last[last["status"].ne(UNFINISHED)]
     several = last.groupby(["task", "regularizer"])["method"].transform("nunique").gt(1)
     first = epochs[epochs["epoch"].eq(1)].set_index("run")["gradient_error"]
     last = last[several].assign(first_error=lambda runs: runs["run"].map(first))
