@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from array_api_compat import is_jax_array
 
 from .regularized import extended
 from .result import GradientResult
@@ -42,8 +44,9 @@ class ExtendedProgram:
         inner = self.inner.compiled
 
         def call(params: Any, y0: Any) -> tuple[Any, Any, Any]:
-            loss, dparams, dy0 = inner(params, extended(y0))
-            return loss, dparams, dy0[..., :-1]
+            with _own_precision(y0):
+                loss, dparams, dy0 = inner(params, extended(y0))
+                return loss, dparams, dy0[..., :-1]
 
         return call
 
@@ -51,4 +54,18 @@ class ExtendedProgram:
     def compiled_primal(self) -> Callable[[Any, Any], Any]:
         """``(params, y0) -> loss`` on arrays of the backend."""
         inner = self.inner.compiled_primal
-        return lambda params, y0: inner(params, extended(y0))
+
+        def call(params: Any, y0: Any) -> Any:
+            with _own_precision(y0):
+                return inner(params, extended(y0))
+
+        return call
+
+
+def _own_precision(y0: Any) -> AbstractContextManager[Any]:
+    """Lets JAX work on float64 arrays whatever the host's setting is."""
+    if not is_jax_array(y0):
+        return nullcontext()
+    import jax
+
+    return jax.enable_x64(y0.dtype == np.float64)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..adjoints.methods import METHODS, get_method
+from ..adjoints.methods import METHODS, check_name, get_method
 from ..adjoints.regularizer import Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
 
 BACKENDS = ("jax", "torch")
+#: Arguments of a task that a run decides.
+_OWN = ("seed", "dtype")
 #: What the adjoints of other libraries are called in the table of methods.
 PEERS = {
     ("jax", "diffrax"): "diffrax-recursive-checkpoint",
@@ -106,6 +109,11 @@ def run_settings(
         Where a name is unknown or something does not go together.
     """
     preset = get_preset(task)
+    settable = [
+        option for option in inspect.signature(preset.task).parameters if option not in _OWN
+    ]
+    for option in task_options:
+        check_name(f"option of the task {task!r}:", option, tuple(settable))
     name = regularizer if isinstance(regularizer, str) else regularizer.name
     schedules = coefficients_of(preset, name, coefficient)
     method = _method(backend, adjoint)

@@ -3,10 +3,12 @@
 import jax
 import numpy as np
 import pytest
+import torch
 
 import adjointbench as ab
 from adjointbench.adjoints.jax import solve
 from adjointbench.adjoints.tableaus import tableau
+from adjointbench.reports.timing import timed_gradient, timed_primal
 
 K, END, START = 0.7, 2.0, np.array([1.0, -0.5])
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
@@ -51,6 +53,27 @@ def test_taylor_in_closed_form(method, order):
     value, slope = path_integral(order)
     assert result.loss == pytest.approx(value, rel=1e-7)
     assert float(result.dparams["k"]) == pytest.approx(float(slope), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["jax-discrete", "torch-tape"])
+def test_the_bare_calls_take_the_problems_own_state(method):
+    run = ab.prepare(decay(), method, regularizer="kinetic", coefficient=1.0)
+    call, primal = timed_gradient(run), timed_primal(run)
+    call(0)
+    primal(0)
+    inputs = run.problem.params, run.problem.y0
+    if method == "jax-discrete":
+        with jax.enable_x64(True):
+            inputs = jax.device_put(inputs)
+    else:
+        inputs = jax.tree.map(torch.asarray, inputs)
+    # The host's own precision is 32 bits here.
+    loss, dparams, dy0 = run.compiled(*inputs)
+    result = run()
+    assert float(loss) == pytest.approx(result.loss, rel=1e-12)
+    assert float(dparams["k"]) == pytest.approx(float(result.dparams["k"]), rel=1e-12)
+    assert dy0.shape == START.shape
+    assert float(run.compiled_primal(*inputs)) == pytest.approx(result.loss, rel=1e-12)
 
 
 def test_taylor_sees_time():
@@ -161,8 +184,8 @@ def test_both_forms_of_the_error_are_those_of_solve(norm, reduction):
         )
     expected = plain.loss + 2.0 * float(found.error_estimate)
     assert result.loss == pytest.approx(expected, rel=1e-9)
-    torch = ab.gradient(problem, "torch-discrete", regularizer=form, coefficient=2.0, **options)
-    assert torch.loss == pytest.approx(expected, rel=1e-9)
+    on_torch = ab.gradient(problem, "torch-discrete", regularizer=form, coefficient=2.0, **options)
+    assert on_torch.loss == pytest.approx(expected, rel=1e-9)
 
 
 def test_error_and_stiffness_have_a_coefficient_each():
