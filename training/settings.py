@@ -6,7 +6,7 @@ import inspect
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..adjoints.methods import METHODS, check_name, get_method
+from ..adjoints.methods import METHODS, get_method
 from ..adjoints.regularizer import Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
 
@@ -109,11 +109,13 @@ def run_settings(
         Where a name is unknown or something does not go together.
     """
     preset = get_preset(task)
-    settable = [
-        option for option in inspect.signature(preset.task).parameters if option not in _OWN
-    ]
+    settable = tuple(o for o in inspect.signature(preset.task).parameters if o not in _OWN)
     for option in task_options:
-        check_name(f"option of the task {task!r}:", option, tuple(settable))
+        if option not in settable:
+            raise ValueError(
+                f"option {option!r} of the task {task!r} is not known; "
+                f"it has: {', '.join(settable) or 'none'}"
+            )
     name = regularizer if isinstance(regularizer, str) else regularizer.name
     schedules = coefficients_of(preset, name, coefficient)
     method = _method(backend, adjoint)

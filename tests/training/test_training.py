@@ -152,7 +152,7 @@ def test_schedules():
         ({"task": "digits", "regularizer": "error", "coefficient": ["a:b"]}, "pass a number"),
         ({"task": "digits", "regularizer": "error", "adjoint": "diffrax"}, "cannot be trained"),
         ({"task": "digits", "epochs": 0}, "epochs=0 must be at least 1"),
-        ({"task": "digits", "batc": 3}, "did you mean 'batch'"),
+        ({"task": "digits", "batc": 3}, "it has: batch, hidden"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments, message):
