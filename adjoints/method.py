@@ -63,6 +63,15 @@ class Method:
         """Whether it has a solver fit for stiff problems."""
         return self.stiff_solver is not None
 
+    @property
+    def keeps_constants(self) -> bool:
+        """Whether its equations keep the constants that they were prepared with.
+
+        The loss sees others where they are given; equations behind a callback, or closed over by
+        a peer on JAX, do not.
+        """
+        return self.family == "blackbox" or (self.family == "peers" and self.backend == "jax")
+
     def regularizes(self, regularizer: Regularizer) -> bool:
         """Whether it can differentiate a loss with this regulariser."""
         if regularizer.terms:

@@ -85,14 +85,10 @@ class Equipment:
 
     def fixed_constants(self) -> dict[str, np.ndarray]:
         """Constants of the prepared problem that do not change from step to step."""
-        changing = set(self.task.train)
-        return {
-            name: value
-            for name, value in self._own.items()
-            if name not in changing and name not in self.drawn_names()
-        }
+        changing = {*self.task.train, *self._drawn_names()}
+        return {name: value for name, value in self._own.items() if name not in changing}
 
-    def drawn_names(self) -> tuple[str, ...]:
+    def _drawn_names(self) -> tuple[str, ...]:
         """The names of the constants that :meth:`drawn` makes anew."""
         if not any(name.startswith(PREFIX) for name in self._own):
             return ()

@@ -11,6 +11,8 @@ from ..adjoints.regularizer import Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
 
 BACKENDS = ("jax", "torch")
+#: Regularisers whose draws enter the equations; the others' enter the loss alone.
+_IN_EQUATIONS = ("jacobian", "steer")
 #: Arguments of a task that a run decides.
 _OWN = ("seed", "dtype")
 #: What the adjoints of other libraries are called in the table of methods.
@@ -125,6 +127,12 @@ def run_settings(
         able = ", ".join(m.name for m in METHODS if m.regularizes(penalty))
         raise ValueError(
             f"regularizer={name!r} cannot be trained with by method={method!r}; use one of: {able}"
+        )
+    if penalty is not None and penalty.name in _IN_EQUATIONS and entry.keeps_constants:
+        raise ValueError(
+            f"regularizer={name!r} cannot be trained with by method={method!r}, which is prepared "
+            "with the constants of its equations, and this one draws some anew at each step; use "
+            "an open solver, as adjoint='discrete' or 'interpolating'"
         )
     count = preset.epochs if epochs is None else int(epochs)
     if count < 1:
