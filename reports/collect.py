@@ -16,19 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..adjoints.methods import get_method
-from .names import split_name
 from .rows import Row, RowFile, RowWriter, chosen_path, read_rows, same_run, set_aside
-from .selection import Job, Selection, selection
-from .workers import Worker, WorkerDied, make_workers
+from .selection import Selection, selection
+from .workers import Task, Worker, WorkerDied, make_workers
 
 
-def measure_job(worker: Worker, job: Job) -> Iterator[Row]:
-    """The rows of `job`, one a tolerance whatever happens: a timeout or a crash is a row too."""
-    missing = list(job.rtols)
+def measure_job(worker: Worker, job: Task) -> Iterator[Row]:
+    """The rows of `job`, all that there should be whatever happens: a crash is a row too."""
+    measured: list[Row] = []
     try:
         for row in worker.measure(job):
-            missing.remove(row["rtol"])
+            measured.append(row)
             yield row | _study(job)
     except TimeoutError:
         reason = {"status": "timeout", "message": f"not done after {job.timeout_s:g} s"}
@@ -36,24 +34,12 @@ def measure_job(worker: Worker, job: Job) -> Iterator[Row]:
         reason = {"status": "failed", "message": str(death), "exception": True}
     else:
         return
-    for rtol in missing:
-        yield _about(job) | {"rtol": rtol} | reason | _study(job)
+    for about in job.unmeasured(measured):
+        yield about | reason | _study(job)
 
 
-def _study(job: Job) -> Row:
+def _study(job: Task) -> Row:
     return {"study": job.study} if job.study else {}
-
-
-def _about(job: Job) -> Row:
-    entry = get_method(split_name(job.method)[0])
-    return {
-        "problem": job.problem,
-        "method": job.method,
-        "device": job.device,
-        "family": entry.family,
-        "backend": entry.backend,
-        "phase": None,
-    }
 
 
 def collect(
@@ -88,11 +74,11 @@ def collect(
         say(f"the rows that {path.name} held are kept in {kept}")
     if missing or before is None or not before.complete:
         with RowWriter(path, anew=before is None, quick=chosen.quick) as writer:
-            _measure_all(missing, writer, say)
+            measure_all(missing, writer, say)
     return read_rows(path)
 
 
-def _measure_all(jobs: list[Job], writer: RowWriter, say: Callable[[str], Any]) -> None:
+def measure_all(jobs: Sequence[Task], writer: RowWriter, say: Callable[[str], Any]) -> None:
     """Measure and write: each row on disk before anything else happens to it."""
     rows: dict[tuple[str, ...], list[Row]] = {job.key: [] for job in jobs}
     finished, start = 0, time.monotonic()
@@ -107,15 +93,15 @@ def _measure_all(jobs: list[Job], writer: RowWriter, say: Callable[[str], Any]) 
     writer.end()
 
 
-def _rows_of_all(jobs: Sequence[Job]) -> Iterator[tuple[Job, Row | None]]:
+def _rows_of_all(jobs: Sequence[Task]) -> Iterator[tuple[Task, Row | None]]:
     """Rows of all jobs as they come, several at work; ``None`` closes a job."""
-    events: queue.SimpleQueue[tuple[Job, Row | None] | Exception] = queue.SimpleQueue()
+    events: queue.SimpleQueue[tuple[Task, Row | None] | Exception] = queue.SimpleQueue()
     workers = make_workers(len(jobs), alone=any(job.device != "cpu" for job in jobs))
     idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for worker in workers:
         idle.put(worker)
 
-    def work(job: Job) -> None:
+    def work(job: Task) -> None:
         worker = idle.get()
         try:
             for row in measure_job(worker, job):
@@ -143,7 +129,7 @@ def _rows_of_all(jobs: Sequence[Job]) -> Iterator[tuple[Job, Row | None]]:
             worker.close()
 
 
-def _line(number: int, total: int, job: Job, rows: list[Row], elapsed: float) -> str:
+def _line(number: int, total: int, job: Task, rows: list[Row], elapsed: float) -> str:
     """One line of progress: what was measured, how it ended, and how long it will take yet."""
     statuses = [row["status"] for row in rows]
     outcome = ", ".join(f"{statuses.count(s)} {s}" for s in dict.fromkeys(statuses))

@@ -16,7 +16,7 @@ from ..adjoints.result import GradientResult
 from ..problems import Problem
 from .errors import gradient_errors, relative_error
 from .ladder import typical_rtol
-from .names import join_name, problem_name, split_name
+from .names import get_problem, join_name, problem_name, split_name
 from .timing import Silence, time_run
 
 #: Relative tolerances, loosest first.
@@ -45,6 +45,19 @@ def measure_ladder(
         One row a tolerance.
     """
     return list(iterate_ladder(problem, method, rtols, **options))
+
+
+def rows_of_job(job: Mapping[str, Any], silence: Silence) -> Iterator[dict[str, Any]]:
+    """The rows of a :class:`~adjointbench.reports.selection.Job`, in a measuring process."""
+    yield from iterate_ladder(
+        get_problem(job["problem"]),
+        job["method"],
+        job["rtols"],
+        atol_scale=job["atol_scale"],
+        device=job["device"],
+        budget_s=job["budget_s"],
+        silence=silence,
+    )
 
 
 def iterate_ladder(

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .. import problems
-from ..adjoints.methods import METHODS, check_name
+from ..adjoints.methods import METHODS, check_name, get_method
 from . import scaling
 from .measure import ATOL_SCALE, LADDER, VERSION
 from .names import get_problem, join_name, problem_name, split_list, split_name
+from .rows import Row
 
 #: With other settings than the published ones.
 VARIANTS = ("van_der_pol(mu=1000.0)",)
@@ -70,7 +71,8 @@ BUDGET_S, QUICK_BUDGET_S = 0.5, 0.1
 class Job:
     """One method on one problem on one device, over a ladder of tolerances.
 
-    `study` is empty where the rows are those of an ordinary ladder.
+    `study` is empty where the rows are those of an ordinary ladder; `task` says to the measuring
+    process what to do (see :data:`adjointbench.reports.worker.TASKS`).
     """
 
     problem: str
@@ -81,6 +83,22 @@ class Job:
     budget_s: float
     atol_scale: float = ATOL_SCALE
     study: str = ""
+    task: str = "ladder"
+
+    def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
+        """What the missing rows would have been about, where the job was cut off."""
+        entry = get_method(split_name(self.method)[0])
+        about = {
+            "problem": self.problem,
+            "method": self.method,
+            "device": self.device,
+            "family": entry.family,
+            "backend": entry.backend,
+            "phase": None,
+        }
+        for rtol in self.rtols:
+            if rtol not in [row["rtol"] for row in measured]:
+                yield about | {"rtol": rtol}
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -15,14 +16,16 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+#: What a job's ``task`` stands for: a generator of rows, called with the job as a dictionary and
+#: what makes the silence in which times are taken.
+TASKS = {"ladder": "measure:rows_of_job"}
+
 
 def main() -> None:
     """Measure the jobs of the standard input until it closes."""
     answers = _private_stdout()
     _die_with_parent()
     _pin(int(sys.argv[1]))
-    from .measure import iterate_ladder
-    from .names import get_problem
 
     @contextlib.contextmanager
     def silence() -> Iterator[None]:
@@ -32,15 +35,9 @@ def main() -> None:
 
     for line in iter(sys.stdin.readline, ""):
         job = json.loads(line)
-        for row in iterate_ladder(
-            get_problem(job["problem"]),
-            job["method"],
-            job["rtols"],
-            atol_scale=job["atol_scale"],
-            device=job["device"],
-            budget_s=job["budget_s"],
-            silence=silence,
-        ):
+        module, function = TASKS[job["task"]].split(":")
+        rows_of_job = getattr(importlib.import_module(f".{module}", __package__), function)
+        for row in rows_of_job(job, silence):
             _answer(answers, row)
         _answer(answers, None)
 

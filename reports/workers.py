@@ -12,14 +12,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-from .selection import Job
-
-Row = dict[str, Any]
+from .rows import Row
 
 #: What starts a measuring process; the number of its core is added.
 COMMAND = (sys.executable, "-m", "adjointbench.reports.worker")
@@ -37,6 +35,55 @@ MOST_WORKERS = 4
 
 #: Seconds; nobody looks at the clock more often.
 _SHORTEST_WAIT = 0.01
+
+
+class Task(Protocol):
+    """What is measured in one go, by one process, and closed by one line in the file of rows.
+
+    A dataclass: the measuring process gets its fields. ``task`` is one of
+    :data:`adjointbench.reports.worker.TASKS`.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def task(self) -> str:
+        """What the measuring process does."""
+        ...
+
+    @property
+    def study(self) -> str:
+        """What its rows are marked with; empty for a ladder of tolerances."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """The name of what is measured."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """By which method; may be empty."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds that it may take."""
+        ...
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Study, problem, method and device."""
+        ...
+
+    def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
+        """What the missing rows would have been about, where the task was cut off."""
+        ...
 
 
 class WorkerDied(Exception):
@@ -80,7 +127,7 @@ class Worker:
         self._log = Path(name)
         silence.workers.append(self)
 
-    def measure(self, job: Job) -> Iterator[Row]:
+    def measure(self, job: Task) -> Iterator[Row]:
         """The rows of `job` as they come.
 
         Raises

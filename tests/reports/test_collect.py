@@ -126,7 +126,7 @@ def test_what_is_in_the_file_is_not_measured_again(tmp_path, monkeypatch):
 
 
 def test_an_error_of_our_own_is_not_swallowed(tmp_path, monkeypatch):
-    wrong = Pretended([{"rtol": 0.5, "status": "ok"}])
+    wrong = Pretended(raises=ValueError("not in list"))
     monkeypatch.setattr(collect_module, "make_workers", lambda jobs, alone: [wrong])
     with pytest.raises(ValueError, match="not in list"):
         collect(selected(), tmp_path / "rows.jsonl", say=print)
