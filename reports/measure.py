@@ -147,6 +147,7 @@ def _about(problem: Problem, method: str, device: str) -> dict[str, Any]:
         "backend": entry.backend,
         "device": device,
         "stiff": problem.stiff,
+        "tags": list(problem.tags),
         "dtype": problem.dtype.name,
         "n_states": problem.n_states,
         "n_params": problem.n_params,
