@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import pandas as pd
@@ -34,21 +36,74 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Link:
+    """What a cell of a table may hold: text that leads to `href`."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell as it is shown.
+
+    Attributes
+    ----------
+    text : str
+    sort : str
+        What the column is sorted by, where that is not the text: the number behind ``0.21 ms``.
+    value : str
+        The word by which the page colours the cell: short text of a column of text.
+    href : str
+        Where the text leads to, if anywhere.
+    """
+
+    text: str
+    sort: str = ""
+    value: str = ""
+    href: str = ""
+
+
+#: Longer text is a sentence, by which no cell is coloured.
+LONGEST_VALUE = 24
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table as it is shown: headings, and text in cells."""
+    """A table as it is shown: headings, and the cells below them."""
 
     columns: tuple[Column, ...]
-    lines: tuple[tuple[str, ...], ...]
+    lines: tuple[tuple[Cell, ...], ...]
     families: tuple[str, ...] = ()
+    caption: str = ""
 
 
 @dataclass(frozen=True)
 class ShownFigure:
-    """A figure: the file beside the page, the same inline, and what it shows in words."""
+    """A figure: the file beside the page, the same inline, and what it shows in words.
+
+    Attributes
+    ----------
+    file : str
+        Of the SVG, below the folder of the report; its numbers are beside it, as ``.csv``.
+    svg : str
+        For inclusion in the page.
+    caption : str
+        Its first sentence is the title.
+    label : str
+        What one sees in it, for those who do not; the caption where nothing else is said.
+    csv : str
+        The numbers that it shows; empty where there is no such file.
+    command : str
+        What measures and draws it anew.
+    """
 
     file: str
     svg: str
     caption: str
+    label: str = ""
+    csv: str = ""
+    command: str = ""
 
     @property
     def title(self) -> str:
@@ -60,17 +115,66 @@ class ShownFigure:
         """The rest of the caption."""
         return self.caption.partition(". ")[2]
 
+    @property
+    def alternative(self) -> str:
+        """The figure in words."""
+        return self.label or self.caption
+
+    @property
+    def data_file(self) -> str:
+        """The file of its numbers."""
+        return self.file.removesuffix(".svg") + ".csv"
+
+    @property
+    def download(self) -> str:
+        """Its numbers as an address, so that the page needs no other file."""
+        return f"data:text/csv;charset=utf-8,{quote(self.csv, safe=_SAFE)}"
+
+
+#: What stands for itself in an address within double quotes.
+_SAFE = ",;:!?()*+-._~/=@$"
+
 
 def slug(name: str) -> str:
     """A name as part of a file's name or of a link: ``van_der_pol-mu-10.0``."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-")
 
 
-def save_figure(figure: Figure, name: str, out: Path, caption: str) -> ShownFigure:
-    """Write a figure below the folder `out`, and keep it for the page."""
+def save_figure(
+    figure: Figure,
+    name: str,
+    out: Path,
+    caption: str,
+    *,
+    data: pd.DataFrame | None = None,
+    command: str = "",
+    label: str = "",
+) -> ShownFigure:
+    """Write a figure and its numbers below the folder `out`, and keep both for the page.
+
+    Parameters
+    ----------
+    figure : Figure
+    name : str
+        Of the files ``figures/NAME.svg`` and ``figures/NAME.csv``.
+    out : Path
+        The folder of the report.
+    caption : str
+        The title, then whatever the reader needs to know.
+    data : DataFrame, optional
+        What is drawn, one line a point.
+    command : str
+        What measures and draws the figure anew.
+    label : str
+        What one sees in the figure, for those who do not.
+    """
     file = f"figures/{slug(name)}.svg"
     (out / file).write_text(to_svg(figure), encoding="utf-8")
-    return ShownFigure(file, to_svg(figure, inline=True), caption)
+    csv = "" if data is None else data.to_csv(index=False)
+    shown = ShownFigure(file, to_svg(figure, inline=True), caption, label, csv, command)
+    if csv:
+        (out / shown.data_file).write_text(csv, encoding="utf-8")
+    return shown
 
 
 @dataclass(frozen=True)
@@ -92,15 +196,17 @@ class ProblemSection:
 class Part:
     """A part of a section, under its own heading; what is empty is left out.
 
-    `groups` are further sentences, each with a small heading of their own.
+    `groups` are further sentences, each with a small heading of their own; `anchor` is what a
+    link on the page leads to.
     """
 
     heading: str
     sentences: tuple[str, ...] = ()
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    figure: ShownFigure | None = None
+    figures: tuple[ShownFigure, ...] = ()
     table: Table | None = None
     note: str = ""
+    anchor: str = ""
 
 
 @dataclass
@@ -119,6 +225,7 @@ class Content:
     kinds: list[Part] = field(default_factory=list)
     stiff: list[Part] = field(default_factory=list)
     training: list[Part] = field(default_factory=list)
+    claims: list[Part] = field(default_factory=list)
     costs: list[ShownFigure] = field(default_factory=list)
     counts: Table | None = None
     failures: Table | None = None
@@ -129,15 +236,28 @@ class Content:
     runs: Sequence[dict[str, Any]] = ()
 
 
-def table(frame: pd.DataFrame, columns: Sequence[Column]) -> Table | None:
+def table(frame: pd.DataFrame, columns: Sequence[Column], caption: str = "") -> Table | None:
     """`frame` as it is shown; ``None`` where it is empty."""
     if frame.empty:
         return None
     lines = tuple(
-        tuple(column.write(line[column.name]) for column in columns) for _, line in frame.iterrows()
+        tuple(_cell(column, line[column.name]) for column in columns) for _, line in frame.iterrows()
     )
     families = tuple(frame["family"]) if "family" in frame else ()
-    return Table(tuple(columns), lines, families)
+    return Table(tuple(columns), lines, families, caption)
+
+
+def _cell(column: Column, value: Any) -> Cell:
+    if isinstance(value, Link):
+        return Cell(value.text, value=_word(value.text), href=value.href)
+    text = column.write(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Cell(text, sort="" if math.isnan(value) else repr(float(value)))
+    return Cell(text, value="" if column.numeric else _word(text))
+
+
+def _word(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else ""
 
 
 def render(content: Content, template: str) -> str:

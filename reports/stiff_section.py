@@ -59,13 +59,13 @@ def _scaling(points: pd.DataFrame, out: Path) -> Part:
         *(Column(size, f"{size} states and parameters", _text) for size in sizes),
         Column("exponent", "exponent", formats.slope),
     )
-    figure = None
+    figures = ()
     if measured:
-        figure = save_figure(scaling_figure(measured, families), "scaling", out, caption)
+        figures = (save_figure(scaling_figure(measured, families), "scaling", out, caption),)
     return Part(
         heading="How time grows with a stiff problem",
         sentences=tuple(_crossing_sentences(measured)),
-        figure=figure,
+        figures=figures,
         table=table(lines, columns),
         note=(
             "Exponent: slope of log time against log(states + parameters), by least squares over "

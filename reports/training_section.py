@@ -55,7 +55,7 @@ def training_parts(epochs: pd.DataFrame, out: Path) -> list[Part]:
             Part(
                 heading=f"{task}, {method}",
                 sentences=(*findings(mine), _settings(first)),
-                figure=save_figure(drawn, f"training-{task}-{method}", out, caption),
+                figures=(save_figure(drawn, f"training-{task}-{method}", out, caption),),
                 table=table(_shown(mine), _columns(mine)),
                 note=_NOTE,
             )
