@@ -7,7 +7,10 @@ import functools
 import hashlib
 import importlib
 import inspect
+import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Modules that problems import and whose changes do not change the numbers.
 _MACHINERY = ("problem", "registry")
+
+#: Where an object lies in memory, which is another place in every process.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 
 #: Digits of an array that count. Far below rounding, so that another platform's `exp` or another
 #: summation order in made data gives the same hash; a finer change shows in the source or the
@@ -28,9 +34,10 @@ def definition_hash(problem: Problem) -> str:
     """SHA-256 of what defines the loss and gradient of `problem`.
 
     It covers the source of the modules that ``rhs``, ``loss`` and ``jump`` come from, and of what
-    these import from beside them (syntax trees, so comments, docstrings, decorators and layout do
-    not count), the names of the functions and the values that they have captured, the arrays to
-    9 digits (5 in float32) and the times. Two ways to make the same problem have the same hash.
+    these import from their own folder (syntax trees, so comments, docstrings, decorators and
+    layout do not count), the names of the functions and the values that they have captured, the
+    arrays to 9 digits (5 in float32) and the times. Two ways to make the same problem have the
+    same hash.
 
     Returns
     -------
@@ -61,29 +68,49 @@ def _describe(value: Any) -> str:
     if isinstance(value, functools.partial):
         return f"{_describe(value.func)}({value.args!r}, {value.keywords!r})"
     if not inspect.isfunction(value):
-        return repr(value)
+        return _ADDRESS.sub("", repr(value))
     captured = [cell.cell_contents for cell in value.__closure__ or ()]
     captured += [value.__defaults__, value.__kwdefaults__]
     return f"{value.__module__}.{value.__qualname__}[{', '.join(map(_describe, captured))}]"
 
 
 @functools.cache
-def _module_tree(name: str) -> str:
-    """The syntax of a module and of its siblings that it imports; empty where there is none."""
+def _module_tree(name: str, importers: tuple[str, ...] = ()) -> str:
+    """The syntax of a module and of its siblings that it imports; empty where there is none.
+
+    `importers` are those on the way here, which are in the text already.
+    """
     try:
         module = importlib.import_module(name)
         tree = ast.parse(inspect.getsource(module))
-    except (ImportError, OSError, TypeError):
+    except (ImportError, OSError, TypeError, ValueError):
         return ""
+    above = (*importers, name)
+    siblings = [sibling for sibling in _imported_siblings(tree, name) if sibling not in above]
+    return "\n".join([_dump(tree), *(_module_tree(sibling, above) for sibling in siblings)])
+
+
+def _imported_siblings(tree: ast.Module, name: str) -> Iterator[str]:
+    """The modules of the same folder that a module imports, by their names."""
     package = name.rpartition(".")[0]
-    siblings = [f"{package}.{sibling}" for sibling in _imported_siblings(tree)]
-    return "\n".join([_dump(tree), *map(_module_tree, siblings)])
-
-
-def _imported_siblings(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module not in _MACHINERY:
-            yield node.module or ""
+            yield f"{package}.{node.module or ''}"
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from _beside([node.module or ""], name)
+        elif isinstance(node, ast.Import):
+            yield from _beside([alias.name for alias in node.names], name)
+
+
+def _beside(names: list[str], importer: str) -> Iterator[str]:
+    """Those of the modules `names` that lie in the folder of `importer`."""
+    folder = _folder(importer)
+    return (name for name in names if folder is not None and _folder(name) == folder)
+
+
+def _folder(name: str) -> Path | None:
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return None if file is None else Path(file).resolve().parent
 
 
 def _dump(node: Any) -> str:

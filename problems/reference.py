@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,16 +63,25 @@ class Reference:
     definition_hash: str
 
 
-def find_reference(problem: Problem) -> Reference | None:
-    """The stored reference of exactly this problem, or ``None``."""
-    found = {reference.definition_hash: reference for reference in references(problem.name)}
+def find_reference(problem: Problem, path: Path | None = None) -> Reference | None:
+    """The stored reference of exactly this problem, or ``None``.
+
+    It is looked for in the file `path`, by default in that of the zoo.
+    """
+    stored = references(problem.name) if path is None else read_references(path)
+    found = {reference.definition_hash: reference for reference in stored}
     return found.get(problem.definition_hash()) if found else None
 
 
 def references(name: str) -> tuple[Reference, ...]:
     """All stored references of the problem `name`, one for each of its certified settings."""
     path = _path(name)
-    return _read(path, path.stat().st_mtime_ns) if path is not None and path.exists() else ()
+    return () if path is None else read_references(path)
+
+
+def read_references(path: Path) -> tuple[Reference, ...]:
+    """The references in a file; none where there is no such file."""
+    return _read(path, path.stat().st_mtime_ns) if path.exists() else ()
 
 
 def write_reference(reference: Reference) -> Path:
@@ -93,9 +103,14 @@ def write_reference(reference: Reference) -> Path:
         for r in references(reference.problem)
         if r.settings != reference.settings and r.definition_hash != reference.definition_hash
     ]
-    text = ",\n".join(_to_json(r) for r in sorted([*others, reference], key=_order))
-    path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    save_references([*others, reference], path)
     return path
+
+
+def save_references(references: Iterable[Reference], path: Path) -> None:
+    """Write references into a file, in place of those that it holds."""
+    text = ",\n".join(_to_json(reference) for reference in sorted(references, key=_order))
+    path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
 
 
 def _path(name: str) -> Path | None:

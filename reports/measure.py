@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..adjoints.gradient import Run, prepare
 from ..adjoints.methods import get_method
 from ..adjoints.result import GradientResult
 from ..problems import Problem
+from ..problems.reference import Reference, find_reference
 from .errors import gradient_errors, relative_error
 from .ladder import typical_rtol
 from .names import get_problem, join_name, problem_name, split_name
@@ -49,10 +51,13 @@ def measure_ladder(
 
 def rows_of_job(job: Mapping[str, Any], silence: Silence) -> Iterator[dict[str, Any]]:
     """The rows of a :class:`~adjointbench.reports.selection.Job`, in a measuring process."""
+    problem = get_problem(job["locator"] or job["problem"])
+    path = job["references"]
     yield from iterate_ladder(
-        get_problem(job["problem"]),
+        problem,
         job["method"],
         job["rtols"],
+        reference=find_reference(problem, Path(path) if path else None),
         atol_scale=job["atol_scale"],
         device=job["device"],
         budget_s=job["budget_s"],
@@ -69,6 +74,7 @@ def iterate_ladder(
     device: str = "cpu",
     budget_s: float = 0.2,
     silence: Silence = nullcontext,
+    reference: Reference | None = None,
     **settings: Any,
 ) -> Iterator[dict[str, Any]]:
     """Measure `method` on `problem` tolerance by tolerance, yielding each row as it is made.
@@ -76,7 +82,6 @@ def iterate_ladder(
     Parameters
     ----------
     problem : Problem
-        Its certified reference, where it has one, gives the errors.
     method : str
         A name of :func:`adjointbench.methods`; arguments of :func:`adjointbench.prepare` may
         follow in parentheses, as in ``"cvodes-adjoint(solver=cvodes-gmres)"``.
@@ -90,6 +95,9 @@ def iterate_ladder(
         Seconds of repeated calls behind each time.
     silence : callable
         Makes the context in which times are taken.
+    reference : Reference, optional
+        What the errors are taken against: the problem's own certified reference, where it has
+        one, by default.
     **settings
         Further arguments of :func:`adjointbench.prepare`; see :func:`compiled_where_possible`.
 
@@ -107,7 +115,8 @@ def iterate_ladder(
         that it has.
     """
     name, given = split_name(method)
-    about = _about(problem, name, device) | {"method": join_name(name, given)}
+    truth = problem.reference if reference is None else reference
+    about = _about(problem, name, device, truth) | {"method": join_name(name, given)}
     at_typical = typical_rtol([{"rtol": rtol} for rtol in rtols])
 
     def timed(run: Run) -> dict[str, float]:
@@ -120,7 +129,7 @@ def iterate_ladder(
         if refusal:
             yield row | {"status": "skipped", "message": refusal}
             continue
-        measured = _measure(problem, name, row, given | settings, timed)
+        measured = _measure(problem, name, row, given | settings, truth, timed)
         if measured["status"] == "skipped":
             refusal = measured["message"]
         yield row | measured
@@ -136,7 +145,9 @@ def compiled_where_possible(method: str, settings: Mapping[str, Any]) -> dict[st
     return chosen | dict(settings)
 
 
-def _about(problem: Problem, method: str, device: str) -> dict[str, Any]:
+def _about(
+    problem: Problem, method: str, device: str, reference: Reference | None
+) -> dict[str, Any]:
     entry = get_method(method)
     return {
         "problem": problem_name(problem),
@@ -151,8 +162,8 @@ def _about(problem: Problem, method: str, device: str) -> dict[str, Any]:
         "dtype": problem.dtype.name,
         "n_states": problem.n_states,
         "n_params": problem.n_params,
-        "referenced": problem.reference is not None,
-        "agreement": problem.reference.agreement if problem.reference else None,
+        "referenced": reference is not None,
+        "agreement": reference.agreement if reference else None,
     }
 
 
@@ -161,6 +172,7 @@ def _measure(
     method: str,
     row: dict[str, Any],
     settings: dict[str, Any],
+    reference: Reference | None,
     timed: Callable[[Run], dict[str, float]],
 ) -> dict[str, Any]:
     """What one tolerance gives: status, errors, times and counts."""
@@ -179,13 +191,16 @@ def _measure(
     except Exception as error:
         return _broken("prepare", error)
     try:
-        return _gradient_row(run, start, timed)
+        return _gradient_row(run, start, reference, timed)
     except Exception as error:
         return _broken("gradient", error)
 
 
 def _gradient_row(
-    run: Run, start: float, timed: Callable[[Run], dict[str, float]]
+    run: Run,
+    start: float,
+    reference: Reference | None,
+    timed: Callable[[Run], dict[str, float]],
 ) -> dict[str, Any]:
     result = run()
     row = {
@@ -198,12 +213,13 @@ def _gradient_row(
         **asdict(result.stats),
     }
     if result.status == "ok":
-        row |= _errors(run.problem, result) | timed(run)
+        row |= _errors(run.problem, result, reference) | timed(run)
     return row
 
 
-def _errors(problem: Problem, result: GradientResult) -> dict[str, float | None]:
-    reference = problem.reference
+def _errors(
+    problem: Problem, result: GradientResult, reference: Reference | None
+) -> dict[str, float | None]:
     if reference is None:
         return {}
     errors = gradient_errors(result.dparams, reference.dparams, problem.params) | {

@@ -2,7 +2,8 @@
 
 Wherever a problem or a method is named (lists of names, environment variables, rows, asv's
 parameters, headings) its settings may follow in parentheses, as keyword arguments. Values are
-Python literals, or else text.
+Python literals, or else text. What names a problem of the user's own, ``file.py:problem``, takes
+them as well.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from typing import Any
 
 from .. import problems
 from ..problems import Problem
+from ..problems.locate import is_locator, load
 
 _NAME = re.compile(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+#: A place in a file or module, and settings; the path may hold anything.
+_PLACE = re.compile(r"\s*(.+?\.py(?::\w+)?|[\w.]+:\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 #: Text that needs no quotes, as it cannot be taken for anything else.
 _BARE = re.compile(r"(?!(?:True|False|None)$)[A-Za-z][\w-]*")
@@ -34,7 +39,7 @@ def split_name(text: str) -> tuple[str, dict[str, Any]]:
     ValueError
         Where it is neither.
     """
-    match = _NAME.fullmatch(text)
+    match = _NAME.fullmatch(text) or _PLACE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} must be NAME or NAME(KEY=VALUE, ...), as van_der_pol(mu=1e3)")
     name, inside = match[1], match[2] or ""
@@ -87,7 +92,7 @@ def split_list(text: str) -> tuple[str, ...]:
 
 
 def get_problem(text: str) -> Problem:
-    """The problem of the zoo that `text` names, with its settings.
+    """The problem that `text` names, with its settings: of the zoo, or of the user's own.
 
     Raises
     ------
@@ -95,18 +100,20 @@ def get_problem(text: str) -> Problem:
         Where the name or a setting is unknown, with close matches, or a value does not fit.
     """
     name, settings = split_name(text)
-    return problems.get(name, **settings)
+    return load(name, **settings) if is_locator(name) else problems.get(name, **settings)
 
 
 def problem_name(problem: Problem) -> str:
     """The one name of a problem: with those of its settings that are not the published ones."""
     if not problem.settings:
         return problem.name
+    if problem.name not in problems.names():
+        return join_name(problem.name, problem.settings)
     defaults = problems.entry(problem.name).defaults
     changed = {
-        key: _as_default(value, defaults[key])
+        key: _as_default(value, defaults.get(key))
         for key, value in problem.settings.items()
-        if value != defaults[key]
+        if key not in defaults or value != defaults[key]
     }
     return join_name(problem.name, changed)
 

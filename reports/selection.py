@@ -72,7 +72,8 @@ class Job:
     """One method on one problem on one device, over a ladder of tolerances.
 
     `study` is empty where the rows are those of an ordinary ladder; `task` says to the measuring
-    process what to do (see :data:`adjointbench.reports.worker.TASKS`).
+    process what to do (see :data:`adjointbench.reports.worker.TASKS`). `locator` is where a
+    problem stands that is not of the zoo, `references` the file that holds its reference.
     """
 
     problem: str
@@ -84,6 +85,8 @@ class Job:
     atol_scale: float = ATOL_SCALE
     study: str = ""
     task: str = "ladder"
+    locator: str = ""
+    references: str = ""
 
     def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
         """What the missing rows would have been about, where the job was cut off."""

@@ -1,7 +1,7 @@
 """Derivatives of a problem's functions for solvers that have none of their own.
 
 The problem's own Jacobian is taken where it has one. Everything else comes from JAX, compiled
-once ahead of time, or from PyTorch where JAX is not installed.
+once ahead of time, or from PyTorch where JAX is not installed or cannot run the equations.
 """
 
 from __future__ import annotations
@@ -51,13 +51,17 @@ def installed_backend() -> Backend:
 
         return JaxBackend()
     if importlib.util.find_spec("torch") is not None:
-        from .torch_derivatives import TorchBackend
-
-        return TorchBackend()
+        return _torch_backend()
     raise ValueError(
         "this method needs derivatives of rhs and loss, and neither JAX nor PyTorch is "
         "installed; pip install 'adjointbench[jax]', or use method='finite-difference'"
     )
+
+
+def _torch_backend() -> Backend:
+    from .torch_derivatives import TorchBackend
+
+    return TorchBackend()
 
 
 class Derivatives:
@@ -67,12 +71,14 @@ class Derivatives:
     ----------
     system : FlatSystem
     backend : Backend, optional
-        By default JAX, else PyTorch.
+        By default JAX, else PyTorch: where JAX is not installed, or the equations do not run on
+        it.
     """
 
     def __init__(self, system: FlatSystem, backend: Backend | None = None) -> None:
         self.system = system
         self._backend = installed_backend() if backend is None else backend
+        self._may_change = backend is None
         self._compiled: dict[Key, Compiled] = {}
 
     @property
@@ -102,6 +108,17 @@ class Derivatives:
             The seconds it took.
         """
         begin = time.perf_counter()
+        try:
+            self._compile(keys, saves)
+        except Exception:
+            if not self._may_change or not self._runs_on_torch():
+                raise
+            self._backend = _torch_backend()
+            self._compile((*self._compiled, *keys), saves)
+        self._may_change = False
+        return time.perf_counter() - begin
+
+    def _compile(self, keys: tuple[Key, ...], saves: int) -> None:
         system, backend = self.system, self._backend
         with self.active():
             for key in keys:
@@ -109,7 +126,23 @@ class Derivatives:
                 formula = getattr(formulas, name)(system, backend.framework, *index)
                 size = formulas.input_size(name, system, saves)
                 self._compiled[key] = backend.compile(formula, size, system.m, system.constants)
-        return time.perf_counter() - begin
+
+    def _runs_on_torch(self) -> bool:
+        """Whether PyTorch, where it is not what just failed, can take a derivative of ``rhs``."""
+        if self._backend.name == "torch" or importlib.util.find_spec("torch") is None:
+            return False
+        backend, system = _torch_backend(), self.system
+        push = backend.compile(
+            formulas.vjp(system, backend.framework),
+            formulas.input_size("vjp", system, 0),
+            system.m,
+            system.constants,
+        )
+        try:
+            push(np.ones(1 + 2 * system.n), backend.put(np.ones(system.m)))
+        except Exception:
+            return False
+        return True
 
     def at(self, theta: np.ndarray) -> Point:
         """The derivatives at given parameters."""

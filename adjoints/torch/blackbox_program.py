@@ -38,7 +38,6 @@ class BlackboxProgram:
 
     def __init__(self, problem: Problem, settings: Settings, box: Blackbox) -> None:
         self._problem = problem
-        self._source = box.source
 
         def loss(params: Any, y0: Any, constants: Any) -> tuple[torch.Tensor, Done]:
             theta = joined([params[name] for name in problem.params])
@@ -47,6 +46,7 @@ class BlackboxProgram:
 
         self._differentiable = AutogradLoss(loss, problem, settings.device)
         self._compile_s = box.compile()
+        self._source = box.source
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""

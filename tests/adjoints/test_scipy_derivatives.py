@@ -205,3 +205,22 @@ def test_packing_keeps_names_shapes_and_order():
     assert list(back) == list(params)
     for name, value in params.items():
         np.testing.assert_array_equal(back[name], value)
+
+
+def test_equations_that_do_not_run_on_jax_are_differentiated_by_pytorch():
+    def rhs(t, y, p):
+        return -p["k"] * y * (2.0 if float(t) > 1.0 else 1.0)  # a value, which JAX cannot branch on
+
+    problem = ab.Problem(
+        name="switched",
+        rhs=rhs,
+        y0=[1.0],
+        params={"k": [0.5]},
+        t_span=(0.0, 2.0),
+        discontinuities=(1.0,),
+        loss=lambda ys, p: ys[0, 0],
+    )
+    for method in ("scipy-adjoint", "scipy-forward"):
+        result = ab.gradient(problem, method, rtol=1e-9, atol=1e-12)
+        assert result.stats.derivatives == "torch"
+        np.testing.assert_allclose(result.dparams["k"], -3.0 * np.exp(-1.5), rtol=1e-7)
