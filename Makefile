@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 ASV ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment bench bench-full test lint format asv
+.PHONY: help environment bench bench-full test lint format docs asv
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | while read -r target text; do \
@@ -51,6 +51,9 @@ lint: environment  ## Style and types, without changing anything
 format: environment  ## Bring the style in order
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
+
+docs: environment  ## Make the parts of README.md and docs/ anew that come from the code
+	@$(RUN) docs/generate.py
 
 asv: environment  ## The web pages of asv itself, from all results
 	@$(RUN) -m asv publish

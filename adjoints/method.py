@@ -90,3 +90,4 @@ ADJOINT_OPTIONS = frozenset({"adjoint_solver", "adjoint_rtol", "adjoint_atol"})
 #: References that several methods share.
 SANDU = "Sandu, ICCS 2006; Zhang, Sandu, SIAM J. Sci. Comput. 36 (2014) C504"
 CHEN = "Chen, Rubanova, Bettencourt, Duvenaud, NeurIPS 2018"
+CVODES = "Hindmarsh et al., ACM Trans. Math. Softw. 31 (2005) 363"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .method import ADJOINT_OPTIONS, CHEN, JAX_OPTIONS, Method
+from .method import ADJOINT_OPTIONS, CHEN, CVODES, JAX_OPTIONS, Method
 
 _DIFFRAX = "Kidger, On Neural Differential Equations (2021); Diffrax"
 _DIFFRAX_SOLVERS = ("tsit5", "dopri5", "dopri8", "kvaerno5")
@@ -15,7 +15,7 @@ _TORCHODE = "Lienen, Günnemann, torchode, DLDE workshop at NeurIPS 2022"
 
 _CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-mumps", "cvodes-gmres")
 _CVODES_COMMON = frozenset({"first_step", "max_steps"})
-_CVODES = "Hindmarsh et al., ACM TOMS 31 (2005) 363; Andersson et al., Math. Prog. Comp. 11 (2019)"
+_CVODES = f"{CVODES}; Andersson et al., Math. Prog. Comp. 11 (2019) 1"
 
 PEERS = (
     Method(
@@ -50,7 +50,7 @@ PEERS = (
         backend="jax",
         summary="Diffrax's continuous adjoint, state and adjoint integrated backwards together.",
         cost="one solve of n and one of 2n+p equations; memory O(1)",
-        reference=f"{_DIFFRAX}; Chen et al., NeurIPS 2018",
+        reference=f"{_DIFFRAX}; {CHEN}",
         target="peers.diffrax:prepare_backsolve",
         solvers=_DIFFRAX_SOLVERS,
         stiff_solver="kvaerno5",
@@ -76,7 +76,7 @@ PEERS = (
         backend="jax",
         summary="JAX's own odeint and its continuous adjoint, backwards from save to save.",
         cost="one solve of n and one of 2n+p+1 equations; memory O(n) a save",
-        reference="Chen et al., NeurIPS 2018; jax.experimental.ode",
+        reference=f"{CHEN}; jax.experimental.ode",
         target="peers.jax_experimental:prepare",
         solvers=("dopri5",),
         supports=frozenset({"device", "max_steps"}),
@@ -136,7 +136,7 @@ PEERS = (
         backend="torch",
         summary="torchode's JointBacksolveAdjoint: state and adjoint integrated backwards.",
         cost="one solve of n and one of 2n+p equations; memory O(1)",
-        reference=f"{_TORCHODE}; Chen et al., NeurIPS 2018",
+        reference=f"{_TORCHODE}; {CHEN}",
         target="peers.torchode:prepare_backsolve",
         solvers=_TORCHODE_SOLVERS,
         supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,

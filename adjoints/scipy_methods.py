@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .method import ADJOINT_OPTIONS, JAX_OPTIONS, SCIPY_OPTIONS, Method
+from .method import ADJOINT_OPTIONS, CVODES, JAX_OPTIONS, SCIPY_OPTIONS, Method
 
 #: Adjoints on SciPy's solvers, and the baselines.
 ON_SCIPY = (
@@ -12,7 +12,7 @@ ON_SCIPY = (
         backend="scipy",
         summary="Forward sensitivity equations, integrated with the state under one error control.",
         cost="one solve of n(1+n+p) equations; implicit: O(n^3(n+p))",
-        reference="Hindmarsh et al., ACM Trans. Math. Softw. 31 (2005) 363 (CVODES)",
+        reference=CVODES,
         target="scipy.forward:prepare",
         solvers=("dop853", "rk45", "radau", "bdf", "lsoda"),
         stiff_solver="radau",
