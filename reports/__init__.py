@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["build_report"]
+if TYPE_CHECKING:
+    from .compare import Comparison
+
+__all__ = ["build_report", "compare_results"]
 
 
 def build_report(
@@ -17,6 +21,7 @@ def build_report(
     out: Path | str,
     *,
     title: str = "Gradients of differential-equation solvers",
+    compare: str | None = None,
     say: Callable[[str], object] = print,
 ) -> Path:
     """Write a report about measured results.
@@ -28,10 +33,14 @@ def build_report(
         machine or several, of one commit or several.
     out : path
         The folder to write into: ``index.html`` (one self-contained page), ``report.md``,
-        ``measurements.csv``, ``summary.csv``, ``benchmarks.csv`` (what asv recorded) and
-        ``figures/``.
+        ``measurements.csv``, ``summary.csv``, ``benchmarks.csv`` (what asv recorded),
+        ``comparison.csv`` and ``figures/``.
     title : str
         The heading of the page.
+    compare : str, optional
+        What to compare the newest results with: a file or folder of results, a commit (or what
+        git knows it by), or a version of a library as ``"jax==0.9.0"``; by default the commit
+        before, where it was measured as well. See :func:`compare_results`.
     say : callable
         Gets one sentence for each file that is missing, empty or broken; the rest is reported.
 
@@ -43,9 +52,41 @@ def build_report(
     Raises
     ------
     ValueError
-        Where not a single result could be read; the message lists each file and why.
+        Where not a single result could be read; the message lists each file and why. Where
+        nothing was measured with `compare`.
     """
     # pandas and matplotlib take a second to import: only who asks for a report waits for them.
     from .build import build
 
-    return build([Path(path) for path in results], Path(out), title=title, say=say)
+    paths = [Path(path) for path in results]
+    return build(paths, Path(out), title=title, say=say, compare=compare)
+
+
+def compare_results(results: Iterable[Path | str], base: str) -> tuple[Comparison, tuple[str, ...]]:
+    """The newest results against earlier ones: accuracy, stability, time and memory.
+
+    Parameters
+    ----------
+    results : iterable of path
+        As for :func:`build_report`.
+    base : str
+        As its `compare`.
+
+    Returns
+    -------
+    comparison : Comparison
+        A line a method on a problem in ``comparison.table``; its ``worse`` tells regressions.
+    sentences : tuple of str
+        What it says, in words.
+
+    Raises
+    ------
+    ValueError
+        Where nothing was measured with `base`, or nothing at all.
+    """
+    from .compare_section import compare_with, findings, read_with_base
+
+    found = read_with_base([Path(path) for path in results], base)
+    comparison = compare_with(found.rows, found.runs, base)
+    assert comparison is not None
+    return comparison, tuple(findings(comparison, found.runs))

@@ -13,21 +13,18 @@ from pathlib import Path
 import pandas as pd
 
 from . import formats, page
-from .compare import commits, compare_benchmarks, compare_commits, compare_machines
+from .compare_section import benchmark_changes, compare_with, comparison_parts, read_with_base
 from .figures import dots, stability, work_precision
 from .ladder import typical_rtol
 from .page import Column, Content, ProblemSection, ShownFigure, save_figure
 from .peers import races
 from .peers_section import kinds_parts, peers_parts
-from .read import Measurements, read_measurements
+from .read import Measurements
 from .stiff import scaling_table
 from .stiff_section import stiff_parts
 from .tables import COUNTS, failures, skips, summary, wrong_answers
 from .training_section import training_parts
 from .verdicts import verdicts
-
-#: Changes of asv's figures that the page lists; all of them are in the table file.
-MOST_CHANGES = 40
 
 _METHOD_COLUMNS = (
     Column("method", "method"),
@@ -57,9 +54,16 @@ _FAILURE_COLUMNS = (
 )
 
 
-def build(paths: Sequence[Path], out: Path, *, title: str, say: Callable[[str], object]) -> Path:
+def build(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    title: str,
+    say: Callable[[str], object],
+    compare: str | None = None,
+) -> Path:
     """See :func:`adjointbench.reports.build_report`."""
-    found = read_measurements(paths)
+    found = read_with_base(paths, compare)
     if found.empty:
         reasons = "\n".join(f"  {trouble}" for trouble in found.troubles)
         raise ValueError(f"results: nothing could be read\n{reasons}")
@@ -75,6 +79,9 @@ def build(paths: Sequence[Path], out: Path, *, title: str, say: Callable[[str], 
     )
     _write_tables(found, out)
     rows = _name_devices(found.rows)
+    comparison = compare_with(rows, found.runs, compare)
+    content.compared = comparison_parts(rows, comparison, found.runs, out)
+    rows = rows[rows["code"].isin([run["code"] for run in found.runs if not run["base"]])]
     if not rows.empty:
         _add_measurements(content, rows, out)
     newest = _newest(rows)
@@ -82,6 +89,7 @@ def build(paths: Sequence[Path], out: Path, *, title: str, say: Callable[[str], 
     content.stiff = stiff_parts(newest, _newest(found.scaling, among=rows), out)
     content.training = training_parts(found.trainings, out)
     _add_benchmarks(content, found.asv)
+    content.compared += benchmark_changes(found.asv)
     (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")
     target = out / "index.html"
     target.write_text(page.render(content, "page.html"), encoding="utf-8")
@@ -102,7 +110,7 @@ def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
     """Sections about the newest commit on the machine that measured it, and comparisons."""
     shown = _newest(rows)
     lines = summary(shown)
-    content.measured = f"{shown['machine'][0]}, commit {shown['commit'][0] or 'unknown'}"
+    content.measured = f"{shown['machine'][0]}, commit {shown['code'][0] or 'unknown'}"
     content.rtol = formats.power(typical_rtol(shown.to_dict("records")))
     content.verdicts = verdicts(shown, lines)
     worst = Column("worst_error", "worst error", formats.error)
@@ -115,7 +123,6 @@ def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
         content.problems.append(_problem(str(problem), shown, lines, out))
     content.costs = _costs(lines, out)
     races(shown).to_csv(out / "peers.csv", index=False)
-    _compare(content, rows)
 
 
 def _newest(rows: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -124,7 +131,7 @@ def _newest(rows: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.DataFra
     if rows.empty:
         return rows
     newest = others.loc[others["date"].idxmax()]
-    here = rows["commit"].eq(newest["commit"]) & rows["machine"].eq(newest["machine"])
+    here = rows["code"].eq(newest["code"]) & rows["machine"].eq(newest["machine"])
     return rows[here].reset_index(drop=True)
 
 
@@ -187,34 +194,8 @@ def _costs(lines: pd.DataFrame, out: Path) -> list[ShownFigure]:
     ]
 
 
-def _compare(content: Content, rows: pd.DataFrame) -> None:
-    ordered = commits(rows)
-    if len(ordered) > 1:
-        old, new = ordered[-2:]
-        columns = (
-            *_WHERE,
-            Column("machine", "machine"),
-            Column("time", "time, new / old", formats.amount),
-            Column("error", "error, new / old", formats.amount),
-            Column("right_old", "ok, old", formats.amount),
-            Column("right_new", "ok, new", formats.amount),
-            Column("verdict", "verdict"),
-        )
-        shown = page.table(compare_commits(rows, old, new), columns)
-        if shown:
-            content.comparisons.append((f"Commit {new} against {old}", shown))
-    newest = rows[rows["commit"].eq(ordered[-1])]
-    if newest["machine"].nunique() > 1:
-        wide = compare_machines(summary(newest))
-        names = [c for c in wide.columns if c not in ("problem", "method", "device")]
-        columns = (*_WHERE, *(Column(str(m), str(m), formats.seconds) for m in names))
-        shown = page.table(wide, columns)
-        if shown:
-            content.comparisons.append(("Time of one gradient on each machine", shown))
-
-
 def _add_benchmarks(content: Content, asv: pd.DataFrame) -> None:
-    """The figures of asv itself: how many, what broke, and what changed between commits."""
+    """The figures of asv itself: how many, and what broke."""
     if asv.empty:
         return
     counts = asv.groupby("benchmark")["status"].value_counts().unstack(fill_value=0)
@@ -228,15 +209,3 @@ def _add_benchmarks(content: Content, asv: pd.DataFrame) -> None:
     )
     columns = [Column(name, name) for name in ("benchmark", "parameters", "machine", "commit")]
     content.broken_benchmarks = page.table(failed, columns)
-    names = commits(asv)
-    if len(names) > 1:
-        changes = compare_benchmarks(asv, names[-2], names[-1]).head(MOST_CHANGES)
-        changes = changes.assign(parameters=changes["parameters"].map(", ".join))
-        columns = [
-            *columns[:3],
-            Column("value_old", names[-2], formats.amount),
-            Column("value_new", names[-1], formats.amount),
-        ]
-        shown = page.table(changes, columns)
-        if shown:
-            content.comparisons.append(("asv's figures that changed most", shown))

@@ -1,4 +1,7 @@
-"""Two commits, or two machines, side by side."""
+"""Two codes, or two machines, side by side: what became better, what worse, what is chance.
+
+A code is a commit with certain versions of the libraries; see :mod:`adjointbench.reports.codes`.
+"""
 
 # pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
@@ -6,67 +9,182 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
 
-from .tables import KEY
+from .errors import ROUNDING
+from .noise import NOISE, Noise, noise
+from .tables import KEY, is_wrong
 
-#: A factor below which two times are called equal: machines are not more quiet than this.
-NOISE = 1.2
+#: Factors that count as a change. Errors of adaptive solvers jump when one step more is taken;
+#: bytes and evaluations do not depend on the machine; compilers are less steady than loops.
+ERROR_CHANGE, COUNT_CHANGE, COMPILE_CHANGE = 2.0, 1.05, 1.5
+
+#: The words of a verdict: what it is about, and how it is called when it grows and when it falls.
+WORDS = {
+    "error": ("less accurate", "more accurate"),
+    "time": ("slower", "faster"),
+    "memory": ("keeps more", "keeps less"),
+    "evaluations": ("more evaluations", "fewer evaluations"),
+    "first_call": ("slower first call", "faster first call"),
+}
+FEWER_RIGHT, MORE_RIGHT, SAME = "right less often", "right more often", "same"
+
+#: What makes a verdict one for the worse.
+WORSE = (FEWER_RIGHT, *(grown for grown, _ in WORDS.values()))
 
 
-def commits(table: pd.DataFrame) -> list[str]:
-    """The commits in a table of rows or of benchmarks, oldest date first."""
-    dated = table.groupby("commit")["date"].max().sort_values()
-    return [str(commit) for commit in dated.index]
+@dataclass(frozen=True)
+class Comparison:
+    """Two codes side by side.
+
+    Attributes
+    ----------
+    old, new : str
+        The codes.
+    table : DataFrame
+        One line a (problem, method, device, machine) measured with both. Medians over the
+        tolerances of new over old: ``time`` (put right by the drift of the machine), ``error``,
+        ``memory``, ``evaluations``, ``first_call``; ``right_old`` and ``right_new`` count the
+        tolerances that ended ``ok`` and not wrong; ``band`` is the factor within which its times
+        are equal; ``verdict`` says it in words, and ``worse`` whether one of them is for the
+        worse. What became worse comes first, then what changed otherwise.
+    noise : dict of str to Noise
+        By machine.
+    alone : dict of str to list of str
+        By code, what was measured with it alone, as ``"problem, method"``.
+    same_machine : bool
+        Whether times could be compared.
+    """
+
+    old: str
+    new: str
+    table: pd.DataFrame
+    noise: dict[str, Noise]
+    alone: dict[str, list[str]]
+    same_machine: bool
 
 
-def compare_commits(rows: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
-    """How time, error and success changed from one commit to another, on the same machine.
+def compare_codes(
+    rows: pd.DataFrame, old: str, new: str, changed: Collection[str] = ()
+) -> Comparison:
+    """What changed from one code to another in accuracy, stability, time and memory.
 
     Parameters
     ----------
     rows : DataFrame
         As from :func:`~adjointbench.reports.read.read_measurements`.
     old, new : str
-        Two of its commits.
+        Two of its codes.
+    changed : collection of str
+        Libraries whose versions differ between the two, and so are no measure of the machine.
 
     Returns
     -------
-    DataFrame
-        One line a (problem, method, device, machine) measured at both: ``time`` and ``error``
-        are medians over the ladder of new over old, ``right_old`` and ``right_new`` count
-        tolerances that ended ``ok``, and ``verdict`` says it in a word. What changed comes
-        first.
+    Comparison
+        Machine by machine; where no machine measured both, without times.
     """
-    by = [name for name in KEY if name != "commit"]
-    sides = [rows[rows["commit"].eq(commit)] for commit in (old, new)]
+    rows = rows.assign(right=rows["status"].eq("ok") & ~is_wrong(rows))
+    sides = [rows[rows["code"].eq(code) & rows["status"].ne("skipped")] for code in (old, new)]
+    same_machine = bool(set(sides[0]["machine"]) & set(sides[1]["machine"]))
+    by = [name for name in KEY if name != "code" and (same_machine or name != "machine")]
+    pairs = _pairs(sides, by, same_machine)
+    table = _lines(pairs, by) if len(pairs) else _lines(pairs, by).iloc[:0]
+    if not same_machine:
+        table = table.assign(machine="–")
+    found = {
+        str(machine): noise(mine, changed) if same_machine else Noise()
+        for machine, mine in table.groupby("machine", sort=True)
+    }
+    table = _judged(table, found)
+    return Comparison(old, new, table, found, _alone(sides, (old, new)), same_machine)
+
+
+def _pairs(sides: list[pd.DataFrame], by: list[str], same_machine: bool) -> pd.DataFrame:
+    """One line a tolerance that was measured with both, with the ratios new over old."""
     both = sides[0].merge(sides[1], on=[*by, "rtol"], suffixes=("_old", "_new"))
-    both["time"] = both["seconds_new"] / both["seconds_old"]
-    both["error"] = both["error_new"] / both["error_old"].where(both["error_old"] > 0)
-    for side in ("old", "new"):
-        both[f"right_{side}"] = both[f"status_{side}"].eq("ok")
-    table = both.groupby(by, sort=True).agg(
-        time=("time", "median"),
-        error=("error", "median"),
-        right_old=("right_old", "sum"),
-        right_new=("right_new", "sum"),
+    floor = np.fmax(_column(both, "agreement_new").to_numpy(float), ROUNDING)
+    for name, column in (
+        ("time", "seconds"),
+        ("memory", "saved_bytes"),
+        ("evaluations", "rhs_evals"),
+        ("first_call", "first_call_s"),
+    ):
+        before, after = both[f"{column}_old"], both[f"{column}_new"]
+        both[name] = after / before.where(before > 0)
+    if not same_machine:
+        both[["time", "first_call"]] = np.nan
+    # An error below what the reference is certified to says nothing.
+    both["error"] = np.fmax(both["error_new"], floor) / np.fmax(both["error_old"], floor)
+    both.loc[both["error_new"].isna() | both["error_old"].isna(), "error"] = np.nan
+    spreads = [both[f"seconds_high_{s}"] / both[f"seconds_low_{s}"] for s in ("old", "new")]
+    both["spread"] = np.fmax(*spreads)
+    return both
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table else pd.Series(np.nan, index=table.index)
+
+
+def _lines(pairs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    ratios = {name: (name, "median") for name in (*WORDS, "spread")}
+    return (
+        pairs.groupby(by, sort=True)
+        .agg(
+            **ratios,
+            family=("family_new", "first"),
+            backend=("backend_new", "first"),
+            right_old=("right_old", "sum"),
+            right_new=("right_new", "sum"),
+            of=("rtol", "size"),
+        )
+        .reset_index()
     )
-    table["verdict"] = [_word(line) for _, line in table.iterrows()]
-    changed = table["verdict"].ne("same")
-    return pd.concat([table[changed], table[~changed]]).reset_index()
 
 
-def _word(line: pd.Series) -> str:
-    if line["right_new"] < line["right_old"]:
-        return "breaks down more often"
-    if line["right_new"] > line["right_old"]:
-        return "breaks down less often"
-    words = []
-    if line["error"] > 2 or line["error"] < 0.5:
-        words.append("less accurate" if line["error"] > 2 else "more accurate")
-    if line["time"] > NOISE or line["time"] < 1 / NOISE:
-        words.append("slower" if line["time"] > 1 else "faster")
-    return ", ".join(words) or "same"
+def _judged(table: pd.DataFrame, found: dict[str, Noise]) -> pd.DataFrame:
+    """The lines with times put right, bands and verdicts; the worst first."""
+    table = table.assign(
+        time=table["time"] / table["machine"].map(lambda m: found[m].drift),
+        band=np.fmax(table["machine"].map(lambda m: found[m].band), table["spread"]),
+    ).drop(columns="spread")
+    words = [_words(line) for line in table.to_dict("records")]
+    table["verdict"] = [", ".join(said) or SAME for said in words]
+    table["worse"] = [bool(set(said) & set(WORSE)) for said in words]
+    order = np.lexsort((table["verdict"].eq(SAME), ~table["worse"]))
+    return table.iloc[order].reset_index(drop=True)
+
+
+def _words(line: dict[str, float]) -> list[str]:
+    said = []
+    if line["right_new"] != line["right_old"]:
+        said.append(FEWER_RIGHT if line["right_new"] < line["right_old"] else MORE_RIGHT)
+    limits = {
+        "error": ERROR_CHANGE,
+        "time": line["band"],
+        "memory": COUNT_CHANGE,
+        "evaluations": COUNT_CHANGE,
+        "first_call": max(COMPILE_CHANGE, line["band"]),
+    }
+    for name, limit in limits.items():
+        grown, fallen = WORDS[name]
+        if line[name] > limit:
+            said.append(grown)
+        elif line[name] < 1 / limit:
+            said.append(fallen)
+    return said
+
+
+def _alone(sides: list[pd.DataFrame], names: tuple[str, str]) -> dict[str, list[str]]:
+    """By code what was measured with it alone."""
+    measured = [dict.fromkeys(zip(side["problem"], side["method"], strict=True)) for side in sides]
+    return {
+        name: [", ".join(pair) for pair in mine if pair not in other]
+        for name, mine, other in zip(names, measured, reversed(measured), strict=True)
+    }
 
 
 def compare_machines(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +193,7 @@ def compare_machines(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        As from :func:`~adjointbench.reports.tables.summary`, of one commit a machine.
+        As from :func:`~adjointbench.reports.tables.summary`, of one code a machine.
     """
     wide = table.pivot_table(
         index=["problem", "method", "device"], columns="machine", values="seconds", sort=False
@@ -92,11 +210,19 @@ def compare_benchmarks(asv: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
         As ``Measurements.asv``.
     old, new : str
         Two of its commits.
+
+    Returns
+    -------
+    DataFrame
+        ``value_old``, ``value_new`` and their difference ``change``; times that changed by less
+        than :data:`~adjointbench.reports.noise.NOISE` are left out.
     """
     by = ["benchmark", "parameters", "machine"]
     ok = asv[asv["status"].eq("ok")]
-    sides = [ok[ok["commit"].eq(commit)][[*by, "value"]] for commit in (old, new)]
-    both = sides[0].merge(sides[1], on=by, suffixes=("_old", "_new"))
+    sides = [ok[ok["commit"].eq(commit)][[*by, "unit", "value"]] for commit in (old, new)]
+    both = sides[0].drop(columns="unit").merge(sides[1], on=by, suffixes=("_old", "_new"))
     both["change"] = both["value_new"] - both["value_old"]
     size = both["change"].abs() / both["value_old"].abs().where(both["value_old"] != 0, 1.0)
-    return both.assign(size=size).sort_values("size", ascending=False).drop(columns="size")
+    chance = both["unit"].eq("seconds") & size.lt(NOISE - 1)
+    shown = both.assign(size=size)[~chance & both["change"].ne(0)]
+    return shown.sort_values("size", ascending=False).drop(columns=["size", "unit"])

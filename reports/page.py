@@ -232,7 +232,7 @@ class Content:
     skips: Table | None = None
     benchmarks: Table | None = None
     broken_benchmarks: Table | None = None
-    comparisons: list[tuple[str, Table]] = field(default_factory=list)
+    compared: list[Part] = field(default_factory=list)
     runs: Sequence[dict[str, Any]] = ()
 
 

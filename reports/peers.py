@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from . import formats
-from .compare import NOISE
 from .ladder import typical_rtol
 from .names import bare_name
+from .noise import NOISE
 from .tables import is_wrong
 from .verdicts import race
 
@@ -69,7 +69,7 @@ def races(rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         One line a (problem, peer, error of :data:`ERRORS`), of the columns :data:`RACE`:
         ``ours`` is our fastest method there, ``ratio`` the peer's seconds over its seconds, and
-        ``outcome`` is ``"won"``, ``"lost"``, ``"equal"`` (within :data:`~.compare.NOISE`), or
+        ``outcome`` is ``"won"``, ``"lost"``, ``"equal"`` (within :data:`~.noise.NOISE`), or
         who did not reach the error: ``"peer does not reach"``, ``"ours does not reach"``,
         ``"neither reaches"``. A problem without a reference, and a method that was skipped
         throughout, take no part.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from . import formats
-from .compare import NOISE
+from .noise import NOISE
 from .page import Column, Part, table
 from .peers import BACKENDS, ERRORS, kind_lines, race_lines, races, standings, uncompiled
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from .codes import machine_of, name_codes
 from .rows import read_rows, study_of
 from .scaling import STUDY
 from .trainings import SETTINGS, read_trainings
@@ -33,6 +34,7 @@ COLUMNS = (
     "device",
     "machine",
     "commit",
+    "code",
     "date",
     "rtol",
     "atol",
@@ -89,7 +91,8 @@ class Measurements:
     Attributes
     ----------
     rows : DataFrame
-        One row a (problem, method, device, rtol, machine, commit); at least :data:`COLUMNS`.
+        One row a (problem, method, device, rtol, machine, code); at least :data:`COLUMNS`. The
+        code is the commit with what else tells its runs apart, see :mod:`.codes`.
     scaling : DataFrame
         The same of the rows of the scaling study.
     asv : DataFrame
@@ -99,7 +102,7 @@ class Measurements:
     trainings : DataFrame
         One row an epoch of every training.
     runs : list of dict
-        Machine, versions, commit and date of each run.
+        Machine, versions, commit, ``code``, ``file`` and date of each run.
     troubles : list of str
         One sentence for each file that is missing, empty or broken, or partly so.
     """
@@ -118,13 +121,15 @@ class Measurements:
         return all(table.empty for table in tables)
 
 
-def read_measurements(paths: Iterable[Path]) -> Measurements:
+def read_measurements(paths: Iterable[Path], base: Path | None = None) -> Measurements:
     """Read files of rows (``.jsonl``) and of asv results (``.json``), and folders of them.
 
     Parameters
     ----------
     paths : iterable of Path
         Files or folders; a folder is searched through.
+    base : Path, optional
+        Another one, to compare with; its runs are marked ``"base"``.
 
     Returns
     -------
@@ -137,14 +142,19 @@ def read_measurements(paths: Iterable[Path]) -> Measurements:
     paths = list(paths)
     found.trainings = read_trainings(paths, found.troubles)
     trained = set() if found.trainings.empty else set(map(Path, found.trainings["run"]))
-    for path in _files(paths, found.troubles, trained):
+    seen: set[Path] = set()
+    for path in _files([*paths, *([] if base is None else [base])], found.troubles, trained):
+        if path.resolve() in seen:
+            continue
+        seen.add(path.resolve())
         try:
-            if path.suffix == ".jsonl":
-                rows += _read_row_file(path, found)
+            if ".jsonl" in path.name:  # also of a file that was set aside, which has a date behind
+                rows += _read_row_file(path, found, base)
             else:
                 asv += _read_asv_file(path, found)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             found.troubles.append(f"{path}: cannot be read ({type(error).__name__}: {error})")
+    _name_codes(found.runs, rows)
     found.rows = _row_table([row for row in rows if not study_of(row)])
     found.scaling = _row_table([row for row in rows if study_of(row) == STUDY])
     found.asv = pd.DataFrame(asv, columns=pd.Index(ASV_COLUMNS))
@@ -168,7 +178,7 @@ def _holds_results(path: Path) -> bool:
     return path.suffix in (".json", ".jsonl") and path.name not in NOT_RESULTS
 
 
-def _read_row_file(path: Path, found: Measurements) -> list[dict[str, Any]]:
+def _read_row_file(path: Path, found: Measurements, base: Path | None) -> list[dict[str, Any]]:
     file = read_rows(path)
     if not file.rows:
         found.troubles.append(f"{path}: holds no measured row")
@@ -178,13 +188,24 @@ def _read_row_file(path: Path, found: Measurements) -> list[dict[str, Any]]:
     if not file.complete:
         found.troubles.append(f"{path}: the run was cut off; what it had measured is shown")
     run = file.run
-    found.runs.append(run | {"file": str(path)})
+    of_base = base is not None and path.resolve().is_relative_to(base.resolve())
+    found.runs.append(run | {"file": str(path), "base": of_base})
     origin = {
-        "machine": run.get("machine", {}).get("machine", "unknown"),
+        "machine": machine_of(run),
         "commit": str(run.get("commit", ""))[:8],
         "date": run.get("date", ""),
+        "file": str(path),
     }
     return [row | origin for row in file.rows]
+
+
+def _name_codes(runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    """Give every run its code, and every row that of its run."""
+    for run, code in zip(runs, name_codes(runs), strict=True):
+        run["code"] = code
+    code_of = {run["file"]: run["code"] for run in runs}
+    for row in rows:
+        row["code"] = code_of[row.pop("file")]
 
 
 def _row_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -192,7 +213,7 @@ def _row_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table = table.reindex(columns=[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)])
     table["exception"] = table["exception"].eq(True)
-    key = ["problem", "method", "device", "machine", "commit", "rtol"]
+    key = ["problem", "method", "device", "machine", "code", "rtol"]
     return (
         table.sort_values("date", kind="stable")
         .drop_duplicates(key, keep="last")

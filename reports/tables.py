@@ -18,7 +18,7 @@ from .formats import power
 from .ladder import amplification, observed_order, share_right, typical_rtol
 
 #: What tells one line of a report from another.
-KEY = ("problem", "method", "device", "machine", "commit")
+KEY = ("problem", "method", "device", "machine", "code")
 
 FAMILIES = ("discrete", "continuous", "blackbox", "peers")
 

@@ -18,7 +18,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 a solver broke down or a gradient is wrong; 2 bad usage.",
+    epilog="Exit codes: 0 done; 1 a solver broke down, a gradient is wrong, or something became "
+    "worse; 2 bad usage.",
 )
 for command in (problems, methods, gradient, certify, train, report):
     app.command(no_args_is_help=command in (gradient, certify))(command)

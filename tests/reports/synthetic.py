@@ -160,7 +160,14 @@ def rows() -> list[dict]:
 
 
 def write_rows(
-    path: Path, made: list[dict] | None = None, *, commit="a" * 40, machine="box", end=True
+    path: Path,
+    made: list[dict] | None = None,
+    *,
+    commit="a" * 40,
+    machine="box",
+    end=True,
+    date="2026-11-20T12:00:00+0000",
+    versions=(("adjointbench", "0.1.0"), ("jax", "0.10.2")),
 ) -> Path:
     """A file of rows like the one that ``collect`` writes."""
     header = {
@@ -168,9 +175,9 @@ def write_rows(
         "commit": commit,
         "code": "0123456789abcdef",
         "quick": False,
-        "date": "2026-11-20T12:00:00+0000",
+        "date": date,
         "machine": {"machine": machine, "cpu": "A processor", "cores": "2", "ram": "24 GiB"},
-        "versions": {"adjointbench": "0.1.0", "jax": "0.10.2"},
+        "versions": dict(versions),
     }
     lines = [header, *({"kind": "row"} | r for r in (rows() if made is None else made))]
     lines += [{"kind": "end", "date": "2026-11-20T12:10:00+0000"}] * end

@@ -100,7 +100,7 @@ def test_two_commits_and_two_machines_are_compared(tmp_path):
                 date=1000 * factor,
             )
     page = build_report([tmp_path], tmp_path / "out", say=pytest.fail).read_text()
-    assert "Commit 22222222 against 11111111" in page
+    assert "22222222 against 11111111" in page
     assert "slower" in page
     assert "Time of one gradient on each machine" in page
     assert "figures that changed most" in page
