@@ -241,7 +241,8 @@ def table(frame: pd.DataFrame, columns: Sequence[Column], caption: str = "") -> 
     if frame.empty:
         return None
     lines = tuple(
-        tuple(_cell(column, line[column.name]) for column in columns) for _, line in frame.iterrows()
+        tuple(_cell(column, line[column.name]) for column in columns)
+        for _, line in frame.iterrows()
     )
     families = tuple(frame["family"]) if "family" in frame else ()
     return Table(tuple(columns), lines, families, caption)
