@@ -75,6 +75,7 @@ def code_hash() -> str:
     root = Path(__file__).parent.parent
     paths = [path for part in ("problems", "adjoints") for path in (root / part).rglob("*.py")]
     paths += [root / "reports" / name for name in ("measure.py", "errors.py", "timing.py")]
+    paths += (root / "reports" / "claims").glob("*.py")
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(str(path.relative_to(root)).encode())

@@ -5,7 +5,8 @@ Environment variables narrow it: ``ADJOINTBENCH_QUICK=1`` takes the quick part,
 names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``,
 ``jax-discrete(solver=kvaerno5)``. ``ADJOINTBENCH_SCALING`` lists the sizes of the scaling study
 (see :mod:`adjointbench.reports.scaling`), 0 for none; by default it is measured where
-``ADJOINTBENCH_PROBLEMS`` does not ask for something else.
+``ADJOINTBENCH_PROBLEMS`` does not ask for something else. So it is with ``ADJOINTBENCH_CLAIMS``,
+the numbers of claims (see :mod:`adjointbench.reports.claims`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 from .. import problems
 from ..adjoints.methods import METHODS, check_name, get_method
 from . import scaling
+from .claims.tasks import chosen_claims, claim_tasks
 from .measure import ATOL_SCALE, LADDER, VERSION
 from .names import get_problem, join_name, problem_name, split_list, split_name
 from .rows import Row
+from .workers import Task
 
 #: With other settings than the published ones.
 VARIANTS = ("van_der_pol(mu=1000.0)",)
@@ -111,7 +114,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Selection:
-    """The problems, methods, devices and tolerances of one run, and the sizes of its scaling."""
+    """The problems, methods, devices and tolerances of one run; sizes of its scaling; claims."""
 
     quick: bool
     problems: tuple[str, ...]
@@ -119,6 +122,7 @@ class Selection:
     devices: tuple[str, ...]
     sizes: tuple[int, ...] = ()
     scaling_methods: tuple[str, ...] = scaling.METHODS
+    claims: tuple[str, ...] = ()
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -135,8 +139,9 @@ class Selection:
         """The methods of which asv takes its own times."""
         return QUICK_TIMED_METHODS if self.quick else self.methods
 
-    def jobs(self) -> Iterator[Job]:
-        """The scaling study, then every method on every problem on every device."""
+    def jobs(self) -> Iterator[Task]:
+        """Claims, the scaling study, then every method on every problem on every device."""
+        yield from claim_tasks(self.claims, self.quick)
         yield from self._scaling_jobs()
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield Job(
@@ -181,6 +186,7 @@ def selection() -> Selection:
         devices=tuple(os.environ.get("ADJOINTBENCH_DEVICES", "cpu").split(",")),
         sizes=_sizes(scaling.QUICK_SIZES if quick else scaling.SIZES),
         scaling_methods=scaling.selected(methods) if named else scaling.METHODS,
+        claims=chosen_claims(),
     )
 
 

@@ -1,7 +1,7 @@
 """The child process that measures: jobs come in, rows go out, one JSON object a line.
 
 It can be killed when it hangs, and its death is a row of the table, not the end of the run. Before
-it takes times it asks for silence and waits for the answer; its next line ends the silence.
+it takes times it asks for silence and waits for the answer; then it says that the silence may end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 #: What a job's ``task`` stands for: a generator of rows, called with the job as a dictionary and
 #: what makes the silence in which times are taken.
-TASKS = {"ladder": "measure:rows_of_job"}
+TASKS = {"ladder": "measure:rows_of_job", "claims": "claims.tasks:rows_of_task"}
 
 
 def main() -> None:
@@ -31,7 +31,10 @@ def main() -> None:
     def silence() -> Iterator[None]:
         _answer(answers, {"silence": True})
         sys.stdin.readline()
-        yield
+        try:
+            yield
+        finally:
+            _answer(answers, {"silence": False})
 
     for line in iter(sys.stdin.readline, ""):
         job = json.loads(line)

@@ -142,12 +142,13 @@ class Worker:
         self._send(asdict(job))
         with contextlib.ExitStack() as silence:
             while (answer := self._next(deadline)) is not None:
-                if "silence" in answer:
+                if "silence" not in answer:
+                    yield answer
+                elif answer["silence"]:
                     silence.enter_context(self._silence.around(self))
                     self._send({})
                 else:
                     silence.close()
-                    yield answer
 
     def pause(self) -> None:
         """Stop the process, and the clock of its job."""

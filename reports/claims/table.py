@@ -1,0 +1,24 @@
+"""All claims; each subject's file holds its claims, their thresholds and what measures them."""
+
+from __future__ import annotations
+
+from .claim import Claim
+from .language import LANGUAGE
+
+#: All of them by number, the red flags last.
+CLAIMS: tuple[Claim, ...] = tuple(
+    sorted((*LANGUAGE,), key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))))
+)
+
+_BY_KEY = {claim.key: claim for claim in CLAIMS}
+
+
+def claim_of(key: str) -> Claim:
+    """The claim of this number.
+
+    Raises
+    ------
+    KeyError
+        Where there is none.
+    """
+    return _BY_KEY[key]
