@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from . import formats, page
+from .claims.section import claims_parts
 from .compare_section import benchmark_changes, compare_with, comparison_parts, read_with_base
 from .figures import dots, stability, work_precision
 from .ladder import typical_rtol
@@ -88,6 +89,7 @@ def build(
     content.peers, content.kinds = peers_parts(newest), kinds_parts(newest)
     content.stiff = stiff_parts(newest, _newest(found.scaling, among=rows), out)
     content.training = training_parts(found.trainings, out)
+    content.claims = claims_parts(_newest(found.claims), out)
     _add_benchmarks(content, found.asv)
     content.compared += benchmark_changes(found.asv)
     (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")

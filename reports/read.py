@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from .claims.tasks import STUDY as CLAIMS
 from .codes import machine_of, name_codes
 from .rows import read_rows, study_of
 from .scaling import STUDY
@@ -99,6 +100,9 @@ class Measurements:
         One row a benchmark and parameters, of :data:`ASV_COLUMNS`; its ``status`` is ``"ok"``,
         ``"failed"`` or ``"skipped"``, ``parameters`` is a tuple of text, and ``date`` is the
         commit's, in milliseconds.
+    claims : DataFrame
+        One row a claim, machine and code: ``number``, ``status``, ``figures`` (a dict), and the
+        versions with which it was measured.
     trainings : DataFrame
         One row an epoch of every training.
     runs : list of dict
@@ -110,6 +114,7 @@ class Measurements:
     rows: pd.DataFrame
     asv: pd.DataFrame
     scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
+    claims: pd.DataFrame = field(default_factory=pd.DataFrame)
     trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
@@ -117,7 +122,7 @@ class Measurements:
     @property
     def empty(self) -> bool:
         """Whether nothing at all could be read."""
-        tables = (self.rows, self.scaling, self.asv, self.trainings)
+        tables = (self.rows, self.scaling, self.claims, self.asv, self.trainings)
         return all(table.empty for table in tables)
 
 
@@ -157,6 +162,7 @@ def read_measurements(paths: Iterable[Path], base: Path | None = None) -> Measur
     _name_codes(found.runs, rows)
     found.rows = _row_table([row for row in rows if not study_of(row)])
     found.scaling = _row_table([row for row in rows if study_of(row) == STUDY])
+    found.claims = _claims_table([row for row in rows if study_of(row) == CLAIMS])
     found.asv = pd.DataFrame(asv, columns=pd.Index(ASV_COLUMNS))
     return found
 
@@ -196,7 +202,11 @@ def _read_row_file(path: Path, found: Measurements, base: Path | None) -> list[d
         "date": run.get("date", ""),
         "file": str(path),
     }
-    return [row | origin for row in file.rows]
+    versions = ", ".join(f"{name} {number}" for name, number in run.get("versions", {}).items())
+    return [
+        row | origin | ({"versions": versions} if study_of(row) == CLAIMS else {})
+        for row in file.rows
+    ]
 
 
 def _name_codes(runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
@@ -220,6 +230,14 @@ def _row_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         .sort_values(key, ascending=[True] * 5 + [False], kind="stable")
         .reset_index(drop=True)
     )
+
+
+def _claims_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Each claim once for a machine and commit: the newest."""
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows).sort_values("date", kind="stable")
+    return table.drop_duplicates(["number", "machine", "code"], keep="last", ignore_index=True)
 
 
 def _read_asv_file(path: Path, found: Measurements) -> list[dict[str, Any]]:

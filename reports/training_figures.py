@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .canvas import STYLE
+from .style import PALETTE
 from .trainings import NONE
 
-#: Okabe and Ito's palette; grey for training with nothing added.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#6A3D9A")
+#: Training with nothing added is grey.
 _PLAIN = "#7B8794"
 
 _PANELS = (("train_loss", "training loss"), ("test_error", "test error"), ("nfe", "evaluations"))
@@ -64,7 +64,7 @@ def training_figure(epochs: pd.DataFrame) -> Figure:
 def _colours(epochs: pd.DataFrame) -> dict[str, str]:
     names = [name for name in epochs["regularizer"].unique() if name != NONE]
     found = {NONE: _PLAIN} if epochs["regularizer"].eq(NONE).any() else {}
-    return found | {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+    return found | {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 
 def _band(axes: Axes, epochs: pd.DataFrame, quantity: str, colour: str) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from .. import __version__
 from .certify import certify
+from .claims import claims
 from .gradient import gradient
 from .methods import methods
 from .problems import problems
@@ -21,7 +22,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 a solver broke down, a gradient is wrong, or something became "
     "worse; 2 bad usage.",
 )
-for command in (problems, methods, gradient, certify, train, report):
+for command in (problems, methods, gradient, certify, train, claims, report):
     app.command(no_args_is_help=command in (gradient, certify))(command)
 
 

@@ -67,13 +67,15 @@ class Claim:
     measure : callable
         Called with ``(quick, silence)``; returns :data:`Figures`, never a verdict.
     leading, unit : str
-        The figure of the scorecard, and what it counts.
+        The figure of the scorecard, a number or text, and what it counts.
     limits : mapping of str to Limit
         The thresholds.
     decide : callable
         The verdict from figures and limits alone.
     published : str
         What others have measured.
+    tracked : str
+        The figure that asv follows, where the leading one is text.
     group : str
         Claims of one group are measured one after the other by the same process.
     plot : Plot, optional
@@ -89,6 +91,7 @@ class Claim:
     limits: Limits
     decide: Callable[[Figures, Limits], Verdict]
     published: str = ""
+    tracked: str = ""
     group: str = ""
     plot: Plot | None = field(default=None)
 

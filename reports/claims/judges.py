@@ -58,7 +58,9 @@ def all_of(says: str, **conditions: Callable[[Figures, Limits], bool]) -> Decide
     def decide(figures: Figures, limits: Limits) -> Verdict:
         met = {name: bool(test(figures, limits)) for name, test in conditions.items()}
         word = HOLDS if all(met.values()) else IN_PART if any(met.values()) else DOES_NOT_HOLD
-        parts = [f"{name.replace('_', ' ')}: {'yes' if is_met else 'no'}" for name, is_met in met.items()]
+        parts = [
+            f"{name.replace('_', ' ')}: {'yes' if is_met else 'no'}" for name, is_met in met.items()
+        ]
         return Verdict(word, f"{says.format(**figures)} ({'; '.join(parts)}.)")
 
     return decide

@@ -6,8 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..timing import Silence
 from .claim import DOES_NOT_HOLD, HOLDS, Claim, Figures, Limit, Limits, Verdict
 from .judges import all_of
@@ -28,7 +26,7 @@ def while_loop_gradient(quick: bool, silence: Silence) -> Figures:
 
         return lax.while_loop(lambda carry: carry[0] < 1.0, step, (0.0 * k, 1.0 + 0.0 * k))[1]
 
-    exact = -(1.0 - 0.125 * 0.5) ** 7
+    exact = -((1.0 - 0.125 * 0.5) ** 7)
     with jax.enable_x64(True):
         k = jnp.asarray(0.5)
         message = _error_of(lambda: jax.grad(decay)(k))
@@ -36,7 +34,7 @@ def while_loop_gradient(quick: bool, silence: Silence) -> Figures:
         by_hand = float(jax.grad(_by_open_solver)(k))
     return {
         "reverse_raises": float(message is not None),
-        "message": message or "no error",
+        **_told(message),
         "forward_error": abs(forward / exact - 1),
         "open_solver_error": abs(by_hand / exact - 1),
     }
@@ -65,10 +63,10 @@ def untaken_branches(quick: bool, silence: Silence) -> Figures:
     calls = {"taken": 0, "untaken": 0}
 
     def count(name: str, x: Any) -> Any:
-        def note() -> None:
+        def note(lane: Any) -> None:
             calls[name] += 1
 
-        jax.debug.callback(note)
+        jax.debug.callback(note, x)
         return x
 
     def choose(predicate: Any, x: Any) -> Any:
@@ -88,9 +86,7 @@ def untaken_branches(quick: bool, silence: Silence) -> Figures:
         "vmap, one predicate for all": counted(
             lambda: jax.jit(jax.vmap(choose, in_axes=(None, 0)))(True, ones)
         ),
-        "vmap, a predicate for each lane": counted(
-            lambda: jax.jit(jax.vmap(choose))(yes, ones)
-        ),
+        "vmap, a predicate for each lane": counted(lambda: jax.jit(jax.vmap(choose))(yes, ones)),
     }
     return {
         "lanes": lanes,
@@ -119,7 +115,7 @@ def value_dependent_if(quick: bool, silence: Silence) -> Figures:
     message = _error_of(lambda: jax.jit(absolute)(x))
     return {
         "jit_raises": float(message is not None),
-        "message": message or "no error",
+        **_told(message),
         "eager_value": float(absolute(x)),
         "static_value": float(jax.jit(absolute, static_argnums=0)(-2.0)),
         "cond_value": float(jax.jit(with_cond)(x)),
@@ -149,6 +145,13 @@ def _judge_if(figures: Figures, limits: Limits) -> Verdict:
     )
 
 
+def _told(message: str | None) -> Figures:
+    """An error by its type and as a whole."""
+    if message is None:
+        return {"error": "no error"}
+    return {"error": message.partition(":")[0], "message": message}
+
+
 def _error_of(call: Callable[[], Any]) -> str | None:
     """The error that a call ends with, whole; ``None`` where it ends well."""
     try:
@@ -165,11 +168,12 @@ LANGUAGE = (
         key="4",
         sentence="lax.while_loop has no reverse mode.",
         source="JAX's documentation of lax.while_loop",
-        measured="the gradient of an Euler loop as lax.while_loop: in reverse, in forward mode, and "
-        "by the open solver, which puts a derivative by hand around two such loops",
+        measured="the gradient of an Euler loop as lax.while_loop: in reverse, in forward mode, "
+        "and by the open solver, which puts a derivative by hand around two such loops",
         measure=while_loop_gradient,
-        leading="reverse_raises",
-        unit="1: reverse mode ends with an error",
+        leading="error",
+        unit="error",
+        tracked="reverse_raises",
         limits={
             "right": Limit(1e-12, "a relative error of a derivative up to which it is right"),
         },
@@ -200,8 +204,9 @@ LANGUAGE = (
         measured="|x| with a Python if: as it is, under jit, under jit with x static, and with "
         "lax.cond in its place",
         measure=value_dependent_if,
-        leading="jit_raises",
-        unit="1: jit ends with an error",
+        leading="error",
+        unit="error",
+        tracked="jit_raises",
         limits={"raises": Limit(1.0, "the call under jit ends with an error")},
         decide=_judge_if,
     ),
