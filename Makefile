@@ -28,7 +28,7 @@ bench-full:  ## The whole suite, then the report: hours
 # the old rows are kept beside the new ones.
 bench bench-full: environment
 	@$(RUN) -m asv machine --yes
-	@rows="$$PWD/.asv/results/$$(hostname)/$$(git rev-parse --short=8 HEAD)-rows.jsonl"; \
+	@rows="$$PWD/.asv/results/$${ADJOINTBENCH_MACHINE:-$$(hostname)}/$$(git rev-parse --short=8 HEAD)-rows.jsonl"; \
 	anew=--anew; [ ! -e .asv/unfinished ] || anew=; \
 	mkdir -p "$$(dirname "$$rows")" && touch .asv/unfinished || exit; \
 	$(RUN) -m adjointbench.reports.collect --out "$$rows" $$anew || exit; \
@@ -56,5 +56,4 @@ docs: environment  ## Make the parts of README.md and docs/ anew that come from 
 	@$(RUN) docs/generate.py
 
 asv: environment  ## The web pages of asv itself, from all results
-	@$(RUN) -m asv publish
-	@echo "To look at them: $(RUN) -m asv preview"
+	@$(RUN) -m adjointbench.reports.asv_pages

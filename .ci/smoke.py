@@ -21,6 +21,8 @@ from typing import Any
 from asv.results import iter_results
 from asv.util import load_json
 
+from adjointbench.reports.asv_pages import publish
+
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("time_", "timeraw_", "track_", "mem_", "peakmem_")
 
@@ -51,6 +53,17 @@ def main() -> None:
         sys.exit("The smoke run found:\n" + "\n".join(f"- {problem}" for problem in problems))
     report = [sys.executable, "-m", "adjointbench", "report", str(results)]
     subprocess.run([*report, "--out", str(folder / "report")], check=True)
+    if missing := without_graphs(publish(folder / "asv.conf.json", folder / ".asv" / "published")):
+        sys.exit(f"asv's pages list benchmarks that they cannot draw: {', '.join(missing)}")
+
+
+def without_graphs(pages: Path) -> list[str]:
+    """Benchmarks on asv's pages that lack the file of their graph; all where none is listed."""
+    listed = json.loads((pages / "index.json").read_text())["benchmarks"]
+    if not listed:
+        return ["all"]
+    graphs = pages / "graphs" / "summary"
+    return [name for name in listed if not (graphs / f"{name}.json").exists()]
 
 
 def write_config(folder: Path) -> Path:

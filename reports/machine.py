@@ -25,10 +25,15 @@ PACKAGES = (
 )
 
 
+def machine_name() -> str:
+    """The name of this machine: ``ADJOINTBENCH_MACHINE``, or else that of the host."""
+    return os.environ.get("ADJOINTBENCH_MACHINE") or platform.node() or "unknown"
+
+
 def machine() -> dict[str, str]:
-    """Host name, processor, cores, memory, system and Python version of this machine."""
+    """Name, processor, cores, memory, system and Python version of this machine."""
     return {
-        "machine": platform.node() or "unknown",
+        "machine": machine_name(),
         "cpu": _cpu_name(),
         "cores": str(os.cpu_count()),
         "ram": _memory(),

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .machine import code_hash, commit, machine, versions
+from .machine import code_hash, commit, machine, machine_name, versions
 
 Row = dict[str, Any]
 
@@ -158,7 +157,7 @@ def set_aside(path: Path) -> Path | None:
 def default_path(results: Path) -> Path:
     """Where the rows of this machine and commit go, beside asv's own results."""
     name = commit()[:8] or "uncommitted"
-    return results / (platform.node() or "unknown") / f"{name}-rows.jsonl"
+    return results / machine_name() / f"{name}-rows.jsonl"
 
 
 def chosen_path(results: Path) -> tuple[Path, bool]:

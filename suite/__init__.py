@@ -16,6 +16,8 @@ Run with ``asv run -E existing --set-commit-hash $(git rev-parse HEAD)``. Enviro
 ``ADJOINTBENCH_SCALING``
     Sizes of the scaling study between commas, 0 for none; where problems are named, it is not
     measured unless sizes are.
+``ADJOINTBENCH_MACHINE``
+    The name of this machine in results, in place of its host's.
 ``ADJOINTBENCH_ROWS``
     An absolute path: measured rows are taken from this file, and missing ones added to it. By
     default they go to ``.asv/results/<machine>/<commit>-rows.jsonl``, begun anew by every run.

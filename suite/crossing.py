@@ -13,7 +13,7 @@ NEURAL = {"batch": 256, "hidden": 64, "layers": 2, "dtype": "float32"}
 
 
 class EqualError(_Ladder):
-    """How many times longer a peer takes for the same error on Lotka–Volterra."""
+    """Our time over a peer's for the same error on Lotka–Volterra."""
 
     params = (PEERS, ERRORS)
     param_names = ("peer", "error")
@@ -22,13 +22,13 @@ class EqualError(_Ladder):
         self.ours = ladder(rows, "lotka_volterra", OURS, "cpu")
         self.theirs = ladder(rows, "lotka_volterra", peer, "cpu")
 
-    def track_times_faster_than_peer(self, rows, peer, error):
+    def track_time_over_peer(self, rows, peer, error):
         from adjointbench.reports.ladder import seconds_at_error
 
         ours, theirs = seconds_at_error(self.ours, error), seconds_at_error(self.theirs, error)
-        return math.nan if ours is None or theirs is None else theirs / ours
+        return math.nan if ours is None or theirs is None else ours / theirs
 
-    track_times_faster_than_peer.unit = "times faster"
+    track_time_over_peer.unit = "ratio"
 
 
 class NeuralOde:

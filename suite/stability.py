@@ -1,4 +1,7 @@
-"""On how much of the tolerance ladder a method can be trusted."""
+"""On how much of the tolerance ladder a method cannot be trusted.
+
+asv takes what grows for a regression, so that the figures here grow with what is bad.
+"""
 
 import math
 
@@ -11,16 +14,17 @@ from ._ladder import _CertifiedLadder, _Ladder
 class Stability(_CertifiedLadder):
     """Figures over the whole ladder of tolerances."""
 
-    def track_share_right(self, rows, problem, method, device):
-        return share_right(self.rows)
+    def track_share_wrong_or_broken(self, rows, problem, method, device):
+        return 1.0 - share_right(self.rows)
 
-    track_share_right.unit = "share of the ladder"
+    track_share_wrong_or_broken.unit = "share of the ladder"
 
-    def track_observed_order(self, rows, problem, method, device):
+    def track_missing_order(self, rows, problem, method, device):
+        """By how much the slope of log error against log tolerance falls short of one."""
         order = observed_order(self.rows)
-        return math.nan if order is None else order
+        return math.nan if order is None else 1.0 - order
 
-    track_observed_order.unit = "slope of log error against log tolerance"
+    track_missing_order.unit = "1 - slope of log error against log tolerance"
 
     def track_log10_amplification(self, rows, problem, method, device):
         factor = amplification(self.rows)
@@ -30,9 +34,9 @@ class Stability(_CertifiedLadder):
 
 
 class Success(_Ladder):
-    """How much of the ladder ends ``ok``, right or wrong.
+    """How much of the ladder does not end ``ok``, right or wrong.
 
-    A solver that breaks down is a figure below one; code that breaks is a failed benchmark.
+    A solver that breaks down is a figure above zero; code that breaks is a failed benchmark.
     """
 
     def setup(self, rows, problem, method, device):
@@ -41,7 +45,7 @@ class Success(_Ladder):
             if row.get("exception"):
                 raise RuntimeError(row["message"])
 
-    def track_share_ok(self, rows, problem, method, device):
-        return sum(row["status"] == "ok" for row in self.rows) / len(self.rows)
+    def track_share_broken(self, rows, problem, method, device):
+        return sum(row["status"] != "ok" for row in self.rows) / len(self.rows)
 
-    track_share_ok.unit = "share of the ladder"
+    track_share_broken.unit = "share of the ladder"

@@ -47,10 +47,10 @@ class Training:
 
     track_evaluations.unit = "count"
 
-    def track_test_accuracy(self, rows, backend, regularizer):
-        return self.last["test_accuracy"]
+    def track_test_error(self, rows, backend, regularizer):
+        return 1.0 - self.last["test_accuracy"]
 
-    track_test_accuracy.unit = "share"
+    track_test_error.unit = "share told wrong"
 
     def track_train_time_over_none(self, rows, backend, regularizer):
         return self.last["train_seconds"] / self.plain["train_seconds"]
