@@ -52,6 +52,15 @@ class Place:
         return f"{where}:{self.attribute}" if self.attribute else where
 
 
+@dataclasses.dataclass(frozen=True)
+class Located:
+    """A problem, where it stands, and whether a function there was called for it."""
+
+    problem: Problem
+    place: Place
+    called: bool
+
+
 def is_locator(text: str) -> bool:
     """Whether `text` names a module or file, not a problem of the zoo."""
     return LOCATOR.fullmatch(text.strip()) is not None
@@ -100,10 +109,10 @@ def load(text: str, **settings: Any) -> Problem:
         Where there is no such file, module or attribute, with close matches; where importing it
         raises, with the line; where the attribute is no problem and does not return one.
     """
-    return locate(text, **settings)[0]
+    return locate(text, **settings).problem
 
 
-def locate(text: str, **settings: Any) -> tuple[Problem, Place]:
+def locate(text: str, **settings: Any) -> Located:
     """The problem that `text` points to, as :func:`load`, and where it stands."""
     place = place_of(text)
     module = _import(place)
@@ -116,12 +125,12 @@ def locate(text: str, **settings: Any) -> tuple[Problem, Place]:
                 f"{place.short} is a Problem, which takes no settings ({', '.join(settings)}); "
                 "make it a function with these as arguments that returns the Problem"
             )
-        return found, place
+        return Located(found, place, called=False)
     if not callable(found) or isinstance(found, type):
         raise ValueError(
             f"{place.short} is {_kind(found)}; it must be a Problem, or a function that returns one"
         )
-    return _called(found, place, settings), place
+    return Located(_called(found, place, settings), place, called=True)
 
 
 def _import(place: Place) -> ModuleType:
@@ -280,7 +289,7 @@ def _called(function: Callable[..., Any], place: Place, settings: Mapping[str, A
         problem = function(**settings)
     if not isinstance(problem, Problem):
         raise ValueError(f"{place.short} returned {_kind(problem)}; it must return a Problem")
-    return dataclasses.replace(problem, settings=problem.settings | settings)
+    return dataclasses.replace(problem, settings=problem.settings | dict(settings))
 
 
 def _check_arguments(

@@ -110,7 +110,10 @@ def write_reference(reference: Reference) -> Path:
 def save_references(references: Iterable[Reference], path: Path) -> None:
     """Write references into a file, in place of those that it holds."""
     text = ",\n".join(_to_json(reference) for reference in sorted(references, key=_order))
-    path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    # In one go: what is cut off leaves the file as it was.
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    unfinished.replace(path)
 
 
 def _path(name: str) -> Path | None:
@@ -118,7 +121,7 @@ def _path(name: str) -> Path | None:
 
 
 def _order(reference: Reference) -> str:
-    return json.dumps(reference.settings, sort_keys=True)
+    return json.dumps(reference.settings, sort_keys=True, default=str)
 
 
 @functools.lru_cache(maxsize=64)
@@ -129,7 +132,9 @@ def _read(path: Path, changed: int) -> tuple[Reference, ...]:
 
 def _to_json(reference: Reference) -> str:
     record = {f.name: getattr(reference, f.name) for f in fields(reference)}
-    lines = (f"  {json.dumps(key)}: {json.dumps(_plain(v))}" for key, v in record.items())
+    lines = (
+        f"  {json.dumps(key)}: {json.dumps(_plain(v), default=str)}" for key, v in record.items()
+    )
     return " {\n" + ",\n".join(lines) + "\n }"
 
 

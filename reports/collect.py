@@ -8,38 +8,16 @@ run of the same code was cut off.
 from __future__ import annotations
 
 import argparse
-import queue
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from .pool import Event, Pool
 from .rows import Row, RowFile, RowWriter, chosen_path, read_rows, same_run, set_aside
 from .selection import Selection, selection
-from .workers import Task, Worker, WorkerDied, make_workers
-
-
-def measure_job(worker: Worker, job: Task) -> Iterator[Row]:
-    """The rows of `job`, all that there should be whatever happens: a crash is a row too."""
-    measured: list[Row] = []
-    try:
-        for row in worker.measure(job):
-            measured.append(row)
-            yield row | _study(job)
-    except TimeoutError:
-        reason = {"status": "timeout", "message": f"not done after {job.timeout_s:g} s"}
-    except WorkerDied as death:
-        reason = {"status": "failed", "message": str(death), "exception": True}
-    else:
-        return
-    for about in job.unmeasured(measured):
-        yield about | reason | _study(job)
-
-
-def _study(job: Task) -> Row:
-    return {"study": job.study} if job.study else {}
+from .workers import Task, make_workers
 
 
 def collect(
@@ -82,51 +60,23 @@ def measure_all(jobs: Sequence[Task], writer: RowWriter, say: Callable[[str], An
     """Measure and write: each row on disk before anything else happens to it."""
     rows: dict[tuple[str, ...], list[Row]] = {job.key: [] for job in jobs}
     finished, start = 0, time.monotonic()
-    for job, row in _rows_of_all(jobs):
-        if row is not None:
-            writer.row(row)
-            rows[job.key].append(row)
-            continue
-        writer.done(*job.key)
-        finished += 1
-        say(_line(finished, len(jobs), job, rows[job.key], time.monotonic() - start))
+    for event in _events_of_all(jobs):
+        job = event.task
+        if event.row is not None:
+            writer.row(event.row)
+            rows[job.key].append(event.row)
+        elif event.kind == "done":
+            writer.done(*job.key)
+            finished += 1
+            say(_line(finished, len(jobs), job, rows[job.key], time.monotonic() - start))
     writer.end()
 
 
-def _rows_of_all(jobs: Sequence[Task]) -> Iterator[tuple[Task, Row | None]]:
-    """Rows of all jobs as they come, several at work; ``None`` closes a job."""
-    events: queue.SimpleQueue[tuple[Task, Row | None] | Exception] = queue.SimpleQueue()
+def _events_of_all(jobs: Sequence[Task]) -> Iterator[Event]:
+    """What happens to all jobs, several at work; one alone on an accelerator."""
     workers = make_workers(len(jobs), alone=any(job.device != "cpu" for job in jobs))
-    idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-
-    def work(job: Task) -> None:
-        worker = idle.get()
-        try:
-            for row in measure_job(worker, job):
-                events.put((job, row))
-            events.put((job, None))
-        except Exception as error:
-            events.put(error)
-        finally:
-            idle.put(worker)
-
-    threads = ThreadPoolExecutor(len(workers))
-    try:
-        for job in jobs:
-            threads.submit(work, job)
-        missing = len(jobs)
-        while missing:
-            event = events.get()
-            if isinstance(event, Exception):
-                raise event
-            missing -= event[1] is None
-            yield event
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.close()
+    with Pool(workers) as pool:
+        yield from pool.events(jobs)
 
 
 def _line(number: int, total: int, job: Task, rows: list[Row], elapsed: float) -> str:

@@ -23,7 +23,7 @@ from .scaling import STUDY
 from .trainings import SETTINGS, read_trainings
 
 #: Files in a folder of asv results that hold no results.
-NOT_RESULTS = ("machine.json", "benchmarks.json", SETTINGS)
+NOT_RESULTS = ("machine.json", "benchmarks.json", "reference.json", SETTINGS)
 
 #: Columns that a table of rows always has, whatever was measured.
 COLUMNS = (

@@ -87,12 +87,12 @@ def _parse(line: str) -> dict[str, Any] | None:
 class RowWriter:
     """Appends to a file of rows, each line on disk before the next is measured."""
 
-    def __init__(self, path: Path, *, anew: bool, quick: bool) -> None:
+    def __init__(self, path: Path, *, anew: bool, quick: bool, definition: str = "") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._stream = path.open("w" if anew else "a", encoding="utf-8")
         if anew:
-            self._write("run", run_header(quick))
+            self._write("run", run_header(quick, definition))
         else:
             self._stream.write("\n" if _cut_off(path) else "")
 
@@ -120,9 +120,13 @@ class RowWriter:
         self._stream.flush()
 
 
-def run_header(quick: bool) -> dict[str, Any]:
-    """What identifies a run: machine, versions, commit, date, and a hash of the code."""
-    return {
+def run_header(quick: bool, definition: str = "") -> dict[str, Any]:
+    """What identifies a run: machine, versions, commit, date, and a hash of the code.
+
+    `definition` is the hash of the problem, where that is the user's own.
+    """
+    mine = {"definition": definition} if definition else {}
+    return mine | {
         "commit": commit(),
         "code": code_hash(),
         "quick": quick,
@@ -132,10 +136,11 @@ def run_header(quick: bool) -> dict[str, Any]:
     }
 
 
-def same_run(file: RowFile, quick: bool) -> bool:
+def same_run(file: RowFile, quick: bool, definition: str = "") -> bool:
     """Whether the rows of `file` could have been measured by this very code and machine."""
-    now = run_header(quick)
-    return all(file.run.get(key) == now[key] for key in ("code", "quick", "machine", "versions"))
+    now = run_header(quick, definition)
+    keys = ("code", "quick", "machine", "versions", "definition")
+    return all(file.run.get(key) == now.get(key) for key in keys)
 
 
 def set_aside(path: Path) -> Path | None:

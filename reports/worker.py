@@ -18,7 +18,12 @@ from typing import Any, TextIO
 
 #: What a job's ``task`` stands for: a generator of rows, called with the job as a dictionary and
 #: what makes the silence in which times are taken.
-TASKS = {"ladder": "measure:rows_of_job", "claims": "claims.tasks:rows_of_task"}
+TASKS = {
+    "ladder": "measure:rows_of_job",
+    "claims": "claims.tasks:rows_of_task",
+    "certify": "choice.certification:rows_of_certificate",
+    "probe": "choice.probe:rows_of_probe",
+}
 
 
 def main() -> None:

@@ -190,6 +190,8 @@ class Worker:
                 stderr=log,
                 text=True,
                 env=os.environ | ENVIRONMENT,
+                # Ctrl-C is for the parent, which ends the others: no dying process is measured.
+                start_new_session=True,
             )
         self._reader = threading.Thread(
             target=_forward, args=(self._process, self._answers), daemon=True

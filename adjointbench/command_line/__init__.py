@@ -7,6 +7,7 @@ import typer
 from .. import __version__
 from .certify import certify
 from .claims import claims
+from .compare import compare
 from .gradient import gradient
 from .methods import methods
 from .problems import problems
@@ -22,8 +23,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 a solver broke down, a gradient is wrong, or something became "
     "worse; 2 bad usage.",
 )
-for command in (problems, methods, gradient, certify, train, claims, report):
-    app.command(no_args_is_help=command in (gradient, certify))(command)
+for command in (problems, methods, gradient, compare, certify, train, claims, report):
+    app.command(no_args_is_help=command in (gradient, compare, certify))(command)
 
 
 def _print_version(asked: bool) -> None:

@@ -8,7 +8,8 @@ import pytest
 from adjointbench.reports import collect as collect_module
 from adjointbench.reports import scaling
 from adjointbench.reports import workers as workers_module
-from adjointbench.reports.collect import collect, measure_job
+from adjointbench.reports.collect import collect
+from adjointbench.reports.pool import measure_job
 from adjointbench.reports.read import read_measurements
 from adjointbench.reports.rows import pick, read_rows
 from adjointbench.reports.selection import Job, Selection, results_version, selection

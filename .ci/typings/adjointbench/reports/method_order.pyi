@@ -1,0 +1,1 @@
+from reports.method_order import *

@@ -1,0 +1,196 @@
+"""``adjointbench compare``: which adjoint to use for a problem."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import methods as find_methods
+from .output import OK, WRONG, AsJson, print_json, refusing
+from .settings import Settings, parse_settings
+from .watching import print_markdown, watching
+
+if TYPE_CHECKING:
+    from adjointbench.reports.comparison import Comparison, Outcome
+    from adjointbench.reports.recommendation import Recommendation
+
+#: How a shell tells that a command was interrupted.
+_INTERRUPTED = 130
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def compare(
+    problem: Annotated[
+        str,
+        typer.Argument(
+            help="A name of 'adjointbench problems', FILE.py, FILE.py:ATTRIBUTE or "
+            "MODULE:ATTRIBUTE; settings may follow in parentheses."
+        ),
+    ],
+    settings: Settings = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Names between commas, settings in parentheses; all by default."),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="discrete, continuous, blackbox or peers.")
+    ] = None,
+    backend: Annotated[str | None, typer.Option(help="jax, torch or scipy.")] = None,
+    error: Annotated[float, typer.Option(help="The gradient error that you can accept.")] = 1e-4,
+    rtols: Annotated[
+        str | None, typer.Option(help="Relative tolerances between commas.", show_default=False)
+    ] = None,
+    budget: Annotated[str, typer.Option(help="Time for everything: 90, 90s, 2m, 1h.")] = "2m",
+    device: Annotated[str, typer.Option(help="cpu, gpu, cuda, cuda:1, ...")] = "cpu",
+    out: Annotated[
+        Path | None, typer.Option(help="The folder; compare-NAME by default.", show_default=False)
+    ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Measure all again; old rows are kept aside.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write OUT/report/index.html as well.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Measure every method on a problem, of the zoo or your own, and say which one to use.
+
+    First a reference gradient is certified, by two independent computations. What is measured is
+    in OUT at once; the same command goes on where it was stopped, or where time was over. Ends
+    with 1 where no method gets to the accuracy, or none was measured.
+
+    For example:
+
+        adjointbench compare lotka_volterra
+        adjointbench compare my_model.py:problem --error 1e-6 --budget 5m
+        adjointbench compare my_package.models:make --set size=20 --backend torch
+        adjointbench compare 'van_der_pol(mu=10)' --methods jax-discrete,cvodes-adjoint
+    """
+    with refusing():
+        from adjointbench.reports import comparison
+        from adjointbench.reports.names import problem_name
+        from adjointbench.reports.question import question
+
+        asked = question(problem, parse_settings(settings))
+        name = problem_name(asked.problem)
+        chosen = comparison.Comparison(
+            problem=asked.problem,
+            locator=asked.locator,
+            methods=_chosen_methods(methods, family, backend),
+            out=comparison.default_folder(name) if out is None else out,
+            rtols=comparison.RTOLS if rtols is None else _tolerances(rtols),
+            budget_s=_seconds(budget),
+            device=device,
+        )
+        _check_error(error)
+    outcome = _run(chosen, anew)
+    from adjointbench.reports.advice import code, markdown
+    from adjointbench.reports.recommendation import recommend
+
+    found = recommend(
+        outcome.rows,
+        error,
+        problem=name,
+        device=device,
+        agreement=outcome.reference.agreement if outcome.reference else None,
+        left=outcome.left,
+    )
+    text = markdown(found, asked.fetch, outcome.remarks)
+    (chosen.out / "recommendation.md").write_text(text, encoding="utf-8")
+    page = _report(chosen, name) if report else None
+    if as_json:
+        lines = code(asked.fetch, found.best, device) if found.best else None
+        print_json(_record(found, chosen, outcome) | {"code": lines, "report": page})
+    else:
+        print_markdown(text)
+        print(f"Everything is in {chosen.out}" + (f"; the report is at {page}" if page else ""))
+    raise typer.Exit(OK if _reached(found) else WRONG)
+
+
+def _reached(found: Recommendation) -> bool:
+    """Whether some method gets to the accuracy, as far as anybody can tell."""
+    return found.best is not None
+
+
+def _run(chosen: Comparison, anew: bool) -> Outcome:
+    from adjointbench.reports.comparing import compare as run_comparison
+
+    try:
+        with watching(chosen.budget_s) as watch:
+            return run_comparison(chosen, watch, anew=anew)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"adjointbench: interrupted; what was measured is in {chosen.rows}, and the same "
+            "command goes on from there",
+            err=True,
+        )
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _record(found: Recommendation, chosen: Comparison, outcome: Outcome) -> dict[str, Any]:
+    parts = {"aim": found.aim, "by_backend": {k: asdict(v) for k, v in found.by_backend.items()}}
+    places = {"out": str(chosen.out), "rows": str(chosen.rows)}
+    return asdict(found) | parts | {"remarks": outcome.remarks} | places
+
+
+def _report(chosen: Comparison, name: str) -> str | None:
+    """The page; ``None``, and a sentence, where what it needs is not installed."""
+    try:
+        from adjointbench.reports import build_report
+
+        page = build_report(
+            [chosen.rows],
+            chosen.out / "report",
+            title=f"Gradients of {name}",
+            say=lambda trouble: None,
+        )
+    except ModuleNotFoundError as missing:
+        typer.echo(
+            f"adjointbench: no report, as {missing.name} is not installed; "
+            "pip install 'adjointbench[report]'",
+            err=True,
+        )
+        return None
+    return str(page)
+
+
+def _chosen_methods(listed: str | None, family: str | None, backend: str | None) -> tuple[str, ...]:
+    from adjointbench.reports.method_order import in_order, normal_name
+    from adjointbench.reports.names import split_list
+
+    kept = {method.name for method in find_methods(family=family, backend=backend)}
+    if listed is None:
+        return in_order(kept)
+    names = tuple(dict.fromkeys(normal_name(name) for name in split_list(listed)))
+    found = tuple(name for name in names if name.partition("(")[0] in kept)
+    if not found:
+        raise ValueError(f"methods={listed!r} leaves none; check --family and --backend")
+    return found
+
+
+def _tolerances(text: str) -> tuple[float, ...]:
+    try:
+        found = {float(part) for part in text.split(",") if part.strip()}
+    except ValueError:
+        found = set()
+    if not found or not all(0 < rtol < 1 for rtol in found):
+        raise ValueError(f"rtols={text!r} must be tolerances between commas, as in 1e-3,1e-6")
+    return tuple(sorted(found, reverse=True))
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([smh]?)\s*", text)
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise ValueError(f"budget={text!r} must be a time, as in 90, 90s, 2m or 1h")
+    return seconds
+
+
+def _check_error(error: float) -> None:
+    if not 0 < error < 1:
+        raise ValueError(f"error={error!r} must be a relative error between 0 and 1, as in 1e-4")

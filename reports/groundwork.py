@@ -1,0 +1,121 @@
+"""What comes before a comparison: a certified reference, and which backends run the equations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..adjoints.certify import TARGET
+from ..problems.reference import Reference
+from .certification import IMPLICIT, Certificate, attempts
+from .comparison import CERTIFICATE_SHARE, Comparison, Watch
+from .formats import power
+from .pool import Event, Pool
+from .probe import LABELS, Probe
+
+#: Seconds that a probe may take, imports included.
+_PROBE_S = 60.0
+
+#: Seconds below which an attempt at a certificate is not begun.
+_LEAST_S = 2.0
+
+
+@dataclass
+class Groundwork:
+    """What is known before the first method is measured.
+
+    Attributes
+    ----------
+    reference : Reference or None
+    unable : dict of str to str
+        The backends that do not run the equations, and why.
+    failed : list of str
+        How attempts at a certificate failed.
+    """
+
+    reference: Reference | None = None
+    unable: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+    def remarks(self, stiff: bool) -> list[str]:
+        """What the user should know of it; `stiff` is what the problem says of itself."""
+        return [*_about(self.reference, self.failed, stiff), *self.unable.values()]
+
+
+def lay(chosen: Comparison, backends: Iterable[str], pool: Pool, watch: Watch) -> Groundwork:
+    """Certify a reference where there is none, and probe `backends` meanwhile."""
+    found = Groundwork()
+    tries = iter(_attempts(chosen))
+    last = time.monotonic() + CERTIFICATE_SHARE * chosen.budget_s
+    first = [c for c in (_timed(next(tries, None), last),) if c is not None]
+    probes = [Probe(chosen.name, chosen.locator, backend, _PROBE_S) for backend in backends]
+    for event in pool.events([*first, *probes]):
+        _hear(event, found, watch)
+    for certificate in tries:
+        timed = _timed(certificate, last)
+        if timed is None or chosen.reference() is not None:
+            break
+        for event in pool.events([timed]):
+            _hear(event, found, watch)
+    found.reference = chosen.reference()
+    return found
+
+
+def _attempts(chosen: Comparison) -> Iterable[Certificate]:
+    if chosen.reference() is not None:
+        return ()
+    file = chosen.references.resolve()
+    return attempts(chosen.problem, chosen.name, chosen.locator, file)
+
+
+def _timed(certificate: Certificate | None, last: float) -> Certificate | None:
+    """The attempt with half of the time that is left; ``None`` where that is too little."""
+    left = last - time.monotonic()
+    if certificate is None or left < _LEAST_S:
+        return None
+    return replace(certificate, timeout_s=max(left / 2, _LEAST_S))
+
+
+def _hear(event: Event, found: Groundwork, watch: Watch) -> None:
+    """Take note of what an attempt or a probe tells."""
+    task = event.task
+    what = f"whether it runs on {LABELS.get(task.method)}"
+    if isinstance(task, Certificate):
+        what = f"a reference at {task.describe()}"
+    if event.kind == "began":
+        watch.began(what)
+    if event.row is None:
+        return
+    message = next(iter(event.row["message"].splitlines()), "")
+    if event.row["status"] == "ok":
+        message = ""
+    elif isinstance(task, Certificate):
+        found.failed.append(f"{task.describe()}: {message}")
+    else:
+        found.unable[task.method] = message
+    watch.ended(what, message)
+
+
+def _about(reference: Reference | None, failed: Sequence[str], stiff: bool) -> list[str]:
+    """How the reference is known, in sentences."""
+    if reference is None:
+        reasons = "; ".join(failed) or "no time was left for it"
+        return [f"no reference could be certified, so that errors are unknown ({reasons})"]
+    one, two = (_computation(c) for c in reference.computations)
+    told = f"reference: {one} and {two} agree to {power(reference.agreement)}"
+    if reference.agreement > TARGET:
+        told += "; no method is called more accurate than that"
+    sentences = [told]
+    if not stiff and any(c["solver"] in IMPLICIT for c in reference.computations):
+        sentences.append(
+            "only implicit solvers came through in time: the problem looks stiff; with stiff=True "
+            "in it the methods take implicit ones as well"
+        )
+    return sentences
+
+
+def _computation(computation: Mapping[str, Any]) -> str:
+    rtol = power(computation["rtol"])
+    return f"{computation['method']} by {computation['solver']} at rtol {rtol}"
