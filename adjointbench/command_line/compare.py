@@ -15,8 +15,8 @@ from .settings import Settings, parse_settings
 from .watching import print_markdown, watching
 
 if TYPE_CHECKING:
-    from adjointbench.reports.comparison import Comparison, Outcome
-    from adjointbench.reports.recommendation import Recommendation
+    from adjointbench.reports.choice.comparison import Comparison, Outcome
+    from adjointbench.reports.choice.recommendation import Recommendation
 
 #: How a shell tells that a command was interrupted.
 _INTERRUPTED = 130
@@ -72,9 +72,9 @@ def compare(
         adjointbench compare 'van_der_pol(mu=10)' --methods jax-discrete,cvodes-adjoint
     """
     with refusing():
-        from adjointbench.reports import comparison
+        from adjointbench.reports.choice import comparison
+        from adjointbench.reports.choice.question import question
         from adjointbench.reports.names import problem_name
-        from adjointbench.reports.question import question
 
         asked = question(problem, parse_settings(settings))
         name = problem_name(asked.problem)
@@ -89,8 +89,8 @@ def compare(
         )
         _check_error(error)
     outcome = _run(chosen, anew)
-    from adjointbench.reports.advice import code, markdown
-    from adjointbench.reports.recommendation import recommend
+    from adjointbench.reports.choice.advice import code, markdown
+    from adjointbench.reports.choice.recommendation import recommend
 
     found = recommend(
         outcome.rows,
@@ -118,7 +118,7 @@ def _reached(found: Recommendation) -> bool:
 
 
 def _run(chosen: Comparison, anew: bool) -> Outcome:
-    from adjointbench.reports.comparing import compare as run_comparison
+    from adjointbench.reports.choice.run import compare as run_comparison
 
     try:
         with watching(chosen.budget_s) as watch:
@@ -160,7 +160,7 @@ def _report(chosen: Comparison, name: str) -> str | None:
 
 
 def _chosen_methods(listed: str | None, family: str | None, backend: str | None) -> tuple[str, ...]:
-    from adjointbench.reports.method_order import in_order, normal_name
+    from adjointbench.reports.choice.method_order import in_order, normal_name
     from adjointbench.reports.names import split_list
 
     kept = {method.name for method in find_methods(family=family, backend=backend)}

@@ -9,16 +9,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..adjoints.methods import get_method
+from ...adjoints.methods import get_method
+from ..names import split_name
+from ..pool import Event, Pool
+from ..rows import Row, RowWriter, read_rows, same_run, set_aside
+from ..selection import Job
+from ..workers import Task, make_workers
 from .comparison import LEAST_COMPILING_S, Comparison, Outcome, Watch
 from .groundwork import Groundwork, lay
 from .method_order import for_cores, is_compiled
-from .names import split_name
-from .pool import Event, Pool
 from .probe import BACKENDS
-from .rows import Row, RowWriter, read_rows, same_run, set_aside
-from .selection import Job
-from .workers import Task, make_workers
 
 #: Seconds left with which a method is still begun.
 _LEAST_LEFT_S = 2.0

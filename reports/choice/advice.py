@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from . import formats
-from .measure import compiled_where_possible
-from .names import split_name
+from .. import formats
+from ..measure import compiled_where_possible
+from ..names import split_name
 from .probe import LABELS
 from .recommendation import Candidate, Recommendation, Trouble
 
@@ -158,8 +158,8 @@ def _why(found: Recommendation) -> Iterator[str]:
     slower = [c for c in found.others if c.method not in found.close]
     if slower:
         next_one = slower[0]
-        factor = next_one.seconds / best.seconds
-        yield f"Next comes {next_one.method}, which takes {formats.amount(float(f"{factor:.2g}"))} times as long."
+        factor = formats.amount(float(f"{next_one.seconds / best.seconds:.2g}"))
+        yield f"Next comes {next_one.method}, which takes {factor} times as long."
     for backend, candidate in found.by_backend.items():
         if backend != best.backend:
             yield (

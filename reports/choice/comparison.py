@@ -2,7 +2,7 @@
 
 The folder of a comparison holds ``rows.jsonl``, ordinary rows of a ladder of tolerances, and
 ``reference.json``, the certificate of a problem that has none in the zoo. See
-:mod:`~adjointbench.reports.comparing` for how it is measured.
+:mod:`~adjointbench.reports.choice.run` for how it is measured.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..problems import Problem
-from ..problems.reference import Reference, find_reference
+from ...problems import Problem
+from ...problems.reference import Reference, find_reference
+from ..names import problem_name
+from ..rows import Row
+from ..selection import Job
 from .method_order import is_compiled
-from .names import problem_name
-from .rows import Row
-from .selection import Job
 
 #: Relative tolerances, loosest first: enough to interpolate between, few enough for a minute.
 RTOLS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-8)

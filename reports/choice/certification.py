@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..adjoints.certify import CertificationError, certify
-from ..problems import Problem
-from ..problems.reference import save_references
-from .errors import WRONG
-from .names import get_problem
-from .rows import Row
-from .timing import Silence
+from ...adjoints.certify import CertificationError, certify
+from ...problems import Problem
+from ...problems.reference import save_references
+from ..errors import WRONG
+from ..names import get_problem
+from ..rows import Row
+from ..timing import Silence
 
 STUDY = "certify"
 

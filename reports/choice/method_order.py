@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..adjoints.methods import METHODS, get_method
-from .names import join_name, split_name
+from ...adjoints.methods import METHODS, get_method
+from ..names import join_name, split_name
 
 #: Most useful first: one of each family and backend, then what a user would pick instead. Those
 #: that are not named follow in the order of the table.

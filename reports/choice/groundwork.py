@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..adjoints.certify import TARGET
-from ..problems.reference import Reference
+from ...adjoints.certify import TARGET
+from ...problems.reference import Reference
+from ..formats import power
+from ..pool import Event, Pool
 from .certification import IMPLICIT, Certificate, attempts
 from .comparison import CERTIFICATE_SHARE, Comparison, Watch
-from .formats import power
-from .pool import Event, Pool
 from .probe import LABELS, Probe
 
 #: Seconds that a probe may take, imports included.

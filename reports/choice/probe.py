@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..problems import Problem
-from .names import get_problem
-from .rows import Row
-from .timing import Silence
+from ...problems import Problem
+from ..names import get_problem
+from ..rows import Row
+from ..timing import Silence
 
 STUDY = "probe"
 

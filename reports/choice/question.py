@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import problems
-from ..problems import Problem
-from ..problems.locate import Located, is_locator, locate
-from .names import join_name, split_name
+from ... import problems
+from ...problems import Problem
+from ...problems.locate import Located, is_locator, locate
+from ..names import join_name, split_name
 
 _IMPORT = "import adjointbench as ab"
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .compare import NOISE
-from .errors import WRONG
-from .ladder import known, seconds_at_error, typical_rtol
-from .rows import Row
+from ..compare import NOISE
+from ..errors import WRONG
+from ..ladder import known, seconds_at_error, typical_rtol
+from ..rows import Row
 
 #: How a ladder ends that is neither a gradient nor a breakdown.
 _NO_BREAKDOWN = ("ok", "skipped", "timeout")

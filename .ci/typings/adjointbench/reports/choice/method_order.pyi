@@ -1,0 +1,1 @@
+from reports.choice.method_order import *

@@ -1,1 +1,0 @@
-from reports.method_order import *
