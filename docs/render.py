@@ -83,8 +83,8 @@ def _paragraph(text: str) -> str:
 
 def _display(formula: str) -> str:
     lines = " ".join(line.strip() for line in formula.strip().splitlines())
-    # `\cr` ends a row as a double backslash does, which Markdown may take for an escape.
-    rows = lines.replace(r"\\", r" \cr ")
+    # Markdown may take a double backslash, or one before a comma, for an escape.
+    rows = lines.replace(r"\\", r" \cr ").replace(r"\,", r"\thinspace ")
     if r"\cr" in rows or "&" in rows:
         rows = rf"\begin{{aligned}} {rows} \end{{aligned}}"
     return f"$$\n{_broken(rows)}\n$$"
