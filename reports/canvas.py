@@ -39,7 +39,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def to_svg(figure: Figure, *, inline: bool = False) -> str:
+def to_svg(figure: Figure, *, inline: bool = False, prefix: str = "") -> str:
     """The figure as SVG text.
 
     Parameters
@@ -48,6 +48,8 @@ def to_svg(figure: Figure, *, inline: bool = False) -> str:
     inline : bool
         For inclusion in a page: without the XML head, with the page's own ink, grid and width;
         otherwise a file of its own on white.
+    prefix : str
+        What names within it begin with, so that those of several figures of a page differ.
     """
     stream = io.StringIO()
     with mpl.rc_context(STYLE):
@@ -63,11 +65,29 @@ def to_svg(figure: Figure, *, inline: bool = False) -> str:
     if not inline:
         return text
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = _shorten(_rename(text, prefix))
     text = text.replace(INK, "currentColor").replace(GRID, "var(--grid)")
     for family, colour in COLOURS.items():
         text = text.replace(colour.lower(), f"var(--{family})")
     return re.sub(r'(<svg[^>]*?) width="([^"]*)pt"', _in_pixels, text, count=1)
+
+
+def _rename(text: str, prefix: str) -> str:
+    """Without the names that nothing refers to, and with the others unlike those elsewhere."""
+    used = dict.fromkeys(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
+    names = {name: f"{prefix}-{number}" for number, name in enumerate(used)}
+
+    def name_it(match: re.Match[str]) -> str:
+        return f' id="{names[match[1]]}"' if match[1] in names else ""
+
+    text = re.sub(r'\sid="([^"]*)"', name_it, text)
+    return re.sub(r'(url\(#|href="#)([^")]+)', lambda m: m[1] + names[m[2]], text)
+
+
+def _shorten(text: str) -> str:
+    """Two decimals are enough on a screen, and so is one space."""
+    return re.sub(r"\s*\n\s*", "\n", re.sub(r"(\d\.\d\d)\d+", r"\1", text))
 
 
 def _in_pixels(match: re.Match[str]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from . import formats
@@ -50,8 +51,9 @@ class Cell:
     Attributes
     ----------
     text : str
-    sort : str
-        What the column is sorted by, where that is not the text: the number behind ``0.21 ms``.
+    sort : str, optional
+        What the column is sorted by, where that is not the text: the number behind ``0.21 ms``,
+        or nothing, for what comes last.
     value : str
         The word by which the page colours the cell: short text of a column of text.
     href : str
@@ -59,7 +61,7 @@ class Cell:
     """
 
     text: str
-    sort: str = ""
+    sort: str | None = None
     value: str = ""
     href: str = ""
 
@@ -70,12 +72,24 @@ LONGEST_VALUE = 24
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is shown: headings, and the cells below them."""
+    """A table as it is shown: headings, and the cells below them.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+    lines : tuple of tuple of Cell
+    families : tuple of str
+        Of the method of each line, which colours it; may be empty.
+    caption : str
+    stacks : bool
+        On a narrow screen each line is a block of its own, for few lines of many words.
+    """
 
     columns: tuple[Column, ...]
     lines: tuple[tuple[Cell, ...], ...]
     families: tuple[str, ...] = ()
     caption: str = ""
+    stacks: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +185,9 @@ def save_figure(
     file = f"figures/{slug(name)}.svg"
     (out / file).write_text(to_svg(figure), encoding="utf-8")
     csv = "" if data is None else data.to_csv(index=False)
-    shown = ShownFigure(file, to_svg(figure, inline=True), caption, label, csv, command)
+    shown = ShownFigure(
+        file, to_svg(figure, inline=True, prefix=slug(name)), caption, label, csv, command
+    )
     if csv:
         (out / shown.data_file).write_text(csv, encoding="utf-8")
     return shown
@@ -218,16 +234,19 @@ class Content:
     measured: str = ""
     troubles: Sequence[str] = ()
     rtol: str = ""
+    findings: Sequence[Any] = ()
+    decisions: list[Part] = field(default_factory=list)
+    map: list[Part] = field(default_factory=list)
     verdicts: Sequence[Any] = ()
     wrong: Table | None = None
     problems: list[ProblemSection] = field(default_factory=list)
     peers: list[Part] = field(default_factory=list)
     kinds: list[Part] = field(default_factory=list)
     stiff: list[Part] = field(default_factory=list)
+    checkpoints: list[Part] = field(default_factory=list)
     training: list[Part] = field(default_factory=list)
     claims: list[Part] = field(default_factory=list)
-    costs: list[ShownFigure] = field(default_factory=list)
-    counts: Table | None = None
+    costs: list[Part] = field(default_factory=list)
     failures: Table | None = None
     skips: Table | None = None
     benchmarks: Table | None = None
@@ -235,26 +254,64 @@ class Content:
     compared: list[Part] = field(default_factory=list)
     runs: Sequence[dict[str, Any]] = ()
 
+    @property
+    def contents(self) -> tuple[tuple[str, str, bool], ...]:
+        """Anchor and name of each section, and whether it is there; problems apart."""
+        return (
+            ("findings", "Findings", bool(self.findings)),
+            ("decisions", "Which method when", bool(self.decisions)),
+            ("map", "Map", bool(self.map)),
+            ("summary", "By problem", bool(self.verdicts)),
+            ("wrong", "Ok, and wrong", self.wrong is not None),
+            ("peers", "Peers", bool(self.peers)),
+            ("kinds", "Backends", bool(self.kinds)),
+            ("stiff", "Stiff problems", bool(self.stiff)),
+            ("checkpoints", "Checkpoints", bool(self.checkpoints)),
+            ("training", "Training", bool(self.training)),
+            ("claims", "Claims", bool(self.claims)),
+            ("costs", "Costs", bool(self.costs)),
+            ("failed", "Failed and skipped", self.failures is not None or self.skips is not None),
+            ("compared", "Compared", bool(self.compared)),
+            ("benchmarks", "asv", self.benchmarks is not None),
+            ("foot", "Machine and versions", True),
+        )
 
-def table(frame: pd.DataFrame, columns: Sequence[Column], caption: str = "") -> Table | None:
+
+def table(
+    frame: pd.DataFrame, columns: Sequence[Column], caption: str = "", *, stacks: bool = False
+) -> Table | None:
     """`frame` as it is shown; ``None`` where it is empty."""
     if frame.empty:
         return None
-    lines = tuple(
-        tuple(_cell(column, line[column.name]) for column in columns)
-        for _, line in frame.iterrows()
-    )
+    shown = [_cells(column, list(frame[column.name])) for column in columns]
     families = tuple(frame["family"]) if "family" in frame else ()
-    return Table(tuple(columns), lines, families, caption)
+    return Table(tuple(columns), tuple(zip(*shown, strict=True)), families, caption, stacks)
+
+
+def _cells(column: Column, values: Sequence[Any]) -> list[Cell]:
+    cells = [_cell(column, value) for value in values]
+    numbers = [cell.sort or _number_in(cell.text) for cell in cells]
+    if (
+        sum(number != "" for number in numbers)
+        < sum(cell.text != formats.NONE for cell in cells) / 2
+    ):
+        numbers = [None if cell.text != formats.NONE else "" for cell in cells]
+    return [replace(cell, sort=number) for cell, number in zip(cells, numbers, strict=True)]
 
 
 def _cell(column: Column, value: Any) -> Cell:
     if isinstance(value, Link):
         return Cell(value.text, value=_word(value.text), href=value.href)
     text = column.write(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Cell(text, sort="" if math.isnan(value) else repr(float(value)))
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return Cell(text, sort=repr(float(value)))
     return Cell(text, value="" if column.numeric else _word(text))
+
+
+def _number_in(text: str) -> str:
+    """The number that a text begins with, as a column is sorted by it; nothing where none does."""
+    value = formats.leading_number(text)
+    return "" if value is None else repr(value)
 
 
 def _word(text: str) -> str:
@@ -271,4 +328,10 @@ def render(content: Content, template: str) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["slug"] = slug
+    environment.globals["asset"] = _asset
     return environment.get_template(template).render(c=content)
+
+
+def _asset(name: str) -> Markup:
+    """A file of the templates as it is."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))

@@ -16,10 +16,10 @@ from typing import Any
 
 import pandas as pd
 
+from . import checkpoints, scaling
 from .claims.tasks import STUDY as CLAIMS
 from .codes import machine_of, name_codes
 from .rows import read_rows, study_of
-from .scaling import STUDY
 from .trainings import SETTINGS, read_trainings
 
 #: Files in a folder of asv results that hold no results.
@@ -96,6 +96,8 @@ class Measurements:
         code is the commit with what else tells its runs apart, see :mod:`.codes`.
     scaling : DataFrame
         The same of the rows of the scaling study.
+    checkpoints : DataFrame
+        The same of the study of memory against checkpoints.
     asv : DataFrame
         One row a benchmark and parameters, of :data:`ASV_COLUMNS`; its ``status`` is ``"ok"``,
         ``"failed"`` or ``"skipped"``, ``parameters`` is a tuple of text, and ``date`` is the
@@ -115,6 +117,7 @@ class Measurements:
     asv: pd.DataFrame
     scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
     claims: pd.DataFrame = field(default_factory=pd.DataFrame)
+    checkpoints: pd.DataFrame = field(default_factory=pd.DataFrame)
     trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
@@ -122,7 +125,14 @@ class Measurements:
     @property
     def empty(self) -> bool:
         """Whether nothing at all could be read."""
-        tables = (self.rows, self.scaling, self.claims, self.asv, self.trainings)
+        tables = (
+            self.rows,
+            self.scaling,
+            self.checkpoints,
+            self.claims,
+            self.asv,
+            self.trainings,
+        )
         return all(table.empty for table in tables)
 
 
@@ -161,7 +171,8 @@ def read_measurements(paths: Iterable[Path], base: Path | None = None) -> Measur
             found.troubles.append(f"{path}: cannot be read ({type(error).__name__}: {error})")
     _name_codes(found.runs, rows)
     found.rows = _row_table([row for row in rows if not study_of(row)])
-    found.scaling = _row_table([row for row in rows if study_of(row) == STUDY])
+    found.scaling = _row_table([row for row in rows if study_of(row) == scaling.STUDY])
+    found.checkpoints = _row_table([row for row in rows if study_of(row) == checkpoints.STUDY])
     found.claims = _claims_table([row for row in rows if study_of(row) == CLAIMS])
     found.asv = pd.DataFrame(asv, columns=pd.Index(ASV_COLUMNS))
     return found

@@ -4,9 +4,10 @@ Environment variables narrow it: ``ADJOINTBENCH_QUICK=1`` takes the quick part,
 ``ADJOINTBENCH_PROBLEMS``, ``ADJOINTBENCH_METHODS`` and ``ADJOINTBENCH_DEVICES`` are lists of
 names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``,
 ``jax-discrete(solver=kvaerno5)``. ``ADJOINTBENCH_SCALING`` lists the sizes of the scaling study
-(see :mod:`adjointbench.reports.scaling`), 0 for none; by default it is measured where
-``ADJOINTBENCH_PROBLEMS`` does not ask for something else. So it is with ``ADJOINTBENCH_CLAIMS``,
-the numbers of claims (see :mod:`adjointbench.reports.claims`).
+(see :mod:`adjointbench.reports.scaling`), 0 for none. By default it is measured, and so is the
+study of :mod:`adjointbench.reports.checkpoints`, where ``ADJOINTBENCH_PROBLEMS`` does not ask for
+something else; ``ADJOINTBENCH_CHECKPOINTS=1`` asks for the latter, and 0 for none. So it is with
+``ADJOINTBENCH_CLAIMS``, the numbers of claims (see :mod:`adjointbench.reports.claims`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from .. import problems
 from ..adjoints.methods import METHODS, check_name, get_method
-from . import scaling
+from . import checkpoints, scaling
 from .claims.tasks import chosen_claims, claim_tasks
 from .measure import ATOL_SCALE, LADDER, VERSION
 from .names import get_problem, join_name, problem_name, split_list, split_name
@@ -123,6 +124,7 @@ class Selection:
     sizes: tuple[int, ...] = ()
     scaling_methods: tuple[str, ...] = scaling.METHODS
     claims: tuple[str, ...] = ()
+    checkpointed: tuple[str, ...] = ()
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -140,9 +142,10 @@ class Selection:
         return QUICK_TIMED_METHODS if self.quick else self.methods
 
     def jobs(self) -> Iterator[Task]:
-        """Claims, the scaling study, then every method on every problem on every device."""
+        """Claims and studies, then every method on every problem on every device."""
         yield from claim_tasks(self.claims, self.quick)
         yield from self._scaling_jobs()
+        yield from self._checkpoint_jobs()
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield Job(
                 problem=problem,
@@ -167,6 +170,18 @@ class Selection:
                 study=scaling.STUDY,
             )
 
+    def _checkpoint_jobs(self) -> Iterator[Job]:
+        for method in self.checkpointed:
+            yield Job(
+                problem=checkpoints.PROBLEM,
+                method=method,
+                device="cpu",
+                rtols=(checkpoints.RTOL,),
+                timeout_s=checkpoints.TIMEOUT_S,
+                budget_s=QUICK_BUDGET_S if self.quick else BUDGET_S,
+                study=checkpoints.STUDY,
+            )
+
 
 def selection() -> Selection:
     """What the environment variables ask for.
@@ -187,6 +202,7 @@ def selection() -> Selection:
         sizes=_sizes(scaling.QUICK_SIZES if quick else scaling.SIZES),
         scaling_methods=scaling.selected(methods) if named else scaling.METHODS,
         claims=chosen_claims(),
+        checkpointed=checkpoints.selected(methods, quick=quick) if _checkpoints_wanted() else (),
     )
 
 
@@ -204,6 +220,11 @@ def _methods(default: tuple[str, ...]) -> tuple[str, ...]:
     for name, _ in parts:
         check_name(variable, name, tuple(method.name for method in METHODS))
     return tuple(join_name(name, options) for name, options in parts)
+
+
+def _checkpoints_wanted() -> bool:
+    text = os.environ.get("ADJOINTBENCH_CHECKPOINTS", "")
+    return text != "0" if text else not os.environ.get("ADJOINTBENCH_PROBLEMS")
 
 
 def _sizes(default: tuple[int, ...]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from . import formats, published, scaling
+from .commands import scaling_command
 from .measure import ATOL_SCALE
 from .page import Column, Part, save_figure, table
 from .scaling import Crossover
@@ -18,6 +19,7 @@ from .stiff import (
     published_table,
     reasons,
     scaling_lines,
+    scaling_table,
     stiff_rows,
 )
 
@@ -59,12 +61,22 @@ def _scaling(points: pd.DataFrame, out: Path) -> Part:
         *(Column(size, f"{size} states and parameters", _text) for size in sizes),
         Column("exponent", "exponent", formats.slope),
     )
+    sentences = _crossing_sentences(measured)
     figures = ()
     if measured:
-        figures = (save_figure(scaling_figure(measured, families), "scaling", out, caption),)
+        shown = save_figure(
+            scaling_figure(measured, families),
+            "scaling",
+            out,
+            caption,
+            data=scaling_data(points),
+            command=scaling_command(points),
+            label=" ".join([caption, *sentences]),
+        )
+        figures = (shown,)
     return Part(
         heading="How time grows with a stiff problem",
-        sentences=tuple(_crossing_sentences(measured)),
+        sentences=tuple(sentences),
         figures=figures,
         table=table(lines, columns),
         note=(
@@ -73,6 +85,22 @@ def _scaling(points: pd.DataFrame, out: Path) -> Part:
             f"crosses: {published.LATER_SOURCE}."
         ),
     )
+
+
+def scaling_data(points: pd.DataFrame) -> pd.DataFrame:
+    """What the scaling figure shows: seconds by size, measured and published."""
+    columns = ["method", "unknowns", "status", "seconds"]
+    measured = scaling_table(points)[columns].assign(source="measured")
+    theirs = [
+        {"method": name, "unknowns": size, "status": "ok", "seconds": seconds, "source": source}
+        for figures, source in (
+            (published.SCALING, published.SOURCE),
+            (published.LATER_SCALING, published.LATER_SOURCE),
+        )
+        for name, times in scaling.by_unknowns(figures).items()
+        for size, seconds in times.items()
+    ]
+    return pd.concat([measured, pd.DataFrame(theirs)], ignore_index=True)
 
 
 def _text(value: object) -> str:

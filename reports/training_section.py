@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from . import formats
+from .commands import training_command
 from .page import Column, Part, save_figure, table
 from .published import LOCAL_TRAINING, TRAINING
 from .training_figures import training_figure
@@ -25,6 +26,10 @@ _NOTE = (
     "after the last epoch; times batches: of all forward solves of the training. "
     "All numbers: trainings.csv, training_ratios.csv."
 )
+
+#: What the file beside a figure holds.
+_DRAWN = ("task", "method", "regularizer", "coefficients", "seed", "epoch", "status")
+_DRAWN += ("train_loss", "test_accuracy", "nfe", "train_seconds")
 
 
 def training_parts(epochs: pd.DataFrame, out: Path) -> list[Part]:
@@ -50,12 +55,21 @@ def training_parts(epochs: pd.DataFrame, out: Path) -> list[Part]:
             f"{task}, {method}: loss, share of the test told wrong and evaluations while training. "
             "Above by epoch, with the band over all seeds; below by seconds."
         )
-        drawn = training_figure(rows)
+        said = findings(mine)
+        shown = save_figure(
+            training_figure(rows),
+            f"training-{task}-{method}",
+            out,
+            caption,
+            data=rows[[name for name in _DRAWN if name in rows]],
+            command=training_command(rows),
+            label=" ".join([caption, *said]),
+        )
         parts.append(
             Part(
                 heading=f"{task}, {method}",
-                sentences=(*findings(mine), _settings(first)),
-                figures=(save_figure(drawn, f"training-{task}-{method}", out, caption),),
+                sentences=(*said, _settings(first)),
+                figures=(shown,),
                 table=table(_shown(mine), _columns(mine)),
                 note=_NOTE,
             )

@@ -1,5 +1,7 @@
 """What is kept from the forward pass for the reverse pass."""
 
+from adjointbench.reports import checkpoints
+
 from ._ladder import CHOSEN, VERSION, _Ladder
 
 
@@ -28,3 +30,24 @@ class Peak:
             gradient(get_problem(problem), method)
         except ValueError as refusal:
             raise NotImplementedError(str(refusal)) from refusal
+
+
+class Checkpoints(_Ladder):
+    """What is kept by the number of checkpoints; what that costs in time is in the rows."""
+
+    params = (
+        checkpoints.QUICK_METHODS if CHOSEN.quick else checkpoints.METHODS,
+        checkpoints.QUICK_NUMBERS if CHOSEN.quick else checkpoints.NUMBERS,
+    )
+    param_names = ("method", "checkpoints")
+    unit = "bytes"
+
+    def setup(self, rows, method, number):
+        self.row = checkpoints.pick(rows, method, number)
+        if self.row is None:
+            raise NotImplementedError("not measured")
+        if self.row["status"] == "skipped":
+            raise NotImplementedError(self.row["message"])
+
+    def track_saved_bytes(self, rows, method, number):
+        return self.figure("saved_bytes")

@@ -20,7 +20,7 @@ def test_a_cell_knows_the_number_behind_its_text():
     columns = (page.Column("name", "name"), page.Column("seconds", "time", formats.seconds))
     shown = page.table(frame, columns)
     assert [cell.text for cell in shown.lines[0]] == ["a", "210 µs"]
-    assert [cell.sort for cell in shown.lines[0]] == ["", "0.00021"]
+    assert [cell.sort for cell in shown.lines[0]] == [None, "0.00021"]
     assert shown.lines[0][0].value == "a"
 
 
@@ -28,7 +28,37 @@ def test_a_dash_sorts_as_nothing():
     shown = page.table(
         pd.DataFrame({"x": [float("nan")]}), (page.Column("x", "x", formats.amount),)
     )
-    assert shown.lines[0][0] == page.Cell("–")
+    assert shown.lines[0][0] == page.Cell("–", sort="")
+
+
+def test_a_column_of_texts_with_numbers_sorts_by_them():
+    texts = ["0.21 ms, wrong", "timeout", "3 s", "12k", "–"]
+    shown = page.table(pd.DataFrame({"x": texts}), (page.Column("x", "x"),))
+    assert [line[0].sort for line in shown.lines] == ["0.00021", "", "3.0", "12000.0", ""]
+    shown = page.table(pd.DataFrame({"x": ["ok", "3 s", "no", "–"]}), (page.Column("x", "x"),))
+    assert [line[0].sort for line in shown.lines] == [None, None, None, ""]
+
+
+@pytest.mark.parametrize(
+    ("write", "value"),
+    [
+        (formats.seconds, 2.1e-4),
+        (formats.seconds, 3.4),
+        (formats.size, 4100.0),
+        (formats.size, 820.0),
+        (formats.amount, 3.4e6),
+        (formats.error, 3.1e-7),
+        (formats.percent, 0.75),
+        (formats.slope, -0.25),
+    ],
+)
+def test_numbers_are_read_as_they_are_written(write, value):
+    assert formats.leading_number(write(value)) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["jax-discrete", "", "–", "1.5x", "3of"])
+def test_a_text_without_a_number_in_front_has_none(text):
+    assert formats.leading_number(text) is None
 
 
 def test_cells_lead_somewhere_and_carry_their_word(content):
@@ -66,7 +96,8 @@ def test_a_figure_brings_its_numbers_and_its_command(tmp_path, content):
 
 def test_a_figure_without_numbers_or_command_says_nothing_of_them(tmp_path, content):
     (tmp_path / "figures").mkdir()
-    content.costs = [page.save_figure(new_axes(2, 2)[0], "x", tmp_path, "A line.")]
+    shown = page.save_figure(new_axes(2, 2)[0], "x", tmp_path, "A line.")
+    content.stiff = [page.Part("Part", figures=(shown,))]
     text = page.render(content, "page.html")
     assert "<figure>" in text
     assert "(CSV)" not in text
