@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ def measure_ladder(
 def rows_of_job(job: Mapping[str, Any], silence: Silence) -> Iterator[dict[str, Any]]:
     """The rows of a :class:`~adjointbench.reports.selection.Job`, in a measuring process."""
     problem = get_problem(job["locator"] or job["problem"])
+    if job["as_stiff"]:
+        problem = replace(problem, stiff=True)
     path = job["references"]
     yield from iterate_ladder(
         problem,

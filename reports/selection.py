@@ -77,7 +77,8 @@ class Job:
 
     `study` is empty where the rows are those of an ordinary ladder; `task` says to the measuring
     process what to do (see :data:`adjointbench.reports.worker.TASKS`). `locator` is where a
-    problem stands that is not of the zoo, `references` the file that holds its reference.
+    problem stands that is not of the zoo, `references` the file that holds its reference;
+    `as_stiff` has it solved as a stiff one, whatever it says of itself.
     """
 
     problem: str
@@ -91,6 +92,7 @@ class Job:
     task: str = "ladder"
     locator: str = ""
     references: str = ""
+    as_stiff: bool = False
 
     def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
         """What the missing rows would have been about, where the job was cut off."""

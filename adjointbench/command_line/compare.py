@@ -73,7 +73,7 @@ def compare(
     """
     with refusing():
         from adjointbench.reports.choice import comparison
-        from adjointbench.reports.choice.question import question
+        from adjointbench.reports.choice.question import as_stiff, question
         from adjointbench.reports.names import problem_name
 
         asked = question(problem, parse_settings(settings))
@@ -100,11 +100,12 @@ def compare(
         agreement=outcome.reference.agreement if outcome.reference else None,
         left=outcome.left,
     )
-    text = markdown(found, asked.fetch, outcome.remarks)
+    fetch = as_stiff(asked.fetch) if outcome.as_stiff else asked.fetch
+    text = markdown(found, fetch, outcome.remarks)
     (chosen.out / "recommendation.md").write_text(text, encoding="utf-8")
     page = _report(chosen, name) if report else None
     if as_json:
-        lines = code(asked.fetch, found.best, device) if found.best else None
+        lines = code(fetch, found.best, device) if found.best else None
         print_json(_record(found, chosen, outcome) | {"code": lines, "report": page})
     else:
         print_markdown(text)

@@ -22,6 +22,11 @@ _NUMBERS = (
     "first call",
 )
 
+_PASSES = ("forward", "reverse")
+
+#: Characters of a message that are shown; all of them are in the rows.
+_LONGEST = 240
+
 #: Tolerances that are listed one by one; more are given as a range.
 _FEW = 2
 
@@ -133,7 +138,7 @@ def _table(found: Recommendation) -> str:
 def _reasons(found: Recommendation) -> list[str]:
     sections = {
         "Why": list(_why(found)),
-        "What breaks": [_broken(trouble) for trouble in found.broken],
+        "What breaks": list(_broken(found.broken)),
         "What says ok and is wrong": [_wrong(trouble) for trouble in found.wrong],
         "What does not get there": [
             f"{name}: error {formats.error(error)} at best" for name, error in found.short
@@ -187,10 +192,15 @@ def _left(found: Recommendation) -> Iterator[str]:
         yield f"{', '.join(found.left)}: the same command goes on with them"
 
 
-def _broken(trouble: Trouble) -> str:
-    where = f" in the {trouble.phase} pass" if trouble.phase in ("forward", "reverse") else ""
-    message = trouble.message[:200].replace("\n", " ")
-    return f"{trouble.method}: {trouble.status}{where}, at rtol {_range(trouble.rtols)}: {message}"
+def _broken(troubles: Sequence[Trouble]) -> Iterator[str]:
+    """What breaks down; methods that do so in the same way together."""
+    alike: dict[str, list[str]] = {}
+    for trouble in troubles:
+        where = f" in the {trouble.phase} pass" if trouble.phase in _PASSES else ""
+        message = trouble.message[:_LONGEST].replace("\n", " ")
+        how = f"{trouble.status}{where}, at rtol {_range(trouble.rtols)}: {message}"
+        alike.setdefault(how, []).append(trouble.method)
+    return (f"{', '.join(methods)}: {how}" for how, methods in alike.items())
 
 
 def _wrong(trouble: Trouble) -> str:

@@ -70,6 +70,8 @@ class Comparison:
     budget_s : float
         Seconds for everything.
     device : str
+    as_stiff : bool
+        Solve it as a stiff problem, although it does not say that it is one.
     """
 
     problem: Problem
@@ -79,6 +81,7 @@ class Comparison:
     rtols: tuple[float, ...] = RTOLS
     budget_s: float = BUDGET_S
     device: str = "cpu"
+    as_stiff: bool = False
 
     @property
     def name(self) -> str:
@@ -122,6 +125,7 @@ class Comparison:
             budget_s=CALLS_S,
             locator=self.locator,
             references=str(self.references.resolve()) if own else "",
+            as_stiff=self.as_stiff,
         )
 
     def share_of(self, method: str) -> float:
@@ -144,12 +148,15 @@ class Outcome:
         The methods for which no time was left.
     remarks : list of str
         What the user should know: how the reference was certified, what does not run where.
+    as_stiff : bool
+        Whether it was solved as a stiff problem, although it does not say that it is one.
     """
 
     rows: list[Row] = field(default_factory=list)
     reference: Reference | None = None
     left: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    as_stiff: bool = False
 
 
 def default_folder(name: str) -> Path:

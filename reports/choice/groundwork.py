@@ -39,9 +39,21 @@ class Groundwork:
     unable: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
+    @property
+    def looks_stiff(self) -> bool:
+        """Whether only implicit solvers came through."""
+        computations = () if self.reference is None else self.reference.computations
+        return any(c["solver"] in IMPLICIT for c in computations)
+
     def remarks(self, stiff: bool) -> list[str]:
         """What the user should know of it; `stiff` is what the problem says of itself."""
-        return [*_about(self.reference, self.failed, stiff), *self.unable.values()]
+        sentences = [_about(self.reference, self.failed)]
+        if self.looks_stiff and not stiff:
+            sentences.append(
+                "the problem looks stiff, as explicit solvers did not come through, and is "
+                "measured with implicit ones; put stiff=True into it"
+            )
+        return [*sentences, *self.unable.values()]
 
 
 def lay(chosen: Comparison, backends: Iterable[str], pool: Pool, watch: Watch) -> Groundwork:
@@ -71,11 +83,11 @@ def _attempts(chosen: Comparison) -> Iterable[Certificate]:
 
 
 def _timed(certificate: Certificate | None, last: float) -> Certificate | None:
-    """The attempt with half of the time that is left; ``None`` where that is too little."""
+    """The attempt with a third of the time that is left; ``None`` where that is too little."""
     left = last - time.monotonic()
     if certificate is None or left < _LEAST_S:
         return None
-    return replace(certificate, timeout_s=max(left / 2, _LEAST_S))
+    return replace(certificate, timeout_s=max(left / 3, _LEAST_S))
 
 
 def _hear(event: Event, found: Groundwork, watch: Watch) -> None:
@@ -98,22 +110,16 @@ def _hear(event: Event, found: Groundwork, watch: Watch) -> None:
     watch.ended(what, message)
 
 
-def _about(reference: Reference | None, failed: Sequence[str], stiff: bool) -> list[str]:
-    """How the reference is known, in sentences."""
+def _about(reference: Reference | None, failed: Sequence[str]) -> str:
+    """How the reference is known, in a sentence."""
     if reference is None:
         reasons = "; ".join(failed) or "no time was left for it"
-        return [f"no reference could be certified, so that errors are unknown ({reasons})"]
+        return f"no reference could be certified, so that errors are unknown ({reasons})"
     one, two = (_computation(c) for c in reference.computations)
     told = f"reference: {one} and {two} agree to {power(reference.agreement)}"
     if reference.agreement > TARGET:
         told += "; no method is called more accurate than that"
-    sentences = [told]
-    if not stiff and any(c["solver"] in IMPLICIT for c in reference.computations):
-        sentences.append(
-            "only implicit solvers came through in time: the problem looks stiff; with stiff=True "
-            "in it the methods take implicit ones as well"
-        )
-    return sentences
+    return told
 
 
 def _computation(computation: Mapping[str, Any]) -> str:

@@ -54,6 +54,11 @@ def question(text: str, settings: Mapping[str, Any]) -> Question:
     return Question(problems.get(name, **given), "", fetch)
 
 
+def as_stiff(fetch: str) -> str:
+    """The same lines, for a problem that does not say that it is stiff."""
+    return f"import dataclasses\n\n{fetch}\n\nproblem = dataclasses.replace(problem, stiff=True)"
+
+
 def _suggest_file(name: str) -> None:
     """Say how to name a file of the current folder that has this name."""
     if Path(f"{name}.py").exists():

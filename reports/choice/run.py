@@ -87,9 +87,11 @@ class _Run:
         if missing or found.reference is None:
             ground = lay(chosen, self._backends(missing), self._pool, self._watch)
             found.reference, unable = ground.reference, ground.unable
-            missing = self._missing()
         else:
             ground = Groundwork(found.reference)
+        found.as_stiff = ground.looks_stiff and not chosen.problem.stiff
+        self._chosen = replace(chosen, as_stiff=found.as_stiff)
+        missing = self._missing()
         found.remarks = ground.remarks(chosen.problem.stiff)
         for remark in found.remarks:
             self._watch.say(remark)
@@ -182,7 +184,7 @@ class _Run:
         elif event.kind == "left" or any(_cut_off(row, job) for row in heard):
             self._outcome.left.append(job.method)
             if event.kind == "done":
-                self._watch.ended(job.method, "")
+                self._watch.ended(job.method, "not done before the time was over")
         else:
             self._writer.done(*job.key)
             self._watch.ended(job.method, summary_line(heard))

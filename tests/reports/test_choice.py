@@ -1,0 +1,292 @@
+"""A comparison from end to end: a problem in a file, methods that crash, hang and cannot."""
+
+import json
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import adjointbench as ab
+from adjointbench.adjoints.methods import get_method
+from adjointbench.reports import workers as workers_module
+from adjointbench.reports.choice import comparison as comparison_module
+from adjointbench.reports.choice.advice import code
+from adjointbench.reports.choice.comparison import Comparison, default_folder
+from adjointbench.reports.choice.method_order import FIRST, for_cores, in_order
+from adjointbench.reports.choice.probe import probe
+from adjointbench.reports.choice.question import question
+from adjointbench.reports.choice.recommendation import recommend
+from adjointbench.reports.choice.run import compare
+from adjointbench.reports.pool import Pool
+from adjointbench.reports.read import read_measurements
+from adjointbench.reports.rows import read_rows
+
+#: It branches on a value, which JAX cannot, and runs on NumPy and PyTorch.
+SWITCHED = """
+import numpy as np
+import adjointbench as ab
+
+def rhs(t, y, p):
+    return -p["k"] * y * (2.0 if float(t) > 1.0 else 1.0)
+
+def make(rate=0.5):
+    return ab.Problem(
+        name="switched",
+        rhs=rhs,
+        y0=np.array([1.0]),
+        params={"k": np.array([rate])},
+        t_span=(0.0, 2.0),
+        discontinuities=(1.0,),
+        loss=lambda ys, p: ys[0, 0],
+    )
+"""
+
+#: A measuring process in which one method crashes and another hangs.
+WORKER = """
+import os, time
+from adjointbench.reports import measure, worker
+
+real = measure.iterate_ladder
+
+def pretended(problem, method, *arguments, **options):
+    if method == "complex-step":
+        os.abort()
+    if method == "scipy-forward":
+        time.sleep(600)
+    yield from real(problem, method, *arguments, **options)
+
+measure.iterate_ladder = pretended
+worker.main()
+"""
+
+METHODS = ("jax-discrete", "finite-difference", "complex-step", "scipy-forward", "scipy-adjoint")
+
+
+class Listening:
+    """Keeps what it is told; interrupts the run where a method of that name has ended."""
+
+    def __init__(self, interrupt=""):
+        self.lines, self.interrupt = [], interrupt
+
+    def say(self, line):
+        self.lines.append(line)
+
+    def began(self, name):
+        self.lines.append(f"{name} began")
+
+    def ended(self, name, line):
+        self.lines.append(f"{name}: {line}")
+        if name == self.interrupt:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "switched_problem.py").write_text(SWITCHED)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def chosen(**changes):
+    asked = question("switched_problem.py:make", {"rate": 0.7})
+    options = {"methods": METHODS, "rtols": (1e-6,), "out": Path("out"), "budget_s": 300.0}
+    return Comparison(asked.problem, asked.locator, **(options | changes)), asked
+
+
+def test_from_a_file_to_a_recommendation(folder, monkeypatch):
+    monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", WORKER))
+    monkeypatch.setattr(comparison_module, "SHARE", 0.04)
+    comparison, asked = chosen()
+    with pytest.raises(KeyboardInterrupt):
+        compare(comparison, Listening(interrupt="finite-difference"))
+    certified = comparison.references.stat().st_mtime_ns
+    assert ("", "switched(rate=0.7)", "finite-difference", "cpu") in read_rows(comparison.rows).done
+
+    listening = Listening()
+    outcome = compare(comparison, listening)
+    told = "\n".join(listening.lines)
+    assert "finite-difference began" not in told
+    assert "a reference" not in told
+    assert comparison.references.stat().st_mtime_ns == certified
+    rows = {row["method"]: row for row in outcome.rows}
+    assert {method: row["status"] for method, row in rows.items()} == {
+        "jax-discrete": "skipped",
+        "finite-difference": "ok",
+        "complex-step": "failed",
+        "scipy-forward": "timeout",
+        "scipy-adjoint": "ok",
+    }
+    assert "exit status -6" in rows["complex-step"]["message"]
+    assert "line 6 of switched_problem.py" in rows["jax-discrete"]["message"]
+    assert "array API" in rows["jax-discrete"]["message"]
+    assert not outcome.left
+    assert read_rows(comparison.rows).complete
+
+    agreement = outcome.reference.agreement
+    found = recommend(outcome.rows, 1e-4, problem=comparison.name, agreement=agreement)
+    assert found.best.method in ("finite-difference", "scipy-adjoint")
+    run: dict = {}
+    exec(code(asked.fetch, found.best), run)
+    exact = -3.0 * np.exp(-3.0 * 0.7)
+    np.testing.assert_allclose(run["result"].dparams["k"], exact, rtol=1e-4)
+    np.testing.assert_allclose(outcome.reference.dparams["k"], exact, rtol=1e-10)
+    read = read_measurements([comparison.out])
+    assert not read.troubles
+    assert set(read.rows["problem"]) == {"switched(rate=0.7)"}
+
+
+def pretended_measures(seconds=0.0, status="ok", referenced=True, **more):
+    """What measures in place of a worker: one row a tolerance."""
+
+    def measure(worker, job):
+        if job.task != "ladder":
+            failed = job.task == "certify"
+            yield {"status": "failed" if failed else "ok", "message": "not today" * failed}
+            return
+        time.sleep(seconds)
+        for about in job.unmeasured([]):
+            yield about | {"status": status, "message": "", "referenced": referenced} | more
+
+    return measure
+
+
+def test_what_the_budget_leaves_is_measured_by_the_same_command(folder, monkeypatch):
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures(2.5))
+    comparison, _ = chosen(budget_s=4.0, methods=in_order(["jax-discrete", "torch-tape"]))
+    monkeypatch.setattr("adjointbench.reports.choice.run.make_workers", one_worker)
+    first = compare(comparison, Listening())
+    assert first.left == ["torch-tape"]
+    assert not read_rows(comparison.rows).complete
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    listening = Listening()
+    assert not compare(comparison, listening).left
+    assert "1 of 2 methods are measured already" in listening.lines
+    assert read_rows(comparison.rows).complete
+
+
+def one_worker(jobs, alone):
+    return workers_module.make_workers(1)
+
+
+def test_what_the_end_of_the_budget_cuts_off_is_no_timeout(folder, monkeypatch):
+    def cut_off(worker, job):
+        for about in job.unmeasured([]) if job.task == "ladder" else ():
+            yield about | {"status": "timeout", "message": "", "allowed_s": job.timeout_s}
+
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", cut_off)
+    comparison, _ = chosen(budget_s=5.0, methods=("jax-discrete",))
+    assert compare(comparison, Listening()).left == ["jax-discrete"]
+    assert not read_rows(comparison.rows).rows
+    # With time enough it is its own share that is over, until it is given more.
+    longer, _ = chosen(budget_s=100.0, methods=("jax-discrete",))
+    assert [row["status"] for row in compare(longer, Listening()).rows] == ["timeout"]
+    longest, _ = chosen(budget_s=300.0, methods=("jax-discrete",))
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    assert [row["status"] for row in compare(longer, Listening()).rows] == ["timeout"]
+    assert [row["status"] for row in compare(longest, Listening()).rows] == ["ok"]
+
+
+def test_another_problem_sets_the_rows_aside(folder, monkeypatch):
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    comparison, _ = chosen(methods=("jax-discrete",))
+    compare(comparison, Listening())
+    stiff = textwrap.dedent(SWITCHED).replace("discontinuities", "stiff=True, discontinuities")
+    (folder / "stiff_problem.py").write_text(stiff)
+    asked = question("stiff_problem.py:make", {"rate": 0.7})
+    other = Comparison(asked.problem, asked.locator, ("jax-discrete",), Path("out"), rtols=(1e-6,))
+    assert other.name == comparison.name
+    listening = Listening()
+    compare(other, listening)
+    assert "has changed since" in listening.lines[0]
+    assert len(list(folder.glob("out/rows.jsonl.*"))) == 1
+
+
+def test_rows_without_an_error_are_measured_again_once_there_is_a_reference(folder, monkeypatch):
+    without = pretended_measures(referenced=False)
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", without)
+    comparison, _ = chosen(methods=("finite-difference",))
+    outcome = compare(comparison, Listening())
+    assert outcome.reference is None
+    assert "no reference could be certified" in outcome.remarks[0]
+    assert "not today" in outcome.remarks[0]
+    reference = ab.problems.get("linear").reference
+    monkeypatch.setattr(Comparison, "reference", lambda self: reference)
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    (row,) = compare(comparison, Listening()).rows
+    assert row["referenced"]
+
+
+def test_workers_outlive_the_tasks_of_one_round():
+    (worker,) = workers_module.make_workers(1)
+    job = Comparison(ab.problems.get("linear"), "", ("finite-difference",), Path("x")).job(
+        "finite-difference"
+    )
+    with Pool([worker]) as pool:
+        for _ in range(2):
+            kinds = [event.row["status"] for event in pool.events([job]) if event.row]
+            assert kinds == ["ok"] * len(job.rtols)
+            process = worker._process
+            time.sleep(0.2)
+            assert process.poll() is None
+
+
+def test_a_method_of_each_family_and_backend_comes_first():
+    order = in_order()
+    assert order[: len(FIRST)] == FIRST
+    assert {name.partition("(")[0] for name in order} == {m.name for m in ab.methods()}
+    families = {get_method(m.partition("(")[0]).family for m in FIRST[:7]}
+    assert families == {"discrete", "continuous", "blackbox", "peers"}
+    assert for_cores(order, 1) == order
+    assert for_cores(order, 2)[:2] == ("jax-discrete", "torch-discrete")
+    assert sorted(for_cores(order, 2)) == sorted(order)
+    assert in_order(["jax-gauss"]) == ("jax-gauss",)
+
+
+@pytest.mark.parametrize(
+    ("body", "jax", "torch"),
+    [
+        ("-p['k'] * y", "", ""),
+        ("-p['k'] * np.sin(y)", "TracerArrayConversionError", "RuntimeError"),
+        ("-p['k'] * y + CAPTURED @ y", "", "TypeError"),
+    ],
+)
+def test_each_backend_is_probed_and_told_in_one_sentence(body, jax, torch):
+    source = f"import numpy as np\nCAPTURED = np.eye(2)\nrhs = lambda t, y, p: {body}"
+    names: dict = {}
+    exec(source, names)
+    problem = ab.Problem(
+        name="own",
+        rhs=names["rhs"],
+        y0=[1.0, 2.0],
+        params={"k": [1.0, 1.0]},
+        t_span=(0.0, 1.0),
+        loss=lambda ys, p: ys.sum(),
+    )
+    for backend, expected in (("jax", jax), ("torch", torch)):
+        sentence = probe(problem, backend)
+        assert bool(sentence) == bool(expected), sentence
+        assert expected in sentence
+        assert "\n" not in sentence
+
+
+def test_the_folder_has_the_name_of_the_problem():
+    assert default_folder("van_der_pol(mu=10.0)") == Path("compare-van_der_pol-mu-10.0")
+    assert default_folder("my kinetics") == Path("compare-my-kinetics")
+
+
+def test_the_reference_that_is_kept_is_whole_json(folder):
+    from adjointbench.problems.reference import read_references, save_references
+
+    reference = ab.problems.get("linear").reference
+    save_references([reference], Path("reference.json"))
+    assert json.loads(Path("reference.json").read_text())[0]["problem"] == "linear"
+    assert read_references(Path("reference.json"))[0].definition_hash == reference.definition_hash
+    assert not list(folder.glob("*.part"))
