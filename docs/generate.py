@@ -26,6 +26,8 @@ from adjointbench.adjoints.methods import methods
 from adjointbench.problems import Problem
 from adjointbench.problems.reference import Reference, references
 from adjointbench.problems.registry import entry
+from adjointbench.reports.claims.claim import Claim
+from adjointbench.reports.claims.table import CLAIMS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -183,6 +185,24 @@ def sources() -> str:
     return table(("source", "methods"), rows)
 
 
+def claims() -> str:
+    """Every claim: what is said, where, how it is measured, and when it holds."""
+    return "\n\n".join(map(_claim, CLAIMS))
+
+
+def _claim(claim: Claim) -> str:
+    facts = {
+        "Said": claim.source,
+        "Measured": claim.measured,
+        "Thresholds": "; ".join(
+            f"{limit.words} ({limit.value:g})" for limit in claim.limits.values()
+        ),
+        "Published": claim.published,
+    }
+    lines = (wrapped(f"- {name}: {fact.rstrip('.')}.") for name, fact in facts.items() if fact)
+    return f"**{claim.key}. {claim.sentence}**\n\n" + "\n".join(lines)
+
+
 def versions() -> str:
     """The versions that are tested together."""
     pins = dict(
@@ -200,6 +220,7 @@ MAKERS: dict[str, Maker] = {
     "problems": each_problem,
     "citation": citation,
     "sources": sources,
+    "claims": claims,
     "versions": versions,
 }
 

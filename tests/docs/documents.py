@@ -34,6 +34,13 @@ def blocks(document: str, language: str | None = None) -> list[Block]:
     return [block for block in found if language in (None, block.language)]
 
 
+def write_files(document: str, folder: Path) -> None:
+    """Write the blocks that name a file into `folder`."""
+    for block in blocks(document):
+        if block.title:
+            (folder / block.title).write_text(block.code)
+
+
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Every line of every console block, without its comment and its environment variables."""
     for document in DOCUMENTS:

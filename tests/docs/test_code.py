@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from documents import DOCUMENTS, ROOT, blocks
+from documents import DOCUMENTS, ROOT, blocks, write_files
 
 import adjointbench as ab
 
@@ -18,6 +18,7 @@ WITH_CODE = [d for d in DOCUMENTS if d != "CONTRIBUTING.md" and blocks(d, "pytho
 @pytest.mark.parametrize("document", WITH_CODE)
 def test_python_runs(document: str, tmp_path: Path) -> None:
     """Each block with names of its own, all of a document in one process."""
+    write_files(document, tmp_path)
     programs = [("\n" * (block.line - 1) + block.code) for block in blocks(document, "python")]
     runner = f"for p in {programs!r}: exec(compile(p, {document!r}, 'exec'), {{}})"
     done = subprocess.run(
