@@ -81,7 +81,11 @@ class Difference:
 
 
 def certify(
-    problem: Problem, *, loosened: float = 1.0, progress: Callable[[str], None] | None = None
+    problem: Problem,
+    *,
+    loosened: float = 1.0,
+    differentiable: bool = True,
+    progress: Callable[[str], None] | None = None,
 ) -> Reference:
     """Compute the gradient of `problem` twice, independently, and say how well the two agree.
 
@@ -96,6 +100,9 @@ def certify(
     problem : Problem
     loosened : float
         Factor on the tolerances, where the tightest are too much for a problem.
+    differentiable : bool
+        Whether JAX or PyTorch can differentiate the equations. Otherwise complex steps by DOP853
+        (BDF for stiff problems) are set against finite differences by LSODA: some digits fewer.
     progress : callable, optional
         Called with one line before each computation.
 
@@ -111,7 +118,8 @@ def certify(
         Where one of the two breaks down.
     """
     in_double = problem.with_dtype(np.float64)
-    computations = tuple(_loosen(o, loosened) for o in computations_for(problem))
+    pair = computations_for(problem) if differentiable else _without_derivatives(problem)
+    computations = tuple(_loosen(options, loosened) for options in pair)
     results = []
     for options in computations:
         if progress is not None:
@@ -153,6 +161,15 @@ def computations_for(problem: Problem) -> tuple[dict[str, Any], ...]:
         small = size <= _LARGEST_STIFF_FORWARD_SYSTEM and "oscillatory" not in problem.tags
         return _SMALL_STIFF if small else _LARGE_STIFF
     return _SMALL if size <= _LARGEST_FORWARD_SYSTEM else _LARGE
+
+
+def _without_derivatives(problem: Problem) -> tuple[dict[str, Any], ...]:
+    """Two computations that call the equations on NumPy arrays alone."""
+    tight = _TIGHT_STIFF if problem.stiff else _TIGHT
+    return (
+        {"method": "complex-step", "solver": "bdf" if problem.stiff else "dop853", **tight},
+        {"method": "finite-difference", "solver": "lsoda", **tight},
+    )
 
 
 def _loosen(options: Mapping[str, Any], factor: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 import adjointbench as ab
 from adjointbench.command_line import app
 
-COMMANDS = ("problems", "methods", "gradient", "certify", "train", "report")
+COMMANDS = ("problems", "methods", "gradient", "compare", "certify", "train", "report")
 
 
 def run(*arguments: str) -> Result:
@@ -135,6 +135,15 @@ def test_a_wrong_gradient_ends_with_one() -> None:
         (("methods", "--family", "discreet"), "did you mean 'discrete'"),
         (("methods", "--backend", "numpy"), "backend='numpy'"),
         (("certify", "robertsn"), "did you mean 'robertson'"),
+        (("compare", "robertsn"), "did you mean 'robertson'"),
+        (("compare", "robertsn"), "a problem of your own is FILE.py"),
+        (("compare", "nowhere.py"), "there is no file"),
+        (("compare", "no_such_module:problem"), "there is no module 'no_such_module'"),
+        (("compare", "linear", "--budget", "2 years"), "as in 90, 90s, 2m or 1h"),
+        (("compare", "linear", "--methods", "jax-discret"), "did you mean 'jax-discrete'"),
+        (("compare", "linear", "--methods", "jax-gauss", "--backend", "torch"), "leaves none"),
+        (("compare", "linear", "--rtols", "1e-3,2"), "rtols='1e-3,2'"),
+        (("compare", "linear", "--error", "0"), "error=0.0"),
         (("train", "digit"), "did you mean 'digits'"),
         (("train", "digits", "--regularizer", "eror"), "did you mean 'error'"),
         (("train", "digits", "--grid", "none", "--seeds", "a-b"), "pass 0-4, or 0,3,7"),
@@ -155,3 +164,66 @@ def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
     assert "nowhere" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list:
+    """In an empty folder, comparisons that measure nothing and say that one method is right."""
+    from adjointbench.reports.choice import run as run_module
+    from adjointbench.reports.choice.comparison import Outcome
+
+    asked = []
+
+    def compare(chosen, watch, *, anew):
+        asked.append((chosen, anew))
+        chosen.out.mkdir()
+        row = {
+            "method": "jax-discrete", "family": "discrete", "backend": "jax", "solver": "tsit5",
+            "problem": chosen.name, "device": "cpu", "rtol": 1e-4, "atol": 1e-7, "status": "ok",
+            "referenced": True, "error": 3e-5, "seconds": 1e-3,
+        }  # fmt: skip
+        return Outcome([row], chosen.problem.reference, ["torch-tape"], ["a remark"])
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_module, "compare", compare)
+    return asked
+
+
+def test_compare_recommends_a_method_and_keeps_the_recommendation(pretended: list) -> None:
+    result = run("compare", "linear", "--no-report", "--budget", "1h", "--rtols", "1e-6,1e-3")
+    assert result.exit_code == 0, result.output
+    ((chosen, anew),) = pretended
+    assert (chosen.budget_s, chosen.rtols, anew) == (3600.0, (1e-3, 1e-6), False)
+    assert len(chosen.methods) >= len(ab.methods())
+    text = Path("compare-linear/recommendation.md").read_text()
+    assert "**jax-discrete** (tsit5): the fastest that gets the gradient right to 1e-4" in text
+    assert "ab.gradient(problem, 'jax-discrete', rtol=1e-4, atol=1e-7)" in text
+    assert "torch-tape: the same command goes on with them" in text
+    assert text in result.stdout
+
+
+def test_compare_as_json_and_its_exit_codes(pretended: list) -> None:
+    arguments = ("--json", "--no-report", "--methods", "jax-gauss, jax-discrete(solver=tsit5)")
+    found = json.loads(run("compare", "linear", *arguments, "--out", "a").stdout)
+    assert found["best"]["method"] == "jax-discrete"
+    assert (found["out"], found["left"], found["remarks"]) == ("a", ["torch-tape"], ["a remark"])
+    assert found["by_backend"]["jax"] == found["best"]
+    assert "problem = ab.problems.get(" in found["code"]
+    assert pretended[0][0].methods == ("jax-gauss", "jax-discrete(solver=tsit5)")
+    short = run("compare", "linear", *arguments, "--out", "b", "--error", "1e-7")
+    assert short.exit_code == 1
+    assert json.loads(short.stdout)["best"] is None
+
+
+def test_an_interrupted_comparison_says_how_to_go_on(
+    pretended: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adjointbench.reports.choice import run as run_module
+
+    def interrupted(chosen, watch, *, anew):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "compare", interrupted)
+    result = run("compare", "linear")
+    assert result.exit_code == 130
+    assert "compare-linear/rows.jsonl, and the same command goes on" in result.stderr

@@ -62,7 +62,7 @@ def compare(
 
     First a reference gradient is certified, by two independent computations. What is measured is
     in OUT at once; the same command goes on where it was stopped, or where time was over. Ends
-    with 1 where no method gets to the accuracy, or none was measured.
+    with 1 where no method is known to get to the accuracy.
 
     For example:
 
@@ -114,8 +114,8 @@ def compare(
 
 
 def _reached(found: Recommendation) -> bool:
-    """Whether some method gets to the accuracy, as far as anybody can tell."""
-    return found.best is not None
+    """Whether some method is known to get to the accuracy."""
+    return found.best is not None and found.agreement is not None
 
 
 def _run(chosen: Comparison, anew: bool) -> Outcome:

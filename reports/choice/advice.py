@@ -100,16 +100,22 @@ def _answer(found: Recommendation, fetch: str) -> Iterator[str]:
 def _nothing(found: Recommendation) -> str:
     asked = formats.power(found.aim)
     if not found.short:
-        return (
-            "**No method gave a gradient.** What each of them says is below; mend that first, or "
-            "give more time with `--budget`."
-        )
+        return f"**No method gave a gradient.** {_what_to_mend(found)}"
     name, error = found.short[0]
     return (
         f"**No method gets the gradient right to {asked}.** The most accurate is {name}, with an "
         f"error of {formats.error(error)}. Try tighter tolerances (`--rtols 1e-8,1e-10,1e-12`), "
         "`stiff=True` in the problem if it is stiff, or a larger `--error`."
     )
+
+
+def _what_to_mend(found: Recommendation) -> str:
+    if found.broken and all(trouble.status == "nonfinite" for trouble in found.broken):
+        return (
+            "With each of them the solution or the loss becomes NaN or infinite: look at `rhs` "
+            "and `loss`, and at the span of time."
+        )
+    return "What each of them says is below; mend that first, or give more time with `--budget`."
 
 
 def _table(found: Recommendation) -> str:

@@ -13,7 +13,7 @@ from ..formats import power
 from ..pool import Event, Pool
 from .certification import IMPLICIT, Certificate, attempts
 from .comparison import CERTIFICATE_SHARE, Comparison, Watch
-from .probe import LABELS, Probe
+from .probe import BACKENDS, LABELS, Probe
 
 #: Seconds that a probe may take, imports included.
 _PROBE_S = 60.0
@@ -46,14 +46,14 @@ class Groundwork:
         return any(c["solver"] in IMPLICIT for c in computations)
 
     def remarks(self, stiff: bool) -> list[str]:
-        """What the user should know of it; `stiff` is what the problem says of itself."""
+        """What the user should know of the reference; `stiff` is what the problem says."""
         sentences = [_about(self.reference, self.failed)]
         if self.looks_stiff and not stiff:
             sentences.append(
                 "the problem looks stiff, as explicit solvers did not come through, and is "
                 "measured with implicit ones; put stiff=True into it"
             )
-        return [*sentences, *self.unable.values()]
+        return sentences
 
 
 def lay(chosen: Comparison, backends: Iterable[str], pool: Pool, watch: Watch) -> Groundwork:
@@ -65,14 +65,23 @@ def lay(chosen: Comparison, backends: Iterable[str], pool: Pool, watch: Watch) -
     probes = [Probe(chosen.name, chosen.locator, backend, _PROBE_S) for backend in backends]
     for event in pool.events([*first, *probes]):
         _hear(event, found, watch)
+    differentiable = not set(BACKENDS) <= set(found.unable)
+    if not differentiable:  # the first attempt needed derivatives
+        tries, found.failed = iter(_attempts(chosen)), []
     for certificate in tries:
-        timed = _timed(certificate, last)
-        if timed is None or chosen.reference() is not None:
+        timed = _timed(replace(certificate, differentiable=differentiable), last)
+        if timed is None or chosen.reference() is not None or _again_the_same(found.failed):
             break
         for event in pool.events([timed]):
             _hear(event, found, watch)
     found.reference = chosen.reference()
     return found
+
+
+def _again_the_same(failed: Sequence[str]) -> bool:
+    """Whether the last two attempts failed for the same reason."""
+    reasons = [told.partition(": ")[2] for told in failed]
+    return len(reasons) > 1 and reasons[-1] == reasons[-2]
 
 
 def _attempts(chosen: Comparison) -> Iterable[Certificate]:
@@ -83,11 +92,11 @@ def _attempts(chosen: Comparison) -> Iterable[Certificate]:
 
 
 def _timed(certificate: Certificate | None, last: float) -> Certificate | None:
-    """The attempt with a third of the time that is left; ``None`` where that is too little."""
+    """The attempt with its share of the time that is left; ``None`` where that is too little."""
     left = last - time.monotonic()
     if certificate is None or left < _LEAST_S:
         return None
-    return replace(certificate, timeout_s=max(left / 3, _LEAST_S))
+    return replace(certificate, timeout_s=max(certificate.share * left, _LEAST_S))
 
 
 def _hear(event: Event, found: Groundwork, watch: Watch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ... import problems
 from ...problems import Problem
@@ -48,7 +48,7 @@ def question(text: str, settings: Mapping[str, Any]) -> Question:
         locator = join_name(str(located.place), given)
         return Question(located.problem, locator, _own(located, given))
     if name not in problems.names():
-        _suggest_file(name)
+        _refuse(name)
     arguments = ", ".join([repr(name), *_keywords(given)])
     fetch = f"{_IMPORT}\n\nproblem = ab.problems.get({arguments})"
     return Question(problems.get(name, **given), "", fetch)
@@ -59,10 +59,16 @@ def as_stiff(fetch: str) -> str:
     return f"import dataclasses\n\n{fetch}\n\nproblem = dataclasses.replace(problem, stiff=True)"
 
 
-def _suggest_file(name: str) -> None:
-    """Say how to name a file of the current folder that has this name."""
+def _refuse(name: str) -> NoReturn:
+    """Say how to name a problem of one's own, where it is not one of the zoo."""
     if Path(f"{name}.py").exists():
         raise ValueError(f"name {name!r} is not of the zoo; for the file beside, give {name}.py")
+    try:
+        problems.entry(name)
+    except ValueError as error:
+        own = "a problem of your own is FILE.py, FILE.py:ATTRIBUTE or MODULE:ATTRIBUTE"
+        raise ValueError(f"{error}; {own}") from None
+    raise AssertionError(name)
 
 
 def _keywords(settings: Mapping[str, Any]) -> list[str]:

@@ -282,5 +282,5 @@ def _skipped(
     for method, ladder in ladders.items():
         sentence = next((r["message"] for r in ladder if r["status"] == "skipped"), None)
         if sentence is not None:
-            found.setdefault(sentence.replace(repr(method), "this method"), []).append(method)
+            found.setdefault(sentence.replace(f"method={method!r}", "it"), []).append(method)
     return tuple((sentence, tuple(methods)) for sentence, methods in found.items())

@@ -171,3 +171,8 @@ def test_the_line_of_code_is_the_one_that_was_measured(method, device, line):
 def test_tolerances_lose_no_digits():
     (best,) = [recommended([row("jax-discrete", 2.5e-5, seconds=1.0)]).best]
     assert "rtol=2.5e-05, atol=2.5e-08" in code(FETCH, best)
+
+
+def test_a_loss_that_is_not_a_number_is_what_is_to_be_mended():
+    found = recommended([row("jax-discrete", 1e-3, status="nonfinite")], agreement=None)
+    assert "look at `rhs` and `loss`" in markdown(found, FETCH)
