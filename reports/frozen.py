@@ -7,7 +7,7 @@ does, and finite differences of it can be extrapolated to near rounding.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,22 @@ def frozen_step_error(problem: Problem, method: str, **settings: Any) -> float:
     ValueError
         Where the method refuses the problem.
     """
+    return frozen_step_errors(problem, (method,), **settings)[method]
+
+
+def frozen_step_errors(
+    problem: Problem, methods: Sequence[str], **settings: Any
+) -> dict[str, float]:
+    """The same of several methods, against one replay of the steps that they all take."""
+    runs = {method: prepare(problem, method, **settings) for method in methods}
+    replay = _replay(problem, runs[methods[0]].settings)
+    return {method: _distance(problem, run(), replay) for method, run in runs.items()}
+
+
+def adaptive_program_error(problem: Problem, method: str, **settings: Any) -> float:
+    """The same against finite differences of the adaptive program, whose steps move as well."""
     run = prepare(problem, method, **settings)
-    return _distance(problem, run(), _replay(problem, run.settings))
+    return _distance(problem, run(), run.primal)
 
 
 def regularized_step_error(

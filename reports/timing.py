@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -59,7 +59,7 @@ def time_run(
     if primal and (other := timed_primal(run)) is not None:
         calls.append(other)
     with silence():
-        gradients, *primals = _in_turn(calls, budget_s)
+        gradients, *primals = in_turn(calls, budget_s)
     low, median, high = np.percentile(gradients, [25, 50, 75])
     found = {
         "seconds": float(median),
@@ -73,8 +73,8 @@ def time_run(
     return found
 
 
-def _in_turn(calls: list[TimedCall], budget_s: float) -> np.ndarray:
-    """Times of each call, one row each."""
+def in_turn(calls: Sequence[TimedCall], budget_s: float) -> np.ndarray:
+    """Times of each call, one row each: a round after the other, until the budget is spent."""
     rounds: list[list[float]] = []
     spent = 0.0
     while len(rounds) < MOST_CALLS:

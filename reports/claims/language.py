@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
-from ..timing import Silence
-from .claim import DOES_NOT_HOLD, HOLDS, Claim, Figures, Limit, Limits, Verdict
+import numpy as np
+
+from ..timing import Silence, in_turn
+from .claim import DOES_NOT_HOLD, HOLDS, IN_PART, Claim, Figures, Limit, Limits, Verdict
 from .judges import all_of
+from .spread import quartiles
 
 
 def while_loop_gradient(quick: bool, silence: Silence) -> Figures:
@@ -122,6 +126,90 @@ def value_dependent_if(quick: bool, silence: Silence) -> Figures:
     }
 
 
+def compiled_by_torch(quick: bool, silence: Silence) -> Figures:
+    """An adaptive loop in PyTorch: whole, in parts, and as torch's own ``while_loop``."""
+    import torch
+
+    y, k = torch.ones(2, dtype=torch.float64), torch.tensor(0.5, dtype=torch.float64)
+    message = _error_of(lambda: torch.compile(_adaptive_loop, fullgraph=True)(y, k))
+    ways: dict[str, Callable[..., Any]] = {
+        "eager": _adaptive_loop,
+        "compiled, not as a whole": torch.compile(_adaptive_loop),
+    }
+    if not quick:
+        ways["while_loop, compiled as a whole"] = torch.compile(_torch_while_loop, fullgraph=True)
+    exact = float(_adaptive_loop(y, k)[0])
+    errors = {way: abs(float(call(y, k)[0]) / exact - 1) for way, call in ways.items()}
+    calls = [_timed_torch(call, y, k) for call in ways.values()]
+    with silence():
+        seconds = in_turn(calls, 0.3)
+    lines = [
+        {"way": way, "seconds": float(np.median(mine)), "error": errors[way]}
+        for way, mine in zip(ways, seconds, strict=True)
+    ]
+    return {
+        "fullgraph_raises": float(message is not None),
+        **_told(message),
+        **quartiles("speedup", seconds[0] / seconds[1]),
+        "worst_error": max(errors.values()),
+        "lines": lines,
+    }
+
+
+def _heun_step(t: Any, y: Any, h: Any, k: Any) -> Any:
+    """One attempt of an adaptive step of y' = -k y up to t = 1."""
+    import torch
+
+    h = torch.minimum(h, 1.0 - t)
+    first = -k * y
+    second = -k * (y + h * first)
+    error = (0.5 * h * (second - first)).abs().max()
+    accepted = error < 1e-4
+    factor = torch.clamp(0.9 * (1e-4 / (error + 1e-30)) ** 0.5, 0.2, 5.0)
+    moved = y + 0.5 * h * (first + second)
+    return torch.where(accepted, t + h, t), torch.where(accepted, moved, y), h * factor
+
+
+def _adaptive_loop(y: Any, k: Any) -> Any:
+    """As anybody writes it: a Python loop until the end is reached."""
+    t, h = y.new_zeros(()), y.new_full((), 0.1)
+    while t < 1.0:
+        t, y, h = _heun_step(t, y, h, k)
+    return y
+
+
+def _torch_while_loop(y: Any, k: Any) -> Any:
+    """The same by the loop that ``torch.compile`` can see into."""
+    from torch._higher_order_ops.while_loop import while_loop
+
+    t, h = y.new_zeros(()), y.new_full((), 0.1)
+    carried = (t, y, h)
+    return while_loop(lambda t, y, h: t < 1.0, lambda t, y, h: _heun_step(t, y, h, k), carried)[1]
+
+
+def _timed_torch(call: Callable[..., Any], y: Any, k: Any) -> Callable[[int], float]:
+    inputs = [k * (1 + 1e-6 * number) for number in range(8)]
+
+    def timed(number: int) -> float:
+        start = time.perf_counter()
+        call(y, inputs[number % 8])
+        return time.perf_counter() - start
+
+    return timed
+
+
+def _judge_compiled(figures: Figures, limits: Limits) -> Verdict:
+    raises = figures["fullgraph_raises"] == 1.0
+    faster = figures["speedup"] >= limits["faster"].value
+    word = DOES_NOT_HOLD if not raises else IN_PART if faster else HOLDS
+    return Verdict(
+        word,
+        f"As a whole it {'is refused' if raises else 'compiles'}; without fullgraph=True, where "
+        f"the steps are compiled and the loop is not, it is {figures['speedup']:.2g} times as "
+        "fast as eager.",
+    )
+
+
 def _judge_while_loop(figures: Figures, limits: Limits) -> Verdict:
     raises = figures["reverse_raises"] == 1.0
     by_hand = figures["open_solver_error"] <= limits["right"].value
@@ -209,5 +297,17 @@ LANGUAGE = (
         tracked="jit_raises",
         limits={"raises": Limit(1.0, "the call under jit ends with an error")},
         decide=_judge_if,
+    ),
+    Claim(
+        key="15",
+        sentence="TorchScript (today torch.compile) cannot optimise it.",
+        source="Pal et al., ICML 2021, arXiv:2105.03918",
+        measured="an adaptive loop of Heun steps under torch.compile: with fullgraph=True, and "
+        "its time over that of the eager loop without; with all sizes as torch's while_loop too",
+        measure=compiled_by_torch,
+        leading="speedup",
+        unit="times as fast as eager, compiled in parts",
+        limits={"faster": Limit(1.2, "times as fast, from which it is optimised")},
+        decide=_judge_compiled,
     ),
 )

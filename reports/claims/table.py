@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from .claim import Claim
+from .cost import COST
+from .flags import FLAGS
 from .language import LANGUAGE
+from .loops import LOOPS
+from .primitive import PRIMITIVE
+from .sensitivities import SENSITIVITIES
+from .trained import TRAINED
 
 #: All of them by number, the red flags last.
 CLAIMS: tuple[Claim, ...] = tuple(
-    sorted((*LANGUAGE,), key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))))
+    sorted(
+        (*LANGUAGE, *SENSITIVITIES, *PRIMITIVE, *LOOPS, *COST, *TRAINED, *FLAGS),
+        key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),
+    )
 )
 
 _BY_KEY = {claim.key: claim for claim in CLAIMS}
