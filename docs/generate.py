@@ -76,7 +76,7 @@ def _method(method: Method) -> str:
         "Reference": f"{method.reference}.".replace("..", "."),
     }
     lines = (wrapped(f"- {name}: {fact}") for name, fact in facts.items())
-    return f"#### `{method.name}`\n\n{method.summary}\n\n" + "\n".join(lines)
+    return f"#### `{method.name}`\n\n{wrapped(method.summary)}\n\n" + "\n".join(lines)
 
 
 def _solvers(method: Method) -> str:
@@ -200,7 +200,7 @@ def _claim(claim: Claim) -> str:
         "Published": claim.published,
     }
     lines = (wrapped(f"- {name}: {fact.rstrip('.')}.") for name, fact in facts.items() if fact)
-    return f"**{claim.key}. {claim.sentence}**\n\n" + "\n".join(lines)
+    return f"{wrapped(f'**{claim.key}. {claim.sentence}**')}\n\n" + "\n".join(lines)
 
 
 def versions() -> str:

@@ -50,9 +50,10 @@ def code(words: Iterable[str]) -> str:
 
 
 def wrapped(text: str) -> str:
-    """One paragraph in lines of a hundred characters, what follows the first indented."""
+    """One paragraph, or one item of a list, in lines of a hundred characters."""
+    indent = "  " if text.startswith("- ") else ""
     return textwrap.fill(
-        text, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 
