@@ -192,7 +192,7 @@ def claims() -> str:
 
 def _claim(claim: Claim) -> str:
     facts = {
-        "Said": claim.source,
+        "Said": claim.source.removeprefix("said "),
         "Measured": claim.measured,
         "Thresholds": "; ".join(
             f"{limit.words} ({limit.value:g})" for limit in claim.limits.values()
