@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -16,6 +17,9 @@ from .style import COLOURS
 
 #: Ink and grid; an inline figure gets the page's own colours instead.
 INK, GRID = "#1f2933", "#d5dae1"
+
+#: Ink on what is coloured, where it and white leave no colour without contrast.
+DARK = "black"
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -99,6 +103,22 @@ def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure of that size in inches, with one pair of axes; of no window, unlike pyplot's."""
     figure = Figure(figsize=(width, height))
     return figure, figure.add_subplot()
+
+
+def ink_on(colour: Any) -> str:
+    """Dark or white, whichever stands out more from `colour`, by WCAG's contrast."""
+    light = luminance(colour)
+    on_white, on_dark = 1.05 / (light + 0.05), (light + 0.05) / (luminance(DARK) + 0.05)
+    return "white" if on_white > on_dark else DARK
+
+
+def luminance(colour: Any) -> float:
+    """The relative luminance of a colour, as WCAG defines it: 0 is black, 1 is white."""
+    linear = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in to_rgb(colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def log_ticks(axes: Axes) -> None:

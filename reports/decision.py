@@ -83,7 +83,7 @@ def classes(rows: pd.DataFrame) -> dict[str, list[str]]:
     for name, mine in rows[rows["referenced"].eq(True)].groupby("problem", sort=True):
         about = {
             "tags": _first(mine, "tags", ()),
-            "stiff": _first(mine, "stiff", False) is True,
+            "stiff": bool(_first(mine, "stiff", False)),
             "n_states": _first(mine, "n_states", 0),
             "n_params": _first(mine, "n_params", 0),
         }

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from .canvas import GRID, INK, STYLE, legend_outside, log_ticks, new_axes, say
+from .canvas import GRID, INK, STYLE, ink_on, legend_outside, log_ticks, new_axes, say
 from .errors import LARGEST_ERROR, WRONG, log10_error
 from .formats import amount, power
 from .style import COLOURS, Look, looks
@@ -147,7 +147,7 @@ def _cell(axes: Axes, place: tuple[int, int], row: pd.Series, *, wrong: bool) ->
         text = _exponent(row["error"])
         share = np.clip((exponent + 1) / -10, 0, 1)
         face = COLOURS["continuous"] if wrong else mpl.colormaps["Blues"](0.12 + 0.8 * share)
-        ink = "white" if wrong or share > 0.45 else "#10202f"
+        ink = ink_on(face)
     axes.add_patch(
         Rectangle((x - 0.47, y - 0.44), 0.94, 0.88, fc=face, ec=GRID, lw=0.8, hatch=hatch)
     )

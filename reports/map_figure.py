@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .canvas import GRID, INK, STYLE, new_axes
+from .canvas import GRID, INK, STYLE, ink_on, new_axes
 from .ladder import is_right
 from .style import COLOURS, looks
 from .tables import is_wrong
@@ -99,13 +99,12 @@ def _draw(axes: Axes, x: int, y: int, cell: dict) -> None:
     if cell["wrong"]:
         axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.12, 0.9, fc=COLOURS["continuous"], lw=0))
     mark = "!" * bool(cell["wrong"]) + "×" * bool(cell["broken"])
-    ink = "white" if share > 0.6 else "#10202f"
     axes.text(
         x,
         y,
         f"{100 * share:.0f}{mark and ' '}{mark}",
         ha="center",
         va="center",
-        color=ink,
+        color=ink_on(face),
         fontsize=8,
     )

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from adjointbench.reports import scaling
+from adjointbench.reports import checkpoints, scaling
 from adjointbench.reports.measure import LADDER
 
 #: Method: (family, backend, error over rtol, order, seconds at 1e-6, ratio).
@@ -106,6 +106,21 @@ def scaling_rows() -> list[dict]:
             seconds = first * (scaling.unknowns(n) / 24) ** power
             made.append(scaling_row(method, n, seconds))
     return [*made[:-1], scaling_row(method, 5, None, status="timeout", message="not done")]
+
+
+def checkpoint_rows() -> list[dict]:
+    """The least is kept with 16 checkpoints, and the fastest is with the most; one broke down."""
+    made = []
+    for number, kept, seconds in ((2, 16e3, 2e-3), (16, 5e3, 3e-3), (128, 17e3, 1e-3)):
+        about = {"study": checkpoints.STUDY, "rtol": checkpoints.RTOL, "steps": 377}
+        about |= {"saved_bytes": kept, "seconds": seconds}
+        for name in ("jax-discrete", "diffrax-backsolve"):
+            made.append(row(checkpoints.PROBLEM, name, **about))
+            made[-1]["method"] = checkpoints.method_of(name, number)
+    for r in made[1::2]:
+        r["saved_bytes"] = None
+    made[-1] |= broken("timeout", "not done after 240 s")
+    return made
 
 
 def stiff_rows() -> list[dict]:
