@@ -41,7 +41,7 @@ bench bench-full: environment
 	exit $$status
 
 test: environment  ## The tests; some of them: make test TESTS=tests/problems
-	@$(RUN) -m pytest -n auto --dist loadgroup $(TESTS)
+	@$(RUN) -m pytest -n auto $(TESTS)
 
 lint: environment  ## Style and types, without changing anything
 	@$(RUN) -m ruff check .

@@ -202,7 +202,7 @@ def _figures(lines: pd.DataFrame, column: str) -> dict[str, pd.Series]:
 
 
 def _times_the_best(choice: Choice) -> str:
-    return f"{formats.slope(choice.value)} ×"
+    return f"{formats.slope(choice.value)}\N{NO-BREAK SPACE}×"
 
 
 def _share(choice: Choice) -> str:

@@ -80,7 +80,7 @@ def test_the_table_has_every_class_and_what_matters():
     assert found.loc[("stiff, small", "fastest at error 1e-3"), "method"] == "jax-discrete"
     peers = found.loc[("stiff, small", "an installed library alone, at error 1e-3")]
     assert peers["method"] == "diffrax-backsolve"
-    assert peers["value"] == "1.00 ×"
+    assert peers["value"] == "1.00\N{NO-BREAK SPACE}×"
     torch = found.loc[("stiff, small", "in PyTorch, at error 1e-3")]
     assert (torch["method"], torch["value"]) == ("–", "no method gets there")
     faster = frame(({"method": "jax-backsolve"}, {"seconds": 1e-9}))
