@@ -13,10 +13,10 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator
 
 from . import checkpoints, formats
-from .canvas import STYLE, legend_outside, log_ticks
+from .canvas import STYLE, amounts_on
 from .commands import checkpoints_command
 from .names import bare_name
 from .page import Column, Part, save_figure, table
@@ -149,14 +149,13 @@ def checkpoints_figure(lines: pd.DataFrame) -> Figure:
                 axes.plot(mine["checkpoints"], mine[column], label=name, mew=0, **style)
         _name_axes(left, "bytes kept", formats.size, lines["checkpoints"])
         _name_axes(right, "seconds a gradient, warm", formats.seconds, lines["checkpoints"])
-        legend_outside(right, right.get_legend_handles_labels()[0])
+        handles = right.get_legend_handles_labels()[0]
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
 
 
 def _name_axes(axes: Axes, label: str, write: Callable[[float], str], numbers: pd.Series) -> None:
-    log_ticks(axes)
-    axes.set(xlabel="checkpoints", ylabel=label)
+    axes.set(xlabel="checkpoints", ylabel=label, xscale="log", yscale="log")
+    amounts_on(axes.xaxis, formats.amount)
     axes.xaxis.set_major_locator(FixedLocator(sorted(set(numbers))))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formats.amount(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+    amounts_on(axes.yaxis, write)

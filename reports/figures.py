@@ -15,11 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from .canvas import GRID, INK, STYLE, ink_on, legend_outside, log_ticks, new_axes, say
+from .canvas import GRID, INK, STYLE, amounts_on, ink_on, legend_outside, log_ticks, new_axes, say
 from .errors import LARGEST_ERROR, WRONG, log10_error
-from .formats import amount, power
+from .formats import amount, power, size
 from .style import COLOURS, Look, looks
 from .tables import FAMILIES, is_wrong
 
@@ -198,9 +197,7 @@ def dots(table: pd.DataFrame, column: str, label: str) -> Figure:
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel(label)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        amounts_on(axes.xaxis, size if column == "saved_bytes" else amount)
         axes.tick_params(axis="y", length=0)
         _problem_legend(axes, problems)
     return figure

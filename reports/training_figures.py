@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .canvas import STYLE
+from .canvas import STYLE, amounts_on
+from .formats import amount
 from .style import PALETTE
 from .trainings import NONE
 
@@ -54,9 +55,11 @@ def training_figure(epochs: pd.DataFrame) -> Figure:
                 grid[row][column].set(xlabel=below, ylabel=label)
                 if quantity in _LOGARITHMIC and epochs[quantity].gt(0).any():
                     grid[row][column].set_yscale("log")
+                    amounts_on(grid[row][column].yaxis, amount)
         if epochs["train_seconds"].gt(0).any():
             for axes in grid[1]:
                 axes.set_xscale("log")
+                amounts_on(axes.xaxis, amount)
         figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)))
     return figure
 

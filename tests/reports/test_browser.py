@@ -40,7 +40,12 @@ CLAIM = {
     "method": "",
     "device": "cpu",
     "status": "ok",
-    "figures": {"reverse_raises": 1.0, "forward_error": 0.0, "open_solver_error": 0.0},
+    "figures": {
+        "error": "ValueError",
+        "reverse_raises": 1.0,
+        "forward_error": 0.0,
+        "open_solver_error": 0.0,
+    },
 }
 
 
