@@ -149,7 +149,7 @@ def _reasons(found: Recommendation) -> list[str]:
         "What does not get there": [
             f"{name}: error {formats.error(error)} at best" for name, error in found.short
         ],
-        "What was not done in its share of the time": list(found.slow),
+        "What was not done in its share of the time": list(_broken(found.slow)),
         "What was not tried": [f"{', '.join(names)}: {why}" for why, names in found.skipped],
         "What is not measured yet": list(_left(found)),
     }
@@ -204,7 +204,8 @@ def _broken(troubles: Sequence[Trouble]) -> Iterator[str]:
     for trouble in troubles:
         where = f" in the {trouble.phase} pass" if trouble.phase in _PASSES else ""
         message = trouble.message[:_LONGEST].replace("\n", " ")
-        how = f"{trouble.status}{where}, at rtol {_range(trouble.rtols)}: {message}"
+        status = "" if trouble.status == "timeout" else f"{trouble.status}{where}, "
+        how = f"{status}at rtol {_range(trouble.rtols)}: {message}"
         alike.setdefault(how, []).append(trouble.method)
     return (f"{', '.join(methods)}: {how}" for how, methods in alike.items())
 

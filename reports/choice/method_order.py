@@ -31,6 +31,10 @@ FIRST = (
 WORTH_COMPILING = "torch-discrete"
 
 
+#: Seconds from which on it is begun early.
+LONG_BUDGET_S = 240.0
+
+
 def in_order(names: Iterable[str] | None = None) -> tuple[str, ...]:
     """All methods, the most useful first and those that PyTorch compiles last.
 
@@ -44,13 +48,18 @@ def in_order(names: Iterable[str] | None = None) -> tuple[str, ...]:
     return tuple(m for m in dict.fromkeys((*FIRST, *rest)) if split_name(m)[0] in kept)
 
 
-def for_cores(methods: Sequence[str], cores: int) -> tuple[str, ...]:
+def for_cores(methods: Sequence[str], cores: int, budget_s: float) -> tuple[str, ...]:
     """The same order where several are measured at a time.
 
-    What PyTorch compiles for a minute, and is worth it, comes second where another core goes on
-    with the others meanwhile.
+    What PyTorch compiles for a minute or two, and is worth it, comes second where there is time
+    enough and another core goes on with the others meanwhile.
     """
-    if cores < 2 or len(methods) < 3 or WORTH_COMPILING not in methods[1:]:
+    if (
+        cores < 2
+        or budget_s < LONG_BUDGET_S
+        or len(methods) < 3
+        or WORTH_COMPILING not in methods[1:]
+    ):
         return tuple(methods)
     first, *rest = (method for method in methods if method != WORTH_COMPILING)
     return (first, WORTH_COMPILING, *rest)

@@ -56,7 +56,9 @@ def question(text: str, settings: Mapping[str, Any]) -> Question:
 
 def as_stiff(fetch: str) -> str:
     """The same lines, for a problem that does not say that it is stiff."""
-    return f"import dataclasses\n\n{fetch}\n\nproblem = dataclasses.replace(problem, stiff=True)"
+    *_, last = fetch.splitlines()
+    gap = "\n" if last.startswith("problem") else "\n\n"
+    return f"import dataclasses\n\n{fetch}{gap}problem = dataclasses.replace(problem, stiff=True)"
 
 
 def _refuse(name: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,6 @@ from ..compare import NOISE
 from ..errors import WRONG
 from ..ladder import known, seconds_at_error, typical_rtol
 from ..rows import Row
-
-#: How a ladder ends that is neither a gradient nor a breakdown.
-_NO_BREAKDOWN = ("ok", "skipped", "timeout")
 
 
 @dataclass(frozen=True)
@@ -90,9 +87,8 @@ class Recommendation:
     short : tuple of (str, float)
         Methods that give gradients and do not get to the accuracy, with their best error; the
         most accurate first.
-    broken, wrong : tuple of Trouble
-    slow : tuple of str
-        Methods that were not done with some tolerance in their share of the time.
+    broken, wrong, slow : tuple of Trouble
+        `slow` are those that were not done with some tolerance in their share of the time.
     skipped : tuple of (str, tuple of str)
         Sentences why, each with the methods that were not tried for it.
     left : tuple of str
@@ -109,7 +105,7 @@ class Recommendation:
     short: tuple[tuple[str, float], ...]
     broken: tuple[Trouble, ...]
     wrong: tuple[Trouble, ...]
-    slow: tuple[str, ...]
+    slow: tuple[Trouble, ...]
     skipped: tuple[tuple[str, tuple[str, ...]], ...]
     left: tuple[str, ...]
 
@@ -173,9 +169,9 @@ def recommend(
         others=tuple(candidates[1:]),
         close=tuple(c.method for c in candidates[1:] if best and c.seconds <= NOISE * best.seconds),
         short=_short(ladders, {c.method for c in candidates}, agreement),
-        broken=tuple(t for ladder in ladders.values() for t in _broken(ladder)),
+        broken=tuple(t for ladder in ladders.values() for t in _ended(ladder, _broken)),
         wrong=tuple(t for ladder in ladders.values() for t in _wrong(ladder)),
-        slow=tuple(m for m, ladder in ladders.items() if _statuses(ladder) & {"timeout"}),
+        slow=tuple(t for ladder in ladders.values() for t in _ended(ladder, _slow)),
         skipped=_skipped(ladders),
         left=tuple(left),
     )
@@ -254,13 +250,20 @@ def _short(
     return tuple(sorted(best.items(), key=lambda pair: pair[1]))
 
 
-def _broken(ladder: Sequence[Row]) -> list[Trouble]:
-    """How a method breaks down, each way once."""
+def _broken(row: Row) -> bool:
+    return row["status"] not in ("ok", "skipped", "timeout")
+
+
+def _slow(row: Row) -> bool:
+    return row["status"] == "timeout"
+
+
+def _ended(ladder: Sequence[Row], so: Callable[[Row], bool]) -> list[Trouble]:
+    """How a method ended where it ended `so`, each way once."""
     found: dict[tuple[str, str, str], list[float]] = {}
-    for row in ladder:
-        if row["status"] not in _NO_BREAKDOWN:
-            how = (row["status"], row.get("phase") or "", row.get("message") or "")
-            found.setdefault(how, []).append(row["rtol"])
+    for row in filter(so, ladder):
+        how = (row["status"], row.get("phase") or "", row.get("message") or "")
+        found.setdefault(how, []).append(row["rtol"])
     method = ladder[0]["method"]
     return [Trouble(method, *how, rtols=tuple(rtols)) for how, rtols in found.items()]
 

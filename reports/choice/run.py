@@ -123,7 +123,8 @@ class _Run:
             rtols = [r for r in job.rtols if not (done and self._stands(rows.get(r), job))]
             if rtols:
                 jobs.append(replace(job, rtols=tuple(rtols)))
-        order = for_cores([job.method for job in jobs], len(self._pool))
+        methods = [job.method for job in jobs]
+        order = for_cores(methods, len(self._pool), chosen.budget_s)
         return sorted(jobs, key=lambda job: order.index(job.method))
 
     def _stands(self, row: Row | None, job: Job) -> bool:

@@ -244,9 +244,9 @@ def test_a_method_of_each_family_and_backend_comes_first():
     assert {name.partition("(")[0] for name in order} == {m.name for m in ab.methods()}
     families = {get_method(m.partition("(")[0]).family for m in FIRST[:7]}
     assert families == {"discrete", "continuous", "blackbox", "peers"}
-    assert for_cores(order, 1) == order
-    assert for_cores(order, 2)[:2] == ("jax-discrete", "torch-discrete")
-    assert sorted(for_cores(order, 2)) == sorted(order)
+    assert for_cores(order, 1, 600.0) == for_cores(order, 2, 120.0) == order
+    assert for_cores(order, 2, 600.0)[:2] == ("jax-discrete", "torch-discrete")
+    assert sorted(for_cores(order, 2, 600.0)) == sorted(order)
     assert in_order(["jax-gauss"]) == ("jax-gauss",)
 
 

@@ -97,7 +97,8 @@ def test_what_breaks_what_is_wrong_and_who_is_too_slow():
     assert broken.rtols == (1e-4, 1e-6)
     (wrong,) = found.wrong
     assert (wrong.method, wrong.error, len(wrong.rtols)) == ("jax-backsolve", 5.0, 3)
-    assert found.slow == ("torch-tape",)
+    (slow,) = found.slow
+    assert (slow.method, slow.rtols) == ("torch-tape", (1e-3, 1e-6))
     assert found.short == (("scipy-adjoint", 1e-3), ("jax-backsolve", 5.0))
     ((why, names),) = found.skipped
     assert names == ("torch-discrete", "torch-backsolve")
@@ -106,6 +107,7 @@ def test_what_breaks_what_is_wrong_and_who_is_too_slow():
         "scipy-adjoint: max_steps in the reverse pass, at rtol 1e-4, 1e-6: too many",
         "jax-backsolve: error 5, at rtol 1e-3 … 1e-6",
         "scipy-adjoint: error 1e-3 at best".replace("1e-3", "1.0e-3"),
+        "torch-tape: at rtol 1e-3, 1e-6: not done",
         "finite-difference: the same command goes on with them",
         f"torch-discrete, torch-backsolve: {why}",
     ):
