@@ -18,6 +18,7 @@ import pandas as pd
 
 from . import checkpoints, scaling
 from .claims.tasks import STUDY as CLAIMS
+from .claims.tasks import made_of_scaling
 from .codes import machine_of, name_codes
 from .rows import read_rows, study_of
 from .trainings import SETTINGS, read_trainings
@@ -216,7 +217,7 @@ def _read_row_file(path: Path, found: Measurements, base: Path | None) -> list[d
     versions = ", ".join(f"{name} {number}" for name, number in run.get("versions", {}).items())
     return [
         row | origin | ({"versions": versions} if study_of(row) == CLAIMS else {})
-        for row in file.rows
+        for row in (*file.rows, *made_of_scaling(file.rows))
     ]
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from .. import problems
 from ..adjoints.methods import METHODS, check_name, get_method
 from . import checkpoints, scaling
-from .claims.tasks import chosen_claims, claim_tasks
+from .claims.tasks import OF_SCALING, chosen_claims, claim_tasks
 from .measure import ATOL_SCALE, LADDER, VERSION
 from .names import get_problem, join_name, problem_name, split_list, split_name
 from .rows import Row
@@ -145,7 +145,8 @@ class Selection:
 
     def jobs(self) -> Iterator[Task]:
         """Claims and studies, then every method on every problem on every device."""
-        yield from claim_tasks(self.claims, self.quick)
+        own = [key for key in self.claims if key != OF_SCALING or not self.sizes]
+        yield from claim_tasks(own, self.quick)
         yield from self._scaling_jobs()
         yield from self._checkpoint_jobs()
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):

@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from ..rows import Row
+from .. import scaling
+from ..rows import Row, study_of
 from ..timing import Silence
 from .claim import Claim, Figures
+from .cost import figures_of_scaling
 from .table import CLAIMS, claim_of
 
 #: What rows of claims are marked with.
 STUDY = "claims"
+
+#: The claim whose measurement is the scaling study.
+OF_SCALING = "3"
 
 #: Seconds allowed for one claim.
 TIMEOUT_S, QUICK_TIMEOUT_S = 1800.0, 120.0
@@ -113,6 +118,20 @@ def _about(claim: Claim, quick: bool) -> Row:
 def _processor_time() -> float:
     """Seconds of processor time of this process and of the compilers that it has run."""
     return sum(os.times()[:4])
+
+
+def made_of_scaling(rows: Sequence[Row]) -> list[Row]:
+    """The row of the claim on sizes, from a run's rows of the scaling study.
+
+    None where no claims were measured, that one was by itself, or there is no such study.
+    """
+    claims = [row for row in rows if study_of(row) == STUDY]
+    study = [row for row in rows if study_of(row) == scaling.STUDY]
+    if not claims or not study or any(row["number"] == OF_SCALING for row in claims):
+        return []
+    figures = plain(figures_of_scaling(study))
+    about = _about(claim_of(OF_SCALING), claims[0]["quick"])
+    return [about | {"study": STUDY, "status": "ok", "figures": figures}]
 
 
 def chosen_claims(text: str | None = None) -> tuple[str, ...]:

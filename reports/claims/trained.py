@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..timing import Silence
 from .claim import Claim, Figures, Limit, Plot
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 
 TASK = "digits-float64"
 REGULARIZERS = ("none", "error", "taylor")
+#: What the row of claim 10 keeps of every epoch.
+EPOCH_COLUMNS = (
+    "run",
+    "regularizer",
+    "seed",
+    "epoch",
+    "status",
+    "nfe",
+    "steps",
+    "train_seconds",
+    "steps_per_second",
+    "predict_seconds",
+    "test_accuracy",
+)
 QUICK_EPOCHS, EPOCHS = 3, 60
 QUICK_SEEDS, SEEDS = (0, 1), (0, 1, 2, 3, 4)
 
@@ -68,6 +82,11 @@ def _programs_kept() -> Iterator[None]:
                 jax.config.update(name, value)
 
 
+def epochs_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The epochs that rows of claims hold, where trainings were measured."""
+    return next((r["figures"].get("lines", []) for r in rows if r.get("number") == "10"), [])
+
+
 @functools.cache
 def _ratios(quick: bool) -> pd.DataFrame:
     """The last epoch of every training beside that of the same seed with no regulariser."""
@@ -105,13 +124,12 @@ def evaluations_while_training(quick: bool, silence: Silence) -> Figures:
     plain = epochs[epochs["regularizer"].eq("none")]
     first = plain[plain["epoch"].eq(0)].set_index("seed")["nfe"]
     last = plain.sort_values("epoch").groupby("seed")["nfe"].last()
-    shown = epochs[["run", "epoch", "nfe"]].assign(epoch=epochs["epoch"])
     return {
         **extent("growth", (last / first).tolist()),
         **_size(quick),
         "first": float(first.median()),
         "last": float(last.median()),
-        "lines": shown.to_dict("records"),
+        "lines": epochs[list(EPOCH_COLUMNS)].to_dict("records"),
     }
 
 

@@ -1,0 +1,374 @@
+"""Claims: verdicts at both sides of every threshold, and from measuring to the report."""
+
+from contextlib import nullcontext
+
+import pytest
+
+from adjointbench.reports import build_report, scaling
+from adjointbench.reports.claims.claim import DOES_NOT_HOLD, HOLDS, IN_PART, NOT_MEASURED, judge_row
+from adjointbench.reports.claims.cost import figures_of_scaling
+from adjointbench.reports.claims.loops import count_kernels
+from adjointbench.reports.claims.section import figure_text, scorecard
+from adjointbench.reports.claims.table import CLAIMS, claim_of
+from adjointbench.reports.claims.tasks import (
+    ClaimTask,
+    chosen_claims,
+    claim_tasks,
+    made_of_scaling,
+    measure_claim,
+)
+from adjointbench.reports.collect import collect
+from adjointbench.reports.read import read_measurements
+from adjointbench.reports.selection import Selection
+
+TRAINED = {"epochs": 3, "seeds": 2}
+LOOPS = {"kernels_ratio": 1.0, "kernels_ratio_large": 1.0, "slowdown_large": 1.0}
+
+#: Of each claim: figures, what changes in them, and the verdict that this must give.
+CASES = {
+    "1": (
+        {"discrete_most": 1e-11, "difference_loose": 0.1, "difference_tight": 1e-9},
+        ({"continuous_least": 1.0e-10}, HOLDS),
+        ({"continuous_least": 0.9e-10}, IN_PART),
+        ({"continuous_least": 1.0e-6, "discrete_most": 1.1e-8}, IN_PART),
+        ({"continuous_least": 1.0e-8, "discrete_most": 1.1e-8}, DOES_NOT_HOLD),
+    ),
+    "2": (
+        {
+            "discrete_share": 1.0,
+            "other_continuous_share": 0.9,
+            "other_continuous_least": 0.9,
+            "backsolve_easy_share": 1.0,
+            "backsolve_stiff_share": 0.5,
+        },
+        ({"backsolve_share": 0.85}, HOLDS),
+        ({"backsolve_share": 0.86}, IN_PART),
+        ({"backsolve_share": 0.85, "other_continuous_share": 0.96}, IN_PART),
+        ({"backsolve_share": 1.0, "backsolve_stiff_share": 0.51}, DOES_NOT_HOLD),
+    ),
+    "3": (
+        {"crossover": 30.0, "crossover_high": 54.0, "largest": 54},
+        ({"gain_on_forward": 1.1, "gain_on_discrete": 1.1}, HOLDS),
+        ({"gain_on_forward": 1.1, "gain_on_discrete": 1.0}, IN_PART),
+        ({"gain_on_forward": 1.0, "gain_on_discrete": 1.0}, DOES_NOT_HOLD),
+    ),
+    "4": (
+        {"error": "ValueError", "forward_error": 0.0, "open_solver_error": 0.0},
+        ({"reverse_raises": 1.0}, HOLDS),
+        ({"reverse_raises": 0.0}, DOES_NOT_HOLD),
+    ),
+    "5": (
+        {"lanes": 4, "untaken_vmap_shared": 0},
+        ({"untaken_jit": 1, "untaken_vmap": 4}, HOLDS),
+        ({"untaken_jit": 0, "untaken_vmap": 1}, IN_PART),
+        ({"untaken_jit": 0, "untaken_vmap": 0}, DOES_NOT_HOLD),
+    ),
+    "6": (
+        {
+            "error": "TracerBoolConversionError",
+            "eager_value": 2,
+            "static_value": 2,
+            "cond_value": 2,
+        },
+        ({"jit_raises": 1.0}, HOLDS),
+        ({"jit_raises": 0.0}, DOES_NOT_HOLD),
+    ),
+    "7": (
+        {"distance_low": 1e-15},
+        ({"distance": 1e-10, "frozen_distance": 1e-7}, HOLDS),
+        ({"distance": 1.1e-10, "frozen_distance": 1e-7}, IN_PART),
+        ({"distance": 1e-10, "frozen_distance": 1.1e-7}, IN_PART),
+        ({"distance": 1e-3, "frozen_distance": 1e-3}, DOES_NOT_HOLD),
+    ),
+    "8": (
+        LOOPS,
+        ({"slowdown": 1.5, "kernels_ratio_large": 1.5}, HOLDS),
+        ({"slowdown": 1.4, "kernels_ratio": 1.5}, IN_PART),
+        ({"slowdown": 1.0, "slowdown_large": 1.5}, IN_PART),
+        ({"slowdown": 1.4}, DOES_NOT_HOLD),
+    ),
+    "9": (
+        {"lanes": 8, "open_error": 0.0, "blackbox_error": 0.0},
+        ({"open_lane": 0.9, "blackbox_lane": 0.9}, HOLDS),
+        ({"open_lane": 0.1, "blackbox_lane": 0.1, "open_error": 1e-5, "blackbox_error": 1}, HOLDS),
+        ({"open_lane": 0.8, "blackbox_lane": 1.0}, IN_PART),
+        ({"open_lane": 0.8, "blackbox_lane": 0.8}, DOES_NOT_HOLD),
+    ),
+    "10": (
+        {"first": 50, "last": 60, **TRAINED},
+        ({"growth": 1.2}, HOLDS),
+        ({"growth": 1.19}, IN_PART),
+        ({"growth": 1.05}, IN_PART),
+        ({"growth": 1.04}, DOES_NOT_HOLD),
+    ),
+    "11": (
+        {"work_ratio": 0.5, **TRAINED},
+        ({"ratio": 0.95}, HOLDS),
+        ({"ratio": 1.05}, IN_PART),
+        ({"ratio": 1.06}, DOES_NOT_HOLD),
+    ),
+    "12": (
+        TRAINED,
+        ({"ratio": 10.0}, HOLDS),
+        ({"ratio": 9.9}, IN_PART),
+        ({"ratio": 1.0}, DOES_NOT_HOLD),
+    ),
+    "13": (
+        TRAINED,
+        ({"ratio": 2.0}, HOLDS),
+        ({"ratio": 1.9}, IN_PART),
+        ({"ratio": 1.0}, DOES_NOT_HOLD),
+    ),
+    "14": (
+        {"evaluations_ratio": 0.5, **TRAINED},
+        ({"ratio": 0.9, "points": -1.0}, HOLDS),
+        ({"ratio": 0.9, "points": -1.1}, IN_PART),
+        ({"ratio": 0.91, "points": 0.0}, IN_PART),
+        ({"ratio": 0.91, "points": -1.1}, DOES_NOT_HOLD),
+    ),
+    "15": (
+        {"fullgraph_raises": 1.0},
+        ({"speedup": 1.1}, HOLDS),
+        ({"speedup": 1.2}, IN_PART),
+        ({"speedup": 1.0, "fullgraph_raises": 0.0}, DOES_NOT_HOLD),
+    ),
+    "16": (
+        {"looked_at": 3, "names": "a"},
+        ({"problems": 1, "problems_at_every_tolerance": 1}, HOLDS),
+        ({"problems": 1, "problems_at_every_tolerance": 0}, IN_PART),
+        ({"problems": 0, "problems_at_every_tolerance": 0}, DOES_NOT_HOLD),
+    ),
+    "17": (
+        {"spread_low": 0.0, "spread_high": 1.0, "told": "by tsit5: 0 %"},
+        ({"spread": 0.3}, HOLDS),
+        ({"spread": 0.1}, IN_PART),
+        ({"spread": 0.09}, DOES_NOT_HOLD),
+    ),
+    "18": (
+        {},
+        ({"ratio": 1.05}, HOLDS),
+        ({"ratio": 1.25}, IN_PART),
+        ({"ratio": 1.26}, DOES_NOT_HOLD),
+    ),
+    "19": (
+        {
+            "outside_that_take_it": 0,
+            "seen_error": 1e-9,
+            "local_difference": 1e-5,
+            "local_effect": 1.0,
+        },
+        ({"missed": 0.01}, HOLDS),
+        ({"missed": 0.009}, IN_PART),
+        ({"missed": 0.01, "outside_that_take_it": 1}, IN_PART),
+        ({"missed": 0.01, "local_difference": 1e-3}, IN_PART),
+        ({"missed": 0.0, "local_effect": 0.0}, DOES_NOT_HOLD),
+    ),
+    "20": (
+        {"second": 2.0, "fourth": 3.0, "rises": 1.0},
+        ({"growth": 1.5}, HOLDS),
+        ({"growth": 1.4}, IN_PART),
+        ({"growth": 1.4, "rises": 0.0}, DOES_NOT_HOLD),
+    ),
+    "21": (
+        {"taylor_ratio": 1.0, **TRAINED},
+        ({"ratio": 0.9}, HOLDS),
+        ({"ratio": 0.98}, IN_PART),
+        ({"ratio": 0.99}, DOES_NOT_HOLD),
+    ),
+    "22": (
+        {"growth_generated": 4.0, "more_steps": 64},
+        ({"growth": 1.1}, HOLDS),
+        ({"growth": 2.0}, IN_PART),
+        ({"growth": 2.1}, DOES_NOT_HOLD),
+    ),
+    "23": (
+        LOOPS | {"slowdown": 1.0},
+        ({"slowdown_large": 1.5, "kernels_ratio_large": 1.5}, HOLDS),
+        ({"slowdown_large": 1.4, "kernels_ratio_large": 1.5}, IN_PART),
+        ({}, DOES_NOT_HOLD),
+        ({"not_measured": "This machine has no GPU."}, NOT_MEASURED),
+    ),
+    "R1": (
+        {"truth": 212.7, "discrete_answer": 6217.6, "wrong": 1, "methods": 2, "wrong_names": "a"},
+        ({"discrete_error": 0.1, "continuous_right": 0.6}, HOLDS),
+        ({"discrete_error": 0.1, "continuous_right": 0.5}, IN_PART),
+        ({"discrete_error": 0.09, "continuous_right": 0.5}, DOES_NOT_HOLD),
+    ),
+    "R2": (
+        {},
+        ({"adaptive_distance": 1e-6, "frozen_distance": 1e-8}, HOLDS),
+        ({"adaptive_distance": 1e-7, "frozen_distance": 1e-8}, IN_PART),
+        ({"adaptive_distance": 1e-7, "frozen_distance": 1e-7}, DOES_NOT_HOLD),
+    ),
+    "R3": (
+        {"statuses": "ok"},
+        ({"brusselator_error": 0.04, "pollu_error": 0.01}, HOLDS),
+        ({"brusselator_error": 0.03, "pollu_error": 1e3}, IN_PART),
+        ({"brusselator_error": 0.03, "pollu_error": 0.009}, DOES_NOT_HOLD),
+    ),
+    "R4": (
+        {"least_kept": 1.0, "most_kept": 2.0, "least_growth": 1.0, "most_growth": 2.0},
+        ({"disagreement": 10.0}, HOLDS),
+        ({"disagreement": 3.0}, IN_PART),
+        ({"disagreement": 2.9}, DOES_NOT_HOLD),
+    ),
+}
+
+
+def test_every_claim_of_the_list_is_there_and_has_cases():
+    keys = [claim.key for claim in CLAIMS]
+    assert keys == [*map(str, range(1, 24)), "R1", "R2", "R3", "R4"]
+    assert set(CASES) == set(keys)
+
+
+@pytest.mark.parametrize(
+    ("key", "figures", "word"),
+    [(key, base | change, word) for key, (base, *more) in CASES.items() for change, word in more],
+)
+def test_verdicts_at_both_sides_of_the_thresholds(key, figures, word):
+    claim = claim_of(key)
+    verdict = claim.judge({claim.leading: 0.0} | figures)
+    assert verdict.word == word
+    assert verdict.sentence
+    assert "{" not in verdict.sentence
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_there_is_no_verdict_without_figures(claim):
+    failed = {"status": "timeout", "message": "not done after 120 s", "figures": {}}
+    assert judge_row(claim, None).word == NOT_MEASURED
+    assert "120 s" in judge_row(claim, failed).sentence
+    assert judge_row(claim, failed).word == NOT_MEASURED
+    assert claim.judge({claim.leading: None}).word == NOT_MEASURED
+    assert all(limit.words for limit in claim.limits.values())
+
+
+@pytest.mark.parametrize(("key", "word"), [("4", HOLDS), ("5", IN_PART), ("6", HOLDS)])
+def test_the_claims_about_the_language_for_real(key, word):
+    row = measure_claim(claim_of(key), True, nullcontext)
+    assert row["status"] == "ok", row.get("message")
+    assert judge_row(claim_of(key), row).word == word
+
+
+def test_messages_are_shown_whole_and_counts_are_counts():
+    loop = measure_claim(claim_of("4"), True, nullcontext)["figures"]
+    assert "Reverse-mode differentiation does not work for lax.while_loop" in loop["message"]
+    assert loop["forward_error"] < 1e-12
+    assert loop["open_solver_error"] < 1e-12
+    counts = measure_claim(claim_of("5"), True, nullcontext)["figures"]
+    assert [line["taken"] for line in counts["lines"]] == [1, 4, 4]
+    assert counts["untaken_vmap"] == 4
+
+
+def test_what_raises_is_a_row(monkeypatch):
+    def broken(quick, silence):
+        raise RuntimeError("out of luck\nsecond line")
+
+    claim = claim_of("4")
+    monkeypatch.setitem(claim.__dict__, "measure", broken)
+    row = measure_claim(claim, True, nullcontext)
+    assert row["status"] == "failed"
+    assert row["message"] == "RuntimeError: out of luck"
+
+
+def test_kernels_of_a_compiled_program():
+    text = """HloModule jit_f
+%fused (p: f32[2]) -> f32[2] {
+  %p = f32[2]{0} parameter(0)
+  ROOT %add = f32[2]{0} add(%p, %p)
+}
+
+%body.1 (carry: (s32[], f32[2])) -> (s32[], f32[2]) {
+  %carry = (s32[], f32[2]{0}) parameter(0)
+  %y = f32[2]{0} get-tuple-element(%carry), index=1
+  %one = f32[2]{0} fusion(%y), kind=kLoop, calls=%fused
+  %two = f32[2]{0} dot(%one, %y)
+  ROOT %out = (s32[], f32[2]{0}) tuple(%two, %one)
+}
+
+ENTRY %main (y: f32[2]) -> f32[2] {
+  %y = f32[2]{0} parameter(0)
+  %copied = f32[2]{0} copy(%y)
+  %loop = (s32[], f32[2]{0}) while(%copied), condition=%cond, body=%body.1
+  ROOT %out = f32[2]{0} fusion(%loop), kind=kLoop, calls=%fused
+}
+"""
+    expected = {"inside": 2, "fusions_inside": 1, "outside": 2, "fusions_outside": 1}
+    assert count_kernels(text) == expected
+
+
+def test_the_claims_that_the_environment_asks_for(monkeypatch):
+    monkeypatch.delenv("ADJOINTBENCH_PROBLEMS", raising=False)
+    monkeypatch.delenv("ADJOINTBENCH_CLAIMS", raising=False)
+    assert len(chosen_claims()) == len(CLAIMS)
+    assert chosen_claims("0") == ()
+    assert chosen_claims("r2, 6,4") == ("4", "6", "R2")
+    monkeypatch.setenv("ADJOINTBENCH_PROBLEMS", "linear")
+    assert chosen_claims() == ()
+    with pytest.raises(ValueError, match="24 is no claim"):
+        chosen_claims("24")
+
+
+def test_a_task_that_is_cut_off_leaves_a_row_for_each_claim():
+    tasks = list(claim_tasks(("4", "10", "11", "14"), True))
+    assert [task.keys for task in tasks] == [("10", "11", "14"), ("4",)]
+    assert tasks[0].problem == "claim 10, 11, 14"
+    (left,) = ClaimTask(("4", "6"), True, 1.0).unmeasured([{"number": "4"}])
+    assert (left["problem"], left["number"]) == ("claim 6", "6")
+
+
+def scaling_rows(forward=(1.0, 10.0), gauss=(2.0, 5.0), discrete=(1.0, 4.0)):
+    ladder = {scaling.FORWARD: forward, "jax-gauss": gauss, "jax-discrete": discrete}
+    return [
+        {"study": "scaling", "problem": scaling.problem_of(n), "method": method}
+        | {"device": "cpu", "status": "ok", "seconds": seconds, "rtol": 1e-7}
+        for method, times in ladder.items()
+        for n, seconds in zip((2, 3), times, strict=True)
+    ]
+
+
+def test_the_claim_on_sizes_is_made_of_the_scaling_study():
+    claims = [{"study": "claims", "number": "4", "quick": True}]
+    (row,) = made_of_scaling([*claims, *scaling_rows()])
+    assert row["figures"]["gain_on_forward"] == 2.0
+    assert row["figures"]["gain_on_discrete"] == 0.8
+    assert 24 < row["figures"]["crossover"] < 54
+    verdict = judge_row(claim_of("3"), row)
+    assert verdict.word == IN_PART
+    assert "overtaken at" in verdict.sentence
+    never = figures_of_scaling(scaling_rows(forward=(0.1, 0.1)))
+    assert "overtaken by none" in claim_of("3").judge(never).sentence
+    assert made_of_scaling(scaling_rows()) == []
+    assert made_of_scaling([{"study": "claims", "number": "3"}, *scaling_rows()]) == []
+
+
+def test_figures_with_their_spread():
+    claim = claim_of("11")
+    spread = {"ratio": 0.8123456, "ratio_low": 0.7, "ratio_high": 0.9}
+    assert figure_text(claim, spread) == "0.8123 [0.7, 0.9] of the training time without"
+    assert figure_text(claim, {"ratio": 2}) == "2 of the training time without"
+    assert figure_text(claim, {}) == ""
+    assert figure_text(claim_of("4"), {"error": "ValueError"}) == "ValueError"
+
+
+def test_from_measuring_to_the_report(tmp_path):
+    chosen = Selection(quick=True, problems=(), methods=(), devices=("cpu",), claims=("5", "6"))
+    path = tmp_path / "rows.jsonl"
+    said = []
+    file = collect(chosen, path, say=said.append)
+    assert file.complete
+    assert {row["status"] for row in file.rows} == {"ok"}
+    found = read_measurements([path])
+    card = scorecard(found.claims).set_index("number")
+    assert len(card) == len(CLAIMS)
+    assert card.loc["5", "verdict"] == IN_PART
+    assert card.loc["4", "verdict"] == NOT_MEASURED
+    assert "jax " in card.loc["6", "versions"]
+    page = build_report([path], tmp_path / "report", say=said.append)
+    html = page.read_text()
+    assert 'id="claim-5"' in html
+    assert 'href="#claim-5"' in html
+    assert 'data-value="holds in part"' in html
+    assert "TracerBoolConversionError" in html
+    assert 'href="#claim-4"' not in html
+    assert "holds in part" in (tmp_path / "report" / "claims.csv").read_text()
