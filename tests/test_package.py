@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "problems": set(),
     "adjoints": {"problems"},
     "training": {"problems", "adjoints"},
-    "reports": {"problems", "adjoints"},
+    "reports": {"problems", "adjoints", "training"},
     "adjointbench": {"problems", "adjoints", "reports", "training"},
 }
 HEAVY = ("jax", "jaxlib", "torch", "scipy", "pandas", "matplotlib", "typer", "rich")
