@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, NullFormatter
 
 from .style import COLOURS
 
@@ -124,10 +125,13 @@ def luminance(colour: Any) -> float:
 
 
 def log_ticks(axes: Axes) -> None:
-    """Logarithmic axes, both, with whole powers of ten as labels."""
+    """Logarithmic axes, both, with powers of ten as labels, or with more where those are few."""
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(numticks=9))
+        low, high = axis.get_view_interval()
+        few = high < 100 * low
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=9))
+        axis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(math.inf, math.inf)))
         axis.set_minor_formatter(NullFormatter())
 
 

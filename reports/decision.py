@@ -111,7 +111,7 @@ def least(values: Mapping[str, pd.Series]) -> Choice:
     """
     table = pd.DataFrame({name: series for name, series in values.items() if len(series)})
     if table.empty:
-        return Choice(reason="no method gets there")
+        return Choice(reason="no method gets there" if values else "none was measured")
     whole = table.dropna()
     if whole.empty:
         return Choice(reason=f"no method gets there on all {table.shape[1]} problems")

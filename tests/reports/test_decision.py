@@ -82,7 +82,7 @@ def test_the_table_has_every_class_and_what_matters():
     assert peers["method"] == "diffrax-backsolve"
     assert peers["value"] == "1.00\N{NO-BREAK SPACE}×"
     torch = found.loc[("stiff, small", "in PyTorch, at error 1e-3")]
-    assert (torch["method"], torch["value"]) == ("–", "no method gets there")
+    assert (torch["method"], torch["value"]) == ("–", "none was measured")
     faster = frame(({"method": "jax-backsolve"}, {"seconds": 1e-9}))
     found = decisions(faster, summary(faster)).set_index(["class", "matters"])
     assert found.loc[("stiff, small", "fastest at error 1e-3"), "method"] == "jax-backsolve"

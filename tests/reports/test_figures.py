@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from synthetic import write_rows
 
-from adjointbench.reports.canvas import to_svg
+from adjointbench.reports.canvas import log_ticks, new_axes, to_svg
 from adjointbench.reports.figures import dots, stability, work_precision
 from adjointbench.reports.read import read_measurements
 from adjointbench.reports.style import COLOURS, looks
@@ -74,3 +74,18 @@ def test_looks_do_not_depend_on_the_order_and_tell_methods_apart(rows):
     found = looks(pairs)
     assert found == looks(reversed(pairs))
     assert len({(look.colour, look.marker) for look in found.values()}) == len(found)
+
+
+@pytest.mark.parametrize(("low", "high"), [(2e-4, 3e-4), (1e-4, 5e-3), (1e-12, 1e-1)])
+def test_a_logarithmic_axis_has_labels_whatever_its_range(low, high):
+    figure, axes = new_axes(4, 3)
+    axes.plot([low, high], [low, high])
+    log_ticks(axes)
+    figure.canvas.draw()
+    bottom, top = axes.get_ylim()
+    labelled = [
+        label
+        for place, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        if bottom <= place <= top and label.get_text()
+    ]
+    assert 1 <= len(labelled) <= 9

@@ -1,0 +1,38 @@
+"""The benchmark of memory against checkpoints, on rows made up here."""
+
+import importlib
+import math
+from pathlib import Path
+
+import pytest
+
+from adjointbench.reports import checkpoints
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("suite.memory").Checkpoints()
+
+
+def row(number, **changes):
+    where = {"study": checkpoints.STUDY, "problem": checkpoints.PROBLEM}
+    return where | {"method": checkpoints.method_of("jax-discrete", number)} | changes
+
+
+def test_bytes_by_the_number_of_checkpoints(benchmark):
+    rows = [row(2, status="ok", saved_bytes=16e3), row(16, status="timeout")]
+    benchmark.setup(rows, "jax-discrete", 2)
+    assert benchmark.track_saved_bytes(rows, "jax-discrete", 2) == 16e3
+    benchmark.setup(rows, "jax-discrete", 16)
+    assert math.isnan(benchmark.track_saved_bytes(rows, "jax-discrete", 16))
+
+
+def test_what_was_not_measured_or_was_refused_is_skipped(benchmark):
+    rows = [row(2, status="skipped", message="cannot")]
+    with pytest.raises(NotImplementedError, match="cannot"):
+        benchmark.setup(rows, "jax-discrete", 2)
+    with pytest.raises(NotImplementedError, match="not measured"):
+        benchmark.setup(rows, "jax-discrete", 16)
