@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import methods as find_methods
-from .output import OK, WRONG, AsJson, print_json, refusing
+from .output import OK, WRONG, AsJson, print_json, refusing, working
 from .settings import Settings, parse_settings
 from .watching import print_markdown, watching
 
@@ -103,13 +103,14 @@ def compare(
     fetch = as_stiff(asked.fetch) if outcome.as_stiff else asked.fetch
     text = markdown(found, fetch, outcome.remarks)
     (chosen.out / "recommendation.md").write_text(text, encoding="utf-8")
-    page = _report(chosen, name) if report else None
+    with working("Writing the report ..."):
+        page = _report(chosen, name) if report else None
     if as_json:
         lines = code(fetch, found.best, device) if found.best else None
         print_json(_record(found, chosen, outcome) | {"code": lines, "report": page})
     else:
         print_markdown(text)
-        print(f"Everything is in {chosen.out}" + (f"; the report is at {page}" if page else ""))
+        print(f"\nEverything is in {chosen.out}" + (f"; the report is at {page}" if page else ""))
     raise typer.Exit(OK if _reached(found) else WRONG)
 
 
