@@ -18,6 +18,9 @@ Run with ``asv run -E existing --set-commit-hash $(git rev-parse HEAD)``. Enviro
     measured unless sizes are.
 ``ADJOINTBENCH_MACHINE``
     The name of this machine in results, in place of its host's.
+``ADJOINTBENCH_CLAIMS``
+    Numbers of claims between commas, ``R1`` … for red flags, 0 for none; where problems are named,
+    none are measured unless numbers are.
 ``ADJOINTBENCH_ROWS``
     An absolute path: measured rows are taken from this file, and missing ones added to it. By
     default they go to ``.asv/results/<machine>/<commit>-rows.jsonl``, begun anew by every run.

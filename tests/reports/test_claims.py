@@ -127,7 +127,7 @@ CASES = {
         ({"ratio": 0.91, "points": -1.1}, DOES_NOT_HOLD),
     ),
     "15": (
-        {"fullgraph_raises": 1.0},
+        {"fullgraph_raises": 1.0, "while_loop_error": 0.0, "while_loop_gradient_error": 1.0},
         ({"speedup": 1.1}, HOLDS),
         ({"speedup": 1.2}, IN_PART),
         ({"speedup": 1.0, "fullgraph_raises": 0.0}, DOES_NOT_HOLD),
