@@ -144,6 +144,7 @@ def test_a_wrong_gradient_ends_with_one() -> None:
         (("compare", "linear", "--methods", "jax-gauss", "--backend", "torch"), "leaves none"),
         (("compare", "linear", "--rtols", "1e-3,2"), "rtols='1e-3,2'"),
         (("compare", "linear", "--error", "0"), "error=0.0"),
+        (("compare", "linear", "--out", str(Path(__file__))), "cannot be a folder"),
         (("train", "digit"), "did you mean 'digits'"),
         (("train", "digits", "--regularizer", "eror"), "did you mean 'error'"),
         (("train", "digits", "--grid", "none", "--seeds", "a-b"), "pass 0-4, or 0,3,7"),
@@ -176,7 +177,6 @@ def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list:
 
     def compare(chosen, watch, *, anew):
         asked.append((chosen, anew))
-        chosen.out.mkdir()
         row = {
             "method": "jax-discrete", "family": "discrete", "backend": "jax", "solver": "tsit5",
             "problem": chosen.name, "device": "cpu", "rtol": 1e-4, "atol": 1e-7, "status": "ok",

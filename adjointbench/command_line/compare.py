@@ -88,6 +88,7 @@ def compare(
             device=device,
         )
         _check_error(error)
+        _make_folder(chosen.out)
     outcome = _run(chosen, anew)
     from adjointbench.reports.choice.advice import code, markdown
     from adjointbench.reports.choice.recommendation import recommend
@@ -104,7 +105,7 @@ def compare(
     text = markdown(found, fetch, outcome.remarks)
     (chosen.out / "recommendation.md").write_text(text, encoding="utf-8")
     with working("Writing the report ..."):
-        page = _report(chosen, name) if report else None
+        page = _report(chosen, name) if report and outcome.rows else None
     if as_json:
         lines = code(fetch, found.best, device) if found.best else None
         print_json(_record(found, chosen, outcome) | {"code": lines, "report": page})
@@ -191,6 +192,13 @@ def _seconds(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"budget={text!r} must be a time, as in 90, 90s, 2m or 1h")
     return seconds
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"out={str(out)!r} cannot be a folder ({error.strerror})") from None
 
 
 def _check_error(error: float) -> None:

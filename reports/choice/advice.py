@@ -106,6 +106,8 @@ def _nothing(found: Recommendation) -> str:
 
 
 def _what_to_mend(found: Recommendation) -> str:
+    if not (found.broken or found.slow or found.skipped):
+        return "The time was over before any was measured: give more with `--budget`."
     if found.broken and all(trouble.status == "nonfinite" for trouble in found.broken):
         return (
             "With each of them the solution or the loss becomes NaN or infinite: look at `rhs` "
@@ -194,7 +196,7 @@ def _why(found: Recommendation) -> Iterator[str]:
 
 def _left(found: Recommendation) -> Iterator[str]:
     if found.left:
-        yield f"{', '.join(found.left)}: the same command goes on with them"
+        yield f"{', '.join(found.left)}: the same command goes on with them, --budget gives more time"
 
 
 def _broken(troubles: Sequence[Trouble]) -> Iterator[str]:

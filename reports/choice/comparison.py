@@ -142,7 +142,7 @@ class Outcome:
     Attributes
     ----------
     rows : list of dict
-        All measured rows of the folder.
+        What the folder holds of these methods, on this device.
     reference : Reference or None
     left : list of str
         The methods for which no time was left.

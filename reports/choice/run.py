@@ -40,7 +40,6 @@ def compare(chosen: Comparison, watch: Watch, *, anew: bool = False) -> Outcome:
     Outcome
     """
     deadline = time.monotonic() + chosen.budget_s
-    chosen.out.mkdir(parents=True, exist_ok=True)
     fresh = _set_aside_other_rows(chosen, anew, watch)
     workers = make_workers(len(chosen.methods) + 1, alone=chosen.device != "cpu")
     new_rows = RowWriter(chosen.rows, anew=fresh, quick=False, definition=chosen.definition())
@@ -99,8 +98,14 @@ class _Run:
         self._measure(missing, unable)
         if not found.left:
             self._writer.end()
-        found.rows = [r for r in read_rows(chosen.rows).rows if r["problem"] == chosen.name]
+        found.rows = [row for row in read_rows(chosen.rows).rows if self._asked(row)]
         return found
+
+    def _asked(self, row: Row) -> bool:
+        """Whether a row of the folder is one of this comparison, not of a wider one before."""
+        chosen = self._chosen
+        method, device = row["method"] in chosen.methods, row["device"] == chosen.device
+        return row["problem"] == chosen.name and method and device
 
     def _backends(self, jobs: Sequence[Job]) -> tuple[str, ...]:
         """Those to be probed: what is to be measured needs them, and the zoo runs everywhere."""

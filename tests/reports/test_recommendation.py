@@ -150,7 +150,9 @@ def test_nothing_at_all():
     found = recommended([row("jax-discrete", 1e-3, status="failed", message="x\ny")])
     assert found.best is None
     assert "No method gave a gradient" in markdown(found, FETCH)
-    assert recommended([]).best is None
+    nothing = recommended([], left=("jax-discrete",))
+    assert nothing.best is None
+    assert "The time was over before any was measured" in markdown(nothing, FETCH)
 
 
 @pytest.mark.parametrize(
