@@ -40,6 +40,7 @@ CLAIM = {
     "method": "",
     "device": "cpu",
     "status": "ok",
+    "quick": True,
     "figures": {
         "error": "ValueError",
         "reverse_raises": 1.0,
