@@ -196,7 +196,8 @@ def _why(found: Recommendation) -> Iterator[str]:
 
 def _left(found: Recommendation) -> Iterator[str]:
     if found.left:
-        yield f"{', '.join(found.left)}: the same command goes on with them, --budget gives more time"
+        names = ", ".join(found.left)
+        yield f"{names}: the same command goes on with them, --budget gives more time"
 
 
 def _broken(troubles: Sequence[Trouble]) -> Iterator[str]:
