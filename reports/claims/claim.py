@@ -106,12 +106,18 @@ class Claim:
         return f"red flag {self.key[1:]}" if self.red_flag else f"claim {self.key}"
 
     def judge(self, figures: Figures) -> Verdict:
-        """The verdict on these figures; *not measured here* where they give a reason instead."""
+        """The verdict on these figures; *not measured here* where they give a reason instead.
+
+        A figure may be missing because it was not finite, or not measured by older code.
+        """
         if REASON in figures:
             return Verdict(NOT_MEASURED, str(figures[REASON]))
-        if figures.get(self.leading) is None:
-            return Verdict(NOT_MEASURED, f"There is no figure: {self.leading.replace('_', ' ')}.")
-        return self.decide(figures, self.limits)
+        known = {name: value for name, value in figures.items() if value is not None}
+        try:
+            return self.decide(known, self.limits)
+        except KeyError as missing:
+            name = str(missing.args[0]).replace("_", " ")
+            return Verdict(NOT_MEASURED, f"There is no figure: {name}.")
 
 
 def judge_row(claim: Claim, row: Mapping[str, Any] | None) -> Verdict:

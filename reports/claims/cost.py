@@ -125,9 +125,9 @@ def _judge_orders(figures: Figures, limits: Limits) -> Verdict:
 
 
 def _crossing(figures: Figures) -> str:
-    if figures["crossover"] is not None:
+    if figures.get("crossover") is not None:
         return f"Forward mode is overtaken at {figures['crossover']:.0f} states and parameters"
-    if figures["crossover_high"] is None:
+    if figures.get("crossover_high") is None:
         return f"Forward mode is overtaken by none up to {figures['largest']:.0f} unknowns"
     return f"Forward mode is overtaken before {figures['crossover_high']:.0f} unknowns"
 

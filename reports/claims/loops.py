@@ -191,7 +191,7 @@ def lanes(quick: bool, silence: Silence) -> Figures:
     lines: list[dict[str, Any]] = []
     figures: dict[str, Any] = {}
     ladder = (1, 8) if quick else (1, 4, 16, 64)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         for way, loss in (("open", _open_loss()), ("blackbox", _blackbox_loss())):
             gradient = jax.jit(jax.vmap(jax.grad(loss)))
             params = {count: _lanes_of(count) for count in ladder}
@@ -274,7 +274,7 @@ def memory_by_most_steps(quick: bool, silence: Silence) -> Figures:
         ways["open, 16 checkpoints"] = lambda most: _open_loss(max_steps=most, checkpoints=16)
         ways["diffrax, 16 checkpoints"] = lambda most: _diffrax_loss(most, checkpoints=16)
     lines = []
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         params = problem_of("lotka_volterra").params["p"]
         for way, most in itertools.product(ways, ladder):
             compiled = jax.jit(jax.grad(ways[way](most))).lower(params).compile()
@@ -347,7 +347,7 @@ LOOPS = (
         sentence="XLA will not fuse across the while_loop, so it is slow.",
         source="said of solvers in JAX",
         measured=f"{STEPS} Runge-Kutta steps as lax.while_loop and written out: kernels a step in "
-        "the compiled program, and time a step",
+        "the compiled program (0 where XLA makes one kernel of the whole loop), and time a step",
         measure=loop_against_unrolled,
         leading="slowdown",
         unit="times the time of a step written out",
@@ -374,15 +374,15 @@ LOOPS = (
         unit="of the time of one alone, a lane of the open solver",
         limits={
             "right": Limit(1e-6, "a relative difference up to which lanes are right"),
-            "gain": Limit(0.9, "of the time alone, from which vmap gains nothing"),
+            "gain": Limit(0.5, "of the time alone, from which vmap gains little"),
         },
         decide=all_of(
             "In {lanes} lanes the open solver takes {open_lane:.2f} of its time alone a lane and "
             "is {open_error:.1e} off, the black box {blackbox_lane:.2f} and {blackbox_error:.1e}.",
-            the_open_solver_fails_or_gains_nothing=lambda f, t: (
+            the_open_solver_fails_or_gains_little=lambda f, t: (
                 f["open_error"] > t["right"].value or f["open_lane"] >= t["gain"].value
             ),
-            the_black_box_fails_or_gains_nothing=lambda f, t: (
+            the_black_box_fails_or_gains_little=lambda f, t: (
                 f["blackbox_error"] > t["right"].value or f["blackbox_lane"] >= t["gain"].value
             ),
         ),

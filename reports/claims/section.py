@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -145,14 +146,14 @@ def _detail(claim: Claim, row: Mapping[str, Any], out: Path) -> Part:
         said.append(f"Published: {claim.published}.")
     lines = pd.DataFrame(figures.get("lines") or [])
     shown = table(lines, [Column(str(c), str(c).replace("_", " "), _cell) for c in lines.columns])
-    message = figures.get("message")
+    message = [line for line in str(figures.get("message") or "").splitlines() if line.strip()]
     drawn = ()
     if claim.plot is not None and not lines.empty:
         drawn = (_saved(claim, lines, out),)
     return Part(
         heading=f"{claim.key}. {claim.sentence}",
         sentences=tuple(said),
-        groups=(("What it says", tuple(str(message).splitlines())),) if message else (),
+        groups=(("What it says", tuple(message)),) if message else (),
         figures=drawn,
         table=shown,
         anchor=_anchor(claim),
@@ -185,7 +186,11 @@ def _cell(value: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """To four digits where that is readable, else with an exponent."""
-    if value == int(value) and abs(value) < 1e6:
+    """To four digits, six of large numbers, where that is readable; else with an exponent."""
+    if not math.isfinite(value):
+        return "–"
+    if abs(value) < 1e6 and value == int(value):
         return str(int(value))
-    return f"{value:.4g}" if 1e-3 <= abs(value) < 1e6 else formats.power(value, 1)
+    if not 1e-3 <= abs(value) < 1e6:
+        return formats.power(value, 1)
+    return f"{value:.6g}" if abs(value) >= 100 else f"{value:.4g}"
