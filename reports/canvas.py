@@ -46,18 +46,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def to_svg(figure: Figure, *, inline: bool = False, prefix: str = "") -> str:
-    """The figure as SVG text.
-
-    Parameters
-    ----------
-    figure : Figure
-    inline : bool
-        For inclusion in a page: without the XML head, with the page's own ink, grid and width;
-        otherwise a file of its own on white.
-    prefix : str
-        What names within it begin with, so that those of several figures of a page differ.
-    """
+def to_svg(figure: Figure) -> str:
+    """The figure as the text of an SVG file, on white."""
     stream = io.StringIO()
     with mpl.rc_context(STYLE):
         figure.savefig(
@@ -65,13 +55,27 @@ def to_svg(figure: Figure, *, inline: bool = False, prefix: str = "") -> str:
             format="svg",
             bbox_inches="tight",
             pad_inches=0.06,
-            transparent=inline,
+            transparent=True,
             metadata={"Date": None, "Creator": "adjointbench"},
         )
-    text = stream.getvalue()
-    if not inline:
-        return text
-    text = text[text.index("<svg") :]
+    return re.sub(r"(<svg[^>]*>)", rf"\1\n{_PAPER}", stream.getvalue(), count=1)
+
+
+#: What a figure lies on in a file of its own; on a page it is the page.
+_PAPER = '<rect width="100%" height="100%" fill="#ffffff"/>'
+
+
+def in_page(svg: str, prefix: str) -> str:
+    """A figure for inclusion in a page: with the page's own ink, grid and width.
+
+    Parameters
+    ----------
+    svg : str
+        As from :func:`to_svg`.
+    prefix : str
+        What names within it begin with, so that those of several figures of a page differ.
+    """
+    text = svg[svg.index("<svg") :].replace(_PAPER, "", 1)
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = _shorten(_rename(text, prefix))
     text = text.replace(INK, "currentColor").replace(GRID, "var(--grid)")

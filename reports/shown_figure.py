@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .canvas import to_svg
+from .canvas import in_page, to_svg
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,10 @@ def save_figure(
         What one sees in the figure, for those who do not.
     """
     file = f"figures/{slug(name)}.svg"
-    (out / file).write_text(to_svg(figure), encoding="utf-8")
+    svg = to_svg(figure)
+    (out / file).write_text(svg, encoding="utf-8")
     csv = "" if data is None else data.to_csv(index=False)
-    shown = ShownFigure(
-        file, to_svg(figure, inline=True, prefix=slug(name)), caption, label, csv, command
-    )
+    shown = ShownFigure(file, in_page(svg, slug(name)), caption, label, csv, command)
     if csv:
         (out / shown.data_file).write_text(csv, encoding="utf-8")
     return shown

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from synthetic import write_rows
 
-from adjointbench.reports.canvas import log_ticks, new_axes, to_svg
+from adjointbench.reports.canvas import in_page, log_ticks, new_axes, to_svg
 from adjointbench.reports.figures import dots, stability, work_precision
 from adjointbench.reports.read import read_measurements
 from adjointbench.reports.style import COLOURS, looks
@@ -57,7 +57,10 @@ def test_figures_are_svg_with_real_text(rows):
 
 
 def test_inline_figures_take_the_colours_of_the_page(rows):
-    svg = to_svg(work_precision(rows), inline=True)
+    file = to_svg(work_precision(rows))
+    assert 'fill="#ffffff"' in file
+    svg = in_page(file, "figure")
+    assert 'fill="#ffffff"' not in svg
     assert svg.startswith("<svg")
     assert "currentColor" in svg
     assert "var(--discrete)" in svg

@@ -8,7 +8,7 @@ from synthetic import broken, checkpoint_rows, row
 from test_findings import frame
 
 from adjointbench.reports import checkpoints
-from adjointbench.reports.canvas import DARK, ink_on, luminance, new_axes, to_svg
+from adjointbench.reports.canvas import DARK, in_page, ink_on, luminance, new_axes, to_svg
 from adjointbench.reports.checkpoints_section import checkpoint_lines, findings
 from adjointbench.reports.labels import (
     dots_label,
@@ -81,7 +81,7 @@ def test_names_within_two_figures_differ_and_still_lead_to_each_other():
     for prefix in ("a", "b"):
         figure, axes = new_axes(2, 2)
         axes.plot([1, 2], marker="o")
-        texts.append(to_svg(figure, inline=True, prefix=prefix))
+        texts.append(in_page(to_svg(figure), prefix))
     assert "<!--" not in texts[0]
     assert 'id="a-0"' in texts[0]
     assert 'id="a-' not in texts[1]
