@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from ..canvas import legend_outside, log_ticks, new_axes
+from ..canvas import STYLE, legend_outside, log_ticks, new_axes
 from ..style import PALETTE
 from .claim import Plot
 
 
 def claim_figure(plot: Plot, lines: pd.DataFrame) -> Figure:
-    """A curve for each value of ``plot.by``, on logarithmic axes where all is positive."""
+    """A curve for each value of ``plot.by``; logarithmic axes where there are powers of ten."""
+    with mpl.rc_context(STYLE):
+        return _drawn(plot, lines)
+
+
+def _drawn(plot: Plot, lines: pd.DataFrame) -> Figure:
     figure, axes = new_axes(6.2, 3.4)
     known = lines[lines[plot.y].notna()]
     handles: list[Line2D] = []
@@ -28,8 +35,19 @@ def claim_figure(plot: Plot, lines: pd.DataFrame) -> Figure:
             color=colour,
             label=str(name),
         )
-    if (known[[plot.x, plot.y]].astype(float) > 0).all(axis=None):
+    if all(_wide(known[name].astype(float)) for name in (plot.x, plot.y)):
         log_ticks(axes)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel=plot.xlabel, ylabel=plot.ylabel)
     legend_outside(axes, handles)
     return figure
+
+
+#: Largest over smallest value from which an axis is logarithmic.
+_WIDE = 8.0
+
+
+def _wide(values: pd.Series) -> bool:
+    """Whether positive values lie so far apart that only their logarithms can be told apart."""
+    return bool((values > 0).all() and values.max() >= _WIDE * values.min())

@@ -103,9 +103,7 @@ def _anchor(claim: Claim) -> str:
 
 
 def _scorecard_part(card: pd.DataFrame) -> Part:
-    counts = ", ".join(
-        f"{number} {word}" for word in WORDS if (number := int(card["verdict"].eq(word).sum()))
-    )
+    counts = "; ".join(f"{word}: {card['verdict'].eq(word).sum()}" for word in WORDS)
     # The first row that was measured tells where.
     first = card[card["machine"].notna()].iloc[0]
     where = f"{first['machine']}, commit {first['commit']}"
@@ -117,7 +115,7 @@ def _scorecard_part(card: pd.DataFrame) -> Part:
     return Part(
         heading="Is it true what they say?",
         sentences=(
-            f"{counts}.",
+            f"{counts[0].upper()}{counts[1:]}.",
             f"Measured on {where}, {sizes}: {first['versions']}.",
         ),
         table=table(card.assign(number=numbers), _SCORECARD),
@@ -135,7 +133,7 @@ def _detail(claim: Claim, row: Mapping[str, Any], out: Path) -> Part:
     verdict = judge_row(claim, row)
     said = [
         f"{verdict.word[0].upper()}{verdict.word[1:]}. {verdict.sentence}",
-        f"Said by: {claim.source}.",
+        f"Source: {claim.source}.",
         f"Measured: {claim.measured}.",
     ]
     if figures.get(claim.leading) is not None:
@@ -145,7 +143,7 @@ def _detail(claim: Claim, row: Mapping[str, Any], out: Path) -> Part:
     if claim.published:
         said.append(f"Published: {claim.published}.")
     lines = pd.DataFrame(figures.get("lines") or [])
-    shown = table(lines, [Column(str(c), str(c).replace("_", " "), _cell) for c in lines.columns])
+    shown = table(lines, [_column(str(name), lines[name]) for name in lines.columns])
     message = [line for line in str(figures.get("message") or "").splitlines() if line.strip()]
     drawn = ()
     if claim.plot is not None and not lines.empty:
@@ -178,11 +176,10 @@ def _thresholds(claim: Claim) -> str:
     return "; ".join(f"{limit.words} ({limit.value:g})" for limit in claim.limits.values())
 
 
-def _cell(value: Any) -> str:
-    """A number of unknown size, or text."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return formats.plain(value)
-    return _number(value)
+def _column(name: str, values: pd.Series) -> Column:
+    """A column of numbers of unknown size, or of text."""
+    numeric = pd.api.types.is_numeric_dtype(values)
+    return Column(name, name.replace("_", " "), _number if numeric else formats.plain)
 
 
 def _number(value: float) -> str:

@@ -183,8 +183,8 @@ def steps_of_the_solver(quick: bool, silence: Silence) -> Figures:
 _PAL = "Pal et al., Opening the black box, ICML 2021, arXiv:2105.03918"
 _KELLY = "Kelly et al., NeurIPS 2020, arXiv:2007.04504"
 _WHAT = (
-    "digits in float64 at tolerance 1.4e-8 by jax-discrete, the same epochs and seeds each; a "
-    "process on one core, others at work on other cores"
+    "digits in float64 at tolerance 1.4e-8 by jax-discrete, equal epochs, times while other cores "
+    "are at work"
 )
 _SAYS = " after {epochs} epochs from {seeds} seeds."
 
