@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def rows_of_job(job: Mapping[str, Any], silence: Silence) -> Iterator[dict[str, 
     if job["as_stiff"]:
         problem = replace(problem, stiff=True)
     path = job["references"]
+    _import_packages(split_name(job["method"])[0])
     yield from iterate_ladder(
         problem,
         job["method"],
@@ -65,6 +67,13 @@ def rows_of_job(job: Mapping[str, Any], silence: Silence) -> Iterator[dict[str, 
         budget_s=job["budget_s"],
         silence=silence,
     )
+
+
+def _import_packages(method: str) -> None:
+    """Import what a method needs, so that the time of its first call is not that of importing."""
+    for package in get_method(method).requires:
+        with suppress(ImportError):
+            importlib.import_module(package)
 
 
 def iterate_ladder(

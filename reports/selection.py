@@ -104,6 +104,7 @@ class Job:
             "family": entry.family,
             "backend": entry.backend,
             "phase": None,
+            **({"stiff": True} if self.as_stiff else {}),
         }
         for rtol in self.rtols:
             if rtol not in [row["rtol"] for row in measured]:

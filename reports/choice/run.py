@@ -108,9 +108,13 @@ class _Run:
         return row["problem"] == chosen.name and method and device
 
     def _backends(self, jobs: Sequence[Job]) -> tuple[str, ...]:
-        """Those to be probed: what is to be measured needs them, and the zoo runs everywhere."""
+        """Those to be probed; the zoo runs on all of them."""
+        if not self._chosen.locator:
+            return ()
         needed = {get_method(split_name(job.method)[0]).backend for job in jobs}
-        return tuple(b for b in BACKENDS if b in needed and self._chosen.locator)
+        if self._outcome.reference is None or "scipy" in needed:
+            return BACKENDS  # derivatives may come from either
+        return tuple(backend for backend in BACKENDS if backend in needed)
 
     def _tell_measured(self, missing: Sequence[Job]) -> None:
         methods = self._chosen.methods
@@ -134,7 +138,7 @@ class _Run:
 
     def _stands(self, row: Row | None, job: Job) -> bool:
         """Whether a row need not be measured again."""
-        if row is None:
+        if row is None or (job.as_stiff and not row.get("stiff")):
             return False
         if row["status"] == "timeout":
             return row.get("allowed_s", 0.0) >= 0.9 * job.timeout_s

@@ -4,6 +4,7 @@ import json
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from adjointbench.reports.choice.advice import code
 from adjointbench.reports.choice.comparison import Comparison, default_folder
 from adjointbench.reports.choice.method_order import FIRST, for_cores, in_order
 from adjointbench.reports.choice.probe import probe
-from adjointbench.reports.choice.question import question
+from adjointbench.reports.choice.question import as_stiff, question
 from adjointbench.reports.choice.recommendation import recommend
 from adjointbench.reports.choice.run import compare
 from adjointbench.reports.pool import Pool
@@ -104,6 +105,7 @@ def chosen(**changes):
 def test_from_a_file_to_a_recommendation(folder, monkeypatch):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", WORKER))
     monkeypatch.setattr(comparison_module, "SHARE", 0.04)
+    monkeypatch.setattr(comparison_module, "LEAST_S", 1.0)
     comparison, asked = chosen()
     with pytest.raises(KeyboardInterrupt):
         compare(comparison, Listening(interrupt="finite-difference"))
@@ -222,6 +224,25 @@ def test_rows_without_an_error_are_measured_again_once_there_is_a_reference(fold
     monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
     (row,) = compare(comparison, Listening()).rows
     assert row["referenced"]
+
+
+def test_what_looks_stiff_is_measured_again_with_implicit_solvers(folder, monkeypatch):
+    explicit = pretended_measures(status="max_steps", stiff=False)
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", explicit)
+    comparison, asked = chosen(methods=("finite-difference",))
+    assert not compare(comparison, Listening()).as_stiff
+    by_radau = {"method": "scipy-forward", "solver": "radau", "rtol": 1e-12}
+    reference = replace(ab.problems.get("linear").reference, computations=(by_radau, by_radau))
+    monkeypatch.setattr(Comparison, "reference", lambda self: reference)
+    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    for _ in range(2):
+        outcome = compare(comparison, Listening())
+        assert outcome.as_stiff
+        assert [(row["status"], row["stiff"]) for row in outcome.rows] == [("ok", True)]
+    assert "looks stiff" in outcome.remarks[1]
+    run: dict = {}
+    exec(as_stiff(asked.fetch), run)
+    assert run["problem"].stiff
 
 
 def test_workers_outlive_the_tasks_of_one_round():
