@@ -178,6 +178,12 @@ def _why(found: Recommendation) -> Iterator[str]:
                 f"The best on {LABELS[backend]} is {candidate.method}, at "
                 f"{formats.seconds(candidate.seconds)}."
             )
+    if best.backward:
+        sound = next((c.method for c in found.others if not c.backward), None)
+        yield (
+            "It integrates the state backwards, which can be unstable at other parameters, and its "
+            "status does not tell: check it there" + (f", or use {sound}." if sound else ".")
+        )
     if best.saved_bytes is not None:
         yield f"It keeps {formats.size(best.saved_bytes)} for the reverse pass."
     if best.first_call_s is not None:

@@ -10,7 +10,22 @@ from typing import Any
 from ..compare import NOISE
 from ..errors import WRONG
 from ..ladder import known, seconds_at_error, typical_rtol
+from ..names import split_name
 from ..rows import Row
+
+#: Methods that integrate the state itself backwards: that can be unstable, and their status does
+#: not tell.
+BACKWARD = (
+    "jax-backsolve",
+    "jax-backsolve-seminorm",
+    "torch-backsolve",
+    "torch-backsolve-seminorm",
+    "diffrax-backsolve",
+    "jax-odeint",
+    "torchdiffeq-adjoint",
+    "torchdiffeq-seminorm",
+    "torchode-backsolve",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,11 @@ class Candidate:
     saved_bytes: float | None
     first_call_s: float | None
 
+    @property
+    def backward(self) -> bool:
+        """Whether the method integrates the state itself backwards."""
+        return split_name(self.method)[0] in BACKWARD
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -79,9 +99,10 @@ class Recommendation:
     agreement : float or None
         How well the reference is known; ``None`` where there is none.
     best : Candidate or None
-        The fastest method that is accurate enough.
+        The fastest method that is accurate enough; of those that are as fast within noise one
+        that gave no wrong gradient, did not break down and needs no state backwards in time.
     others : tuple of Candidate
-        All others that are, fastest first.
+        All others that are accurate enough, fastest first.
     close : tuple of str
         Those of them that are as fast as the best within noise.
     short : tuple of (str, float)
@@ -158,23 +179,34 @@ def recommend(
         _candidate(ladder, aim) if agreement is not None else _unknown(ladder, error)
         for ladder in ladders.values()
     ]
+    broken = tuple(t for ladder in ladders.values() for t in _ended(ladder, _broken))
+    wrong = tuple(t for ladder in ladders.values() for t in _wrong(ladder))
     candidates = sorted((c for c in found if c is not None), key=lambda c: c.seconds)
-    best = candidates[0] if candidates else None
+    best = _soundest(candidates, {trouble.method for trouble in (*broken, *wrong)})
+    others = tuple(c for c in candidates if c is not best)
     return Recommendation(
         problem=problem,
         device=device,
         asked=error,
         agreement=agreement,
         best=best,
-        others=tuple(candidates[1:]),
-        close=tuple(c.method for c in candidates[1:] if best and c.seconds <= NOISE * best.seconds),
+        others=others,
+        close=tuple(c.method for c in others if best and c.seconds <= NOISE * best.seconds),
         short=_short(ladders, {c.method for c in candidates}, agreement),
-        broken=tuple(t for ladder in ladders.values() for t in _ended(ladder, _broken)),
-        wrong=tuple(t for ladder in ladders.values() for t in _wrong(ladder)),
+        broken=broken,
+        wrong=wrong,
         slow=tuple(t for ladder in ladders.values() for t in _ended(ladder, _slow)),
         skipped=_skipped(ladders),
         left=tuple(left),
     )
+
+
+def _soundest(candidates: Sequence[Candidate], in_trouble: set[str]) -> Candidate | None:
+    """The fastest, or a sounder one that is as fast within noise."""
+    if not candidates:
+        return None
+    close = [c for c in candidates if c.seconds <= NOISE * candidates[0].seconds]
+    return min(close, key=lambda c: (c.method in in_trouble, c.backward, c.seconds))
 
 
 def _ladders(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -180,3 +180,15 @@ def test_tolerances_lose_no_digits():
 def test_a_loss_that_is_not_a_number_is_what_is_to_be_mended():
     found = recommended([row("jax-discrete", 1e-3, status="nonfinite")], agreement=None)
     assert "look at `rhs` and `loss`" in markdown(found, FETCH)
+
+
+def test_of_those_as_fast_the_sounder_one_is_recommended():
+    rows = ladder("jax-backsolve", 1.0) + ladder("jax-gauss", 1.1) + ladder("jax-discrete", 1.15)
+    assert recommended(rows).best.method == "jax-gauss"
+    assert recommended(rows).close == ("jax-backsolve", "jax-discrete")
+    rows += [row("jax-gauss", 1e-8, status="newton", message="x")]
+    assert recommended(rows).best.method == "jax-discrete"
+    found = recommended(ladder("jax-backsolve", 1.0) + ladder("scipy-adjoint", 3.0))
+    assert found.best.method == "jax-backsolve"
+    assert "integrates the state backwards" in markdown(found, FETCH)
+    assert "or use scipy-adjoint" in markdown(found, FETCH)
