@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..timing import Silence, in_turn
 from .claim import DOES_NOT_HOLD, HOLDS, IN_PART, Claim, Figures, Limit, Limits, Verdict
 from .judges import all_of
 from .spread import quartiles
+from .timed import timed
 
 
 def while_loop_gradient(quick: bool, silence: Silence) -> Figures:
@@ -140,7 +140,8 @@ def compiled_by_torch(quick: bool, silence: Silence) -> Figures:
         ways["while_loop, compiled as a whole"] = torch.compile(_torch_while_loop, fullgraph=True)
     exact = float(_adaptive_loop(y, k)[0])
     errors = {way: abs(float(call(y, k)[0]) / exact - 1) for way, call in ways.items()}
-    calls = [_timed_torch(call, y, k) for call in ways.values()]
+    inputs = [(y, k * (1 + 1e-6 * number)) for number in range(8)]
+    calls = [timed(call, inputs) for call in ways.values()]
     with silence():
         seconds = in_turn(calls, 0.3)
     lines = [
@@ -206,19 +207,6 @@ def _while_loop_errors(y: Any, k: Any) -> Figures:
         "while_loop_error": abs(value / exact - 1),
         "while_loop_gradient_error": abs(gradient / exact_gradient - 1),
     }
-
-
-def _timed_torch(call: Callable[..., Any], y: Any, k: Any) -> Callable[[int], float]:
-    inputs = [k * (1 + 1e-6 * number) for number in range(8)]
-    for value in inputs:
-        call(y, value)
-
-    def timed(number: int) -> float:
-        start = time.perf_counter()
-        call(y, inputs[number % 8])
-        return time.perf_counter() - start
-
-    return timed
 
 
 def _judge_compiled(figures: Figures, limits: Limits) -> Verdict:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import relative_error
-from ..timing import Silence, in_turn
+from ..timing import Silence, TimedCall, in_turn
 from .answers import problem_of
 from .claim import (
     DOES_NOT_HOLD,
@@ -26,6 +26,7 @@ from .claim import (
 )
 from .judges import all_of
 from .spread import quartiles
+from .timed import timed
 
 #: Steps of the loop that is also written out, and the numbers of its two kinds of state.
 STEPS, SMALL, LARGE = 32, 2, 2048
@@ -133,21 +134,12 @@ def _kernels_of(function: Callable[..., Any], size: int) -> dict[str, int]:
     return count_kernels(compiled.as_text() or "")
 
 
-def _timed(function: Callable[..., Any], size: int) -> Callable[[int], float]:
-    import time
-
+def _timed(function: Callable[..., Any], size: int) -> TimedCall:
     import jax
 
-    compiled = jax.jit(function)
-    inputs = [jax.tree.map(lambda y, k=k: y * (1 + 1e-6 * k), _start(size)) for k in range(8)]
-    jax.block_until_ready(compiled(inputs[0], np.int32(STEPS)))
-
-    def call(number: int) -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(compiled(inputs[number % 8], np.int32(STEPS)))
-        return time.perf_counter() - start
-
-    return call
+    inputs = [jax.tree.map(lambda y, k=k: y * (1 + 1e-6 * k), _start(size)) for k in range(4)]
+    steps = np.int32(STEPS)
+    return timed(jax.jit(function), [(y, steps) for y in inputs], jax.block_until_ready)
 
 
 def count_kernels(text: str) -> dict[str, int]:
@@ -197,7 +189,10 @@ def lanes(quick: bool, silence: Silence) -> Figures:
             params = {count: _lanes_of(count) for count in ladder}
             alone = np.stack([np.asarray(gradient(p[None])[0]) for p in params[ladder[-1]][:2]])
             together = np.asarray(gradient(params[ladder[-1]]))[:2]
-            calls = [_timed_lanes(gradient, params[count]) for count in ladder]
+            calls = [
+                timed(gradient, [(p * (1 + 1e-9 * k),) for k in range(2)], jax.block_until_ready)
+                for p in params.values()
+            ]
             with silence():
                 seconds = in_turn(calls, 0.3)
             for count, mine in zip(ladder, seconds, strict=True):
@@ -243,22 +238,6 @@ def _blackbox_loss() -> Callable[[Any], Any]:
         return problem.loss(found.ys, {"p": p})
 
     return loss
-
-
-def _timed_lanes(gradient: Callable[[Any], Any], params: Any) -> Callable[[int], float]:
-    import time
-
-    import jax
-
-    inputs = [params * (1 + 1e-9 * k) for k in range(8)]
-    jax.block_until_ready(gradient(inputs[0]))
-
-    def call(number: int) -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(gradient(inputs[number % 8]))
-        return time.perf_counter() - start
-
-    return call
 
 
 def memory_by_most_steps(quick: bool, silence: Silence) -> Figures:
