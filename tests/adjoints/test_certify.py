@@ -96,3 +96,12 @@ def test_breakdown_is_an_error_that_says_which_computation():
 def test_computations_are_chosen_by_stiffness_and_size(name, settings, methods):
     chosen = computations_for(ab.problems.get(name, **settings))
     assert [(options["method"], options["solver"]) for options in chosen] == methods
+
+
+def test_a_certificate_without_derivatives_and_with_loosened_tolerances():
+    problem = ab.problems.get("linear")
+    found = certify(problem, differentiable=False, loosened=10.0)
+    methods = {c["method"]: (c["rtol"], c["atol"]) for c in found.computations}
+    assert methods == {"complex-step": (1e-12, 1e-14), "finite-difference": (1e-12, 1e-14)}
+    assert compare(found, problem.reference).largest < 1e-8
+    assert 0 < found.agreement < 1e-6
