@@ -24,7 +24,7 @@ STUDY = "claims"
 OF_SCALING = "3"
 
 #: Seconds allowed for one claim.
-TIMEOUT_S, QUICK_TIMEOUT_S = 1800.0, 120.0
+TIMEOUT_S, QUICK_TIMEOUT_S = 1800.0, 240.0
 
 
 @dataclass(frozen=True)
