@@ -8,13 +8,14 @@ from .flags import FLAGS
 from .language import LANGUAGE
 from .loops import LOOPS
 from .primitive import PRIMITIVE
+from .primitive_costs import PRIMITIVE_COSTS
 from .sensitivities import SENSITIVITIES
 from .trained import TRAINED
 
 #: All of them by number, the red flags last.
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted(
-        (*LANGUAGE, *SENSITIVITIES, *PRIMITIVE, *LOOPS, *COST, *TRAINED, *FLAGS),
+        (*LANGUAGE, *SENSITIVITIES, *PRIMITIVE, *PRIMITIVE_COSTS, *LOOPS, *COST, *TRAINED, *FLAGS),
         key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),
     )
 )
