@@ -20,6 +20,7 @@ References
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -214,12 +215,12 @@ def _status(result: Any) -> jax.Array:
 
 
 def _breakdown(error: Exception) -> tuple[str, str, str]:
-    """Status, phase and message where a linear solve of an implicit step was not finite.
+    """Status, phase and message where a linear system or its solution was not finite.
 
     ``throw=False`` silences the solver's own checks, not those of the linear solves by which the
     implicit function theorem differentiates a step. Any other error is raised again.
     """
-    if "linear solver returned non-finite" not in str(error):
+    if not re.search("linear solver (returned|received) non-finite", str(error)):
         raise error
     return "linear_solve", "reverse", "a linear solve of the derivative was not finite"
 
