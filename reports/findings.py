@@ -77,10 +77,11 @@ def fastest(rows: pd.DataFrame) -> Finding | None:
     if not races:
         return None
     family = dict(zip(rows["method"], rows["family"], strict=True))
-    winners = pd.Series([times.index[0] for times in races]).value_counts()
+    close = [name for times in races for name in times.index[times <= NOISE * times.iloc[0]]]
+    winners = pd.Series(close).value_counts()
     said = [
-        f"At a gradient error of {formats.power(ERROR)}, {winners.index[0]} is the fastest on "
-        f"{winners.iloc[0]} of {_problems(len(races))}"
+        f"At a gradient error of {formats.power(ERROR)}, {winners.index[0]} is the fastest, or as "
+        f"fast within a factor of {NOISE:g}, on {winners.iloc[0]} of {_problems(len(races))}"
     ]
     ratios = [ratio for times in races if (ratio := _peer_over_ours(times, family)) is not None]
     if ratios:

@@ -32,7 +32,10 @@ class FrozenSteps:
     differences above all; a continuous adjoint differs by its own truncation error.
     """
 
-    params = (CHOSEN.problems, ("jax-discrete", "jax-backsolve"))
+    params = (
+        CHOSEN.timed_problems if CHOSEN.quick else CHOSEN.problems,
+        ("jax-discrete", "jax-backsolve"),
+    )
     param_names = ("problem", "method")
     unit = "log10(relative error)"
     timeout = 300

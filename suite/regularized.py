@@ -1,6 +1,6 @@
 """Gradients of losses with a regulariser of the solver's own steps, against frozen steps."""
 
-from ._ladder import VERSION
+from ._ladder import CHOSEN, VERSION
 
 
 class FrozenSteps:
@@ -8,7 +8,7 @@ class FrozenSteps:
 
     params = (
         ("lotka_volterra",),
-        ("error", "error_squared", "stiffness"),
+        ("error",) if CHOSEN.quick else ("error", "error_squared", "stiffness"),
         ("jax-discrete", "torch-discrete", "jax-interpolating"),
     )
     param_names = ("problem", "regularizer", "method")
