@@ -21,7 +21,7 @@ environment:  ## Make .venv, or bring it up to date (the other targets do this b
 	@.ci/environment "$(PYTHON)"
 
 bench: export ADJOINTBENCH_QUICK = 1
-bench:  ## The quick benchmarks, then the report: under ten minutes on two cores
+bench:  ## The quick benchmarks, then the report: about ten minutes on two cores
 bench-full:  ## The whole suite, then the report: hours
 # The ladders are measured first, with progress on the console, and asv reads them. What an
 # interrupted run has measured is used by the next; after a finished one all is measured anew, and
