@@ -20,7 +20,7 @@ QUICK_RTOLS, RTOLS = (1e-3, 1e-6, 1e-9), (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e
 
 NON_STIFF = ("lotka_volterra",)
 QUICK_STIFF = ("van_der_pol(mu=1000.0)",)
-STIFF = (*QUICK_STIFF, "robertson", "brusselator(n=2)")
+STIFF = (*QUICK_STIFF, "robertson", "brusselator(n=3)")
 
 #: The first step of the trap is given, as where it was published.
 TRAP = "adaptive_ad_trap"

@@ -5,10 +5,13 @@ from contextlib import nullcontext
 import pytest
 
 from adjointbench.reports import build_report, scaling
+from adjointbench.reports.claims.answers import problem_of
 from adjointbench.reports.claims.claim import DOES_NOT_HOLD, HOLDS, IN_PART, NOT_MEASURED, judge_row
 from adjointbench.reports.claims.cost import figures_of_scaling
+from adjointbench.reports.claims.flags import BRUSSELATOR, POLLU
 from adjointbench.reports.claims.loops import count_kernels
 from adjointbench.reports.claims.section import figure_text, scorecard
+from adjointbench.reports.claims.sensitivities import NON_STIFF, STIFF, TRAP
 from adjointbench.reports.claims.table import CLAIMS, claim_of
 from adjointbench.reports.claims.tasks import (
     ClaimTask,
@@ -255,6 +258,11 @@ def test_the_claims_about_the_language_for_real(key, word):
     row = measure_claim(claim_of(key), True, nullcontext)
     assert row["status"] == "ok", row.get("message")
     assert judge_row(claim_of(key), row).word == word
+
+
+@pytest.mark.parametrize("problem", [*NON_STIFF, *STIFF, TRAP, BRUSSELATOR, POLLU])
+def test_what_is_judged_by_its_error_has_a_certified_gradient(problem):
+    assert problem_of(problem).reference is not None
 
 
 def test_messages_are_shown_whole_and_counts_are_counts():
