@@ -187,7 +187,7 @@ def _measure(
     timed: Callable[[Run], dict[str, float]],
 ) -> dict[str, Any]:
     """What one tolerance gives: status, errors, times and counts."""
-    start = _processor_time()
+    start = processor_time()
     try:
         run = prepare(
             problem,
@@ -220,7 +220,7 @@ def _gradient_row(
         "phase": result.phase,
         "message": result.message,
         "loss": _number(result.loss),
-        "first_call_s": _processor_time() - start,
+        "first_call_s": processor_time() - start,
         **asdict(result.stats),
     }
     if result.status == "ok":
@@ -240,7 +240,7 @@ def _errors(
     return {name: _number(value) for name, value in errors.items()}
 
 
-def _processor_time() -> float:
+def processor_time() -> float:
     """Seconds of processor time of this process and of the compilers that it has run."""
     return sum(os.times()[:4])
 

@@ -72,7 +72,9 @@ def _print_comparison(sentences: Sequence[str], lines: list[dict[Any, Any]]) -> 
 
 
 def _cells(line: dict[Any, Any]) -> tuple[str, ...]:
-    ratios = {name: f"{line[name]:.3g}" for name in ("time", "error", "memory")}
+    from adjointbench.reports.formats import amount
+
+    ratios = {name: amount(line[name]) for name in ("time", "error", "memory")}
     right = f"{line['right_old']} to {line['right_new']} of {line['of']}"
     words = line["verdict"] if not line["worse"] else f"[red]{line['verdict']}[/]"
     where = line["problem"], line["method"], words

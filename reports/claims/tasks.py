@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import scaling
+from ..measure import processor_time
 from ..rows import Row, study_of
 from ..timing import Silence
 from .claim import Claim, Figures
@@ -76,7 +77,7 @@ def rows_of_task(job: Mapping[str, Any], silence: Silence) -> Iterator[Row]:
 
 def measure_claim(claim: Claim, quick: bool, silence: Silence) -> Row:
     """The row of one claim; an exception is a row as well, of status ``"failed"``."""
-    start = _processor_time()
+    start = processor_time()
     row = _about(claim, quick) | {"figures": {}, "status": "ok"}
     try:
         row["figures"] = plain(claim.measure(quick, silence))
@@ -85,7 +86,7 @@ def measure_claim(claim: Claim, quick: bool, silence: Silence) -> Row:
     except Exception as error:
         message = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         row |= {"status": "failed", "message": message, "exception": True}
-    return row | {"processor_s": _processor_time() - start}
+    return row | {"processor_s": processor_time() - start}
 
 
 def plain(figures: Figures) -> dict[str, Any]:
@@ -113,11 +114,6 @@ def _about(claim: Claim, quick: bool) -> Row:
         "number": claim.key,
         "quick": quick,
     }
-
-
-def _processor_time() -> float:
-    """Seconds of processor time of this process and of the compilers that it has run."""
-    return sum(os.times()[:4])
 
 
 def made_of_scaling(rows: Sequence[Row]) -> list[Row]:
