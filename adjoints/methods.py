@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from ..problems.validation import did_you_mean
 from .jax_methods import ON_JAX
 from .method import BACKENDS, FAMILIES, Method
 from .peer_methods import PEERS
@@ -57,6 +56,5 @@ def check_name(argument: str, name: object, known: tuple[str, ...]) -> None:
     """Refuse a `name` that is not among the `known`, and suggest the closest."""
     if name in known:
         return
-    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    hint = did_you_mean(name, known)
     raise ValueError(f"{argument}={name!r} is not known; {hint}known: {', '.join(known)}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -17,12 +16,13 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from .problem import Problem
+from .validation import did_you_mean
 
 #: A file, or a module, and an attribute of it; what stands after a colon is the attribute.
 LOCATOR = re.compile(
@@ -82,7 +82,7 @@ def place_of(text: str) -> Place:
     file = Path(match["file"]).expanduser().resolve()
     if not file.is_file():
         beside = sorted(path.name for path in file.parent.glob("*.py"))
-        hint = _did_you_mean(file.name, beside) or "check the path; "
+        hint = did_you_mean(file.name, beside) or "check the path; "
         raise ValueError(f"there is no file {file}; {hint}a problem is {_EXAMPLE}")
     return Place(file, "", match["in_file"] or "")
 
@@ -190,7 +190,7 @@ def _check_found(name: str) -> None:
         here += [path.name for path in Path.cwd().iterdir() if (path / "__init__.py").exists()]
         raise ValueError(
             f"there is no module {top!r}, neither in {Path.cwd()} nor installed; "
-            f"{_did_you_mean(top, sorted(here))}go to its folder, or give its path, as "
+            f"{did_you_mean(top, sorted(here))}go to its folder, or give its path, as "
             "path/to/file.py:ATTRIBUTE"
         )
 
@@ -267,7 +267,7 @@ def _attribute(module: ModuleType, place: Place) -> Any:
         return getattr(module, place.attribute)
     except AttributeError:
         names = [name for name, value in vars(module).items() if _could_be_meant(value, name)]
-        hint = _did_you_mean(place.attribute, names) or f"it has {', '.join(names) or 'nothing'}; "
+        hint = did_you_mean(place.attribute, names) or f"it has {', '.join(names) or 'nothing'}; "
         where = dataclasses.replace(place, attribute="").short
         raise ValueError(
             f"{where} has no attribute {place.attribute!r}; {hint}"
@@ -306,7 +306,7 @@ def _check_arguments(
     for name in settings:
         if name not in known:
             raise ValueError(
-                f"{place.short} has no argument {name!r}; {_did_you_mean(name, known)}"
+                f"{place.short} has no argument {name!r}; {did_you_mean(name, known)}"
                 f"its arguments are: {', '.join(known) or 'none'}"
             )
     lacking = [p.name for p in named if p.default is p.empty and p.name not in settings]
@@ -320,8 +320,3 @@ def _check_arguments(
 def _kind(value: object) -> str:
     name = value.__name__ if isinstance(value, type) else type(value).__name__
     return f"the class {name}" if isinstance(value, type) else f"of type {name}"
-
-
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(map(repr, close))}? " if close else ""

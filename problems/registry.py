@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import importlib
 import inspect
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .problem import Problem
+from .validation import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -215,6 +215,5 @@ def get(name: str, **settings: Any) -> Problem:
 def _check_known(argument: str, name: object, known: Sequence[str]) -> None:
     if name in known:
         return
-    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    hint = did_you_mean(name, known)
     raise ValueError(f"{argument} {name!r} is not known; {hint}known: {', '.join(known) or 'none'}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,12 @@ _ARRAY_API = (
     "write it in the Python array API standard, with "
     "xp = array_api_compat.array_namespace(y), and take arrays from p"
 )
+
+
+def did_you_mean(name: object, known: Sequence[str]) -> str:
+    """``"did you mean 'linear'? "`` where some of the `known` come close; else nothing."""
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, close))}? " if close else ""
 
 
 def check_text(argument: str, value: object) -> None:

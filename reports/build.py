@@ -69,7 +69,8 @@ def build(
     rows = _name_devices(found.rows)
     comparison = compare_with(rows, found.runs, compare)
     content.compared = comparison_parts(rows, comparison, found.runs, out)
-    rows = rows[rows["code"].isin([run["code"] for run in found.runs if not run["base"]])]
+    own = {run["code"] for run in found.runs if not run["base"]}
+    rows, claims = (table[table["code"].isin(own)] for table in (rows, found.claims))
     if not rows.empty:
         _add_measurements(content, rows, out)
     newest = _newest(rows)
@@ -78,7 +79,7 @@ def build(
     content.stiff = stiff_parts(newest, _newest(found.scaling, among=rows), out)
     content.checkpoints = checkpoints_parts(_newest(found.checkpoints, among=rows), out)
     content.training = training_parts(found.trainings, out)
-    content.claims = claims_parts(_newest(found.claims), out)
+    content.claims = claims_parts(_newest(claims), out)
     add_benchmarks(content, found.asv)
     content.compared += benchmark_changes(found.asv)
     (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")

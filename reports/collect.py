@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .ladder import in_words
 from .pool import Event, Pool
 from .rows import Row, RowFile, RowWriter, chosen_path, read_rows, same_run, set_aside
 from .selection import Selection, selection
-from .workers import Task, make_workers
+from .workers import Task, key_of, make_workers
 
 
 def collect(
@@ -45,7 +46,7 @@ def collect(
     if before is not None and not same_run(before, chosen.quick):
         before = None
     done = before.done if before is not None else set()
-    missing = [job for job in jobs if job.key not in done]
+    missing = [job for job in jobs if key_of(job) not in done]
     if done:
         say(f"{len(jobs) - len(missing)} of {len(jobs)} are measured already in {path}")
     if before is None and (kept := set_aside(path)):
@@ -58,17 +59,17 @@ def collect(
 
 def measure_all(jobs: Sequence[Task], writer: RowWriter, say: Callable[[str], Any]) -> None:
     """Measure and write: each row on disk before anything else happens to it."""
-    rows: dict[tuple[str, ...], list[Row]] = {job.key: [] for job in jobs}
+    rows: dict[tuple[str, ...], list[Row]] = {key_of(job): [] for job in jobs}
     finished, start = 0, time.monotonic()
     for event in _events_of_all(jobs):
         job = event.task
         if event.row is not None:
             writer.row(event.row)
-            rows[job.key].append(event.row)
+            rows[key_of(job)].append(event.row)
         elif event.kind == "done":
-            writer.done(*job.key)
+            writer.done(*key_of(job))
             finished += 1
-            say(_line(finished, len(jobs), job, rows[job.key], time.monotonic() - start))
+            say(_line(finished, len(jobs), job, rows[key_of(job)], time.monotonic() - start))
     writer.end()
 
 
@@ -81,15 +82,9 @@ def _events_of_all(jobs: Sequence[Task]) -> Iterator[Event]:
 
 def _line(number: int, total: int, job: Task, rows: list[Row], elapsed: float) -> str:
     """One line of progress: what was measured, how it ended, and how long it will take yet."""
-    statuses = [row["status"] for row in rows]
-    outcome = ", ".join(f"{statuses.count(s)} {s}" for s in dict.fromkeys(statuses))
-    errors = [row["error"] for row in rows if row.get("error") is not None]
-    if errors:
-        outcome += f", error {max(errors):.0e} … {min(errors):.0e}"
     rest = elapsed / number * (total - number)
-    return (
-        f"[{number:3d}/{total}] {job.problem:26s} {job.method:34s} {outcome}  (~{rest:.0f} s left)"
-    )
+    what = f"{job.problem:26s} {job.method:34s} {in_words(rows)}"
+    return f"[{number:3d}/{total}] {what}  (~{rest:.0f} s left)"
 
 
 def main() -> str | None:

@@ -89,6 +89,14 @@ def seconds_at_error(rows: Rows, error: float) -> float | None:
     return None
 
 
+def in_words(rows: Rows) -> str:
+    """How a ladder ended: ``"2 ok, 1 max_steps, error 1e-03 … 2e-08"``."""
+    statuses = [row["status"] for row in rows]
+    told = ", ".join(f"{statuses.count(s)} {s}" for s in dict.fromkeys(statuses))
+    errors = [error for row in rows if (error := known(row, "error")) is not None]
+    return f"{told}, error {max(errors):.0e} … {min(errors):.0e}" if errors else told
+
+
 def known(row: Mapping[str, Any], name: str) -> float | None:
     """A figure of a row, or ``None`` where it is missing or not a number."""
     value = row.get(name)

@@ -246,10 +246,11 @@ def _row_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _claims_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Each claim once for a machine and commit: the newest."""
+    key = ["number", "machine", "code"]
     if not rows:
-        return pd.DataFrame()
+        return pd.DataFrame(columns=pd.Index([*key, "date"]))
     table = pd.DataFrame(rows).sort_values("date", kind="stable")
-    return table.drop_duplicates(["number", "machine", "code"], keep="last", ignore_index=True)
+    return table.drop_duplicates(key, keep="last", ignore_index=True)
 
 
 def _read_asv_file(path: Path, found: Measurements) -> list[dict[str, Any]]:

@@ -110,11 +110,6 @@ class Job:
             if rtol not in [row["rtol"] for row in measured]:
                 yield about | {"rtol": rtol}
 
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Study, problem, method and device: what tells one job from another."""
-        return self.study, self.problem, self.method, self.device
-
 
 @dataclass(frozen=True)
 class Selection:

@@ -104,14 +104,35 @@ def timed_primal(run: Run) -> TimedCall | None:
 
 
 def _timed(run: Run, function: Callable[[Any, Any], Any]) -> TimedCall:
-    inputs = [_inputs(run, call) for call in range(8)]
-    wait = _wait(run)
-    wait(function(*inputs[-1]))
+    return timed(function, [_inputs(run, call) for call in range(8)], _wait(run), warm_ups=1)
+
+
+def timed(
+    function: Callable[..., Any],
+    inputs: Sequence[tuple[Any, ...]],
+    wait: Callable[[Any], Any] = lambda result: result,
+    *,
+    warm_ups: int | None = None,
+) -> TimedCall:
+    """`function` on one of its inputs after the other, warmed up.
+
+    Parameters
+    ----------
+    function : callable
+    inputs : sequence of tuple
+        Arguments, different ones from call to call.
+    wait : callable
+        Called on a result before the clock stops.
+    warm_ups : int, optional
+        On how many of the inputs, the last ones, it is called before; on all by default.
+    """
+    for arguments in inputs if warm_ups is None else inputs[-warm_ups:]:
+        wait(function(*arguments))
 
     def call(number: int) -> float:
-        params, y0 = inputs[number % len(inputs)]
+        arguments = inputs[number % len(inputs)]
         start = time.perf_counter()
-        wait(function(params, y0))
+        wait(function(*arguments))
         return time.perf_counter() - start
 
     return call

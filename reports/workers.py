@@ -76,14 +76,14 @@ class Task(Protocol):
         """Seconds that it may take."""
         ...
 
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Study, problem, method and device."""
-        ...
-
     def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
         """What the missing rows would have been about, where the task was cut off."""
         ...
+
+
+def key_of(task: Task) -> tuple[str, str, str, str]:
+    """Study, problem, method and device: what tells one task from another."""
+    return task.study, task.problem, task.method, task.device
 
 
 class WorkerDied(Exception):

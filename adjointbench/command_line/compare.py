@@ -164,13 +164,13 @@ def _report(chosen: Comparison, name: str) -> str | None:
 
 def _chosen_methods(listed: str | None, family: str | None, backend: str | None) -> tuple[str, ...]:
     from adjointbench.reports.choice.method_order import in_order, normal_name
-    from adjointbench.reports.names import split_list
+    from adjointbench.reports.names import bare_name, split_list
 
     kept = {method.name for method in find_methods(family=family, backend=backend)}
     if listed is None:
         return in_order(kept)
     names = tuple(dict.fromkeys(normal_name(name) for name in split_list(listed)))
-    found = tuple(name for name in names if name.partition("(")[0] in kept)
+    found = tuple(name for name in names if bare_name(name) in kept)
     if not found:
         raise ValueError(f"methods={listed!r} leaves none; check --family and --backend")
     return found

@@ -53,11 +53,6 @@ class Certificate:
         """The row of an attempt that was cut off."""
         yield {"problem": self.problem}
 
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Study, problem, attempt and device."""
-        return self.study, self.problem, self.describe(), self.device
-
     def describe(self) -> str:
         """What is special about the attempt."""
         words = ["the tightest tolerances"]

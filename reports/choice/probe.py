@@ -45,11 +45,6 @@ class Probe:
         """The row of a probe that was cut off."""
         yield {"problem": self.problem}
 
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Study, problem, backend and device."""
-        return self.study, self.problem, self.method, self.device
-
 
 def rows_of_probe(job: Mapping[str, Any], silence: Silence) -> Iterator[Row]:
     """The one row of a :class:`Probe`."""

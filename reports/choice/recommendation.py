@@ -7,25 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..compare import NOISE
 from ..errors import WRONG
 from ..ladder import known, seconds_at_error, typical_rtol
-from ..names import split_name
+from ..names import bare_name
+from ..noise import NOISE
+from ..published import BACKSOLVE, COUNTERPARTS
 from ..rows import Row
-
-#: Methods that integrate the state itself backwards: that can be unstable, and their status does
-#: not tell.
-BACKWARD = (
-    "jax-backsolve",
-    "jax-backsolve-seminorm",
-    "torch-backsolve",
-    "torch-backsolve-seminorm",
-    "diffrax-backsolve",
-    "jax-odeint",
-    "torchdiffeq-adjoint",
-    "torchdiffeq-seminorm",
-    "torchode-backsolve",
-)
 
 
 @dataclass(frozen=True)
@@ -67,8 +54,11 @@ class Candidate:
 
     @property
     def backward(self) -> bool:
-        """Whether the method integrates the state itself backwards."""
-        return split_name(self.method)[0] in BACKWARD
+        """Whether it integrates the state itself backwards.
+
+        That can be unstable, and its status does not tell.
+        """
+        return COUNTERPARTS.get(bare_name(self.method)) == BACKSOLVE
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...adjoints.methods import get_method
+from ..ladder import in_words
 from ..names import split_name
 from ..pool import Event, Pool
 from ..rows import Row, RowWriter, read_rows, same_run, set_aside
 from ..selection import Job
-from ..workers import Task, make_workers
+from ..workers import Task, key_of, make_workers
 from .comparison import LEAST_COMPILING_S, Comparison, Outcome, Watch
 from .groundwork import Groundwork, lay
 from .method_order import for_cores, is_compiled
@@ -128,7 +129,7 @@ class _Run:
         jobs = []
         for job in map(chosen.job, chosen.methods):
             rows = {r["rtol"]: r for r in found.rows if _of(job, r)}
-            done = job.key in found.done
+            done = key_of(job) in found.done
             rtols = [r for r in job.rtols if not (done and self._stands(rows.get(r), job))]
             if rtols:
                 jobs.append(replace(job, rtols=tuple(rtols)))
@@ -171,7 +172,7 @@ class _Run:
     def _skip(self, job: Job, sentence: str) -> None:
         for about in job.unmeasured([]):
             self._writer.row(about | {"status": "skipped", "message": sentence})
-        self._writer.done(*job.key)
+        self._writer.done(*key_of(job))
 
     def _admit(self, task: Task) -> Task | None:
         """The task with the time that it may take; ``None`` where there is none left."""
@@ -196,7 +197,7 @@ class _Run:
             if event.kind == "done":
                 self._watch.ended(job.method, "not done before the time was over")
         else:
-            self._writer.done(*job.key)
+            self._writer.done(*key_of(job))
             self._watch.ended(job.method, summary_line(heard))
 
 
@@ -210,13 +211,7 @@ def _cut_off(row: Row, job: Task) -> bool:
 
 
 def summary_line(rows: Sequence[Row]) -> str:
-    """How the ladder of one method went, in a few words."""
-    statuses = [row["status"] for row in rows]
-    told = ", ".join(f"{statuses.count(s)} {s}" for s in dict.fromkeys(statuses))
-    errors = [row["error"] for row in rows if row.get("error") is not None]
+    """How the ladder of one method went, and how long it takes, in a few words."""
     times = [row["seconds"] for row in rows if row.get("seconds") is not None]
-    if errors:
-        told += f", error {max(errors):.0e} … {min(errors):.0e}"
-    if times:
-        told += f", {1e3 * min(times):.3g} … {1e3 * max(times):.3g} ms"
-    return told
+    told = f", {1e3 * min(times):.3g} … {1e3 * max(times):.3g} ms" if times else ""
+    return in_words(rows) + told

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..timing import Silence, in_turn
+from ..timing import Silence, in_turn, timed
 from .claim import DOES_NOT_HOLD, HOLDS, IN_PART, Claim, Figures, Limit, Limits, Verdict
 from .judges import all_of
 from .spread import quartiles
-from .timed import timed
 
 
 def while_loop_gradient(quick: bool, silence: Silence) -> Figures:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..timing import Silence, TimedCall, in_turn
+from ..timing import Silence, TimedCall, in_turn, timed
 from .claim import REASON, Claim, Figures, Limit
 from .judges import all_of
 from .spread import quartiles
-from .timed import timed
 
 #: Steps of the loop that is also written out, and the numbers of its two kinds of state.
 STEPS, SMALL, LARGE = 32, 2, 2048

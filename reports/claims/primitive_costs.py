@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import relative_error
-from ..timing import Silence, in_turn
+from ..timing import Silence, in_turn, timed
 from .answers import problem_of
 from .claim import DOES_NOT_HOLD, HOLDS, IN_PART, Claim, Figures, Limit, Limits, Plot, Verdict
 from .judges import all_of
 from .spread import quartiles
-from .timed import timed
 
 
 def lanes(quick: bool, silence: Silence) -> Figures:

@@ -46,11 +46,6 @@ class ClaimTask:
         names = [claim_of(key).name for key in self.keys]
         return names[0] + "".join(f", {key}" for key in self.keys[1:])
 
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What tells one task from another."""
-        return self.study, self.problem, self.method, self.device
-
     def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
         """The rows of the claims that were not reached."""
         done = {row["number"] for row in measured}
