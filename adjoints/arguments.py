@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from ..problems import Problem
 
-
-def tolerance(argument: str, value: Any, problem: Problem) -> float | np.ndarray:
-    """A positive finite tolerance: one number, or one for each component of the state."""
+def tolerance(argument: str, value: Any, shape: tuple[int, ...]) -> float | np.ndarray:
+    """A positive finite tolerance: one number, or one for each component of a state of `shape`."""
     array = as_real(argument, value)
-    if array.ndim and array.shape != problem.y0.shape:
+    if array.ndim and array.shape != shape:
         raise ValueError(
             f"{argument} has shape {array.shape}; pass one number, or an array of the shape of "
-            f"y0, {problem.y0.shape}"
+            f"y0, {shape}"
         )
     if not (np.isfinite(array) & (array > 0)).all():
-        raise ValueError(f"{argument}={value!r} must be positive and finite, for example 1e-6")
+        raise ValueError(
+            f"{argument}={_shown(value)} must be positive and finite, for example 1e-6"
+        )
     return array if array.ndim else float(array)
 
 
@@ -28,14 +28,14 @@ def as_real(argument: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}={value!r} is not a number") from error
+        raise ValueError(f"{argument}={_shown(value)} is not a number") from error
 
 
 def number(argument: str, value: Any) -> float:
     """One finite number."""
     array = as_real(argument, value)
     if array.ndim or not math.isfinite(array):
-        raise ValueError(f"{argument}={value!r} must be one finite number")
+        raise ValueError(f"{argument}={_shown(value)} must be one finite number")
     return float(array)
 
 
@@ -43,7 +43,7 @@ def positive(argument: str, value: Any) -> float:
     """One positive finite number."""
     found = number(argument, value)
     if found <= 0:
-        raise ValueError(f"{argument}={value!r} must be positive")
+        raise ValueError(f"{argument}={_shown(value)} must be positive")
     return found
 
 
@@ -51,7 +51,7 @@ def positive_int(argument: str, value: Any) -> int:
     """One positive whole number."""
     found = positive(argument, value)
     if found != int(found):
-        raise ValueError(f"{argument}={value!r} must be a whole number")
+        raise ValueError(f"{argument}={_shown(value)} must be a whole number")
     return int(found)
 
 
@@ -61,5 +61,37 @@ def like(argument: str, value: Any, pattern: np.ndarray) -> np.ndarray:
     if array.shape != pattern.shape:
         raise ValueError(f"{argument} has shape {array.shape}; the problem needs {pattern.shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"{argument}={value!r} must be finite")
+        raise ValueError(f"{argument}={_shown(value)} must be finite")
     return array.astype(pattern.dtype)
+
+
+def check_times(save_at: np.ndarray, t0: float | None) -> None:
+    """Refuse save times that do not go forwards from `t0`, where that is known, to a later end.
+
+    Save times may be repeated.
+    """
+    times = np.asarray(save_at)
+    if times.ndim != 1 or times.shape[0] == 0:
+        raise ValueError(f"save_at has shape {times.shape}; pass one increasing list of times")
+    if not np.isfinite(times).all():
+        raise ValueError(f"save_at={times.tolist()} must be finite")
+    if (np.diff(times) < 0).any():
+        raise ValueError(f"save_at={times.tolist()} must not decrease; sort the times")
+    if t0 is None:
+        return
+    if not math.isfinite(t0):
+        raise ValueError(f"t0={t0!r} must be one finite number")
+    if times[-1] < t0:
+        raise ValueError(
+            f"save_at={times.tolist()} must not lie before t0={t0!r}; to go backwards, put -t for "
+            "t and -rhs for rhs"
+        )
+    if times[0] < t0 or times[-1] == t0:
+        raise ValueError(
+            f"save_at={times.tolist()} must not begin before t0={t0!r}, and must end after it"
+        )
+
+
+def _shown(value: Any) -> str:
+    """A value as its user would write it."""
+    return repr(value.tolist() if isinstance(value, np.ndarray | np.generic) else value)

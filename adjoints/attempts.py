@@ -14,6 +14,7 @@ from .runge_kutta import (
     Rhs,
     embedded_error,
     error_scale,
+    root_mean_square,
     step_stages,
     stiffness,
     stiffness_pair,
@@ -27,6 +28,13 @@ CODES = {name: code for code, name in enumerate(STATUSES)}
 #: Steps that a fixed-step method takes where no ``first_step`` is given.
 FIXED_STEPS = 100
 
+#: A step that was given reaches the next stop where so many times its size would: it may end
+#: short of it or beyond it by rounding, and begin so far from the end of the one before.
+STRETCH_GIVEN = 1.000001
+
+#: The error of a step cut short by a stop counts as smaller than it is by so much at most.
+MOST_DAMPED = 4.0
+
 
 class Step(NamedTuple):
     """What one step yields.
@@ -35,7 +43,8 @@ class Step(NamedTuple):
     right-hand side at the new state, ``pair`` the two differences of the stiffness estimate.
     ``failure`` is a status code, or ``RUNNING`` where all is well, and ``linear_solves`` a
     count; both are ``None`` for an explicit method. ``radius`` estimates the largest eigenvalue,
-    for a solver that switches.
+    for a solver that switches. ``slow_error`` is the embedded error over the step size, without
+    the components that a stiff equation damps at once; ``None`` where the estimate has none.
     """
 
     y1: Array
@@ -45,6 +54,7 @@ class Step(NamedTuple):
     failure: Array | None = None
     linear_solves: Array | None = None
     radius: Array | None = None
+    slow_error: Array | None = None
 
 
 class Terms(NamedTuple):
@@ -88,7 +98,25 @@ def explicit_step(
 
 def stretch_of(tableau: Tableau) -> float:
     """A step ends on the next stop where so many times its size would reach it."""
-    return STRETCH if tableau.adaptive else 1.000001
+    return STRETCH if tableau.adaptive else STRETCH_GIVEN
+
+
+def given_step_slack(t: Array, h: Array, stop: Array) -> Array:
+    """By how much a step that was given may miss where it should begin or end, by rounding."""
+    xp = array_namespace(h)
+    rounding = 64 * float(xp.finfo(t.dtype).eps) * xp.maximum(xp.abs(t), xp.abs(stop))
+    return (STRETCH_GIVEN - 1) * xp.abs(h) + rounding
+
+
+def given_step_fits(t: Array, h: Array, reached: Array, stop: Array) -> Array:
+    """Whether a step that was given goes on from the time `reached`, and not beyond the `stop`.
+
+    Steps of size zero, which fill up what is given, do nothing and always fit.
+    """
+    xp = array_namespace(h)
+    allowed = given_step_slack(t, h, stop)
+    fits = (xp.abs(t - reached) <= allowed) & (t + h <= stop + allowed) & (h > 0)
+    return fits | (h == 0)
 
 
 def control_error(
@@ -98,6 +126,7 @@ def control_error(
     h: Array,
     rtol: Array,
     atol: Array,
+    cut_short: Array | bool = False,
     *,
     controlled: bool,
     components: int | None = None,
@@ -108,6 +137,10 @@ def control_error(
     ----------
     tableau, step, y, h
     rtol, atol : array
+    cut_short : array
+        Whether the step is shorter than it would have been without a stop. The accepted error of
+        the step before, which a stiff equation damps within this one, would reject it then
+        whatever its size.
     controlled : bool
         Whether the step size is controlled by the error.
     components : int, optional
@@ -117,6 +150,9 @@ def control_error(
     if controlled:
         scale = error_scale(y, step.y1, rtol, atol)
         error = embedded_error(tableau, step.stages, h, scale, components)
+        if step.slow_error is not None:
+            slow = xp.abs(h) * root_mean_square((step.slow_error / scale)[:components])
+            error = xp.where(cut_short, xp.maximum(slow, error / MOST_DAMPED), error)
     else:
         zero = xp.zeros_like(h)
         error = xp.where(xp.all(xp.isfinite(step.y1)), zero, zero + float("nan"))

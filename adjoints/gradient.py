@@ -14,7 +14,7 @@ from ..problems import Problem
 from .arguments import like, positive, positive_int, tolerance
 from .extended_state import ExtendedProgram
 from .method import Method
-from .methods import METHODS, check_name, get_method
+from .methods import METHODS, check_name, get_method, method_of
 from .regularized import regularized, shares_of_steps
 from .regularizer import ALONG_PATH, Regularizer, as_coefficients, as_regularizer
 from .result import GradientResult
@@ -240,17 +240,17 @@ def prepare(
     settings = Settings(
         method=entry,
         solver=_choose_solver(problem, entry, solver),
-        rtol=tolerance("rtol", rtol, problem),
-        atol=tolerance("atol", atol, problem),
+        rtol=tolerance("rtol", rtol, problem.y0.shape),
+        atol=tolerance("atol", atol, problem.y0.shape),
         device=_check_device_name(entry, device),
         regularizer=penalty,
         coefficient=as_coefficients(penalty, coefficient),
         adjoint_solver="",
         adjoint_rtol=tolerance(
-            "adjoint_rtol", rtol if adjoint_rtol is None else adjoint_rtol, problem
+            "adjoint_rtol", rtol if adjoint_rtol is None else adjoint_rtol, problem.y0.shape
         ),
         adjoint_atol=tolerance(
-            "adjoint_atol", atol if adjoint_atol is None else adjoint_atol, problem
+            "adjoint_atol", atol if adjoint_atol is None else adjoint_atol, problem.y0.shape
         ),
         checkpoints=None if checkpoints is None else positive_int("checkpoints", checkpoints),
         differentiate_step_size=bool(differentiate_step_size),
@@ -298,7 +298,7 @@ def accepted_times(problem: Problem, settings: Settings) -> np.ndarray:
     Where the method's own solver is no open one, the default of the open ones takes its place.
     """
     backend = settings.method.backend
-    open_method = get_method(f"{backend}-discrete")
+    open_method = method_of("discrete", backend)
     solver = settings.solver if settings.solver in open_method.solvers else None
     module = importlib.import_module(f".{backend}.accepted", __package__)
     return module.accepted_times(

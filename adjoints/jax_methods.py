@@ -13,11 +13,12 @@ from .method import (
 )
 
 
-def _jax(name: str, family: str, summary: str, cost: str, reference: str, *extra: str) -> Method:
+def _jax(adjoint: str, family: str, summary: str, cost: str, reference: str, *extra: str) -> Method:
     return Method(
-        name=name,
+        name=f"jax-{adjoint}",
         family=family,
         backend="jax",
+        adjoint=adjoint,
         summary=summary,
         cost=cost,
         reference=reference,
@@ -32,7 +33,7 @@ def _jax(name: str, family: str, summary: str, cost: str, reference: str, *extra
 #: Adjoints of the open JAX solver.
 ON_JAX = (
     _jax(
-        "jax-discrete",
+        "discrete",
         "discrete",
         "Exact derivative of the accepted steps, by a reverse sweep written out over them.",
         "one forward and about three more passes; memory O(n) a step, or n checkpoints",
@@ -40,7 +41,7 @@ ON_JAX = (
         *("regularizer", "differentiate_step_size", "checkpoints"),
     ),
     _jax(
-        "jax-forward",
+        "forward",
         "discrete",
         "Forward mode through the accepted steps.",
         "n+p times the forward pass, in one sweep; memory O(1)",
@@ -48,7 +49,7 @@ ON_JAX = (
         *("regularizer", "differentiate_step_size"),
     ),
     _jax(
-        "jax-backsolve",
+        "backsolve",
         "continuous",
         "State, adjoint and quadrature integrated backwards together. Not recommended: the "
         "state's own backward equation can be unstable, and the status does not tell.",
@@ -57,7 +58,7 @@ ON_JAX = (
         *ADJOINT_OPTIONS,
     ),
     _jax(
-        "jax-backsolve-seminorm",
+        "backsolve-seminorm",
         "continuous",
         "Backsolve with the quadrature left out of the error norm.",
         "as backsolve, with fewer reverse steps; memory O(1)",
@@ -65,7 +66,7 @@ ON_JAX = (
         *ADJOINT_OPTIONS,
     ),
     _jax(
-        "jax-interpolating",
+        "interpolating",
         "continuous",
         "Adjoint and quadrature integrated backwards against the forward dense output.",
         "one solve of n and one of n+p equations; memory O(n) a step, or n checkpoints",
@@ -74,7 +75,7 @@ ON_JAX = (
         "checkpoints",
     ),
     _jax(
-        "jax-quadrature",
+        "quadrature",
         "continuous",
         "Adjoint alone integrated backwards; the parameters' gradient by quadrature afterwards.",
         "two solves of n equations and one quadrature; memory O(n) a step of either",
@@ -83,7 +84,7 @@ ON_JAX = (
         "checkpoints",
     ),
     _jax(
-        "jax-gauss",
+        "gauss",
         "continuous",
         "Adjoint alone integrated backwards; Gauss quadrature on each of its steps.",
         "two solves of n equations and one quadrature; memory O(n) a step",

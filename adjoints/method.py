@@ -15,6 +15,9 @@ SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
 FAMILIES = ("discrete", "continuous", "blackbox", "peers")
 BACKENDS = ("jax", "torch", "scipy")
 
+#: The kinds of adjoints that integrate the state itself backwards.
+BACKWARD = ("backsolve", "backsolve-seminorm")
+
 
 @dataclass(frozen=True)
 class Method:
@@ -24,6 +27,12 @@ class Method:
     ----------
     name, family, backend : str
         How it is called; one of :data:`FAMILIES`; one of :data:`BACKENDS`.
+    adjoint : str
+        What kind it is of, whatever its name: methods of one kind do the same on another backend
+        or in another library. ``"discrete"``, ``"tape"``, ``"forward"`` (forward mode through the
+        steps), ``"sensitivities"`` (forward sensitivity equations), ``"backsolve"``,
+        ``"backsolve-seminorm"``, ``"interpolating"``, ``"quadrature"``, ``"gauss"``,
+        ``"blackbox"``, ``"finite-difference"``, ``"complex-step"``, or one of its own.
     summary : str
         One sentence: what it does.
     cost : str
@@ -48,6 +57,7 @@ class Method:
     name: str
     family: str
     backend: str
+    adjoint: str
     summary: str
     cost: str
     reference: str
@@ -62,6 +72,14 @@ class Method:
     def stiff(self) -> bool:
         """Whether it has a solver fit for stiff problems."""
         return self.stiff_solver is not None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it integrates the state itself backwards.
+
+        That can be unstable, and its status does not tell.
+        """
+        return self.adjoint in BACKWARD
 
     @property
     def keeps_constants(self) -> bool:

@@ -52,6 +52,13 @@ def get_method(name: str) -> Method:
     return next(m for m in METHODS if m.name == name)
 
 
+def method_of(adjoint: str, backend: str) -> Method:
+    """Our own method of a kind on a backend, the first of them; ``ValueError`` where none is."""
+    ours = [m for m in METHODS if m.backend == backend and m.family != "peers"]
+    check_name("adjoint", adjoint, tuple(dict.fromkeys(m.adjoint for m in ours)))
+    return next(m for m in ours if m.adjoint == adjoint)
+
+
 def check_name(argument: str, name: object, known: tuple[str, ...]) -> None:
     """Refuse a `name` that is not among the `known`, and suggest the closest."""
     if name in known:

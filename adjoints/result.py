@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +35,12 @@ STATUS_MESSAGES = {
     "timeout": "the time allowed ran out",
     "failed": "the solver gave up",
 }
+
+_REVERSE_NONFINITE = (
+    "a derivative became NaN or infinite where the solution did not: often a `where` around a "
+    "square root, a logarithm or a division, or a norm at zero; give these a safe argument inside "
+    "the `where` as well, as in where(x > 0, sqrt(where(x > 0, x, 1)), 0)"
+)
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,47 @@ class GradientResult:
     stats: Stats = field(default_factory=Stats)
 
 
+def status_message(status: str, phase: str) -> str:
+    """The standard sentence of a status in the ``"forward"`` or ``"reverse"`` phase."""
+    if (status, phase) == ("nonfinite", "reverse"):
+        return _REVERSE_NONFINITE
+    return STATUS_MESSAGES[status]
+
+
+def reverse_breakdown(status: str) -> str:
+    """What a user of ``solve`` is told where the reverse solve ended with this status."""
+    return (
+        f"the reverse solve of a continuous adjoint ended with status {status!r}, and all "
+        f"gradients are NaN: {status_message(status, 'reverse')}; adjoint='discrete' solves "
+        "nothing in reverse"
+    )
+
+
+def how_it_ended(
+    forward: str, reverse: str, loss: Any, dparams: Mapping[str, Any], dy0: Any
+) -> tuple[str, str] | None:
+    """Status and phase, from those of the two solves and their numbers; ``None`` where all is well.
+
+    What came first counts: a loss that is not finite makes the reverse solve break down.
+    """
+    phase = nonfinite_phase(loss, dparams, dy0)
+    if forward != "ok":
+        return forward, "forward"
+    if phase == "forward":
+        return "nonfinite", phase
+    if reverse != "ok":
+        return reverse, "reverse"
+    return None if phase is None else ("nonfinite", phase)
+
+
+def nonfinite_phase(loss: Any, dparams: Mapping[str, Any], dy0: Any) -> str | None:
+    """``"forward"`` where the loss is not finite, ``"reverse"`` where only a derivative is not."""
+    if not np.isfinite(loss).all():
+        return "forward"
+    gradients = (*dparams.values(), dy0)
+    return None if all(np.isfinite(g).all() for g in gradients) else "reverse"
+
+
 def failed_result(
     problem: Problem,
     status: str,
@@ -145,6 +193,6 @@ def failed_result(
         dy0=np.full_like(problem.y0, np.nan),
         status=status,
         phase=phase,
-        message=message or STATUS_MESSAGES[status],
+        message=message or status_message(status, phase),
         stats=stats if stats is not None else Stats(),
     )

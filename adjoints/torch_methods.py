@@ -7,11 +7,14 @@ from .method import ADJOINT_OPTIONS, CHEN, EXPLICIT_SOLVERS, SANDU, Method
 _COMMON = ("device", "first_step", "max_steps")
 
 
-def _torch(name: str, family: str, summary: str, cost: str, reference: str, *extra: str) -> Method:
+def _torch(
+    adjoint: str, family: str, summary: str, cost: str, reference: str, *extra: str
+) -> Method:
     return Method(
-        name=name,
+        name=f"torch-{adjoint}",
         family=family,
         backend="torch",
+        adjoint=adjoint,
         summary=summary,
         cost=cost,
         reference=reference,
@@ -25,7 +28,7 @@ def _torch(name: str, family: str, summary: str, cost: str, reference: str, *ext
 
 ON_TORCH = (
     _torch(
-        "torch-discrete",
+        "discrete",
         "discrete",
         "Exact derivative of the accepted steps, by a reverse sweep over them.",
         "one forward and about three more passes; memory O(n) a step",
@@ -33,7 +36,7 @@ ON_TORCH = (
         *("regularizer", "compile"),
     ),
     _torch(
-        "torch-tape",
+        "tape",
         "discrete",
         "The same by autograd's tape of every operation of the eager solver: the baseline.",
         "one forward pass and two in reverse; memory O(stages n) a step and all that rhs keeps",
@@ -41,7 +44,7 @@ ON_TORCH = (
         *("regularizer", "differentiate_step_size"),
     ),
     _torch(
-        "torch-forward",
+        "forward",
         "discrete",
         "Forward mode through the accepted steps of the eager solver.",
         "n+p times the forward pass, in one sweep; memory O(n+p)",
@@ -49,7 +52,7 @@ ON_TORCH = (
         *("regularizer", "differentiate_step_size"),
     ),
     _torch(
-        "torch-backsolve",
+        "backsolve",
         "continuous",
         "State, adjoint and quadrature integrated backwards together. Not recommended: the "
         "state's own backward equation can be unstable, and the status does not tell.",
@@ -58,7 +61,7 @@ ON_TORCH = (
         *("compile", *sorted(ADJOINT_OPTIONS)),
     ),
     _torch(
-        "torch-backsolve-seminorm",
+        "backsolve-seminorm",
         "continuous",
         "Backsolve with the quadrature left out of the error norm.",
         "as backsolve, with fewer reverse steps; memory O(1)",
@@ -66,7 +69,7 @@ ON_TORCH = (
         *("compile", *sorted(ADJOINT_OPTIONS)),
     ),
     _torch(
-        "torch-interpolating",
+        "interpolating",
         "continuous",
         "Adjoint and quadrature integrated backwards against the forward dense output.",
         "one solve of n and one of n+p equations; memory O(n) a step",
@@ -74,7 +77,7 @@ ON_TORCH = (
         *("compile", *sorted(ADJOINT_OPTIONS)),
     ),
     _torch(
-        "torch-quadrature",
+        "quadrature",
         "continuous",
         "Adjoint alone integrated backwards; the parameters' gradient by quadrature afterwards.",
         "two solves of n equations and one quadrature; memory O(n) a step of either",

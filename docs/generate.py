@@ -135,7 +135,8 @@ def _problem(problem: Problem) -> str:
         f"- Code: [problems/{problem.name}.py](../problems/{problem.name}.py)",
     ]
     certified = map(_reference, references(problem.name))
-    agreement = table(("certified with", ">loss", ">agreement", "by", "day"), certified)
+    columns = ("certified with", ">loss", ">agreement", "by", ">confirmed to", "day")
+    agreement = table(columns, certified)
     return f"## `{problem.name}`\n\n{text}\n\n" + "\n".join(lines) + f"\n\n{agreement}"
 
 
@@ -152,6 +153,7 @@ def _reference(reference: Reference) -> tuple[str, ...]:
         f"{reference.loss:.10g}",
         f"{reference.agreement:.0e}",
         by,
+        "–" if reference.confirmed_to is None else f"{reference.confirmed_to:.0e}",
         reference.date,
     )
 

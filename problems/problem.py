@@ -67,8 +67,9 @@ class Problem:
         ``jacobian(t, y, p) -> (n, n)``, the derivative of the flattened ``rhs`` with respect to
         the flattened ``y``.
     discontinuities : sequence of float
-        Times where the right-hand side is not smooth; every method steps onto them. One at an
-        end of the span needs no step onto it and is left out.
+        Times where the right-hand side is not smooth; every method steps onto them, and sees the
+        right-hand side from the side of the step. One at an end of the span says that the span's
+        side of it counts.
     jump_times : sequence of float
         Times, strictly increasing, after the start and no later than the end, at which the
         state jumps.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -47,6 +48,11 @@ class Reference:
         What recomputes and compares it.
     definition_hash : str
         ``Problem.definition_hash()`` of the problem that was solved.
+    loss_disagreement, loss_error : float or None
+        How far the gradient is from differences of the loss itself along random directions, at
+        worst, and how far these may be off themselves; relative. ``None`` where none were taken.
+    loss_computation : dict or None
+        How the loss was computed for them, and in how many solves.
     """
 
     problem: str
@@ -61,6 +67,16 @@ class Reference:
     date: str
     command: str
     definition_hash: str
+    loss_disagreement: float | None = None
+    loss_error: float | None = None
+    loss_computation: dict[str, Any] | None = None
+
+    @property
+    def confirmed_to(self) -> float | None:
+        """What differences of the loss say of the gradient: how far it is off, at most."""
+        if self.loss_disagreement is None or self.loss_error is None:
+            return None
+        return max(self.loss_disagreement, self.loss_error)
 
 
 def find_reference(problem: Problem, path: Path | None = None) -> Reference | None:
@@ -105,6 +121,15 @@ def write_reference(reference: Reference) -> Path:
     ]
     save_references([*others, reference], path)
     return path
+
+
+def check_writable() -> None:
+    """Refuse to store references where their folder cannot be written to."""
+    if not os.access(_FOLDER, os.W_OK):
+        raise ValueError(
+            f"the references in {str(_FOLDER)!r} cannot be written; work in a checkout of the "
+            "repository, installed with pip install -e"
+        )
 
 
 def save_references(references: Iterable[Reference], path: Path) -> None:

@@ -156,10 +156,10 @@ def checked_save_at(save_at: Any, t_span: tuple[float, float], dtype: np.dtype) 
 def checked_discontinuities(
     times: Any, t_span: tuple[float, float], dtype: np.dtype
 ) -> tuple[float, ...]:
-    """The discontinuities between the ends of the span, sorted."""
+    """The discontinuities within the span, its ends included, sorted."""
     found = sorted(set(_times("discontinuities", times, dtype)))
     _check_inside("discontinuities", found, t_span)
-    return tuple(t for t in found if t not in t_span)
+    return tuple(found)
 
 
 def checked_jump_times(

@@ -78,7 +78,7 @@ def training_command(epochs: pd.DataFrame) -> str:
     kinds = epochs[["regularizer", "coefficients"]].drop_duplicates().itertuples(index=False)
     train = [
         *("adjointbench", "train", str(first["task"])),
-        *("--backend", "torch" if first["method"].startswith("torch") else "jax"),
+        *("--backend", _backend(str(first["method"]))),
         *("--adjoint", str(first["method"])),
         *("--grid", ",".join(_regularizer(name, given) for name, given in kinds)),
         *("--seeds", ",".join(str(seed) for seed in sorted(set(epochs["seed"])))),
@@ -91,6 +91,11 @@ def _regularizer(name: str, coefficients: str) -> str:
     """As ``--grid`` takes it, where one coefficient can be given in it."""
     bare = name.split(" ")[0].rstrip(",")
     return f"{bare}={coefficients}" if coefficients and " " not in coefficients else bare
+
+
+def _backend(method: str) -> str:
+    name = bare_name(method)
+    return next((entry.backend for entry in METHODS if entry.name == name), "jax")
 
 
 def _without_device(method: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -22,6 +21,9 @@ PACKAGES = (
     "torchdiffeq",
     "torchode",
     "casadi",
+    "optax",
+    "scikit-learn",
+    "mlxtend",
 )
 
 
@@ -73,19 +75,6 @@ def commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return answer.stdout.strip()
-
-
-def code_hash() -> str:
-    """A hash of the installed problems, adjoints and measures: the same code, the same hash."""
-    root = Path(__file__).parent.parent
-    paths = [path for part in ("problems", "adjoints") for path in (root / part).rglob("*.py")]
-    paths += [root / "reports" / name for name in ("measure.py", "errors.py", "timing.py")]
-    paths += (root / "reports" / "claims").glob("*.py")
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _cpu_name() -> str:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import problems
+from ..adjoints.methods import METHODS
 from ..problems import Problem
 from ..problems.locate import is_locator, load
 
@@ -53,6 +54,12 @@ def bare_name(text: str) -> str:
     """What a name begins with: without settings, and without ``" on <device>"`` of a report."""
     match = re.match(r"\s*([\w-]+)", text)
     return match[1] if match else text
+
+
+def adjoint_of(text: str) -> str:
+    """The kind of the method that a name begins with; empty where the table has none of it."""
+    name = bare_name(text)
+    return next((method.adjoint for method in METHODS if method.name == name), "")
 
 
 def _keywords(call: str) -> dict[str, Any] | None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from ..adjoints.methods import METHODS, method_of
 from . import formats
 from .ladder import typical_rtol
-from .names import bare_name
+from .names import adjoint_of, bare_name
 from .noise import NOISE
 from .tables import is_wrong
 from .verdicts import race
@@ -22,23 +23,8 @@ ERRORS = (1e-3, 1e-5, 1e-7)
 
 BACKENDS = ("jax", "torch", "scipy")
 
-#: The kinds of methods, as their names tell without the backend.
-KINDS = (
-    "discrete",
-    "tape",
-    "forward",
-    "backsolve",
-    "backsolve-seminorm",
-    "interpolating",
-    "quadrature",
-    "gauss",
-    "blackbox",
-    "finite-difference",
-    "complex-step",
-)
-
-#: The kind of a method whose name does not tell it.
-NAMED_OTHERWISE = {"scipy-adjoint": "interpolating"}
+#: The kinds of our methods, in the order of the table.
+KINDS = tuple(dict.fromkeys(m.adjoint for m in METHODS if m.family != "peers"))
 
 #: The columns of :func:`races`.
 RACE = (
@@ -179,13 +165,6 @@ def standings(table: pd.DataFrame) -> list[str]:
     return said
 
 
-def kind_of(method: str, backend: str) -> str | None:
-    """The kind of one of our methods, of :data:`KINDS`; ``None`` where it is of none."""
-    name = bare_name(method)
-    kind = NAMED_OTHERWISE.get(name, name.removeprefix(f"{backend}-"))
-    return kind if kind in KINDS else None
-
-
 def kind_lines(rows: pd.DataFrame) -> pd.DataFrame:
     """Time and error of every kind of adjoint on every backend, at the typical tolerance.
 
@@ -206,15 +185,18 @@ def kind_lines(rows: pd.DataFrame) -> pd.DataFrame:
     for problem, mine in ours.groupby("problem", sort=True):
         rtol = typical_rtol(mine.to_dict("records"))
         for index, row in mine[mine["rtol"].eq(rtol)].iterrows():
-            kind = kind_of(row["method"], row["backend"])
-            if kind is None:
+            kind = adjoint_of(row["method"])
+            if kind not in KINDS:
                 continue
             about = {"problem": problem, "rtol": rtol, "kind": kind, "family": row["family"]}
             about |= dict.fromkeys(BACKENDS, "–")
             line = lines.setdefault((str(problem), KINDS.index(kind)), about)
             cell = _time_and_error(row, bool(wrong[index]))
-            if differs := row["method"][len(bare_name(row["method"])) :].strip():
+            name = bare_name(row["method"])
+            if differs := row["method"][len(name) :].strip():
                 cell = f"{cell} {differs}"
+            if name != method_of(kind, row["backend"]).name:
+                cell = f"{cell} ({name})"
             before = line[row["backend"]]
             line[row["backend"]] = cell if before == "–" else f"{before}; {cell}"
     columns = ("problem", "rtol", "kind", "family", *BACKENDS)

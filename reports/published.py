@@ -54,32 +54,15 @@ LATER_SCALING: dict[str, dict[int, float]] = {
     "CVODES, GMRES": {15: 0.190},
 }
 
-#: The published method that comes closest to each of ours; others have none.
+#: The published method that comes closest to ours of a kind; of other kinds there is none.
 COUNTERPARTS = {
-    "jax-forward": FORWARD,
-    "torch-forward": FORWARD,
-    "diffrax-forward": FORWARD,
-    "jax-discrete": TAPE,
-    "torch-discrete": TAPE,
-    "torch-tape": TAPE,
-    "diffrax-recursive-checkpoint": TAPE,
-    "diffrax-direct": TAPE,
-    "torchdiffeq-backprop": TAPE,
-    "torchode-autodiff": TAPE,
-    "jax-interpolating": INTERPOLATING,
-    "torch-interpolating": INTERPOLATING,
-    "scipy-adjoint": INTERPOLATING,
-    "jax-quadrature": QUADRATURE,
-    "torch-quadrature": QUADRATURE,
-    "jax-backsolve": BACKSOLVE,
-    "jax-backsolve-seminorm": BACKSOLVE,
-    "torch-backsolve": BACKSOLVE,
-    "torch-backsolve-seminorm": BACKSOLVE,
-    "diffrax-backsolve": BACKSOLVE,
-    "torchdiffeq-adjoint": BACKSOLVE,
-    "torchdiffeq-seminorm": BACKSOLVE,
-    "torchode-backsolve": BACKSOLVE,
-    "jax-odeint": BACKSOLVE,
+    "forward": FORWARD,
+    "discrete": TAPE,
+    "tape": TAPE,
+    "interpolating": INTERPOLATING,
+    "quadrature": QUADRATURE,
+    "backsolve": BACKSOLVE,
+    "backsolve-seminorm": BACKSOLVE,
     "finite-difference": DIFFERENCES,
 }
 
@@ -92,65 +75,35 @@ class Attributed:
     ----------
     name, stability, cost, memory : str
         As in :data:`COSTS_SOURCE`; K is the number of checkpoints.
-    methods : tuple of str
-        The methods of this kind that can be measured here.
+    adjoints : tuple of str
+        What kinds of methods here these are.
     """
 
     name: str
     stability: str
     cost: str
     memory: str
-    methods: tuple[str, ...]
+    adjoints: tuple[str, ...]
 
 
 ATTRIBUTED = (
-    Attributed(
-        "reverse-mode AD of the solver",
-        "good",
-        "O(n³ + p)",
-        "high",
-        (
-            "jax-discrete",
-            "torch-discrete",
-            "torch-tape",
-            "diffrax-recursive-checkpoint",
-            "diffrax-direct",
-        ),
-    ),
+    Attributed("reverse-mode AD of the solver", "good", "O(n³ + p)", "high", ("discrete", "tape")),
     Attributed(
         "forward sensitivity",
         "good",
         "O(n³ p³), less where staggered",
         "O(1)",
-        ("jax-forward", "torch-forward", "scipy-forward", "cvodes-forward", "diffrax-forward"),
+        ("forward", "sensitivities"),
     ),
-    Attributed(
-        "backsolve",
-        "poor",
-        "O((n + p)³)",
-        "O(1)",
-        (
-            "jax-backsolve",
-            "jax-backsolve-seminorm",
-            "torch-backsolve",
-            "torch-backsolve-seminorm",
-            "diffrax-backsolve",
-        ),
-    ),
+    Attributed("backsolve", "poor", "O((n + p)³)", "O(1)", ("backsolve", "backsolve-seminorm")),
     Attributed(
         "interpolating",
         "good",
         "O((n + p)³)",
         "high, O(nK) with checkpoints",
-        ("jax-interpolating", "torch-interpolating", "scipy-adjoint"),
+        ("interpolating",),
     ),
-    Attributed(
-        "quadrature, Gauss",
-        "good",
-        "O(n³ + p)",
-        "high",
-        ("jax-quadrature", "jax-gauss", "torch-quadrature", "cvodes-adjoint"),
-    ),
+    Attributed("quadrature, Gauss", "good", "O(n³ + p)", "high", ("quadrature", "gauss")),
 )
 
 TRAINING_SOURCE = (

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .machine import code_hash, commit, machine, machine_name, versions
+from .code_key import code_hash
+from .machine import commit, machine, machine_name, versions
 
 Row = dict[str, Any]
 

@@ -11,23 +11,24 @@ from typing import Any
 
 import pandas as pd
 
+from ..adjoints.method import BACKWARD
 from . import formats, scaling
 from .ladder import is_right, typical_rtol
-from .names import bare_name
+from .names import adjoint_of
 from .published import ATTRIBUTED, COUNTERPARTS, TABLE, TABLE_PROBLEMS
 from .tables import FAMILIES, failures, wrong_answers
 
 #: The tolerance of the published table.
 PUBLISHED_RTOL = 1e-7
 
-#: Why a kind of method breaks on stiff problems: said where it did.
+#: Why kinds of methods break on stiff problems: said where they did.
 REASONS = {
-    "backsolve": (
+    BACKWARD: (
         "Backsolve reconstructs the state backwards in time, and what decays fast forwards grows "
         "as fast backwards: rounding and truncation swamp the state, whatever the tolerance. The "
         "solver meets its tolerance on the wrong path, or gives up."
     ),
-    "finite-difference": (
+    ("finite-difference",): (
         "Finite differences divide the noise of an adaptive solve by the change of a parameter."
     ),
 }
@@ -113,7 +114,7 @@ def published_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, f
             line[problem] = _seconds_or_status(row)
     lines = []
     for method, line in cells.items():
-        counterpart = COUNTERPARTS.get(bare_name(method), "–")
+        counterpart = COUNTERPARTS.get(adjoint_of(method), "–")
         theirs = dict(zip(TABLE_PROBLEMS, TABLE.get(counterpart, ()), strict=False))
         shown = {p: line.get(p, "–") for p, _ in found}
         beside = {f"published {p}": _published(theirs.get(p, "–")) for p, _ in found}
@@ -176,8 +177,8 @@ def _all_well(rows: pd.DataFrame) -> str:
 def reasons(rows: pd.DataFrame) -> list[str]:
     """Why the kinds of methods broke that did break, each with how often."""
     said = []
-    for kind, reason in REASONS.items():
-        mine = rows[rows["method"].str.contains(kind, regex=False)]
+    for kinds, reason in REASONS.items():
+        mine = rows[rows["method"].map(adjoint_of).isin(kinds)]
         cells = mine.to_dict("records")
         bad = [row for row in cells if _is_wrong(row) or row["status"] != "ok"]
         if not bad:
@@ -208,10 +209,8 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
     """
     lines = []
     for kind in ATTRIBUTED:
-        for method in kind.methods:
-            mine = rows[rows["method"].eq(method)]
-            if mine.empty:
-                continue
+        found = rows[rows["method"].map(adjoint_of).isin(kind.adjoints)]
+        for method, mine in found.groupby("method", sort=False):
             judged = mine[mine["referenced"].eq(True) | mine["status"].ne("ok")]
             right = [is_right(row) for row in judged.to_dict("records")]
             line = {

@@ -1,6 +1,8 @@
 """The command line: what it prints, how it refuses, and with which exit code it ends."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +229,56 @@ def test_an_interrupted_comparison_says_how_to_go_on(
     result = run("compare", "linear")
     assert result.exit_code == 130
     assert "compare-linear/rows.jsonl, and the same command goes on" in result.stderr
+
+
+FOR_THE_PAGE = ("pandas", "matplotlib", "jinja2")
+
+WITHOUT = """
+import sys
+for name in {missing!r}:
+    sys.modules[name] = None
+sys.argv = {arguments!r}
+from adjointbench.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        *((command, package) for command in ("compare", "report") for package in FOR_THE_PAGE),
+        ("claims", "pandas"),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_measured(
+    command: str, missing: str, tmp_path: Path
+) -> None:
+    arguments = {
+        "compare": ["compare", "linear", "--out", str(tmp_path / "out")],
+        "report": ["report", str(tmp_path)],
+        "claims": ["claims", "--number", "6", "--out", str(tmp_path / "rows.jsonl")],
+    }[command]
+    code = WITHOUT.format(missing=[missing], arguments=["adjointbench", *arguments])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert f"{missing} is not installed" in line
+    assert "pip install 'adjointbench[report]'" in line
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_a_comparison_without_a_page_needs_nothing_for_it(tmp_path: Path) -> None:
+    missing = [*FOR_THE_PAGE, "tabulate"]
+    arguments = ["compare", "linear", "--no-report", "--json", "--rtols", "1e-6"]
+    arguments += ["--methods", "scipy-adjoint", "--out", str(tmp_path)]
+    code = WITHOUT.format(missing=missing, arguments=["adjointbench", *arguments])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["best"]["method"] == "scipy-adjoint"
+
+
+def test_references_that_cannot_be_written_are_told_before_they_are_computed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("adjointbench.problems.reference._FOLDER", tmp_path / "nowhere")
+    assert "cannot be written" in refused(run("certify", "linear", "--write"))

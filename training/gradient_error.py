@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..adjoints.gradient import prepare
+from ..adjoints.methods import method_of
 from .equipment import Equipment
 
 #: By how much the reference's tolerances are tighter, and the tightest that float64 allows.
@@ -37,7 +38,7 @@ class GradientError:
         self._run = equipment.run
         self._reference = prepare(
             equipment.task.problem.with_dtype("float64"),
-            f"{settings.backend}-discrete",
+            method_of("discrete", settings.backend).name,
             solver=equipment.evaluation_solver,
             rtol=max(_TIGHTEST, _TIGHTER * preset.rtol),
             atol=max(_TIGHTEST, _TIGHTER * preset.atol),

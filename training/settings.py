@@ -6,7 +6,7 @@ import inspect
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..adjoints.methods import METHODS, get_method
+from ..adjoints.methods import METHODS, get_method, method_of
 from ..adjoints.regularizer import Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
 
@@ -163,12 +163,11 @@ def _method(backend: str, adjoint: str) -> str:
     names = {m.name for m in METHODS if m.backend == backend}
     if adjoint in names:
         return adjoint
-    found = PEERS.get((backend, adjoint), f"{backend}-{adjoint}")
-    if found not in names:
-        peers = [peer for where, peer in PEERS if where == backend]
-        own = [n.removeprefix(f"{backend}-") for n in sorted(names) if n.startswith(backend + "-")]
+    own = {m.adjoint for m in METHODS if m.backend == backend and m.family != "peers"}
+    peers = {peer: name for (where, peer), name in PEERS.items() if where == backend}
+    if adjoint not in own | peers.keys():
         raise ValueError(
             f"adjoint={adjoint!r} is not known on backend={backend!r}; use one of: "
-            f"{', '.join([*own, *peers])}"
+            f"{', '.join([*sorted(own), *peers])}"
         )
-    return found
+    return peers[adjoint] if adjoint in peers else method_of(adjoint, backend).name

@@ -26,8 +26,11 @@ def certify(
 ) -> None:
     """Compute the gradient twice, independently, and compare with the stored reference.
 
-    Ends with 1 where a computation breaks down, where the two differ from the stored reference,
-    or, where nothing is stored, from each other.
+    Differences of the loss itself confirm it, or there is no certificate: they see what no
+    gradient does, as how a time at which the equations switch moves with a parameter.
+
+    Ends with 1 where a computation breaks down, where the loss contradicts the two, where they
+    differ from the stored reference, or, where nothing is stored, from each other.
 
     For example:
 
@@ -35,6 +38,10 @@ def certify(
         adjointbench certify van_der_pol --set mu=10 --write
     """
     with refusing(extra="jax"):
+        from adjointbench.problems.reference import check_writable
+
+        if write:
+            check_writable()
         chosen = [zoo.get(name, **parse_settings(settings)) for name in names]
         records = [_certify(problem, write=write) for problem in chosen]
     if as_json:
@@ -73,7 +80,7 @@ def _text(record: dict[str, Any]) -> str:
     settings = ", ".join(f"{key}={value!r}" for key, value in record["settings"].items())
     lines = [f"{record['problem']}({settings})"]
     if "error" in record:
-        return "\n".join([*lines, f"  broke down: {record['error']}"])
+        return "\n".join([*lines, f"  NOT certified: {record['error']}"])
     found = record["found"]
     lines += [
         f"  {run['method']} by {run['solver']}, {run['steps']} steps: loss {run['loss']:.12g}"
@@ -82,6 +89,11 @@ def _text(record: dict[str, Any]) -> str:
     lines.append(
         f"  the two agree to {found['agreement']:.1e}, in the worst component to "
         f"{found['worst_component']:.1e}"
+    )
+    by_loss = found["loss_computation"]
+    lines.append(
+        f"  {by_loss['solves']} losses by {by_loss['solver']} differ from it by "
+        f"{found['loss_disagreement']:.1e}, known to {found['loss_error']:.1e}"
     )
     if record["stored"] is None:
         lines.append("  nothing is stored for this definition; --write stores it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -60,9 +61,9 @@ def compare(
 ) -> None:
     """Measure every method on a problem, of the zoo or your own, and say which one to use.
 
-    First a reference gradient is certified, by two independent computations. What is measured is
-    in OUT at once; the same command goes on where it was stopped, or where time was over. Ends
-    with 1 where no method is known to get to the accuracy.
+    First a reference gradient is certified, by two independent computations and by differences of
+    the loss. What is measured is in OUT at once; the same command goes on where it was stopped, or
+    where time was over. Ends with 1 where no method is known to get to the accuracy.
 
     For example:
 
@@ -73,9 +74,13 @@ def compare(
     """
     with refusing():
         from adjointbench.reports.choice import comparison
+        from adjointbench.reports.choice.advice import code, markdown
         from adjointbench.reports.choice.question import as_stiff, question
+        from adjointbench.reports.choice.recommendation import recommend
         from adjointbench.reports.names import problem_name
 
+        if report:
+            _check_report()
         asked = question(problem, parse_settings(settings))
         name = problem_name(asked.problem)
         chosen = comparison.Comparison(
@@ -90,9 +95,6 @@ def compare(
         _check_error(error)
         _make_folder(chosen.out)
     outcome = _run(chosen, anew)
-    from adjointbench.reports.choice.advice import code, markdown
-    from adjointbench.reports.choice.recommendation import recommend
-
     found = recommend(
         outcome.rows,
         error,
@@ -141,24 +143,30 @@ def _record(found: Recommendation, chosen: Comparison, outcome: Outcome) -> dict
     return asdict(found) | parts | {"remarks": outcome.remarks} | places
 
 
-def _report(chosen: Comparison, name: str) -> str | None:
-    """The page; ``None``, and a sentence, where what it needs is not installed."""
+def _check_report() -> None:
+    """Refuse, before anything is measured, where what the page needs is not installed."""
     try:
-        from adjointbench.reports import build_report
-
-        page = build_report(
-            [chosen.rows],
-            chosen.out / "report",
-            title=f"Gradients of {name}",
-            say=lambda trouble: None,
-        )
+        importlib.import_module("adjointbench.reports.build")
     except ModuleNotFoundError as missing:
-        typer.echo(
-            f"adjointbench: no report, as {missing.name} is not installed; "
-            "pip install 'adjointbench[report]'",
-            err=True,
-        )
-        return None
+        package = str(missing.name).partition(".")[0]
+        if package == "adjointbench":
+            raise
+        raise ValueError(
+            f"{package} is not installed, which the page needs; "
+            "pip install 'adjointbench[report]', or pass --no-report"
+        ) from None
+
+
+def _report(chosen: Comparison, name: str) -> str:
+    """The page."""
+    from adjointbench.reports import build_report
+
+    page = build_report(
+        [chosen.rows],
+        chosen.out / "report",
+        title=f"Gradients of {name}",
+        say=lambda trouble: None,
+    )
     return str(page)
 
 

@@ -78,6 +78,7 @@ def refusing(extra: str = "all") -> Iterator[None]:
     except ValueError as error:
         refuse(error)
     except ModuleNotFoundError as error:
-        if str(error.name).startswith("adjointbench"):
+        package = str(error.name).partition(".")[0]
+        if package == "adjointbench":
             raise
-        refuse(f"{error.name} is not installed; pip install 'adjointbench[{extra}]'")
+        refuse(f"{package} is not installed; pip install 'adjointbench[{extra}]'")

@@ -1,5 +1,6 @@
 """Adjoints in JAX."""
 
-from .solve import Solution, solve
+from .solution import Solution
+from .solve import solve
 
 __all__ = ["Solution", "solve"]

@@ -13,20 +13,24 @@ from jax.flatten_util import ravel_pytree
 from ..runge_kutta import dense_value
 from . import loops
 from .linear import jacobian_of
-from .state import Config, DenseRow
+from .state import Config, DenseRow, StopArrays
 
 Tree = Any
 
 
 class Along(NamedTuple):
-    """What the reverse solve reads: the problem, the events, and the forward solution."""
+    """What the reverse solve reads: the problem, the events, and the forward solution.
+
+    ``order`` has the numbers of the events in the order in which they are met: saves first, and
+    stops after them.
+    """
 
     params: Tree
     constants: Tree
     ys: jax.Array
     dys: jax.Array
     order: jax.Array
-    stops: jax.Array
+    stops: StopArrays
     before_stop: jax.Array | None
     dense: DenseRow | None
     rows: jax.Array
@@ -50,7 +54,7 @@ class AdjointField:
         slope, vjp = jax.vjp(rhs, y, along.params)
         dw, dm = vjp(w)
         dm = ravel_pytree(dm)[0].astype(z.dtype)
-        if self.kind in ("gauss", "quadrature"):
+        if self.alone:
             dm = jnp.zeros_like(dm)
         parts = [dw.ravel(), dm]
         return jnp.concatenate([-slope.ravel(), *parts] if self.back else parts)
@@ -73,6 +77,11 @@ class AdjointField:
         """Whether the state is integrated backwards too."""
         return self.kind.startswith("backsolve")
 
+    @property
+    def alone(self) -> bool:
+        """Whether the adjoint is all that is integrated; its quadrature is formed beside it."""
+        return self.kind in ("gauss", "quadrature")
+
     def split(self, s: jax.Array, z: jax.Array, along: Along) -> tuple[jax.Array, jax.Array]:
         """State and adjoint at ``s``."""
         shape = along.ys.shape[1:]
@@ -89,23 +98,23 @@ class AdjointStop:
 
     field: AdjointField
 
-    def __call__(self, i: jax.Array, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
-        """The reverse state after event number ``i``."""
+    def __call__(self, which: jax.Array, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
+        """The reverse state after event number ``which[0]``; -1 is none."""
         along: Along = params[1]
         shape = along.ys.shape[1:]
         n = int(np.prod(shape))
         offset = n if self.field.back else 0
-        saves = along.ys.shape[0] - 1
-        event = along.order[jnp.minimum(i, along.order.shape[0] - 1)]
-        is_event = i < along.order.shape[0]
+        saves = along.order.shape[0] - (along.stops.times.shape[0] - 1)
+        is_event = which[0] >= 0
+        event = along.order[jnp.maximum(which[0], 0)]
         is_save = is_event & (event < saves)
         w = z[offset : offset + n].reshape(shape)
         y, m = z[:n], z[offset + n :]
-        save = jnp.clip(event, 0, saves)
+        save = jnp.clip(event, 0, along.dys.shape[0] - 1)
         added = w + jnp.where(is_save, along.dys[save], 0.0)
         y = jnp.where(is_save, along.ys[save].ravel(), y)
         if self.field.forward.on_stop is not None:
-            stop = jnp.clip(event - saves, 0, along.stops.shape[0] - 1)
+            stop = jnp.clip(event - saves, 0, along.stops.last)
             before, dw, dm = stop_cotangent(self.field.forward, along, stop, added)
             jumps = is_event & ~is_save
             added = jnp.where(jumps, dw, added)
@@ -163,8 +172,10 @@ def stop_cotangent(
     assert on_stop is not None
     before = along.before_stop[stop].reshape(w.shape)
 
+    t, which = along.stops.times[stop], along.stops.jumps[stop]
+
     def jump(y: jax.Array, p: Tree) -> jax.Array:
-        return on_stop(stop, along.stops[stop], y, (p, along.constants))
+        return on_stop(which, t, y, (p, along.constants))
 
     _, vjp = jax.vjp(jump, before, along.params)
     return before, *vjp(w)

@@ -12,7 +12,7 @@ needed for, not for speed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,10 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..method import SCIPY_SOLVERS
-from ..methods import check_name
-from ..scipy.black_box import Times, flat_equations, hashable, increasing_times, with_arrays
-from ..scipy.integrate import Options
+from ..scipy.black_box import Call, checked_call, flat_equations
 from . import wire
 from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
 
@@ -83,10 +80,11 @@ def blackbox_solve(
     y0 : array
         Start value, of any shape, float32 or float64.
     save_at : sequence of float
-        Times, strictly increasing, from `t0` on. Not differentiated, and known when tracing.
+        Times that do not decrease, from `t0` on. Not differentiated, and known when tracing.
     params : pytree of arrays
         Integer leaves stay integers and get no gradient.
     t0 : float
+        Not differentiated, and known when tracing.
     solver : {"rk45", "dop853", "radau", "bdf", "lsoda"}
     rtol, atol : float or ndarray
         Tolerances; arrays of the shape of `y0` set them per component.
@@ -98,7 +96,8 @@ def blackbox_solve(
     jacobian : callable, optional
         ``jacobian(t, y, params) -> (n, n)``, on NumPy.
     discontinuities, jump_times, jump : optional
-        As in :class:`~adjointbench.problems.Problem`.
+        As in :class:`~adjointbench.problems.Problem`, known when tracing. Jumps may be at `t0`
+        as well, and several at one time, which act in order.
 
     Returns
     -------
@@ -108,58 +107,50 @@ def blackbox_solve(
     Raises
     ------
     ValueError
-        Where the solver is unknown or the save times do not increase from `t0`.
+        For arguments that make no sense, naming the argument, the value and the remedy.
     """
-    check_name("solver", solver, SCIPY_SOLVERS)
-    check_name("adjoint_solver", adjoint_solver or solver, SCIPY_SOLVERS)
-    times = _checked_times(save_at, t0)
+    times = {
+        "t0": t0,
+        "save_at": save_at,
+        "discontinuities": discontinuities,
+        "jump_times": jump_times,
+    }
+    _refuse_traced(times)
     y0 = jnp.asarray(y0)
     leaves, structure = jax.tree.flatten(params)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
-    options = Options(solver, hashable(rtol), hashable(atol), max_steps, first_step)
-    reverse = Options(
-        adjoint_solver or solver,
-        options.rtol if adjoint_rtol is None else hashable(adjoint_rtol),
-        options.atol if adjoint_atol is None else hashable(adjoint_atol),
-        max_steps,
-    )
-    box = _blackbox(
+    call = checked_call(
         (rhs, jacobian, jump),
-        structure,
-        tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves),
-        y0.shape,
-        (float(t0), times, tuple(discontinuities), tuple(jump_times)),
-        options,
-        reverse,
+        y0,
+        [(leaf.shape, str(leaf.dtype)) for leaf in leaves],
+        **times,
+        solver=solver,
+        rtol=rtol,
+        atol=atol,
+        adjoint_solver=adjoint_solver,
+        adjoint_rtol=adjoint_rtol,
+        adjoint_atol=adjoint_atol,
+        first_step=first_step,
+        max_steps=max_steps,
     )
+    box = _blackbox(call, structure)
     theta = wire.joined([leaf.astype(y0.dtype) for leaf in leaves], y0.dtype)
     ys, report = solve_blackbox(box, theta, y0.reshape(-1), jnp.zeros(len(COUNTS), y0.dtype), {})
-    return BlackboxSolution(
-        ys.reshape((len(times), *y0.shape)), report[0], report[1], report[2], report[3]
-    )
+    return BlackboxSolution(ys.reshape((-1, *y0.shape)), report[0], report[1], report[2], report[3])
 
 
-def _checked_times(save_at: Any, t0: float) -> tuple[float, ...]:
-    if isinstance(save_at, Tracer):
-        raise ValueError(
-            "save_at is traced; pass a NumPy array, or adjointbench.adjoints.jax.solve where the "
-            "save times are to be differentiated"
-        )
-    return increasing_times(save_at, t0)
+def _refuse_traced(times: Mapping[str, Any]) -> None:
+    for argument, value in times.items():
+        if any(isinstance(part, Tracer) for part in jax.tree.leaves(value)):
+            raise ValueError(
+                f"{argument} is traced, and the solver has to know its times beforehand; pass "
+                "numbers or a NumPy array, or use adjointbench.adjoints.jax.solve, which takes "
+                "derivatives by times too"
+            )
 
 
 @functools.lru_cache(maxsize=64)
-def _blackbox(
-    functions: tuple[Any, Any, Any],
-    structure: Any,
-    leaf_types: tuple[tuple[tuple[int, ...], str], ...],
-    shape: tuple[int, ...],
-    times: Times,
-    options: Options,
-    reverse: Options,
-) -> Blackbox:
+def _blackbox(call: Call, structure: Any) -> Blackbox:
     """The flat equations of a call, made once for each combination of arguments."""
-    system, plan = flat_equations(
-        functions, partial(jax.tree.unflatten, structure), leaf_types, shape, times
-    )
-    return Blackbox(system, plan, with_arrays(options), with_arrays(reverse))
+    system, plan = flat_equations(call, partial(jax.tree.unflatten, structure))
+    return Blackbox(system, plan, *call.solvers)

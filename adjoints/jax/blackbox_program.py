@@ -10,7 +10,7 @@ import numpy as np
 
 from ...problems import Problem
 from ..gradient import Settings
-from ..result import STATUSES, GradientResult, Stats, failed_result
+from ..result import STATUSES, GradientResult, Stats, failed_result, how_it_ended
 from ..scipy.continuous import reverse_options
 from ..scipy.flat import flat_system
 from ..scipy.program import forward_options
@@ -53,9 +53,11 @@ class BlackboxProgram:
         ahead = dict(zip(COUNTS, map(int, report), strict=True))
         back = dict(zip(COUNTS, map(int, probe), strict=True))
         stats = self._stats(ahead, back)
-        for phase, found in (("forward", ahead), ("reverse", back)):
-            if found["status"]:
-                return failed_result(self._problem, STATUSES[found["status"]], phase, "", stats)
+        ended = how_it_ended(
+            STATUSES[ahead["status"]], STATUSES[back["status"]], loss, dparams, dy0
+        )
+        if ended is not None:
+            return failed_result(self._problem, *ended, stats=stats)
         return GradientResult(float(loss), dparams, dy0, stats=stats)
 
     def traced_gradient(

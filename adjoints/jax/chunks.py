@@ -76,7 +76,7 @@ def sweep_chunk(
     squares = stage_jacobians(config, times, states, ops)
     h = rows.h[:, None, None]
     tangents = _stage_tangents(a, h, squares)
-    whole = jnp.eye(n, dtype=w.dtype) + h * combine(b, tangents)
+    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combine(b, tangents)
     entering, own_stages, dp_own = entering_cotangents(
         config, rows, index, stages, tangents, ops, sources
     )

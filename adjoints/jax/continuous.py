@@ -30,6 +30,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
+from ..adjoint_units import AdjointUnits, adjoint_units
 from ..attempts import RUNNING, Terms
 from ..runge_kutta import dense_coefficients
 from . import loops
@@ -48,6 +49,7 @@ from .record import (
     Outputs,
     Pulled,
     Record,
+    end_cotangent,
     jacobian_evals,
     outputs,
     replay_window,
@@ -55,6 +57,7 @@ from .record import (
     row_like,
     solve_recording,
 )
+from .reverse_events import along_forward
 from .state import Config, DenseRow, Operands, Row, State
 
 Tree = Any
@@ -100,32 +103,45 @@ def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tu
     rows = not config.adjoint.startswith("backsolve")
     solved = solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=rows)
     out = outputs(solved)
-    return out, (solved.record, out.ys, out.final, ops)
+    return out, (solved.record, out.ys, out.final, ops, y0)
 
 
 def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
-    """Cotangents of start value, parameters and save times, by the adjoint equation."""
+    """Cotangents of start value and parameters, by the adjoint equation."""
     del dtotals
-    record, ys, final, ops = kept
+    record, ys, final, ops, y0 = kept
+    units = adjoint_units(
+        ys,
+        y0,
+        dys,
+        jax.tree.leaves(ops.params),
+        ops.stops.end - ops.t0,
+        ops.reverse_rtol,
+        ops.reverse_atol,
+    )
+    dys = dys / units.unit
     field = AdjointField(config, config.adjoint)
-    along, events = _along(config, record, ys, dys, final, ops)
+    along, stops = along_forward(config, record, ys, dys, ops)
     reverse = _reverse_config(config, field, along)
-    z = _last_state(config, field, along, final)
+    z = _last_state(config, field, along, end_cotangent(config, ops, dys))
     rops = Operands(
         params=(),
         constants=along,
-        t0=-ops.stops[-1],
-        stops=jnp.concatenate([events, -ops.t0[None]]),
-        save_at=ops.stops[-1:],
-        rtol=_spread_tolerance(ops.reverse_rtol, field, z),
-        atol=_spread_tolerance(ops.reverse_atol, field, z),
+        t0=-ops.stops.end,
+        stops=stops,
+        save_at=-ops.t0[None],
+        rtol=_spread_rtol(ops.reverse_rtol, field, z),
+        atol=_spread_atol(units, field, final.y, ops),
     )
     state, dm = _integrate_back(config, reverse, field, record, final, z, ops, rops)
     n = final.y.size
     offset = n if field.back else 0
-    dy0 = state.y[offset : offset + n].reshape(final.y.shape)
+    w = state.y[offset : offset + n].reshape(final.y.shape)
+    # A save at the start.
+    w = w + jnp.tensordot(jnp.asarray(ops.save_at <= ops.t0, dys.dtype), dys, axes=1)
     _, unravel = ravel_pytree(ops.params)
-    dparams = unravel((state.y[offset + n :] + dm).astype(ravel_pytree(ops.params)[0].dtype))
+    m = (state.y[offset + n :] + dm) * units.unit
+    dparams = unravel(m.astype(ravel_pytree(ops.params)[0].dtype))
     evals = rhs_evals(reverse, state)
     counts = Counts(
         steps=state.accepted,
@@ -136,47 +152,22 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
         linear_solves=state.linear_solves,
         status=state.status,
     )
-    return Pulled(dy0, dparams, _dsave(config, ys, dys, ops), counts)
-
-
-def _along(
-    config: Config, record: Record, ys: jax.Array, dys: jax.Array, final: State, ops: Operands
-) -> tuple[Along, jax.Array]:
-    """What the reverse solve reads, and its events in the order it meets them.
-
-    A save at the time of a jump is the value after it, so that going backwards the save comes
-    first; the sort is stable and the saves stand first.
-    """
-    times = -jnp.concatenate([ops.save_at[:-1], ops.stops[:-1]])
-    order = jnp.argsort(times, stable=True).astype(jnp.int32)
-    along = Along(
-        params=ops.params,
-        constants=ops.constants,
-        ys=ys,
-        dys=dys,
-        order=order,
-        stops=ops.stops,
-        before_stop=record.before_stop,
-        dense=None,
-        rows=final.accepted,
-    )
-    return along, times[order]
+    return Pulled(w * units.unit, dparams, counts)
 
 
 def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config:
     n = int(np.prod(along.ys.shape[1:]))
     components = {"backsolve-seminorm": 2 * n, "gauss": n, "quadrature": n}
     solver = config.adjoint_solver or config.solver
-    alone = field.kind in ("gauss", "quadrature")
     reverse = Config(
         rhs=field,
         solver=solver,
         on_stop=AdjointStop(field) if along.order.shape[0] else None,
-        breaks=along.order.shape[0] > 0,
+        breaks=config.breaks,
         max_steps=config.max_steps,
         components=components.get(field.kind),
-        passive_from=n if alone else None,
-        jacobian=field.jacobian if alone else None,
+        passive_from=n if field.alone else None,
+        jacobian=field.jacobian if field.alone else None,
     )
     if field.kind == "gauss":
         return replace(reverse, on_accept=GaussOnStep(field, _nodes(reverse)))
@@ -188,26 +179,40 @@ def _nodes(config: Config) -> int:
     return (config.tableau.order + 2) // 2
 
 
-def _last_state(config: Config, field: AdjointField, along: Along, final: State) -> jax.Array:
-    """The flat reverse state at the end time."""
-    y, w = along.ys[-1], along.dys[-1]
+def _last_state(config: Config, field: AdjointField, along: Along, w: jax.Array) -> jax.Array:
+    """The flat reverse state at the end time, from the cotangent `w` there."""
+    y = along.ys[-1]
     m = jnp.zeros_like(ravel_pytree(along.params)[0]).astype(y.dtype)
     if config.on_stop is not None:
-        last = jnp.int32(along.stops.shape[0] - 1)
-        y, w, dm = stop_cotangent(config, along, last, w)
+        y, w, dm = stop_cotangent(config, along, along.stops.last, w)
         m = m + ravel_pytree(dm)[0].astype(m.dtype)
     parts = [w.ravel(), m]
     return jnp.concatenate([y.ravel(), *parts] if field.back else parts)
 
 
-def _spread_tolerance(tolerance: Any, field: AdjointField, z: jax.Array) -> jax.Array:
+def _spread_rtol(rtol: jax.Array, field: AdjointField, z: jax.Array) -> jax.Array:
     """A tolerance per component of the state serves ``y`` and ``w``; its least serves ``m``."""
-    if tolerance.ndim == 0:
-        return tolerance
-    flat = tolerance.ravel()
+    if rtol.ndim == 0:
+        return rtol
+    flat = rtol.ravel()
     parts = [flat, flat] if field.back else [flat]
     rest = z.shape[0] - sum(p.shape[0] for p in parts)
     return jnp.concatenate([*parts, jnp.full(rest, flat.min())])
+
+
+def _spread_atol(
+    units: AdjointUnits, field: AdjointField, y: jax.Array, ops: Operands
+) -> jax.Array:
+    """The absolute tolerance of each component of the reverse state."""
+    assert ops.reverse_atol is not None
+    if field.alone and units.atol.ndim == 0:
+        return units.atol
+    leaves = jax.tree.leaves(ops.params)
+    parts = [jnp.broadcast_to(units.atol, y.shape)]
+    parts += [jnp.broadcast_to(a, p.shape) for a, p in zip(units.atol_params, leaves, strict=True)]
+    if field.back:
+        parts = [jnp.broadcast_to(ops.reverse_atol, y.shape), *parts]
+    return jnp.concatenate([part.ravel() for part in parts])
 
 
 def _integrate_back(
@@ -328,10 +333,3 @@ def _sum_up(
     zero = jnp.zeros_like(ravel_pytree(along.params)[0]).astype(stored.dtype)
     chunks = (count + chunk - 1) // chunk
     return lax.while_loop(lambda c: c[0] < chunks, body, (jnp.int32(0), zero))[1]
-
-
-def _dsave(config: Config, ys: jax.Array, dys: jax.Array, ops: Operands) -> jax.Array:
-    """Cotangents of the save times: the slope of the solution there."""
-    params = (ops.params, ops.constants)
-    slopes = jax.vmap(lambda t, y: config.rhs(t, y, params))(ops.save_at, ys)
-    return jnp.sum((dys * slopes).reshape(dys.shape[0], -1), axis=1)

@@ -13,8 +13,10 @@ from jax.custom_derivatives import SymbolicZero
 from ..attempts import CODES, Terms
 from . import continuous, discrete, through_control
 from .forward import solve_forward
+from .moved import moved_saves, moved_start
 from .record import Outputs, Pulled, outputs, solve_recording
 from .state import Config, Operands
+from .told import differentiated_once, tell_breakdown
 
 Tree = Any
 ADJOINTS = ("discrete", "forward", *continuous.CONTINUOUS)
@@ -41,24 +43,30 @@ def solve_outputs(
     keep_steps: bool,
     y0: jax.Array,
     params: Tree,
+    t0: jax.Array,
     save_at: jax.Array,
     rest: Operands,
 ) -> Outputs:
-    """Solve; ``y0``, ``params`` (floating leaves only) and ``save_at`` can be differentiated.
+    """Solve; ``y0``, ``params`` (floating leaves only) and all times can be differentiated.
 
     Parameters
     ----------
     config : Config
     keep_steps : bool
         Whether to return the accepted steps, ``max_steps`` rows of them.
-    y0, params, save_at : array, pytree, array
+    y0, params : array, pytree
+    t0, save_at : array
     rest : Operands
-        Everything else; its ``params`` and ``save_at`` are not read.
+        Everything else; its ``params`` are not read, and its times are held.
     """
+    ops = rest._replace(params=params)
+    start = moved_start(config, t0, y0, ops)
+    out: Any
     if config.adjoint == "forward":
-        ops = rest._replace(params=params, save_at=save_at)
-        return solve_forward(config, keep_steps, y0, ops)
-    return _solve_reverse(config, keep_steps, y0, params, save_at, rest)
+        out = solve_forward(config, keep_steps, start, ops)
+    else:
+        out = _solve_reverse(config, keep_steps, start, params, rest)
+    return out._replace(ys=moved_saves(config, save_at, out.ys, ops))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -67,18 +75,18 @@ def _solve_reverse(
     keep_steps: bool,
     y0: jax.Array,
     params: Tree,
-    save_at: jax.Array,
     rest: Operands,
 ) -> Outputs:
-    ops = rest._replace(params=params, save_at=save_at)
+    ops = rest._replace(params=params)
     return outputs(solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=False))
 
 
 def _forward(config: Config, keep_steps: bool, *arguments: Any) -> Any:
-    y0, params, save_at, rest = jax.tree.map(
+    y0, params, rest = jax.tree.map(
         lambda leaf: leaf.value, arguments, is_leaf=lambda leaf: hasattr(leaf, "perturbed")
     )
-    ops = rest._replace(params=params, save_at=save_at)
+    y0, params = differentiated_once((y0, params))
+    ops = rest._replace(params=params)
     out, kept = recorder(config)(config, keep_steps, y0, ops)
     return out, (kept, out.final.status)
 
@@ -90,11 +98,13 @@ def _reverse(config: Config, keep_steps: bool, residuals: Any, cotangents: Outpu
     dys = jnp.zeros(dys.shape, dys.dtype) if zero(dys) else dys
     dtotals = Terms(*(None if d is None or zero(d) else d for d in cotangents.totals))
     pulled = puller(config)(config, kept, dys, dtotals)
-    ok = (status == CODES["ok"]) & (pulled.counts.status == CODES["ok"])
-    dy0, dparams, dsave = jax.tree.map(
-        lambda g: jnp.where(ok, g, jnp.nan), (pulled.dy0, pulled.dparams, pulled.dsave_at)
-    )
-    return dy0, dparams, dsave, None
+    ahead = status == CODES["ok"]
+    back = jnp.where(ahead, pulled.counts.status, CODES["ok"]).astype(jnp.int32)
+    if config.adjoint in continuous.CONTINUOUS:
+        back = tell_breakdown(back)
+    ok = ahead & (back == CODES["ok"])
+    dy0, dparams = jax.tree.map(lambda g: jnp.where(ok, g, jnp.nan), (pulled.dy0, pulled.dparams))
+    return dy0, dparams, None
 
 
 _solve_reverse.defvjp(_forward, _reverse, symbolic_zeros=True)

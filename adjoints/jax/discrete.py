@@ -41,6 +41,7 @@ from .record import (
     Pulled,
     Record,
     dense_rows,
+    end_cotangent,
     interior_saves,
     outputs,
     replay_window,
@@ -269,7 +270,7 @@ def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tu
 
 
 def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
-    """Cotangents of start value, parameters and save times.
+    """Cotangents of start value and parameters.
 
     Parameters
     ----------
@@ -281,16 +282,17 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
         Cotangents of the regularisers; ``None`` where there is none.
     """
     record, final, largest, ops, y0 = kept
-    dense_y, dense_coefficients, dsave = _save_cotangents(record, final, ops, dys)
+    dense_y, dense_coefficients = _save_cotangents(config, record, final, ops, dys)
     weights = per_step(config, dtotals, final)
     only = largest if config.reduction == "max" else Terms(None, None, None)
     sources = Sources(dense_y, dense_coefficients, weights, only)
-    dy0, dparams = sweep(config, record, final, y0, ops, dys[-1], sources)
+    w = end_cotangent(config, ops, dys)
+    dy0, dparams = sweep(config, record, final, y0, ops, w, sources)
     counts = sweep_counts(config, final.accepted, final)
     if _hands_on_slopes(config, sources, y0.size):
         more = final.accepted + 1
         counts = counts._replace(rhs_evals=counts.rhs_evals + more, vjp_evals=counts.vjp_evals + 1)
-    return Pulled(dy0, dparams, dsave, counts)
+    return Pulled(dy0, dparams, counts)
 
 
 def sweep_counts(config: Config, steps: jax.Array, final: State) -> Counts:
@@ -347,18 +349,16 @@ def per_step(config: Config, dtotals: Terms, final: State) -> Terms:
 
 
 def _save_cotangents(
-    record: Record, final: State, ops: Operands, dys: jax.Array
-) -> tuple[jax.Array | None, jax.Array | None, jax.Array]:
-    """Cotangents of the rows of dense output, and of the save times."""
-    dlast = jnp.sum(dys[-1] * final.slope)[None]
+    config: Config, record: Record, final: State, ops: Operands, dys: jax.Array
+) -> tuple[jax.Array | None, jax.Array | None]:
+    """Cotangents of the rows of dense output, their states and their coefficients."""
     if record.dense is None:
-        return None, None, dlast
+        return None, None
     dense = dense_rows(record, final)
 
-    def values(y: jax.Array, coefficients: jax.Array, save_at: jax.Array) -> jax.Array:
+    def values(y: jax.Array, coefficients: jax.Array) -> jax.Array:
         rows = dense._replace(y=y, coefficients=coefficients)
-        return interior_saves(rows, final, ops._replace(save_at=save_at))
+        return interior_saves(rows, final, ops, repeats=config.repeats)
 
-    _, vjp = jax.vjp(values, dense.y, dense.coefficients, ops.save_at)
-    dense_y, dense_coefficients, dsave = vjp(dys[:-1])
-    return dense_y, dense_coefficients, dsave.at[-1].add(dlast[0])
+    _, vjp = jax.vjp(values, dense.y, dense.coefficients)
+    return vjp(dys[:-1])

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.core import Tracer
-
-from .. import stops
 
 Tree = Any
 
@@ -53,44 +49,46 @@ class Field:
     merge: Callable[..., Tree]
 
     def __call__(self, t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]) -> jax.Array:
-        """``dy/dt``."""
-        return self.rhs(t, y, self.merge(*params))
+        """``dy/dt``; a list of its components, as users of SciPy write it, is made an array."""
+        slope = self.rhs(t, y, self.merge(*params))
+        if isinstance(slope, list | tuple):
+            return jnp.stack([jnp.asarray(part, y.dtype) for part in slope]).reshape(y.shape)
+        return slope
 
 
 @dataclass(frozen=True)
 class Jump:
-    """A problem's jumps as the loop calls them: by the number of the stop, which is traced.
+    """A user's jumps as the loop calls them: by their numbers, which are traced.
 
-    ``numbers`` gives, for each stop, the number of the jump there, or -1. The user's function
-    gets that number as a Python integer.
+    A function that takes the number as an array, ``p["dose"][i]``, is traced once. One that needs
+    a Python integer, as for the element of a list, is traced once for each of `count` jumps.
     """
 
     jump: Callable[..., Any]
-    numbers: tuple[int, ...]
+    count: int
     merge: Callable[..., Tree]
 
     def __call__(
-        self, stop: jax.Array, t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]
+        self, which: jax.Array, t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]
     ) -> jax.Array:
-        """The state just after stop number `stop`."""
+        """The state after the jumps `which`, one after the other; -1 is none."""
+        for number in which:
+            y = lax.cond(number >= 0, self._one, lambda i, t, y, p: y, number, t, y, params)
+        return y
 
-        def branch(number: int) -> Callable[..., jax.Array]:
-            def after(t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]) -> jax.Array:
-                return y if number < 0 else self.jump(number, t, y, self.merge(*params))
+    def _one(self, number: jax.Array, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
+        if self._takes_arrays(number, t, y, params):
+            return self._after(number, t, y, params)
+        branches = [lambda *at, i=i: self._after(i, *at) for i in range(self.count)]
+        return lax.switch(number, branches, t, y, params)
 
-            return after
+    def _after(self, number: Any, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
+        return self.jump(number, t, y, self.merge(*params))
 
-        return lax.switch(stop, [branch(number) for number in self.numbers], t, y, params)
-
-
-def stops_between(
-    discontinuities: Iterable[float], jump_times: Iterable[float], t0: Any, end: Any
-) -> stops.Stops:
-    """The stops of a solve from `t0` to `end`; those outside are left out.
-
-    A jump at `end` belongs to the solve, one at `t0` does too and is the caller's to apply.
-    While `end` is traced, everything is taken to lie before it.
-    """
-    known_end = np.inf if isinstance(end, Tracer) else float(end)
-    start = -np.inf if isinstance(t0, Tracer) else float(t0)
-    return stops.stops_between(discontinuities, jump_times, start, known_end)
+    def _takes_arrays(self, *arguments: Any) -> bool:
+        try:
+            found = jax.eval_shape(self._after, *arguments)
+        except Exception:
+            # Whatever is wrong besides is raised again by the call with an integer.
+            return False
+        return (found.shape, found.dtype) == (arguments[2].shape, arguments[2].dtype)

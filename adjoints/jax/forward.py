@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import jax
-from jax import lax
 
 from .record import Outputs, outputs, solve_recording
 from .state import Config, Operands
@@ -17,8 +16,4 @@ def solve_forward(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands
     With ``config.through_step_size`` it is the derivative of the whole adaptive program.
     """
     plain = replace(config, plain=True)
-    solved = solve_recording(plain, y0, ops, keep_steps=keep_steps, keep_rows=False)
-    # The last save is the end of the last step: its time enters through the slope there.
-    late = ops.save_at[-1] - lax.stop_gradient(ops.save_at[-1])
-    ys = solved.ys.at[-1].add(late * lax.stop_gradient(solved.final.slope))
-    return outputs(solved)._replace(ys=ys)
+    return outputs(solve_recording(plain, y0, ops, keep_steps=keep_steps, keep_rows=False))

@@ -21,6 +21,8 @@ from ..attempts import (
     RUNNING,
     Step,
     control_error,
+    given_step_fits,
+    given_step_slack,
     next_size,
     status_after,
     step_terms,
@@ -28,12 +30,10 @@ from ..attempts import (
 )
 from ..controller import SMALLEST_ERROR, first_step
 from ..runge_kutta import (
-    dense_coefficients,
-    dense_stages,
-    dense_value,
     error_scale,
 )
 from . import loops
+from .saves import count_saves, dense_of_step
 from .state import Attempt, Config, DenseRow, Operands, Row, State
 from .stepping import Limits, clipper, start_radius, take
 from .switching import is_implicit, next_phase, present_phase
@@ -43,35 +43,39 @@ Tree = Any
 
 def start(config: Config, y0: jax.Array, ops: Operands) -> State:
     """The state before the first attempt; the right-hand side is evaluated once or twice."""
-    slope = config.rhs(ops.t0, y0, (ops.params, ops.constants))
+    clip = clipper(time_limits(config, ops.stops.first, ops))
+    slope = config.rhs(clip(ops.t0), y0, (ops.params, ops.constants))
     zero = jnp.int32(0)
     finite = jnp.isfinite(slope).all() & jnp.isfinite(y0).all()
+    status = jnp.where(finite, RUNNING, CODES["nonfinite"])
+    if ops.sound is not None:
+        status = jnp.where(ops.sound, status, CODES["failed"])
     return State(
         t=ops.t0,
         y=y0,
         slope=slope,
         h=_first_step(config, y0, slope, ops),
         previous_error=jnp.full_like(ops.t0, SMALLEST_ERROR),
-        stop=zero,
+        stop=ops.stops.first,
         saved=zero,
         save_row=zero,
         accepted=zero,
         attempts=zero,
         linear_solves=zero,
         phase=zero,
-        radius=start_radius(config, y0, ops) if config.switches else None,
-        status=jnp.where(finite, RUNNING, CODES["nonfinite"]).astype(jnp.int32),
+        radius=start_radius(config, clip(ops.t0), y0, ops) if config.switches else None,
+        status=status.astype(jnp.int32),
     )
 
 
 def _first_step(config: Config, y0: jax.Array, slope: jax.Array, ops: Operands) -> jax.Array:
-    span = ops.stops[0] - ops.t0
+    span = ops.stops.times[ops.stops.first] - ops.t0
     if config.given_steps:
         return span
     if ops.first_step is not None:
         return ops.first_step.astype(ops.t0.dtype)
     if not config.tableau.adaptive:
-        return (ops.stops[-1] - ops.t0) / FIXED_STEPS
+        return (ops.stops.end - ops.t0) / FIXED_STEPS
     n = config.components
     scale = error_scale(y0, y0, ops.rtol, ops.atol)
     part = (y0[:n], slope[:n], scale[:n]) if n is not None else (y0, slope, scale)
@@ -114,9 +118,9 @@ def attempt(
         frozen = (state.t, state.h, state.previous_error)
         t, h, previous = lax.stop_gradient(frozen)
         state = state._replace(t=t, h=h, previous_error=previous)
-    t, h, reaches, pauses = _reach(config, state, ops, given)
+    t, h, reaches, pauses = reach(config, state, ops, given)
     limits = time_limits(config, state.stop, ops)
-    t1 = jnp.where(reaches, ops.stops[state.stop], t + h)
+    t1 = jnp.where(reaches, ops.stops.times[state.stop], t + h)
     if ops.limit is not None:
         t1 = jnp.where(pauses, ops.limit, t1)
     phase = state.phase if state.radius is None else present_phase(state.phase, h * state.radius)
@@ -129,17 +133,18 @@ def attempt(
         h,
         ops.rtol,
         ops.atol,
+        h < state.h,
         controlled=config.controlled,
         components=config.components,
     )
     if not config.through_step_size:
         error = lax.stop_gradient(error)
     accept = error <= 1 if given is None else jnp.bool_(True)
-    has_save, saved = _count_saves(state, ops, accept, t1)
+    has_save, saved = count_saves(state, ops, accept, t1)
     wants_dense = has_save if config.on_accept is None else accept
     dense_row, y_end = None, y1
     if (dense and ops.save_at.shape[0] > 1) or config.on_accept is not None:
-        coefficients = _dense(config, ops, wants_dense, t, state.y, h, step.stages, limits)
+        coefficients = dense_of_step(config, ops, wants_dense, t, state.y, h, step.stages, limits)
         dense_row = DenseRow(t, h, state.y, coefficients)
         if config.on_accept is not None:
             y_end = config.on_accept(t, h, state.y, coefficients, y1, params)
@@ -155,7 +160,7 @@ def attempt(
         slope=state.slope if config.keeps_slopes else None,
         phase=phase if config.switches else None,
     )
-    last = ops.stops.shape[0] - 1
+    last = ops.stops.last
     one = jnp.int32(1)
     following = State(
         t=jnp.where(accept, t1, state.t),
@@ -177,7 +182,8 @@ def attempt(
     if config.switches:
         following = _switch(following, state, step, h, phase, accept)
     finished = accept & reaches & (state.stop == last)
-    if ops.steps is not None:
+    if config.given_steps:
+        assert ops.steps is not None
         finished = following.attempts >= ops.steps[0].shape[0]
     status = status_after(
         following.t,
@@ -190,8 +196,12 @@ def attempt(
         step.failure,
         controlled=config.controlled,
     )
+    if config.given_steps:
+        fits = given_step_fits(t, h, state.t, ops.stops.times[state.stop])
+        arrives = ~finished | (following.t >= ops.stops.end)
+        status = jnp.where(fits & arrives, status, jnp.int32(CODES["failed"]))
     terms = step_terms(config.tableau, step, state.y, h, ops.rtol, ops.atol, config.error_norm)
-    return Attempt(following._replace(status=status), accept, row, dense_row, terms, y_end)
+    return Attempt(following._replace(status=status), accept, error, row, dense_row, terms, y_end)
 
 
 def _switch(
@@ -217,18 +227,20 @@ def _switch(
     )
 
 
-def _reach(
+def reach(
     config: Config,
     state: State,
     ops: Operands,
     given: tuple[jax.Array, jax.Array] | None,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Start and size of the step to try; whether it ends on the next stop, or on the limit."""
-    stop = ops.stops[state.stop]
+    stop = ops.stops.times[state.stop]
     if config.given_steps:
         assert ops.steps is not None
         t, h = (given[state.attempts] for given in ops.steps)
-        return t, h, (h != 0) & (t + 1.000001 * h >= stop), jnp.bool_(False)
+        t = jnp.where(h == 0, state.t, t)
+        reaches = (h != 0) & (t + h >= stop - given_step_slack(t, h, stop))
+        return t, h, reaches, jnp.bool_(False)
     if given is not None:
         h, reaches = given
         return state.t, jnp.where(reaches, stop - state.t, h), reaches, jnp.bool_(False)
@@ -242,13 +254,17 @@ def _reach(
 
 
 def time_limits(config: Config, stop: jax.Array, ops: Operands) -> Limits:
-    """The open interval between the last stop and the next, number `stop`; None if endless."""
+    """The interval on this side of the last stop and of the next, number `stop`.
+
+    ``None`` where the right-hand side is smooth everywhere.
+    """
     if not config.breaks:
         return None
     infinity = jnp.full_like(ops.t0, jnp.inf)
-    last = ops.stops.shape[0] - 1
-    before = jnp.where(stop > 0, ops.stops[jnp.maximum(stop - 1, 0)], -infinity)
-    after = jnp.where(stop < last, ops.stops[jnp.minimum(stop, last)], infinity)
+    times, sided = ops.stops.times, ops.stops.sided
+    previous = jnp.maximum(stop - 1, 0)
+    before = jnp.where((stop > 0) & sided[previous], times[previous], -infinity)
+    after = jnp.where(sided[stop], times[stop], infinity)
     return jnp.nextafter(before, infinity), jnp.nextafter(after, -infinity)
 
 
@@ -265,60 +281,35 @@ def _pass_stop(
     params = (ops.params, ops.constants)
     on_stop = config.on_stop
     choose = lax.cond if config.plain else loops.cond_any
+    next_stop = jnp.minimum(state.stop + 1, ops.stops.last)
+    after = y1
     if on_stop is not None:
-        y1 = choose(
+        after = choose(
             passes,
-            lambda i, t, y, p: on_stop(i, t, y, p),
-            lambda i, t, y, p: y,
-            *(state.stop, t1, y1, params),
+            lambda which, t, y, p: on_stop(which, t, y, p),
+            lambda which, t, y, p: y,
+            *(ops.stops.jumps[state.stop], t1, y1, params),
         )
-    if config.breaks:
-        clip = clipper(time_limits(config, state.stop + 1, ops))
-        slope = choose(
-            passes,
-            lambda t, y, slope, p: config.rhs(t, y, p),
-            lambda t, y, slope, p: slope,
-            *(clip(t1), y1, slope, params),
-        )
-    return y1, slope
+    if on_stop is None and not config.breaks:
+        return after, slope
+    sides = (time_limits(config, at, ops) for at in (state.stop, next_stop))
+    before_clip, after_clip = map(clipper, sides)
 
+    def renewed(before: Any, later: Any, y1: Any, after: Any, slope: Any, p: Tree) -> jax.Array:
+        fresh = config.rhs(later, after, p)
+        if not config.keeps_slopes:
+            return fresh
+        # The slope of a diagonally implicit step is not quite that at its state: what a stiff
+        # equation makes of the difference would be taken for an error of the next step.
+        return slope + (fresh - config.rhs(before, y1, p))
 
-def _count_saves(
-    state: State, ops: Operands, accept: jax.Array, t1: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Whether a save before the end lies on this step, and how many have been passed."""
-    if ops.save_at.shape[0] == 1:
-        return jnp.bool_(False), state.saved
-    passed = jnp.sum(ops.save_at[:-1] < t1, dtype=jnp.int32)
-    return accept & (passed > state.saved), passed
-
-
-def _dense(
-    config: Config,
-    ops: Operands,
-    wanted: jax.Array,
-    t: jax.Array,
-    y: jax.Array,
-    h: jax.Array,
-    stages: list[jax.Array],
-    limits: Limits,
-) -> jax.Array:
-    """Coefficients of the dense output; extra stages are evaluated only where `wanted`."""
-    tab = config.tableau
-    if tab.stages == len(stages):
-        return dense_coefficients(tab, stages)
-    choose = lax.cond if config.plain else loops.cond_any
-
-    def full(t: Any, y: Any, h: Any, stages: Any, params: Any, limits: Limits) -> jax.Array:
-        clip = clipper(limits)
-        complete = dense_stages(config.rhs, tab, t, y, h, params, list(stages), clip)
-        return dense_coefficients(tab, complete)
-
-    def none(t: Any, y: Any, h: Any, stages: Any, params: Any, limits: Limits) -> jax.Array:
-        return jnp.zeros((tab.dense.shape[1], *y.shape), y.dtype)
-
-    params = (ops.params, ops.constants)
-    return choose(wanted, full, none, t, y, h, tuple(stages), params, limits)
+    slope = choose(
+        passes,
+        renewed,
+        lambda before, later, y1, after, slope, p: slope,
+        *(before_clip(t1), after_clip(t1), y1, after, slope, params),
+    )
+    return after, slope
 
 
 def _next_step(
@@ -334,26 +325,3 @@ def _next_step(
 def short(h: jax.Array) -> jax.Array:
     """The step size to eight significant bits."""
     return h.astype(jnp.bfloat16).astype(h.dtype)
-
-
-def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:
-    """Dense output at times, from the row in which each time lies.
-
-    Parameters
-    ----------
-    dense : DenseRow
-        Stacked rows in the order of time.
-    rows : array
-        How many of them are filled.
-    save_at : array, shape (m,)
-
-    Returns
-    -------
-    array, shape (m, ``*y.shape``)
-    """
-    index = jnp.arange(dense.t.shape[0], dtype=jnp.int32)
-    starts = jnp.where(index < rows, dense.t, jnp.inf)
-    at = jnp.maximum(jnp.sum(starts[None, :] <= save_at[:, None], axis=1) - 1, 0)
-    row = loops.gather(dense, at)
-    h = jnp.where(row.h == 0, 1.0, row.h)
-    return jax.vmap(dense_value)(row.coefficients, row.y, row.h, (save_at - row.t) / h)

@@ -51,6 +51,7 @@ def _names(text: str) -> frozenset[str]:
 #: and products of matrices may not: XLA runs them by themselves.
 _ARITHMETIC = _names(
     "abs add add_any and cbrt ceil clamp cos cosh div eq erf exp exp2 expm1 floor ge gt "
+    "le_to lt_to "
     "integer_pow is_finite le log log1p logistic lt max min mul ne neg nextafter not or pow rem "
     "round rsqrt select_n sign sin sinh sqrt square sub tan tanh xor"
 )

@@ -40,7 +40,7 @@ def solve_with(factors: Factors, right: jax.Array, *, transposed: bool = False) 
     # As arithmetic that fuses with its surroundings, rather than a call to a library.
     if transposed:
         return jnp.sum(factors * right[:, None], axis=0)
-    return jnp.sum(factors * right, axis=1)
+    return jnp.sum(factors * right[None, :], axis=1)
 
 
 def _solve_triangles(
@@ -102,8 +102,8 @@ def _inverse(matrix: jax.Array) -> jax.Array:
         at_pivot, at_k = (number == pivot)[:, None], (number == k)[:, None]
         upper = jnp.sum(jnp.where(at_pivot, both, 0.0), axis=0)
         lower = lax.dynamic_index_in_dim(both, k, axis=0, keepdims=False)
-        upper = upper / lax.dynamic_index_in_dim(upper, k, keepdims=False)
-        both = jnp.where(at_pivot, lower, both)
+        upper = (upper / lax.dynamic_index_in_dim(upper, k, keepdims=False))[None]
+        both = jnp.where(at_pivot, lower[None], both)
         column = lax.dynamic_index_in_dim(both, k, axis=1)
         return jnp.where(at_k, upper, both - column * upper)
 

@@ -105,10 +105,10 @@ def take_step(
     y1 = step.y1
     on_stop = config.on_stop
     if on_stop is not None:
-        t1 = ops.stops[row.stop]
+        t1, which = ops.stops.times[row.stop], ops.stops.jumps[row.stop]
         y1 = lax.cond(
             row.reaches & (row.h != 0),
-            lambda y: on_stop(row.stop, t1, y, (params, ops.constants)),
+            lambda y: on_stop(which, t1, y, (params, ops.constants)),
             lambda y: y,
             y1,
         )

@@ -19,12 +19,13 @@ from ..stops import Stops
 from . import loops
 from .ahead import Built, build, static_settings
 from .differentiable import puller, recorder
-from .fields import Field, Jump, merge_named, stops_between
+from .fields import Field, Jump, merge_named
 from .forward import solve_forward
 from .record import outputs, solve_recording
 from .report import Report, pack_report, stats_of
 from .solve import operands, window_size
 from .state import Config, Operands
+from .times import find_stops
 
 Tree = Any
 
@@ -205,7 +206,7 @@ class JaxProgram:
             problem.dtype,
             t0=problem.t_span[0],
             stops=self.stops,
-            end=jnp.asarray(problem.save_at[-1], problem.dtype),
+            save_at=problem.save_at,
             constants=fixed.constants,
             rtol=tuning.rtol,
             atol=tuning.atol,
@@ -213,7 +214,7 @@ class JaxProgram:
             reverse_rtol=tuning.reverse_rtol,
             reverse_atol=tuning.reverse_atol,
         )
-        return ops._replace(params=params, save_at=jnp.asarray(problem.save_at, problem.dtype))
+        return ops._replace(params=params)
 
     def _saved_bytes(self) -> int:
         """Bytes that the forward pass hands to the reverse pass, counted from their shapes."""
@@ -250,21 +251,22 @@ def _finite(loss: np.ndarray, gradients: list[np.ndarray]) -> tuple[str, str]:
 
 def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
     """The stops of a problem, and the static part of its solve."""
-    stops = stops_between(
+    stops = find_stops(
         problem.discontinuities,
         problem.jump_times,
         problem.t_span[0],
-        float(problem.save_at[-1]),
+        problem.save_at[-1],
+        problem.dtype,
     )
     jump = problem.jump
     error_norm, reduction = estimates_of(settings.regularizer)
     config = Config(
         rhs=Field(problem.rhs, merge_named),
         solver=settings.solver,
-        on_stop=None if jump is None else Jump(jump, stops.jumps, merge_named),
-        adjoint=settings.method.name.removeprefix("jax-"),
+        on_stop=None if jump is None else Jump(jump, len(problem.jump_times), merge_named),
+        adjoint=settings.method.adjoint,
         adjoint_solver=settings.adjoint_solver,
-        breaks=bool(stops.times),
+        breaks=stops.breaks,
         max_steps=settings.max_steps,
         window=window_size(settings.max_steps, settings.checkpoints),
         jacobian=None if problem.jacobian is None else Field(problem.jacobian, merge_named),

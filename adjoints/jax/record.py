@@ -11,7 +11,8 @@ from jax import lax
 from ..attempts import CODES, Terms
 from ..tableaus import tableau
 from . import loops
-from .integrate import attempt, evaluate, running, start
+from .integrate import attempt, running, start
+from .saves import evaluate
 from .state import Attempt, Config, DenseRow, Operands, Row, State
 from .switching import SWITCHED
 
@@ -86,7 +87,6 @@ class Pulled(NamedTuple):
 
     dy0: jax.Array
     dparams: Tree
-    dsave_at: jax.Array
     counts: Counts
 
 
@@ -199,7 +199,7 @@ def _solved(
     ops: Operands,
 ) -> Solved:
     record = Record(buffers["rows"], starts, sizes, buffers["dense"], buffers["before_stop"])
-    ys = _saves(record, final, ops)
+    ys = _saves(config, record, final, ops)
     return Solved(ys, final, _reduce(config, totals, final), record, buffers["steps"])
 
 
@@ -208,7 +208,7 @@ def _buffers(
 ) -> dict[str, jax.Array | None]:
     """Empty storage for what is written step by step; ``None`` for what is not kept."""
     dtype = state.y.dtype
-    interior = ops.save_at.shape[0] - 1
+    interior = min(ops.save_at.shape[0] - 1, config.max_steps)
 
     def make(kept: bool, rows: int, row: Tree) -> jax.Array | None:
         return loops.buffer(rows, loops.pack(row, dtype)) if kept else None
@@ -216,7 +216,7 @@ def _buffers(
     return {
         "rows": make(keep_rows, min(config.window, config.max_steps), row_like(config, state)),
         "dense": make(interior > 0, interior, dense_like(config, state)),
-        "before_stop": make(config.on_stop is not None, ops.stops.shape[0], state.y),
+        "before_stop": make(config.on_stop is not None, ops.stops.times.shape[0], state.y),
         "steps": make(keep_steps, config.max_steps, (state.t, state.h)),
     }
 
@@ -319,11 +319,12 @@ def _reduce(config: Config, totals: Totals, final: State) -> Totals:
     return Totals(*(None if t is None else t._replace(value=t.value / steps) for t in totals))
 
 
-def _saves(record: Record, final: State, ops: Operands) -> jax.Array:
+def _saves(config: Config, record: Record, final: State, ops: Operands) -> jax.Array:
     """The solution at the save times; NaN after a breakdown."""
     ys = final.y[None]
     if record.dense is not None:
-        ys = jnp.concatenate([interior_saves(dense_rows(record, final), final, ops), ys])
+        dense = dense_rows(record, final)
+        ys = jnp.concatenate([interior_saves(dense, final, ops, repeats=config.repeats), ys])
     return jnp.where(final.status == CODES["ok"], ys, jnp.nan)
 
 
@@ -337,9 +338,20 @@ def dense_rows(record: Record, final: State) -> DenseRow:
     return jax.vmap(lambda flat: loops.unpack(flat, like))(record.dense[:-1])
 
 
-def interior_saves(dense: DenseRow, final: State, ops: Operands) -> jax.Array:
+def interior_saves(dense: DenseRow, final: State, ops: Operands, *, repeats: bool) -> jax.Array:
     """The solution at all save times but the last."""
-    return evaluate(dense, final.save_row, ops.save_at[:-1])
+    save_at = ops.save_at[:-1]
+    ys = evaluate(dense, final.save_row, save_at)
+    if not repeats:
+        return ys
+    return jax.vmap(jnp.where, in_axes=(0, None, 0))(save_at >= ops.stops.end, final.y, ys)
+
+
+def end_cotangent(config: Config, ops: Operands, dys: jax.Array) -> jax.Array:
+    """The cotangent of the last state: of the last save, and of others at the same time."""
+    if not config.repeats:
+        return dys[-1]
+    return jnp.tensordot(jnp.asarray(ops.save_at >= ops.stops.end, dys.dtype), dys, axes=1)
 
 
 def replay_window(

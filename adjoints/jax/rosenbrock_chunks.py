@@ -75,7 +75,7 @@ def sweep_rosenbrock_chunk(
     bends = _bend_jacobians(config, rows, directions, ops)
     h = rows.h[:, None, None]
     tangents = _tangents(tab, h, again.inverse, squares, bends)
-    whole = jnp.eye(n, dtype=w.dtype) + h * combine(tab.b, tangents)
+    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combine(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
         config, rows, index, again.stages, tangents, ops, sources
     )

@@ -30,14 +30,17 @@ class Config:
     solver : str
         A name of :mod:`~adjointbench.adjoints.tableaus`.
     on_stop : callable, optional
-        ``on_stop(i, t, y, params)``: the state just after stop number ``i`` (a traced index).
+        ``on_stop(which, t, y, params)``: the state just after a stop; ``which`` is the row of
+        ``Operands.jumps`` that belongs to it.
     on_accept : callable, optional
         ``on_accept(t, h, y, coefficients, y1, params)``: the state at the end of an accepted
         step from its dense output (a quadrature along the way).
     adjoint, adjoint_solver : str
         How it is differentiated, and the solver of a continuous adjoint's reverse solve.
     breaks : bool
-        Whether there are stops before the end, where the right-hand side may be discontinuous.
+        Whether there are times at which the right-hand side may be discontinuous.
+    repeats : bool
+        Whether save times may be repeated.
     max_steps : int
         Attempts allowed.
     window : int
@@ -70,6 +73,7 @@ class Config:
     adjoint: str = "discrete"
     adjoint_solver: str = ""
     breaks: bool = False
+    repeats: bool = False
     max_steps: int = 4096
     window: int = WINDOW
     error_norm: str = "scaled"
@@ -108,18 +112,38 @@ class Config:
         return -(-self.max_steps // self.window)
 
 
+class StopArrays(NamedTuple):
+    """The stops of a solve; those with a number of ``first`` to ``last`` are met, the last ends it.
+
+    ``sided`` says of each whether the right-hand side may differ before and after it, and a row
+    of ``jumps`` has the numbers of the jumps there, filled up with -1.
+    """
+
+    times: jax.Array
+    first: jax.Array
+    last: jax.Array
+    sided: jax.Array
+    jumps: jax.Array
+
+    @property
+    def end(self) -> jax.Array:
+        """The end of the solve."""
+        return self.times[self.last]
+
+
 class Operands(NamedTuple):
-    """What a solve reads. ``stops`` ends with the end time, and so does ``save_at``.
+    """What a solve reads. ``save_at`` ends with the end of the solve.
 
     ``params`` are differentiated; ``constants`` reach the right-hand side too and are not.
     ``reverse_rtol`` and ``reverse_atol`` are for the reverse solve of a continuous adjoint.
-    ``limit`` is a time to step onto and pause at.
+    ``limit`` is a time to step onto and pause at. ``sound`` is false where arguments whose
+    values were not known before make no sense.
     """
 
     params: Tree
     constants: Tree
     t0: jax.Array
-    stops: jax.Array
+    stops: StopArrays
     save_at: jax.Array
     rtol: jax.Array
     atol: jax.Array
@@ -128,6 +152,7 @@ class Operands(NamedTuple):
     reverse_rtol: jax.Array | None = None
     reverse_atol: jax.Array | None = None
     limit: jax.Array | None = None
+    sound: jax.Array | None = None
 
 
 class State(NamedTuple):
@@ -182,10 +207,11 @@ class DenseRow(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What one attempt found out."""
+    """What one attempt found out; ``error`` is the norm that decided."""
 
     state: State
     accept: jax.Array
+    error: jax.Array
     row: Row
     dense: DenseRow | None
     terms: Terms

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..attempts import CODES, RUNNING, Step, explicit_step
@@ -16,7 +17,7 @@ from ..runge_kutta import combine, stiffness
 from ..tableau import Tableau
 from . import loops
 from .dirk import solve_stage, stage_guess
-from .linear import factorize, is_finite, jacobian_of, linear_solver
+from .linear import factorize, is_finite, jacobian_of, linear_solver, solve_with
 from .state import Config, Operands
 from .switching import SWITCHED, is_implicit
 
@@ -27,8 +28,15 @@ Clip = Callable[[jax.Array], jax.Array]
 
 
 def clipper(limits: Limits) -> Clip:
-    """Keeps stage times within `limits`."""
-    return (lambda t: t) if limits is None else (lambda t: jnp.clip(t, *limits))
+    """Keeps stage times within `limits`; by derivative they stay what they are.
+
+    At a stop the derivative by time is that of the side of the step. The slope of the clip, which
+    is zero there, would take it away from Rosenbrock steps.
+    """
+    if limits is None:
+        return lambda t: t
+    # The difference is exactly zero.
+    return lambda t: lax.stop_gradient(jnp.clip(t, *limits)) + (t - lax.stop_gradient(t))
 
 
 def take(
@@ -76,7 +84,41 @@ def take(
     jacobian = _jacobian(config, clip(t), y, params)
     if config.tableau.kind == "rosenbrock":
         return _rosenbrock(config, rhs, jacobian, t, y, h, t1, slope)
-    return _dirk(config, rhs, jacobian, t, y, h, t1, slope, ops)
+    beyond = rhs if limits is None else _beyond(rhs, config.tableau, t, h, limits)
+    return _dirk(config, rhs, beyond, jacobian, t, y, h, t1, slope, ops)
+
+
+#: Fractions of a step from which the right-hand side is continued beyond a stop: as many as
+#: the order of the method needs.
+CONTINUED_FROM = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def _beyond(
+    rhs: Callable[[jax.Array, jax.Array], jax.Array],
+    tab: Tableau,
+    t: jax.Array,
+    h: jax.Array,
+    limits: tuple[jax.Array, jax.Array],
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The right-hand side at the stage of a method that lies after the end of the step.
+
+    Where a stop is in between, it is continued from within the step, by a polynomial in time at
+    the stage's own state: at the last time before the stop the method would lose its order.
+    """
+    latest = float(np.max(tab.c))
+    weights = [
+        np.prod([(latest - x) / (node - x) for x in CONTINUED_FROM if x != node])
+        for node in CONTINUED_FROM
+    ]
+
+    def continued(t: jax.Array, h: jax.Array, y: jax.Array) -> jax.Array:
+        return combine(np.array(weights), [rhs(t + node * h, y) for node in CONTINUED_FROM])
+
+    def beyond(time: jax.Array, y: jax.Array) -> jax.Array:
+        passes = time > limits[1]
+        return lax.cond(passes, lambda y: continued(t, h, y), lambda y: rhs(time, y), y)
+
+    return beyond
 
 
 def _switching(
@@ -164,6 +206,7 @@ def _without_passive(
         y1=jnp.concatenate([step.y1, passive]),
         stages=[still(stage) for stage in step.stages],
         slope=still(step.slope),
+        slow_error=None if step.slow_error is None else still(step.slow_error),
     )
 
 
@@ -216,13 +259,13 @@ def _norm(jacobian: jax.Array) -> jax.Array:
     return jnp.max(jnp.sum(jnp.abs(jacobian), axis=1))
 
 
-def start_radius(config: Config, y0: jax.Array, ops: Operands) -> jax.Array:
+def start_radius(config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> jax.Array:
     """The norm of the Jacobian at the start; passive components of a flat state are left out."""
     n = config.passive_from
     if n is None:
-        return _norm(_jacobian(config, ops.t0, y0, (ops.params, ops.constants)))
+        return _norm(_jacobian(config, t0, y0, (ops.params, ops.constants)))
     active = replace(config, rhs=_active_rhs(config, y0[n:]), passive_from=None)
-    return _norm(_jacobian(active, ops.t0, y0[:n], (ops.params, ops.constants)))
+    return _norm(_jacobian(active, t0, y0[:n], (ops.params, ops.constants)))
 
 
 def implicit_pair(
@@ -254,6 +297,7 @@ def implicit_pair(
 def _dirk(
     config: Config,
     rhs: Callable[[jax.Array, jax.Array], jax.Array],
+    beyond: Callable[[jax.Array, jax.Array], jax.Array],
     jacobian: jax.Array,
     t: jax.Array,
     y: jax.Array,
@@ -272,9 +316,12 @@ def _dirk(
     for i in range(1, tab.steps):
         base = y + h * combine(tab.a[i, :i], stages)
         time = t + float(tab.c[i]) * h
+        slope_at = beyond if tab.c[i] > 1 else rhs
 
-        def slope_of(k: jax.Array, time: jax.Array = time, base: jax.Array = base) -> jax.Array:
-            return rhs(time, base + tab.gamma * h * k)
+        def slope_of(
+            k: jax.Array, time: jax.Array = time, base: jax.Array = base, slope_at: Any = slope_at
+        ) -> jax.Array:
+            return slope_at(time, base + tab.gamma * h * k)
 
         guess = stage_guess(tab, i, stages)
         found = solve_stage(config, slope_of, guess, factors, y, tab.gamma * h, ops)
@@ -286,4 +333,7 @@ def _dirk(
     if not tab.stiffly_accurate:
         stages.append(rhs(t1, y1))
     pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
-    return Step(y1, stages, stages[-1], pair, failure, solves)
+    slow = None
+    if tab.error is not None:
+        slow = solve_with(factors, combine(tab.error, stages).ravel()).reshape(y.shape)
+    return Step(y1, stages, stages[-1], pair, failure, solves, slow_error=slow)

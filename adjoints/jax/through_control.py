@@ -15,10 +15,18 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..attempts import Terms
+from ..controller import SMALLEST_FACTOR
 from . import loops
 from .discrete import per_step, sweep_counts
-from .integrate import attempt, evaluate, running, start
-from .record import Outputs, Pulled, outputs, solve_recording
+from .integrate import attempt, reach, running, start
+from .record import (
+    Outputs,
+    Pulled,
+    end_cotangent,
+    interior_saves,
+    outputs,
+    solve_recording,
+)
 from .state import Config, DenseRow, Operands, State
 
 Tree = Any
@@ -47,11 +55,11 @@ def _record_attempts(config: Config, y0: jax.Array, ops: Operands) -> jax.Array:
 
 
 def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
-    """Cotangents of start value, parameters and save times."""
+    """Cotangents of start value and parameters."""
     stored, final, totals, y0, ops = kept
     plain = replace(config, plain=True)
     weights = per_step(config, dtotals, final)
-    dense, ddense, dsave = _dense_cotangents(plain, stored, final, ops, dys)
+    dense, ddense = _dense_cotangents(plain, stored, final, ops, dys)
 
     def one(smooth: Tree, params: Tree, state: State) -> Tree:
         current = state._replace(**dict(zip(SMOOTH, smooth, strict=True)))
@@ -60,23 +68,35 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
         terms = jax.tree.map(lambda term: jnp.where(found.accept, term, 0.0), found.terms)
         terms = _largest_only(config, terms, totals)
         wanted = Terms(*(None if d is None else t for d, t in zip(weights, terms, strict=True)))
-        return after, found.dense, wanted
+        return (after, found.dense, wanted), found.accept | jnp.isfinite(found.error)
+
+    def without_value(smooth: Tree, state: State) -> Tree:
+        """An attempt without a value changes the step size alone, to a fixed share of it."""
+        current = state._replace(**dict(zip(SMOOTH, smooth, strict=True)))
+        h = SMALLEST_FACTOR * reach(plain, current, ops, None)[1]
+        return tuple(h if name == "h" else x for name, x in zip(SMOOTH, smooth, strict=True))
+
+    def select(predicate: jax.Array, one: Tree, other: Tree) -> Tree:
+        return jax.tree.map(lambda a, b: jnp.where(predicate, a, b), one, other)
 
     def body(carry: Tree) -> Tree:
         i, smooth_bar, dparams = carry
         state = loops.unpack(stored[i], final)
         before = tuple(getattr(state, name) for name in SMOOTH)
-        _, vjp = jax.vjp(lambda s, p: one(s, p, state), before, ops.params)
+        _, vjp, usable = jax.vjp(lambda s, p: one(s, p, state), before, ops.params, has_aux=True)
         following = jnp.where(i + 1 < final.attempts, i + 1, i)
         next_state = loops.unpack(stored[following], final)
         after_row = jnp.where(i + 1 < final.attempts, next_state.save_row, final.save_row)
         wrote = after_row > state.save_row
         dense_bar = _row_cotangent(ddense, state.save_row, wrote)
-        smooth_bar, dp = vjp((smooth_bar, dense_bar, weights))
-        return i - 1, smooth_bar, jax.tree.map(jnp.add, dparams, dp)
+        found, dp = vjp((smooth_bar, dense_bar, weights))
+        _, vjp = jax.vjp(lambda s: without_value(s, state), before)
+        smooth_bar = select(usable, found, vjp(smooth_bar)[0])
+        dparams = select(usable, jax.tree.map(jnp.add, dparams, dp), dparams)
+        return i - 1, smooth_bar, dparams
 
     zero = tuple(jnp.zeros_like(getattr(final, name)) for name in SMOOTH)
-    smooth_bar = (zero[0], dys[-1], *zero[2:])
+    smooth_bar = (zero[0], end_cotangent(config, ops, dys), *zero[2:])
     none = jax.tree.map(jnp.zeros_like, ops.params)
     carry = (final.attempts - 1, smooth_bar, none)
     _, smooth_bar, dparams = lax.while_loop(lambda c: c[0] >= 0, body, carry)
@@ -88,8 +108,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     _, vjp = jax.vjp(begin, y0, ops.params)
     dy0, dp = vjp(smooth_bar)
     dparams = jax.tree.map(jnp.add, dparams, dp)
-    dsave = dsave.at[-1].add(jnp.sum(dys[-1] * final.slope))
-    return Pulled(dy0, dparams, dsave, sweep_counts(config, final.attempts, final))
+    return Pulled(dy0, dparams, sweep_counts(config, final.attempts, final))
 
 
 def _largest_only(config: Config, terms: Terms, totals: Terms) -> Terms:
@@ -101,11 +120,11 @@ def _largest_only(config: Config, terms: Terms, totals: Terms) -> Terms:
 
 def _dense_cotangents(
     config: Config, stored: jax.Array, final: State, ops: Operands, dys: jax.Array
-) -> tuple[DenseRow | None, DenseRow | None, jax.Array]:
-    """The rows of dense output, their cotangents, and those of the save times."""
-    interior = ops.save_at.shape[0] - 1
+) -> tuple[DenseRow | None, DenseRow | None]:
+    """The rows of dense output, and their cotangents."""
+    interior = min(ops.save_at.shape[0] - 1, config.max_steps)
     if interior == 0:
-        return None, None, jnp.zeros_like(ops.save_at)
+        return None, None
     states = jax.vmap(lambda flat: loops.unpack(flat, final))(stored[:-1])
     number = jnp.arange(stored.shape[0] - 1, dtype=jnp.int32)
     valid = number < final.attempts
@@ -116,12 +135,11 @@ def _dense_cotangents(
     at = jnp.argmax(counts[None, :] == jnp.arange(interior, dtype=jnp.int32)[:, None], axis=1)
     rows = jax.vmap(lambda i: attempt(config, loops.gather(states, i), ops).dense)(at)
 
-    def values(dense: DenseRow, save_at: jax.Array) -> jax.Array:
-        return evaluate(dense, final.save_row, save_at[:-1])
+    def values(dense: DenseRow) -> jax.Array:
+        return interior_saves(dense, final, ops, repeats=config.repeats)
 
-    _, vjp = jax.vjp(values, rows, ops.save_at)
-    ddense, dsave = vjp(dys[:-1])
-    return rows, ddense, dsave
+    _, vjp = jax.vjp(values, rows)
+    return rows, *vjp(dys[:-1])
 
 
 def _row_cotangent(ddense: DenseRow | None, row: jax.Array, wrote: jax.Array) -> DenseRow | None:

@@ -57,7 +57,9 @@ class Parcel:
 
     def pack(self, *values: Any) -> np.ndarray:
         """In the callback: the words of `values`, for the way back."""
-        arrays = [np.ravel(v).astype(t.dtype) for v, t in zip(values, self._types, strict=True)]
+        # What is too large for single precision arrives as infinite.
+        with np.errstate(over="ignore"):
+            arrays = [np.ravel(v).astype(t.dtype) for v, t in zip(values, self._types, strict=True)]
         return np.concatenate([array.view(np.uint32) for array in arrays])
 
     def receive(self, words: jax.Array) -> list[jax.Array]:

@@ -181,6 +181,12 @@ class CasadiArray:
     def __invert__(self) -> CasadiArray:
         return elementwise(ca.logic_not, np.logical_not, self, dtype=np.bool_)
 
+    def __and__(self, other: Any) -> CasadiArray:
+        return self.__array_namespace__().logical_and(self, other)
+
+    def __or__(self, other: Any) -> CasadiArray:
+        return self.__array_namespace__().logical_or(self, other)
+
     def __matmul__(self, other: Any) -> CasadiArray:
         return matmul(self, as_array(other))
 

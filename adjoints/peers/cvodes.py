@@ -41,7 +41,7 @@ import numpy as np
 
 from ...problems import Problem
 from ..gradient import Settings
-from ..result import STATUS_MESSAGES, GradientResult, Stats, failed_result
+from ..result import GradientResult, Stats, failed_result, nonfinite_phase, status_message
 from ..scipy.flat import pack, unpack
 from . import cvodes_calls
 from .cvodes_integrators import Call, Solve
@@ -106,8 +106,8 @@ class CvodesProgram:
             )
         stats = _stats(self._gradient, self._settings.solver, self._compile_s)
         loss, dparams, dy0 = self._shaped(found)
-        if not all(np.isfinite(value).all() for value in (loss, dy0, *dparams.values())):
-            phase = "reverse" if np.isfinite(loss) else "forward"
+        phase = nonfinite_phase(loss, dparams, dy0)
+        if phase is not None:
             return failed_result(self._problem, "nonfinite", phase, "", stats)
         return GradientResult(float(loss), dparams, dy0, stats=stats)
 
@@ -178,7 +178,7 @@ def breakdown(message: str) -> tuple[str, str, str]:
     function, flag = found.groups()
     status = FLAGS.get(flag, "failed")
     if not function.endswith("B"):
-        return status, "forward", f"{STATUS_MESSAGES[status]} ({flag})"
+        return status, "forward", f"{status_message(status, 'forward')} ({flag})"
     if status == "max_steps":
         return (
             status,
@@ -188,7 +188,7 @@ def breakdown(message: str) -> tuple[str, str, str]:
                 f"that CasADi leaves to CVODES; loosen the tolerances, or save more often ({flag})"
             ),
         )
-    return status, "reverse", f"{STATUS_MESSAGES[status]} ({flag})"
+    return status, "reverse", f"{status_message(status, 'reverse')} ({flag})"
 
 
 def _total(integrators: Sequence[ca.Function]) -> Counter[str]:

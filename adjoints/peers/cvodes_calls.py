@@ -7,6 +7,8 @@ call of it is all that is ever timed.
 
 from __future__ import annotations
 
+import itertools
+
 import casadi as ca
 
 from ..scipy.segments import Segment
@@ -32,7 +34,7 @@ def adjoint(solve: Solve, steps_per_checkpoint: int) -> Call:
     y0, theta = solve.inputs()
     equations, segments = solve.equations, solve.plan.segments
     taped = solve.integrators(nadj=1, steps_per_checkpoint=steps_per_checkpoint, quad_err_con=True)
-    known = equations.linear and segments[-1].jump is None
+    known = equations.linear and not segments[-1].jumps
     plain = solve.integrators()[: -1 if known else None]
     rows, ends, y = _forward(solve, plain, y0, theta)
     if known:
@@ -60,13 +62,13 @@ def forward(solve: Solve) -> Call:
     integrators = solve.integrators(nfwd=m + n)
     by_theta = ca.horzcat(ca.diag(solve.theta_scale), ca.DM.zeros(m, n))
     block = ca.horzcat(y0, ca.DM.zeros(n, m), ca.DM.eye(n))
-    blocks = [block] if solve.plan.first_save else []
+    blocks = [block] * len(solve.plan.start_saves)
     units = ca.horzcat(theta / solve.theta_scale, ca.DM.eye(m), ca.DM.zeros(m, n))
     for segment, integrator in zip(solve.plan.segments, integrators, strict=True):
         xf = integrator(x0=ca.diag(1 / solve.y_scale) @ block, p=units)["xf"]
         found = ca.horzsplit(ca.diag(solve.y_scale) @ xf, 1 + m + n)
-        block = _sensitivities_after_jump(solve, segment, found[-1], theta, by_theta)
-        blocks += [*found[:-1], *([] if segment.end_save is None else [block])]
+        block = _sensitivities_after_jumps(solve, segment, found[-1], theta, by_theta)
+        blocks += [*found[:-1], *([block] * len(segment.end_saves))]
     ys = ca.vertcat(*(block[:, 0] for block in blocks))
     dys, direct = solve.equations.loss_gradient(ys, theta)
     slopes = dys.T @ ca.vertcat(*(block[:, 1:] for block in blocks)) + direct.T @ by_theta
@@ -82,17 +84,17 @@ def _forward(
     Returns
     -------
     list of MX, list of (MX, MX), MX
-        The saved states; of each segment the states at its start and before its jump; the state
-        at the end, after the jump.
+        The saved states; of each segment the states at its start and before its jumps; the state
+        at the end, after the jumps.
     """
-    rows, ends = [y] if solve.plan.first_save else [], []
+    rows, ends = [y] * len(solve.plan.start_saves), []
     for segment, integrator in zip(solve.plan.segments, integrators, strict=False):
         columns = _columns(solve, integrator(**solve.scaled(y, theta))["xf"])
         ends.append((y, columns[-1]))
         y = columns[-1]
-        if segment.jump is not None:
-            y = solve.equations.jump(segment.jump)(y, theta)
-        rows += [*columns[:-1], *([] if segment.end_save is None else [y])]
+        for i in segment.jumps:
+            y = solve.equations.jump(i)(y, theta)
+        rows += [*columns[:-1], *([y] * len(segment.end_saves))]
     return rows, ends, y
 
 
@@ -121,30 +123,44 @@ def _reverse(
     for segment, integrator, (start, before) in zip(
         reversed(solve.plan.segments), reversed(taped), reversed(ends), strict=True
     ):
-        if segment.end_save is not None:
-            costate += weights[segment.end_save]
-        if segment.jump is not None:
-            jump = solve.equations.jump(segment.jump)
-            costate, by_jump = jump.reverse(1)(before, theta, jump(before, theta), costate)
-            dtheta += by_jump
+        for save in segment.end_saves:
+            costate += weights[save]
+        costate, by_jumps = _back_through_jumps(solve, segment, before, theta, costate)
+        dtheta += by_jumps
         seeds = ca.horzcat(*(weights[i] for i in segment.saves), costate)
         call = integrator(**solve.scaled(start, theta), adj_xf=ca.diag(solve.y_scale) @ seeds)
         costate = call["adj_x0"] / solve.y_scale
         dtheta += call["adj_p"] / solve.theta_scale
         calls.append(call)
-    if solve.plan.first_save:
-        costate += weights[0]
+    for save in solve.plan.start_saves:
+        costate += weights[save]
     return costate, dtheta, calls[0]
 
 
-def _sensitivities_after_jump(
+def _back_through_jumps(
+    solve: Solve, segment: Segment, y: ca.MX, theta: ca.MX, costate: ca.MX
+) -> tuple[ca.MX, ca.MX]:
+    """The costate before all jumps at the end of a segment, and the parameters' share in them.
+
+    `y` is the state before them.
+    """
+    jumps = [solve.equations.jump(i) for i in segment.jumps]
+    states = list(itertools.accumulate(jumps, lambda state, jump: jump(state, theta), initial=y))
+    dtheta = ca.MX.zeros(theta.shape[0])
+    for jump, before, after in reversed(list(zip(jumps, states, states[1:], strict=False))):
+        costate, by_jump = jump.reverse(1)(before, theta, after, costate)
+        dtheta += by_jump
+    return costate, dtheta
+
+
+def _sensitivities_after_jumps(
     solve: Solve, segment: Segment, block: ca.MX, theta: ca.MX, by_theta: ca.DM
 ) -> ca.MX:
-    """State and sensitivities after the jump at the end of a segment."""
-    if segment.jump is None:
-        return block
-    jump = solve.equations.jump(segment.jump)
-    before, slopes = block[:, 0], block[:, 1:]
-    after = jump(before, theta)
-    moved = jump.forward(slopes.shape[1])(before, theta, after, slopes, by_theta)
-    return ca.horzcat(after, moved)
+    """State and sensitivities after all jumps at the end of a segment."""
+    for i in segment.jumps:
+        jump = solve.equations.jump(i)
+        before, slopes = block[:, 0], block[:, 1:]
+        after = jump(before, theta)
+        moved = jump.forward(slopes.shape[1])(before, theta, after, slopes, by_theta)
+        block = ca.horzcat(after, moved)
+    return block

@@ -18,8 +18,7 @@ import numpy as np
 
 from ...problems import Problem
 from ..gradient import Settings
-from ..scipy.flat import pack
-from ..scipy.program import parameter_scale
+from ..scipy.flat import flat_system, pack
 from ..scipy.segments import Schedule, Segment, schedule
 from .casadi_equations import Equations, symbols, trace
 
@@ -105,7 +104,8 @@ class Solve:
         self.problem = problem
         self.equations: Equations = trace(problem, settings.method.name)
         self.plan: Schedule = schedule(problem)
-        self.theta_scale = ca.DM(parameter_scale(pack(problem.params)))
+        sizes = flat_system(problem).parameter_sizes(pack(problem.params), self.plan.span)
+        self.theta_scale = ca.DM(sizes)
         self.y_scale, abstol = _state_scale(problem, settings.atol)
         self._options = _options(settings, abstol)
         self._first_step = settings.first_step

@@ -32,7 +32,7 @@ import numpy as np
 from ...problems import Problem
 from ..gradient import Settings
 from ..jax.compiled_loss import CompiledLoss, value_and_forward_gradient
-from ..result import STATUSES, GradientResult, Stats, failed_result
+from ..result import STATUSES, GradientResult, Stats, failed_result, nonfinite_phase
 from .jumps import refuse_jumps
 
 SOLVERS = {
@@ -115,13 +115,12 @@ class DiffraxProgram:
             compile_s=self._compiled.compile_s,
             derivatives="jax",
         )
-        status, phase = STATUSES[int(report["status"])], "forward"
-        if status == "ok" and not np.isfinite(loss):
-            status = "nonfinite"
-        elif status == "ok" and not _finite(dparams, dy0):
-            status, phase = "nonfinite", "reverse"
+        status = STATUSES[int(report["status"])]
         if status != "ok":
-            return failed_result(self._problem, status, phase, "", stats)
+            return failed_result(self._problem, status, "forward", "", stats)
+        phase = nonfinite_phase(loss, dparams, dy0)
+        if phase is not None:
+            return failed_result(self._problem, "nonfinite", phase, "", stats)
         return GradientResult(float(loss), dparams, dy0, stats=stats)
 
     def traced_gradient(
@@ -223,7 +222,3 @@ def _breakdown(error: Exception) -> tuple[str, str, str]:
     if not re.search("linear solver (returned|received) non-finite", str(error)):
         raise error
     return "linear_solve", "reverse", "a linear solve of the derivative was not finite"
-
-
-def _finite(dparams: Mapping[str, np.ndarray], dy0: np.ndarray) -> bool:
-    return all(bool(np.isfinite(value).all()) for value in (*dparams.values(), dy0))

@@ -12,7 +12,7 @@ import torch
 
 from ...problems import Problem
 from ..gradient import Settings
-from ..result import GradientResult, Stats, failed_result
+from ..result import GradientResult, Stats, failed_result, nonfinite_phase
 from ..torch.autograd_loss import AutogradLoss
 from ..torch.saved_bytes import SavedBytes
 from .jumps import refuse_jumps
@@ -125,10 +125,9 @@ class TorchPeerProgram:
         except (Breakdown, AssertionError) as error:
             status, phase = self._status(error), self._latest.phase
             return failed_result(self._problem, status, phase, stats=self._stats())
-        if not np.isfinite(loss):
-            return failed_result(self._problem, "nonfinite", "forward", stats=self._stats())
-        if not all(np.isfinite(value).all() for value in (*dparams.values(), dy0)):
-            return failed_result(self._problem, "nonfinite", "reverse", stats=self._stats())
+        phase = nonfinite_phase(loss, dparams, dy0)
+        if phase is not None:
+            return failed_result(self._problem, "nonfinite", phase, stats=self._stats())
         return GradientResult(loss, dparams, dy0, stats=self._stats())
 
     def training_gradient(

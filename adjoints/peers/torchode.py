@@ -6,7 +6,7 @@ names; tolerances to ``IntegralController``, the one of its introduction; ``firs
 ``backprop_through_step_size_control``; ``max_steps`` as it is; its status codes to statuses. The
 state is one instance of a batch, flattened. It can't step onto given times, so that each part
 between discontinuities is a solve of its own, with the time seen by the right-hand side kept
-just before the end of the part.
+inside the part.
 
 ``JointBacksolveAdjoint``, not ``BacksolveAdjoint``: with one instance both integrate the same
 equations, and only the second needs a right-hand side that ``torch.func.vmap`` understands. Both
@@ -124,14 +124,16 @@ class _Part:
         Its start, the saves after it, its end.
     saves : int
         How many saves these are; the last may be the end.
-    latest : float or None
-        The latest time that the right-hand side sees; ``None`` where there is no discontinuity.
+    earliest, latest : float or None
+        The first and the last time that the right-hand side sees; ``None`` where there is no
+        discontinuity.
     shape : tuple of int
         That of the state.
     """
 
     times: np.ndarray
     saves: int
+    earliest: float | None
     latest: float | None
     shape: tuple[int, ...]
 
@@ -139,7 +141,8 @@ class _Part:
         self, equations: Equations, t: torch.Tensor, y: torch.Tensor, params: Any = None
     ) -> torch.Tensor:
         """The right-hand side of a batch of one instance."""
-        time = t[0] if self.latest is None else t[0].clamp(max=self.latest)
+        bounded = (self.earliest, self.latest) != (None, None)
+        time = t[0].clamp(self.earliest, self.latest) if bounded else t[0]
         return equations(time, y.reshape(self.shape), params).reshape(1, -1)
 
 
@@ -242,17 +245,19 @@ def _program(
 
 def _parts(problem: Problem) -> list[_Part]:
     times = start_and_saves(problem)
-    edges = [times[0], *(t for t in problem.discontinuities if t < times[-1]), times[-1]]
+    breaks = [t for t in problem.discontinuities if t <= times[-1]]
+    edges = np.unique([times[0], *breaks, times[-1]])
     parts = []
     for start, end in itertools.pairwise(edges):
-        if start == end:  # there is no save but the start
-            break
         saves = times[(times > start) & (times <= end)]
         within = saves[saves < end]
-        latest = None
-        if end in problem.discontinuities:
-            latest = float(np.nextafter(problem.dtype.type(end), problem.dtype.type(start)))
-        parts.append(_Part(np.array([start, *within, end]), len(saves), latest, problem.y0.shape))
+        ends = np.array([start, end], problem.dtype)
+        inside = np.nextafter(ends, ends[::-1]).tolist()
+        earliest, latest = (
+            near if end in breaks else None for end, near in zip(ends, inside, strict=True)
+        )
+        times_of_part = np.array([start, *within, end])
+        parts.append(_Part(times_of_part, len(saves), earliest, latest, problem.y0.shape))
     return parts
 
 

@@ -135,9 +135,8 @@ def _functions(
 
     def jump(x: np.ndarray) -> Any:
         parts = [
-            system.jump(s.jump, np.asarray(s.stop), x[m:], x[:m], constants)
-            for s in schedule(problem).segments
-            if s.jump is not None
+            system.jump(i, np.asarray(t), x[m:], x[:m], constants)
+            for i, t in schedule(problem).jumps
         ]
         return np.concatenate(parts)
 

@@ -24,8 +24,8 @@ from ..gradient import Settings
 from .analytic import require_analytic
 from .flat import BoundSystem
 from .perturbed import Experiment
-from .program import ScipyProgram, parameter_scale
-from .segments import TimeFunction, Trajectory
+from .program import ScipyProgram
+from .segments import TimeFunction
 
 #: The step, relative to the size of what is perturbed.
 STEP = 1e-30
@@ -45,10 +45,10 @@ def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
 
 
 def _differentiate(
-    x: np.ndarray, trajectory: Trajectory, loss: Callable[[np.ndarray, int], complex]
+    x: np.ndarray, sizes: np.ndarray, loss: Callable[[np.ndarray, int], complex]
 ) -> np.ndarray:
     gradient = np.zeros(x.size)
-    for j, step in enumerate(STEP * parameter_scale(x)):
+    for j, step in enumerate(STEP * sizes):
         perturbed = x.astype(np.complex128)
         perturbed[j] += 1j * step
         gradient[j] = loss(perturbed, j).imag / step
@@ -62,7 +62,7 @@ def _jacobian(functions: BoundSystem) -> TimeFunction:
 
     def by_columns(t: float, y: np.ndarray) -> np.ndarray:
         center = np.real(y)
-        steps = STEP * parameter_scale(center)
+        steps = STEP * np.where(center == 0, 1.0, np.abs(center))
         columns = [real.rhs(t, center + 1j * direction) for direction in np.diag(steps)]
         return np.imag(columns).T / steps
 

@@ -7,7 +7,8 @@ With ``w = dloss/dy(t)`` the adjoint system
 runs backwards in time; at every save ``w`` takes up the loss's derivative there, and at a jump
 both are pulled back through it. At the start ``w`` is the gradient with respect to ``y0`` and
 ``q``, together with the loss's direct dependence, the one with respect to the parameters [1]_.
-The quadrature takes part in the error control, scaled by the size of its parameter.
+The quadrature takes part in the error control; in which units is told in
+:mod:`...adjoint_units`.
 
 The state comes from the dense output of the forward solve, whose error (third order for Radau,
 seventh for DOP853) enters the gradient; it needs memory for every forward step.
@@ -28,20 +29,14 @@ import numpy as np
 from scipy import sparse
 
 from ...problems import Problem
+from ..adjoint_units import AdjointUnits, adjoint_units
 from ..gradient import Settings
 from .derivatives import Derivatives, Key, Point
 from .flat import FlatSystem, flat_system
 from .integrate import IMPLICIT, Counts, Options, Piece, integrate
 from .primal import primal_loss, solve_primal
-from .program import (
-    Outcome,
-    ScipyProgram,
-    flat_tolerance,
-    forward_options,
-    forward_stats,
-    parameter_scale,
-)
-from .segments import Schedule, Segment, Trajectory, schedule
+from .program import Outcome, ScipyProgram, flat_tolerance, forward_options, forward_stats
+from .segments import Schedule, Segment, Trajectory, jumped, schedule
 
 #: Adjoint systems above this size get a sparse Jacobian.
 DENSE_LIMIT = 200
@@ -89,7 +84,7 @@ def adjoint_keys(system: FlatSystem, plan: Schedule, *, implicit: bool) -> list[
     if implicit:
         needed.append(("parameter_jacobian",))
         needed += [] if own else [("jacobian",)]
-    return needed + [("jump_vjp", s.jump) for s in plan.segments if s.jump is not None]
+    return needed + [("jump_vjp", i) for i, _ in plan.jumps]
 
 
 def _gradient(
@@ -106,6 +101,8 @@ def _gradient(
     if trajectory.status != "ok":
         return Outcome(status=trajectory.status, stats=stats)
     loss, dys, direct = point.loss_gradient(trajectory.ys)
+    if not np.isfinite(loss):
+        return Outcome(status="nonfinite", stats=stats)
     adjoint = solve_adjoint(point, plan, trajectory, dys, reverse)
     counts, ahead = adjoint.counts, trajectory.counts
     stats = replace(
@@ -154,21 +151,35 @@ def solve_adjoint(
         Of the reverse solve.
     """
     n, m = point.system.n, point.system.m
-    options = _adjoint_options(options, point.theta, n)
+    if not np.isfinite(dys).all():
+        return Adjoint("nonfinite", np.full(n, np.nan), np.full(m, np.nan))
+    units = _units(point, plan, trajectory, dys, options)
+    sizes = point.system.parameter_sizes(point.theta, plan.span)
+    options, dys = _adjoint_options(options, units, sizes, n), dys / units.unit
     result = Adjoint("ok", np.zeros(n), np.zeros(m))
     z = np.zeros(n + m)
     for segment, piece in zip(reversed(plan.segments), reversed(trajectory.pieces), strict=True):
-        if segment.end_save is not None:
-            z = np.hstack([z[:n] + dys[segment.end_save], z[n:]])
-        if segment.jump is not None:
-            pulled = point.jump_vjp(segment.jump, segment.stop, piece.y, z[:n])
-            z = np.hstack([pulled[:n], z[n:] + pulled[n:]])
+        z[:n] += dys[list(segment.end_saves)].sum(axis=0)
+        z = _back_through_jumps(point, segment.jumps, segment.stop, piece.y, z)
         result.status, z = _back_over(point, segment, piece, plan, dys, z, options, result.counts)
         if result.status != "ok":
             return result
-    result.dy0 = z[:n] + dys[0] if plan.first_save else z[:n]
-    result.dtheta = z[n:]
+    z[:n] += dys[list(plan.start_saves)].sum(axis=0)
+    z = _back_through_jumps(point, plan.start_jumps, plan.t0, trajectory.y0, z) * units.unit
+    result.dy0, result.dtheta = z[:n], z[n:]
     return result
+
+
+def _back_through_jumps(
+    point: Point, numbers: tuple[int, ...], t: float, y: np.ndarray, z: np.ndarray
+) -> np.ndarray:
+    """``z = [w, q]`` before all jumps at the time `t`, where the state is `y`."""
+    n = y.size
+    states = jumped(point.jump, numbers, t, y)[:-1]
+    for i, state in zip(reversed(numbers), reversed(states), strict=True):
+        pulled = point.jump_vjp(i, t, state, z[:n])
+        z = np.hstack([pulled[:n], z[n:] + pulled[n:]])
+    return z
 
 
 def _back_over(
@@ -187,7 +198,7 @@ def _back_over(
     stops = [(float(plan.save_at[i]), i) for i in reversed(segment.saves)]
     t, first_step = segment.stop, None
     for stop, save in [*stops, (segment.start, None)]:
-        if z.any():
+        if z.any() and stop != t:
             rates, jacobian = _adjoint_equations(point, segment, state, t, n)
             step = replace(options, first_step=first_step)
             done = integrate(rates, 0.0, t - stop, z, step, counts, jacobian=jacobian)
@@ -228,12 +239,23 @@ def _adjoint_equations(
     return rates, jacobian
 
 
-def _adjoint_options(options: Options, theta: np.ndarray, n: int) -> Options:
-    """Tolerances of ``[w, q]``, those of the quadrature divided by the size of the parameter."""
+def _units(
+    point: Point, plan: Schedule, trajectory: Trajectory, dys: np.ndarray, options: Options
+) -> AdjointUnits:
+    """The units of the reverse solve, for a parameter of size one."""
+    rtol, atol = np.asarray(options.rtol), np.asarray(options.atol)
+    one = [np.ones(1)]
+    span = np.asarray(plan.span)
+    return adjoint_units(trajectory.ys, trajectory.y0, dys, one, span, rtol, atol)
+
+
+def _adjoint_options(options: Options, units: AdjointUnits, sizes: np.ndarray, n: int) -> Options:
+    """Tolerances of ``[w, q]`` in the units of the reverse solve.
+
+    Each parameter has its own size: rates of one array can be ten orders of magnitude apart.
+    """
     rtol: float | np.ndarray = options.rtol
     if np.ndim(rtol):
-        rtol = np.hstack([rtol, np.full(theta.size, np.min(rtol))])
-    quadrature = np.min(options.atol) / parameter_scale(theta)
-    return replace(
-        options, rtol=rtol, atol=np.hstack([np.broadcast_to(options.atol, (n,)), quadrature])
-    )
+        rtol = np.hstack([rtol, np.full(sizes.size, np.min(rtol))])
+    atol = np.hstack([np.broadcast_to(units.atol, n), units.atol_params[0] / sizes])
+    return replace(options, rtol=rtol, atol=atol)

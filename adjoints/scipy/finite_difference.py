@@ -6,8 +6,7 @@ steps, so that what remains is about a thousandth of ``rtol`` (tried on LSODA, t
 these solvers; the one-step methods have less). A central difference with relative step ``h`` then
 has an error of order ``h**2 + 1e-3 rtol / h``, smallest near ``h = (1e-3 rtol) ** (1/3)``, which
 becomes the classical ``eps ** (1/3)`` at the tightest tolerances [1]_. It is scaled by the size
-of the parameter or start value; where that is zero, by the largest saved value of the component
-of the state, or by one for a parameter.
+of the parameter or start value, as :meth:`~.perturbed.Experiment.sizes` tells.
 
 References
 ----------
@@ -23,10 +22,10 @@ import numpy as np
 
 from ...problems import Problem
 from ..gradient import Settings
-from .flat import BoundSystem
+from .flat import BoundSystem, pack
 from .perturbed import Experiment
 from .program import ScipyProgram
-from .segments import TimeFunction, Trajectory
+from .segments import TimeFunction
 
 #: Noise of the difference of two solves, in units of ``rtol``.
 NOISE = 1e-3
@@ -38,10 +37,10 @@ def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
     step = relative_step(settings.rtol)
 
     def differentiate(
-        x: np.ndarray, trajectory: Trajectory, loss: Callable[[np.ndarray, int], complex]
+        x: np.ndarray, sizes: np.ndarray, loss: Callable[[np.ndarray, int], complex]
     ) -> np.ndarray:
-        sizes = step * _sizes(x, trajectory)
-        return np.array([_central_difference(loss, x, j, h) for j, h in enumerate(sizes)])
+        steps = step * sizes
+        return np.array([_central_difference(loss, x, j, h) for j, h in enumerate(steps)])
 
     return experiment.program(problem, "finite differences", differentiate)
 
@@ -51,6 +50,13 @@ def relative_step(rtol: float | np.ndarray) -> float:
     return float(max(NOISE * np.max(rtol), np.finfo(np.float64).eps) ** (1 / 3))
 
 
+def sizes_of(problem: Problem, settings: Settings) -> np.ndarray:
+    """The sizes of all parameters and start values, in which each may be perturbed; one solve."""
+    experiment = Experiment(problem, settings, _jacobian)
+    x = np.hstack([pack(problem.params), np.ravel(problem.y0)])
+    return experiment.sizes(x, experiment.solve(x)[1])
+
+
 def _central_difference(
     loss: Callable[[np.ndarray, int], complex], x: np.ndarray, j: int, step: float
 ) -> float:
@@ -58,15 +64,6 @@ def _central_difference(
     ahead[j] += step
     behind[j] -= step
     return (loss(ahead, j).real - loss(behind, j).real) / (ahead[j] - behind[j])
-
-
-def _sizes(x: np.ndarray, trajectory: Trajectory) -> np.ndarray:
-    """The size of every parameter and start value; a substitute where that is zero."""
-    sizes = np.abs(x)
-    n = trajectory.ys.shape[1]
-    states = sizes[-n:]
-    sizes[-n:] = np.where(states == 0, np.abs(trajectory.ys).max(axis=0), states)
-    return np.where(sizes == 0, 1.0, sizes)
 
 
 def _jacobian(functions: BoundSystem) -> TimeFunction | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
+from ..adjoint_units import size_of_parameters
 
 #: An array of whatever framework runs the formulas: NumPy, JAX or PyTorch.
 Array = Any
@@ -30,8 +31,10 @@ class FlatSystem:
         ``arguments(theta, constants) -> p``.
     shape : tuple of int
         The shape of the user's state.
-    n, m : int
-        Number of states and of parameters.
+    n : int
+        Number of states.
+    sizes : tuple of int
+        Numbers of parameters in the user's arrays, in the order in which they stand in ``theta``.
     constants : dict of str to ndarray
         Arrays that are not differentiated.
     loss_function, jump_function, jacobian_function : callable or None
@@ -42,11 +45,30 @@ class FlatSystem:
     arguments: Callable[[Array, Mapping[str, Array]], Any]
     shape: tuple[int, ...]
     n: int
-    m: int
+    sizes: tuple[int, ...]
     constants: dict[str, np.ndarray]
     loss_function: Callable[[Array, Any], Array] | None = None
     jump_function: Callable[[int, Array, Array, Any], Array] | None = None
     jacobian_function: Callable[[Array, Array, Any], Array] | None = None
+
+    @property
+    def m(self) -> int:
+        """Number of parameters."""
+        return sum(self.sizes)
+
+    def leaves(self, theta: np.ndarray) -> list[np.ndarray]:
+        """The user's arrays of parameters, as flat vectors."""
+        stops = np.cumsum(self.sizes, dtype=int)
+        return [theta[stop - m : stop] for m, stop in zip(self.sizes, stops, strict=True)]
+
+    def parameter_sizes(self, theta: np.ndarray, span: float) -> np.ndarray:
+        """The size of every parameter: its own, or where it is zero that of its array."""
+        one = np.ones(())
+        of_arrays = (
+            np.where(leaf == 0, size_of_parameters(leaf, one, span * one), np.abs(leaf))
+            for leaf in self.leaves(theta)
+        )
+        return np.hstack([np.zeros(0), *of_arrays])
 
     def rhs(self, t: Array, y: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
         """The right-hand side, shape ``(n,)``."""
@@ -110,7 +132,7 @@ def flat_system(problem: Problem) -> FlatSystem:
         arguments=arguments,
         shape=problem.y0.shape,
         n=problem.n_states,
-        m=problem.n_params,
+        sizes=tuple(value.size for value in problem.params.values()),
         constants={name: in_double(value) for name, value in problem.constants.items()},
         loss_function=problem.loss,
         jump_function=problem.jump,

@@ -5,9 +5,10 @@ With ``S = dy/d(theta, y0)`` the augmented system is
     y' = f(t, y, theta),    S' = (df/dy) S + df/d(theta, y0),    S(t0) = [0, I],
 
 and the gradient follows from the loss's derivative at the saves. The sensitivities take part in
-the error control with the forward tolerances, scaled by the size of their parameter as in
-CVODES [1]_. Implicit solvers get the exact Jacobian of the augmented system; large ones get it as
-a sparse matrix, whose blocks on the diagonal are all ``df/dy``.
+the error control with the forward tolerances, divided by the size of what they are taken to: the
+parameter, as in CVODES [1]_, or the state. Implicit solvers get the exact Jacobian of the
+augmented system; large ones get it as a sparse matrix, whose blocks on the diagonal are all
+``df/dy``.
 
 References
 ----------
@@ -26,17 +27,12 @@ from scipy import sparse
 
 from ...problems import Problem
 from ..gradient import Settings
+from ..result import status_message
 from .derivatives import Derivatives, Point
 from .flat import flat_system
 from .integrate import IMPLICIT, Options
-from .primal import primal_loss
-from .program import (
-    Outcome,
-    ScipyProgram,
-    forward_options,
-    forward_stats,
-    parameter_scale,
-)
+from .primal import primal_loss, solve_primal
+from .program import Outcome, ScipyProgram, forward_options, forward_stats
 from .segments import Schedule, Trajectory, schedule, solve
 
 #: Augmented systems above this size get a sparse Jacobian.
@@ -55,7 +51,7 @@ def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
         needed.append(("jacobian",))
     if options.solver in IMPLICIT:
         needed.append(("curvature",))
-    needed += [("jump_jacobians", s.jump) for s in plan.segments if s.jump is not None]
+    needed += [("jump_jacobians", i) for i, _ in plan.jumps]
     compile_s = derivatives.compile(*needed, saves=len(plan.save_at))
 
     def compute(theta: np.ndarray, y0: np.ndarray) -> Outcome:
@@ -76,12 +72,24 @@ def _gradient(
         counts, jvp_evals=counts.rhs_evals * columns, derivatives=derivatives.source
     )
     if trajectory.status != "ok":
-        return Outcome(status=trajectory.status, stats=stats)
+        message = _nonfinite_sensitivities(point, y0, plan, options, trajectory.status)
+        return Outcome(status=trajectory.status, message=message, stats=stats)
     ys = trajectory.ys[:, : y0.size]
     rows = trajectory.ys[:, y0.size :].reshape(len(ys), columns, y0.size)
     loss, dys, direct = point.loss_gradient(ys)
     total = np.einsum("si,sji->j", dys, rows)
     return Outcome(loss, direct + total[: theta.size], total[theta.size :], stats=stats)
+
+
+def _nonfinite_sensitivities(
+    point: Point, y0: np.ndarray, plan: Schedule, options: Options, status: str
+) -> str:
+    """A sentence of its own where the state alone would have been finite."""
+    if status != "nonfinite":
+        return ""
+    jacobian = point.jacobian if options.solver in IMPLICIT else None
+    alone = solve_primal(point, y0, plan, options, jacobian=jacobian)
+    return status_message(status, "reverse" if alone.status == "ok" else "forward")
 
 
 def solve_sensitivities(
@@ -96,7 +104,7 @@ def solve_sensitivities(
         start value.
     """
     n, m = y0.size, point.theta.size
-    scale = np.hstack([parameter_scale(point.theta), parameter_scale(y0)])
+    scale = _scale(point, y0, plan, options)
     start = np.hstack([y0, np.zeros(m * n), np.eye(n).ravel()])
 
     def jump(i: int, t: float, z: np.ndarray) -> np.ndarray:
@@ -114,6 +122,14 @@ def solve_sensitivities(
         jump=jump,
         jacobian=lambda t, z: _augmented_jacobian(point, t, z, n),
     )
+
+
+def _scale(point: Point, y0: np.ndarray, plan: Schedule, options: Options) -> np.ndarray:
+    """The size of every parameter and start value."""
+    # Of a state that starts from zero nothing is known but what its tolerances say.
+    size = max(np.max(np.abs(y0)), np.max(np.asarray(options.atol) / options.rtol))
+    sizes = point.system.parameter_sizes(point.theta, plan.span)
+    return np.hstack([sizes, np.full(y0.size, size)])
 
 
 def _augmented_options(options: Options, scale: np.ndarray, n: int) -> Options:

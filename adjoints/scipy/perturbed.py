@@ -61,6 +61,50 @@ class Experiment:
         )
         return functions.loss(trajectory.ys) if trajectory.status == "ok" else np.nan, trajectory
 
+    def sizes(self, x: np.ndarray, trajectory: Trajectory) -> np.ndarray:
+        """The size of every component of `x`, in whose units it is perturbed.
+
+        Of a parameter its own, or where it is zero that of its array; where all of the array is
+        zero, what changes the right-hand side by as much as it is. Of a start value its own too,
+        but not less than what the tolerances can tell from zero, as far as its component ever
+        gets there.
+        """
+        m, options = self.system.m, self.options
+        theta, start = x[:m], np.abs(x[m:])
+        reached = np.abs(trajectory.ys).max(axis=0)
+        least = np.where(start == 0, np.inf, options.atol / np.asarray(options.rtol))
+        start = np.maximum(start, np.minimum(least, reached))
+        start = np.where(start == 0, max(reached.max(), start.max()) or 1.0, start)
+        sizes = self.system.parameter_sizes(theta, self.plan.span)
+        unknown = [np.full(leaf.size, not leaf.any()) for leaf in self.system.leaves(theta)]
+        for j in np.flatnonzero(np.hstack([np.zeros(0), *unknown])).tolist():
+            sizes[j] = self._size_by_effect(theta, j, sizes[j], trajectory)
+        return np.hstack([sizes, start])
+
+    def _size_by_effect(
+        self, theta: np.ndarray, j: int, guess: float, trajectory: Trajectory
+    ) -> float:
+        """The size of a parameter that is zero, from what `guess` in its place does.
+
+        Some component of the right-hand side, seen at the saves, changes by as much as it is, or
+        as would carry the state to what it is; or some component of the state, by a jump. What
+        takes part in the loss alone has no unit that could be known.
+        """
+        moved = theta + guess * (np.arange(theta.size) == j)
+        here, there = self.system.at(theta), self.system.at(moved)
+        ys, save_at = trajectory.ys, self.plan.save_at
+        last = len(save_at) - 1
+        with np.errstate(all="ignore"):
+            slopes = [(here.rhs(t, y), there.rhs(t, y)) for t, y in zip(save_at, ys, strict=True)]
+            jumps = [
+                (here.jump(i, t, y), there.jump(i, t, y))
+                for i, t in self.plan.jumps
+                for y in ys[[min(int(np.searchsorted(save_at, t)), last)]]
+            ]
+        carrying = np.abs(ys).max(axis=0) / self.plan.span
+        found = _shares(slopes, carrying) + _shares(jumps, np.abs(ys).max(axis=0))
+        return guess * min(found) if found else 1.0
+
     def program(self, problem: Problem, source: str, differentiate: Differentiate) -> ScipyProgram:
         """The program that differentiates component by component.
 
@@ -70,8 +114,8 @@ class Experiment:
         source : str
             For ``Stats.derivatives``.
         differentiate : callable
-            ``differentiate(x, trajectory, loss) -> gradient``, where ``loss(x, j)`` is the loss
-            at `x`, perturbed in component `j`.
+            ``differentiate(x, sizes, loss) -> gradient``, where ``sizes`` are those of
+            :meth:`sizes`, and ``loss(x, j)`` is the loss at `x`, perturbed in component `j`.
         """
 
         def compute(theta: np.ndarray, y0: np.ndarray) -> Outcome:
@@ -97,7 +141,7 @@ class Experiment:
             return value
 
         try:
-            gradient = differentiate(x, trajectory, loss)
+            gradient = differentiate(x, self.sizes(x, trajectory), loss)
         except PerturbedSolveError as error:
             return Outcome(status=error.status, phase="reverse", message=error.message, stats=stats)
         stats = replace(
@@ -112,5 +156,17 @@ class Experiment:
         return Outcome(float(value.real), gradient[:m], gradient[m:], stats=stats)
 
 
-#: ``differentiate(x, trajectory, loss) -> gradient``.
-Differentiate = Callable[[np.ndarray, Trajectory, Callable[[np.ndarray, int], complex]], np.ndarray]
+def _shares(pairs: list[tuple[np.ndarray, np.ndarray]], usual: np.ndarray) -> list[float]:
+    """How large vectors are, at least as `usual`, by what they change; where they change at all."""
+    if not pairs:
+        return []
+    before, after = (np.array(side) for side in zip(*pairs, strict=True))
+    usual = np.maximum(np.abs(before).max(axis=0), usual)
+    change = np.abs(after - before).max(axis=0)
+    # Below that it is rounding.
+    seen = np.isfinite(change) & (change > 1e-12 * usual) & (usual > 0)
+    return (usual[seen] / change[seen]).tolist()
+
+
+#: ``differentiate(x, sizes, loss) -> gradient``.
+Differentiate = Callable[[np.ndarray, np.ndarray, Callable[[np.ndarray, int], complex]], np.ndarray]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...problems import Problem
 from ..gradient import Settings
-from ..result import GradientResult, Stats, failed_result
+from ..result import GradientResult, Stats, failed_result, nonfinite_phase
 from .flat import pack, unpack
 from .integrate import Counts, Options
 
@@ -62,11 +62,14 @@ class ScipyProgram:
         """Loss and gradient at `params` and `y0`."""
         out = self._compute(*_flat(params, y0))
         stats = replace(out.stats, compile_s=self._compile_s)
-        if out.status == "ok" and not _finite(out):
-            out = replace(out, status="nonfinite", phase="reverse")
         if out.status != "ok":
             return failed_result(self._problem, out.status, out.phase, out.message, stats)
-        return GradientResult(out.loss, *self._shaped(out), stats=stats)
+        # In the problem's own precision, which a gradient may be too large for.
+        dparams, dy0 = self._shaped(out)
+        phase = nonfinite_phase(out.loss, dparams, dy0)
+        if phase is not None:
+            return failed_result(self._problem, "nonfinite", phase, "", stats)
+        return GradientResult(out.loss, dparams, dy0, stats=stats)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
@@ -90,8 +93,9 @@ class ScipyProgram:
     def _shaped(self, out: Outcome) -> tuple[dict[str, np.ndarray], np.ndarray]:
         problem = self._problem
         shapes = {name: value.shape for name, value in problem.params.items()}
-        dparams = unpack(out.dtheta.astype(problem.dtype), shapes)
-        return dparams, out.dy0.astype(problem.dtype).reshape(problem.y0.shape)
+        with np.errstate(over="ignore"):
+            dtheta, dy0 = (v.astype(problem.dtype) for v in (out.dtheta, out.dy0))
+        return unpack(dtheta, shapes), dy0.reshape(problem.y0.shape)
 
 
 def forward_options(problem: Problem, settings: Settings) -> Options:
@@ -110,16 +114,6 @@ def flat_tolerance(tolerance: float | np.ndarray) -> float | np.ndarray:
     return tolerance if np.ndim(tolerance) == 0 else np.ravel(tolerance)
 
 
-def parameter_scale(theta: np.ndarray) -> np.ndarray:
-    """The size of each parameter, one where it is zero.
-
-    A sensitivity counts in the error control as if it were taken to the logarithm of the
-    parameter, so that parameters of any unit are treated alike; CVODES does the same with its
-    ``pbar``.
-    """
-    return np.where(theta == 0, 1.0, np.abs(theta))
-
-
 def forward_stats(counts: Counts, **others: Any) -> Stats:
     """The counts of a forward solve, and whatever else is known."""
     known: dict[str, Any] = {
@@ -134,9 +128,3 @@ def forward_stats(counts: Counts, **others: Any) -> Stats:
 
 def _flat(params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pack(params), np.ravel(y0).astype(np.float64)
-
-
-def _finite(out: Outcome) -> bool:
-    return bool(
-        np.isfinite(out.loss) and np.isfinite(out.dtheta).all() and np.isfinite(out.dy0).all()
-    )

@@ -8,17 +8,20 @@ that switches at a boundary is seen from the correct side.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from ...problems import Problem
+from ..stops import stops_between
 from .integrate import Counts, Options, Piece, integrate
 
 #: ``rhs(t, y)`` or ``jacobian(t, y)``.
 TimeFunction = Callable[[float, np.ndarray], np.ndarray]
+#: ``jump(i, t, y)``.
+JumpFunction = Callable[[int, float, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,13 @@ class Segment:
     ----------
     start, stop : float
     lowest, highest : float
-        The times at which the right-hand side may be evaluated.
+        The times at which the right-hand side may be evaluated, numbers of the problem's dtype.
     saves : tuple of int
-        Indices of the save times strictly inside, increasing.
-    end_save : int or None
-        Index of the save time at ``stop``: the state there, after the jump if there is one.
-    jump : int or None
-        Index of the jump at ``stop``.
+        Indices of the save times strictly inside, in order.
+    end_saves : tuple of int
+        Indices of the save times at ``stop``: the state there, after all jumps.
+    jumps : tuple of int
+        Numbers of the jumps at ``stop``, in the order in which they act.
     """
 
     start: float
@@ -43,8 +46,8 @@ class Segment:
     lowest: float
     highest: float
     saves: tuple[int, ...]
-    end_save: int | None
-    jump: int | None
+    end_saves: tuple[int, ...]
+    jumps: tuple[int, ...]
 
     def clip(self, function: TimeFunction) -> TimeFunction:
         """`function` with its time kept inside the segment."""
@@ -54,21 +57,45 @@ class Segment:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What happens when: start time, segments in order, save times, jump times.
+    """What happens when.
 
-    ``first_save`` tells whether the start value itself is saved.
+    Attributes
+    ----------
+    t0 : float
+    save_at : ndarray
+    segments : tuple of Segment
+        In order.
+    start_saves, start_jumps : tuple of int
+        Indices of the save times and numbers of the jumps at ``t0``; the state is saved after
+        the jumps.
     """
 
     t0: float
     save_at: np.ndarray
     segments: tuple[Segment, ...]
-    first_save: bool
+    start_saves: tuple[int, ...]
+    start_jumps: tuple[int, ...]
+
+    @property
+    def span(self) -> float:
+        """The length of the time to go; one where there is none."""
+        return (float(self.save_at[-1]) - self.t0) or 1.0
+
+    @property
+    def jumps(self) -> tuple[tuple[int, float], ...]:
+        """Number and time of every jump, in the order in which they act."""
+        at_start = [(i, self.t0) for i in self.start_jumps]
+        return (*at_start, *((i, s.stop) for s in self.segments for i in s.jumps))
 
 
 def schedule(problem: Problem) -> Schedule:
     """The schedule of a problem."""
     return make_schedule(
-        problem.t_span[0], problem.save_at, problem.discontinuities, problem.jump_times
+        problem.t_span[0],
+        problem.save_at,
+        problem.discontinuities,
+        problem.jump_times,
+        problem.dtype,
     )
 
 
@@ -77,6 +104,7 @@ def make_schedule(
     save_at: np.ndarray,
     discontinuities: Sequence[float] = (),
     jump_times: Sequence[float] = (),
+    dtype: Any = np.float64,
 ) -> Schedule:
     """Cut the time from `t0` to the last save into segments.
 
@@ -84,29 +112,37 @@ def make_schedule(
     ----------
     t0 : float
     save_at : ndarray
-        Strictly increasing, not before `t0`.
+        Not decreasing, not before `t0`.
     discontinuities, jump_times : sequence of float
-        Those after the last save have no effect.
+        Those before `t0` and after the last save have no effect.
+    dtype : dtype
+        Of the equations: all times are rounded to it.
     """
-    save_at = np.asarray(save_at, dtype=np.float64)
-    t1 = float(save_at[-1])
-    breaks = {float(t) for t in (*discontinuities, *jump_times) if t0 < t <= t1}
-    jumps = {float(t): i for i, t in enumerate(jump_times)}
-    saves = {float(t): i for i, t in enumerate(save_at)}
-    edges = sorted(breaks | {float(t0), t1})
+    save_at = np.asarray(save_at, dtype).astype(np.float64)
+    t0 = float(np.asarray(t0, dtype))
+    stops = stops_between(discontinuities, jump_times, t0, float(save_at[-1]), dtype)
+    saves = {t: tuple(np.flatnonzero(save_at == t).tolist()) for t in (t0, *stops.times)}
+    edges = list(zip(stops.times, stops.sided, stops.jumps, strict=True))
+    if not stops.first:
+        edges.insert(0, (t0, False, ()))
     segments = tuple(
         Segment(
             start=start,
             stop=stop,
-            lowest=math.nextafter(start, stop) if start in breaks else start,
-            highest=math.nextafter(stop, start) if stop in breaks else stop,
-            saves=tuple(i for t, i in saves.items() if start < t < stop),
-            end_save=saves.get(stop),
-            jump=jumps.get(stop),
+            lowest=_next(start, stop, dtype) if sided_start else start,
+            highest=_next(stop, start, dtype) if sided_stop else stop,
+            saves=tuple(np.flatnonzero((start < save_at) & (save_at < stop)).tolist()),
+            end_saves=saves[stop],
+            jumps=jumps,
         )
-        for start, stop in itertools.pairwise(edges)
+        for (start, sided_start, _), (stop, sided_stop, jumps) in itertools.pairwise(edges)
     )
-    return Schedule(float(t0), save_at, segments, float(t0) in saves)
+    return Schedule(t0, save_at, segments, saves[t0], stops.at_start)
+
+
+def _next(time: float, towards: float, dtype: Any) -> float:
+    """The next number of `dtype`, so that equations that round to it see it on its side."""
+    return float(np.nextafter(np.asarray(time, dtype), np.asarray(towards, dtype)))
 
 
 @dataclass
@@ -118,13 +154,16 @@ class Trajectory:
     status : str
     ys : ndarray, shape (saves, n)
         NaN where the solve did not get to.
+    y0 : ndarray, shape (n,)
+        The start value, before any jump.
     pieces : list of Piece
-        One a segment; the state at the end of a piece is the one before the jump.
+        One a segment; the state at the end of a piece is the one before the jumps.
     counts : Counts
     """
 
     status: str
     ys: np.ndarray
+    y0: np.ndarray
     pieces: list[Piece] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 
@@ -139,7 +178,7 @@ def solve(
     plan: Schedule,
     options: Options,
     *,
-    jump: Callable[[int, float, np.ndarray], np.ndarray] | None = None,
+    jump: JumpFunction | None = None,
     jacobian: TimeFunction | None = None,
     keep: bool = False,
 ) -> Trajectory:
@@ -157,10 +196,10 @@ def solve(
     keep : bool
         Whether to keep the dense output, for a reverse pass.
     """
-    result = Trajectory("ok", np.full((len(plan.save_at), y0.size), np.nan, dtype=y0.dtype))
-    y, first_step = y0, options.first_step
-    if plan.first_save:
-        result.ys[0] = y
+    result = Trajectory("ok", np.full((len(plan.save_at), y0.size), np.nan, dtype=y0.dtype), y0)
+    first_step = options.first_step
+    y = jumped(jump, plan.start_jumps, plan.t0, y0)[-1]
+    result.ys[list(plan.start_saves)] = y
     for segment in plan.segments:
         piece = integrate(
             segment.clip(rhs),
@@ -177,14 +216,22 @@ def solve(
         if piece.status != "ok":
             result.status = piece.status
             return result
-        y, first_step = piece.y, None
-        if segment.jump is not None:
-            assert jump is not None
-            y = jump(segment.jump, segment.stop, y)
+        first_step = None
+        y = jumped(jump, segment.jumps, segment.stop, piece.y)[-1]
         for i, value in zip(segment.saves, piece.saved, strict=True):
             result.ys[i] = value
-        if segment.end_save is not None:
-            result.ys[segment.end_save] = y
+        result.ys[list(segment.end_saves)] = y
     if not np.isfinite(result.ys).all():
         result.status = "nonfinite"
     return result
+
+
+def jumped(
+    jump: JumpFunction | None, numbers: Sequence[int], t: float, y: np.ndarray
+) -> list[np.ndarray]:
+    """The state `y` before all jumps at the time `t`, and after each of them in order."""
+    states = [y]
+    for i in numbers:
+        assert jump is not None
+        states.append(jump(i, t, states[-1]))
+    return states

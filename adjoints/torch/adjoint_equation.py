@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from ..runge_kutta import Rhs, dense_value
 from .course import Course
-from .derivatives import jacobian_of, vjp
+from .derivatives import Derivatives
 from .local import jump_cotangent
 from .record import Jumped
 from .state import Tensors
@@ -40,6 +41,8 @@ class AdjointField:
     ----------
     rhs, rhs_jacobian : callable
         Of the forward solve; the second may be ``None``.
+    derivatives : Derivatives
+        How those of `rhs` are taken.
     kind : str
         The name of the adjoint.
     shape : tuple of int
@@ -50,6 +53,7 @@ class AdjointField:
 
     rhs: Rhs
     rhs_jacobian: Callable[..., torch.Tensor] | None
+    derivatives: Derivatives
     kind: str
     shape: tuple[int, ...]
     smooth: int
@@ -62,13 +66,13 @@ class AdjointField:
         along = self.along(params[1])
         y, w = self.split(s, z, along)
         if self.alone:
-            _, pull = vjp(lambda y: self.rhs(-s, y, along[:2]), y)
+            _, pull = self.derivatives.vjp(lambda y: self.rhs(-s, y, along[:2]), y)
             return pull(w)[0].reshape(-1)
 
         def rhs(y: torch.Tensor, p: Tensors) -> torch.Tensor:
             return self.rhs(-s, y, (p, along.constants))
 
-        slope, pull = vjp(rhs, y, along.params)
+        slope, pull = self.derivatives.vjp(rhs, y, along.params)
         dw, dm = pull(w)
         parts = [dw.reshape(-1), flat(dm, z)]
         return torch.cat([-slope.reshape(-1), *parts] if self.back else parts)
@@ -124,14 +128,17 @@ class AdjointJacobian:
         y, _ = field.split(s, z, along)
         if field.rhs_jacobian is not None:
             return field.rhs_jacobian(-s, y, along[:2]).mT
-        return jacobian_of(lambda y: field.rhs(-s, y, along[:2]), y).mT
+        return field.derivatives.jacobian(lambda y: field.rhs(-s, y, along[:2]), y).mT
 
 
 class Event(NamedTuple):
-    """What the reverse solve meets at one time, going backwards: a save first, then a jump."""
+    """What the reverse solve meets at one time, going backwards: saves first, then jumps.
 
-    save: int | None = None
-    jumped: Jumped | None = None
+    ``jumped`` is in the order in which the jumps act, going forwards.
+    """
+
+    saves: tuple[int, ...] = ()
+    jumped: tuple[Jumped, ...] = ()
 
 
 class AdjointStop:
@@ -173,13 +180,14 @@ class AdjointStop:
         field, event = self._field, self._events[number]
         n, offset = field.size, field.size if field.back else 0
         y, w, m = z[:n], z[offset : offset + n], z[offset + n :]
-        if event.save is not None:
-            y = self._ys[event.save].reshape(-1)
-            w = w + self._dys[event.save].reshape(-1)
-        if event.jumped is not None:
+        for save in event.saves:
+            y = self._ys[save].reshape(-1)
+            w = w + self._dys[save].reshape(-1)
+        for jumped in reversed(event.jumped):
             along = field.along(params[1])
-            y = event.jumped.before.reshape(-1)
-            dw, dm = jump_cotangent(self._course, event.jumped, w.reshape(field.shape), *along[:2])
+            y = jumped.before.reshape(-1)
+            own = (field.derivatives, self._course, jumped)
+            dw, dm = jump_cotangent(*own, w.reshape(field.shape), *along[:2])
             w, dm = dw.reshape(-1), flat(dm, z)
             if field.alone:
                 self.beside = self.beside + dm
@@ -253,11 +261,13 @@ def quadrature(
         assert along.rows is not None
         return field.rhs(-s, dense_at(along.rows, field.shape, -s), (p, along.constants))
 
+    def slopes(s: torch.Tensor, p: Tensors) -> torch.Tensor:
+        return field.derivatives.rows(lambda s: slope(s, p), s)
+
     for first in range(0, len(times), chunk):
         part = slice(first, first + chunk)
         s, ws = torch.func.vmap(on_step)(times[part], w[part], coefficients[part])
-        each = torch.func.vmap(slope, in_dims=(0, None))
-        _, pull = vjp(lambda p, s=s, each=each: each(s.reshape(-1), p), along.params)
+        _, pull = field.derivatives.vjp(partial(slopes, s.reshape(-1)), along.params)
         total = total + flat(pull(ws.reshape(-1, *field.shape))[0], w)
     return total
 

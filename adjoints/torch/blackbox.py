@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ..method import SCIPY_SOLVERS
-from ..methods import check_name
-from ..scipy.black_box import Times, flat_equations, hashable, increasing_times, with_arrays
-from ..scipy.integrate import Options
+from ..scipy.black_box import Call, checked_call, flat_equations
 from .blackbox_function import Blackbox, joined, solve_blackbox
+from .functions import check_closure
+
+_REMEDY = "pass them in params and take them from there, or detach them"
 
 #: A tensor, or dicts, lists and tuples of such, nested.
 Tree = Any
@@ -74,15 +75,17 @@ def blackbox_solve(
     ----------
     rhs : callable
         ``rhs(t, y, params) -> dy/dt`` in the Python array API: it runs on NumPy for its values
-        and on JAX for its derivatives, on PyTorch where JAX is not installed. What it closes
-        over gets no gradient. Pass the same function object again to use what was compiled.
+        and on JAX for its derivatives, on PyTorch where JAX is not installed. Tensors that it
+        closes over would get no gradient, and are refused where they ask for one. Pass the same
+        function object again to use what was compiled.
     y0 : tensor
         Start value, of any shape, float32 or float64, on any device.
     save_at : sequence of float
-        Times, strictly increasing, from `t0` on. Not differentiated.
+        Times that do not decrease, from `t0` on. Not differentiated.
     params : tensor, or dicts, lists and tuples of tensors
         Integer tensors stay integers and get no gradient.
     t0 : float
+        Not differentiated.
     solver : {"rk45", "dop853", "radau", "bdf", "lsoda"}
     rtol, atol : float or ndarray
         Tolerances; arrays of the shape of `y0` set them per component.
@@ -94,7 +97,8 @@ def blackbox_solve(
     jacobian : callable, optional
         ``jacobian(t, y, params) -> (n, n)``, on NumPy.
     discontinuities, jump_times, jump : optional
-        As in :class:`~adjointbench.problems.Problem`.
+        As in :class:`~adjointbench.problems.Problem`. Jumps may be at `t0` as well, and several
+        at one time, which act in order.
 
     Returns
     -------
@@ -104,30 +108,33 @@ def blackbox_solve(
     Raises
     ------
     ValueError
-        Where the solver is unknown or the save times do not increase from `t0`.
+        For arguments that make no sense, naming the argument, the value and the remedy.
     RuntimeError
         From PyTorch, where the gradient is differentiated again: there is no second derivative.
     """
-    check_name("solver", solver, SCIPY_SOLVERS)
-    check_name("adjoint_solver", adjoint_solver or solver, SCIPY_SOLVERS)
-    times = increasing_times(save_at, t0)
+    times = {
+        "t0": t0,
+        "save_at": save_at,
+        "discontinuities": discontinuities,
+        "jump_times": jump_times,
+    }
     leaves, structure = _flatten(params)
-    options = Options(solver, hashable(rtol), hashable(atol), max_steps, first_step)
-    reverse = Options(
-        adjoint_solver or solver,
-        options.rtol if adjoint_rtol is None else hashable(adjoint_rtol),
-        options.atol if adjoint_atol is None else hashable(adjoint_atol),
-        max_steps,
-    )
-    box = _blackbox(
+    call = checked_call(
         (rhs, jacobian, jump),
-        structure,
-        tuple((tuple(leaf.shape), str(leaf.dtype).removeprefix("torch.")) for leaf in leaves),
-        tuple(y0.shape),
-        (float(t0), times, tuple(discontinuities), tuple(jump_times)),
-        options,
-        reverse,
+        y0,
+        [(tuple(leaf.shape), str(leaf.dtype).removeprefix("torch.")) for leaf in leaves],
+        **{argument: _plain(argument, value) for argument, value in times.items()},
+        solver=solver,
+        rtol=rtol,
+        atol=atol,
+        adjoint_solver=adjoint_solver,
+        adjoint_rtol=adjoint_rtol,
+        adjoint_atol=adjoint_atol,
+        first_step=first_step,
+        max_steps=max_steps,
     )
+    _check_closures(call, structure, y0, leaves)
+    box = _blackbox(call, structure)
     ys, done = solve_blackbox(box, joined(leaves), y0)
     counts = done.trajectory.counts
     return BlackboxSolution(
@@ -161,18 +168,40 @@ def _unflatten(structure: Any, leaves: Iterator[Any]) -> Tree:
     return dict(zip(keys, children, strict=True)) if kind is dict else kind(children)
 
 
+def _check_closures(
+    call: Call, structure: Any, y0: torch.Tensor, leaves: Sequence[torch.Tensor]
+) -> None:
+    """Refuse tensors that functions close over and that would silently get no gradient."""
+    given = [value.detach().cpu() for value in (torch.tensor(call.times.t0), y0, *leaves)]
+    given[0] = given[0].to(given[1].dtype)
+    params = _unflatten(structure, iter(given[2:]))
+    rhs, _, jump = call.functions
+    functions = {"rhs": rhs} | ({} if jump is None else {"jump": partial(jump, 0)})
+    for name, function in functions.items():
+        called = partial(function, *given[:2], params)
+        try:
+            called()
+        except Exception:  # it is for NumPy and JAX alone, where no tensor can be
+            continue
+        check_closure(name, called, given, _REMEDY)
+
+
+def _plain(argument: str, times: Any) -> Any:
+    """Times without tensors; ``ValueError`` where one asks for its derivative."""
+    if isinstance(times, list | tuple):
+        return [_plain(argument, time) for time in times]
+    if not isinstance(times, torch.Tensor):
+        return times
+    if times.requires_grad:
+        raise ValueError(
+            f"{argument} requires a gradient, and the solver has none by its times; detach it, or "
+            "use adjointbench.adjoints.torch.solve, which takes derivatives by times too"
+        )
+    return times.cpu().numpy()
+
+
 @functools.lru_cache(maxsize=64)
-def _blackbox(
-    functions: tuple[Any, Any, Any],
-    structure: Any,
-    leaf_types: tuple[tuple[tuple[int, ...], str], ...],
-    shape: tuple[int, ...],
-    times: Times,
-    options: Options,
-    reverse: Options,
-) -> Blackbox:
+def _blackbox(call: Call, structure: Any) -> Blackbox:
     """The flat equations of a call, made once for each combination of arguments."""
-    system, plan = flat_equations(
-        functions, lambda leaves: _unflatten(structure, iter(leaves)), leaf_types, shape, times
-    )
-    return Blackbox(system, plan, with_arrays(options), with_arrays(reverse))
+    system, plan = flat_equations(call, lambda leaves: _unflatten(structure, iter(leaves)))
+    return Blackbox(system, plan, *call.solvers)

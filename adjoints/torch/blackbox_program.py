@@ -14,7 +14,7 @@ import torch
 
 from ...problems import Problem
 from ..gradient import Settings
-from ..result import GradientResult, Stats, failed_result
+from ..result import GradientResult, Stats, failed_result, how_it_ended
 from ..scipy.continuous import reverse_options
 from ..scipy.flat import flat_system
 from ..scipy.program import forward_options, forward_stats
@@ -51,16 +51,12 @@ class BlackboxProgram:
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
         loss, done, (dparams, dy0) = self._differentiable.gradient(params, y0)
-        status, phase = done.trajectory.status, "forward"
-        if status == "ok" and not np.isfinite(loss):
-            status = "nonfinite"
-        elif status == "ok":
-            status, phase = "ok" if done.adjoint is None else done.adjoint.status, "reverse"
-            if status == "ok" and not all(np.isfinite(v).all() for v in (*dparams.values(), dy0)):
-                status = "nonfinite"
-        if status != "ok":
-            return failed_result(self._problem, status, phase, "", self._stats(done))
-        return GradientResult(loss, dparams, dy0, stats=self._stats(done))
+        stats = self._stats(done)
+        reverse = "ok" if done.adjoint is None else done.adjoint.status
+        ended = how_it_ended(done.trajectory.status, reverse, loss, dparams, dy0)
+        if ended is not None:
+            return failed_result(self._problem, *ended, stats=stats)
+        return GradientResult(loss, dparams, dy0, stats=stats)
 
     def training_gradient(
         self, params: Any, y0: torch.Tensor, constants: Any, coefficients: Sequence[float]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch._higher_order_ops.while_loop import while_loop
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
 
 from .state import Tensors
 
@@ -120,12 +121,21 @@ def traced(function: Function, inputs: Sequence[torch.Tensor]) -> Function:
         given = {id(x) for x in inputs}
         return tuple(x.clone() if id(x) in given else x for x in found)
 
-    with torch.no_grad():
+    with torch.no_grad(), _KeepsTensors():
         graph = make_fx(copied)(*inputs)
     # Forward mode leaves checks of shapes in the graph, which the compiler cannot read.
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
+
+
+class _KeepsTensors(TorchFunctionMode):
+    """Refuses what takes values out of tensors unseen: a graph would hold them for ever."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.numpy, torch.Tensor.__array__, torch.Tensor.tolist):
+            raise RuntimeError(f"Tensor.{func.__name__} inside a function that is compiled")
+        return func(*args, **(kwargs or {}))
 
 
 def loop(condition: Function, body: Function, carried: Tensors, read: Tensors) -> Function:

@@ -24,6 +24,7 @@ from dataclasses import replace
 
 import torch
 
+from ..adjoint_units import AdjointUnits, adjoint_units
 from ..attempts import CODES
 from ..stops import Stops
 from .adjoint_equation import (
@@ -38,7 +39,7 @@ from .adjoint_equation import (
 )
 from .course import Course
 from .differentiable import Call, Counts, Pulled
-from .local import jump_cotangent
+from .local import jump_cotangent, plus
 from .record import Record, Solved, Work, solve_recording
 from .state import Config, Operands, Row, Tensors
 from .stepping import dense_of_step, take
@@ -76,13 +77,25 @@ def pull_back(
     del dterms
     forward, solved = call.course, call.solved
     assert solved is not None
-    jacobian, shape = call.config.jacobian, tuple(dys.shape[1:])
-    field = AdjointField(call.config.rhs, jacobian, kind, shape, len(params), len(constants))
+    field = AdjointField(
+        rhs=call.config.rhs,
+        rhs_jacobian=call.config.jacobian,
+        derivatives=call.config.derivatives,
+        kind=kind,
+        shape=tuple(dys.shape[1:]),
+        smooth=len(params),
+        others=len(constants),
+    )
+    shape = field.shape
     read = (*params, *constants)
     if not field.back:
         read = (*read, _rows(call.config, forward, solved, params, constants))
     stops, events = _events(forward, solved.record)
-    config = _reverse_config(call, field, breaks=bool(stops.times))
+    config = _reverse_config(call, field, breaks=stops.breaks)
+    span = forward.save_at[-1] - forward.t0
+    own = (call.reverse.rtol, call.reverse.atol)
+    units = adjoint_units(solved.ys, solved.record.y[0], dys, params, span, *own)
+    dys = dys / units.unit
     z, m = _last_state(field, forward, solved, dys, read)
     beside = m if field.alone else torch.zeros_like(m)
     jump = AdjointStop(field, forward, events, solved.ys, dys, beside)
@@ -90,8 +103,9 @@ def pull_back(
         t0=-forward.save_at[-1],
         stops=stops,
         save_at=-forward.t0[None],
-        rtol=_spread_tolerance(call.reverse.rtol, field, z),
-        atol=_spread_tolerance(call.reverse.atol, field, z),
+        inner=0,
+        rtol=_rtol(call.reverse.rtol, field, z),
+        atol=_atol(call.reverse.atol, units, field, params),
         jump=jump,
     )
     back = solve_recording(config, z, (), read, course, keep=field.alone)
@@ -107,7 +121,7 @@ def pull_back(
         m = jump.beside + quadrature(
             field, back.times, back.record.y, back.coefficients, along, nodes
         )
-    return Pulled(w.reshape(shape), unflat(m, params), counts)
+    return Pulled(units.unit * w.reshape(shape), unflat(units.unit * m, params), counts)
 
 
 def _rows(
@@ -130,33 +144,42 @@ def dense_of_rows(
     ops = Operands(params, constants, course.rtol, course.atol, stop, stop, stop)
 
     def one(times: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        step = take(config, times, y, None, ops, differentiable=False)
+        step = take(config, times, y, None, ops, order=0)
         return dense_of_step(config, Row(times, y), step, ops)
 
     n = record.y[0].numel()
     width = n * config.tableau.stages + n * n * int(config.tableau.implicit)
     chunk = max(1, LARGEST_BATCH // width)
-    return torch.func.vmap(one, chunk_size=chunk)(record.times(course), record.y)
+    return config.derivatives.rows(one, record.times(course), record.y, chunk=chunk)
 
 
 def _events(course: Course, record: Record) -> tuple[Stops, list[Event]]:
     """The times at which the reverse solve stops, and what it meets there.
 
-    A save at the time of a jump is the value after it, so that going backwards the save comes
-    first. At a discontinuity the solve stops and goes on.
+    A save at the time of a jump is the value after it, so that going backwards saves come first.
+    At a discontinuity the solve stops and goes on. What happens at the end of the forward solve
+    is in the reverse state from the beginning.
     """
-    saves = course.save_at[:-1].tolist()
-    jumped = {jump.number: jump for jump in record.jumps}
-    found = {t: Event(save=number) for number, t in enumerate(saves)}
-    times = torch.tensor(course.stops.times, dtype=course.t0.dtype).tolist()
-    for t, number in zip(times, course.stops.jumps, strict=False):
-        found[t] = found.get(t, Event())._replace(jumped=jumped.get(number))
-    start = float(course.t0)
-    last = found.pop(start, Event())
-    ordered = sorted(found, reverse=True)
-    events = [*(found[t] for t in ordered), last]
-    numbers = (number if any(x is not None for x in e) else -1 for number, e in enumerate(events))
-    return Stops(tuple(-t for t in ordered), tuple(numbers)), events
+    stops, jumped = course.stops, {jump.number: jump for jump in record.jumps}
+    sided = dict(zip(stops.times, stops.sided, strict=True))
+    met = dict(zip(stops.times[stops.first :], stops.jumps[stops.first :], strict=True))
+    saves: dict[float, tuple[int, ...]] = {}
+    for number, t in enumerate(course.save_at[: course.inner].tolist()):
+        saves[t] = (*saves.get(t, ()), number)
+    start, end = float(course.t0), stops.times[-1]
+    times = sorted({start, *stops.times, *saves}, reverse=True)
+    events = [
+        Event(saves.get(t, ()), () if t == end else tuple(jumped[n] for n in met.get(t, ())))
+        for t in times
+    ]
+    acts = ((number,) if any(event) else () for number, event in enumerate(events))
+    backwards = Stops(
+        times=tuple(-t for t in times),
+        first=1,
+        sided=tuple(sided.get(t, False) for t in times),
+        jumps=tuple(acts),
+    )
+    return backwards, events
 
 
 def _reverse_config(call: Call, field: AdjointField, *, breaks: bool) -> Config:
@@ -171,6 +194,7 @@ def _reverse_config(call: Call, field: AdjointField, *, breaks: bool) -> Config:
         components=2 * field.size if field.kind == "backsolve-seminorm" else None,
         jacobian=AdjointJacobian(field) if field.alone else None,
         compile=call.config.compile,
+        derivatives=field.derivatives,
     )
 
 
@@ -183,27 +207,42 @@ def _last_state(
     field: AdjointField, course: Course, solved: Solved, dys: torch.Tensor, read: Tensors
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The flat reverse state at the end time, and the parameters' part of it by itself."""
-    y, w, along = solved.ys[-1], dys[-1], field.along(read)
+    y, w, along = solved.ys[-1], dys[course.inner :].sum(dim=0), field.along(read)
     dm = tuple(torch.zeros_like(p) for p in along.params)
-    if course.stops.jumps[-1] >= 0 and course.jump is not None:
-        jumped = solved.record.jumps[-1]
+    at_end = len(course.stops.jumps[-1])
+    for jumped in reversed(solved.record.jumps[len(solved.record.jumps) - at_end :]):
         y = jumped.before
-        w, dm = jump_cotangent(course, jumped, w, *along[:2])
+        w, added = jump_cotangent(field.derivatives, course, jumped, w, *along[:2])
+        dm = plus(dm, added)
     m = flat(dm, y)
     parts = [w.reshape(-1)] if field.alone else [w.reshape(-1), m]
     return torch.cat([y.reshape(-1), *parts] if field.back else parts), m
 
 
-def _spread_tolerance(
-    tolerance: torch.Tensor, field: AdjointField, z: torch.Tensor
-) -> torch.Tensor:
+def _rtol(rtol: torch.Tensor, field: AdjointField, z: torch.Tensor) -> torch.Tensor:
     """A tolerance per component of the state serves ``y`` and ``w``; its least serves ``m``."""
-    if tolerance.ndim == 0:
-        return tolerance
-    own = tolerance.reshape(-1)
+    if rtol.ndim == 0:
+        return rtol
+    own = rtol.reshape(-1)
     parts = [own, own] if field.back else [own]
     rest = len(z) - sum(len(p) for p in parts)
     return torch.cat([*parts, own.min().expand(rest)])
+
+
+def _atol(
+    atol: torch.Tensor, units: AdjointUnits, field: AdjointField, params: Tensors
+) -> torch.Tensor:
+    """The absolute tolerances of the flat reverse state, each in its own unit."""
+
+    def spread(atol: torch.Tensor) -> torch.Tensor:
+        return atol.reshape(-1).expand(field.size)
+
+    parts = [spread(atol)] if field.back else []
+    parts.append(spread(units.atol))
+    if not field.alone:
+        own = zip(units.atol_params, params, strict=True)
+        parts.extend(atol.expand(p.numel()) for atol, p in own)
+    return torch.cat(parts)
 
 
 def _counts(config: Config, work: Work) -> Counts:

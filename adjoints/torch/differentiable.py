@@ -6,15 +6,18 @@ solved with steps of its own, one lane after the other.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 
 from ..attempts import CODES
+from ..result import STATUSES
 from .course import Course
-from .derivatives import vjp
+from .derivatives import TRANSFORMS
+from .modes import in_some_mode
 from .record import Solved, solve_recording
 from .state import Config, Tensors
 from .transforms import aside, is_wrapped
@@ -112,10 +115,34 @@ def solve_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Output
 def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
     """Solve with every operation on the host's own graph, for reverse or forward mode."""
     params, constants = leaves[: call.smooth], leaves[call.smooth :]
-    call.solved = solve_recording(
-        call.config, y0, params, constants, call.course, differentiable=True
-    )
+    try:
+        call.solved = solved_in_some_mode(call, y0, params, constants, differentiable=True)
+    except RuntimeError as error:
+        if not any(is_wrapped(x) for x in (y0, *leaves)):
+            raise
+        raise NotImplementedError(
+            "rhs does what the transforms of torch.func cannot follow; use adjoint='discrete', "
+            "whose passes run apart from them, or backward() with adjoint='tape'"
+        ) from error
     return outputs_of(call.config, call.solved)
+
+
+def solved_in_some_mode(
+    call: Call,
+    y0: torch.Tensor,
+    params: Tensors,
+    constants: Tensors,
+    *,
+    differentiable: bool = False,
+) -> Solved:
+    """The forward pass of a call, with whatever derivatives its right-hand side admits."""
+
+    def run(config: Config) -> Solved:
+        return solve_recording(
+            config, y0, params, constants, call.course, differentiable=differentiable
+        )
+
+    return in_some_mode(call.config, run)
 
 
 def outputs_of(config: Config, solved: Solved) -> Outputs:
@@ -148,7 +175,8 @@ class SolveFunction(torch.autograd.Function):
 
         def run() -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                solved = solve_recording(call.config, y0, params, constants, call.course)
+                # An alias, as a right-hand side may ask for gradients by what it is given.
+                solved = solved_in_some_mode(call, y0.detach(), params, constants)
                 call.solved = call.kept(solved)
                 return tuple(outputs_of(call.config, solved))
 
@@ -215,9 +243,13 @@ def pulled_back(
         return Pulled(none[0], none[1:], Counts(solved.work.status, 0, 0, 0, 0, 0, 0))
     dterms = None
     if solved.terms is not None and dtotals is not None:
-        _, pull = vjp(lambda x: reduced(call.config, x), solved.terms)
+        _, pull = TRANSFORMS.vjp(lambda x: reduced(call.config, x), solved.terms)
         dterms = pull(dtotals)[0].nan_to_num()
-    call.pulled = call.pull_back(call, dys, dterms, params, constants)
+
+    def run(config: Config) -> Pulled:
+        return call.pull_back(replace(call, config=config), dys, dterms, params, constants)
+
+    call.pulled = in_some_mode(call.config, run)
     return call.pulled
 
 
@@ -237,6 +269,7 @@ class _PullBack(torch.autograd.Function):
                 return pulled_back(call, dys, dtotals, tensors[0], params, constants)
 
         pulled = aside(run) if call.transformed else run()
+        _warn_of_breakdown(call, pulled)
         return (pulled.dy0, *pulled.dparams, *(torch.zeros_like(x) for x in constants))
 
     @staticmethod
@@ -262,6 +295,20 @@ class _PullBack(torch.autograd.Function):
         ]
         stacked = tuple(torch.stack(x) for x in zip(*found, strict=True))
         return stacked, (0,) * len(stacked)
+
+
+def _warn_of_breakdown(call: Call, pulled: Pulled) -> None:
+    """Say that it was the reverse solve, as the status of a solution tells of the forward one."""
+    assert call.solved is not None
+    status = STATUSES[pulled.counts.status]
+    if call.solved.work.status == CODES["ok"] and status != "ok":
+        warnings.warn(
+            f"the reverse solve of adjoint={call.reverse.adjoint!r} ended with status {status!r}, "
+            "so the gradients are NaN; loosen adjoint_rtol and adjoint_atol, raise max_steps, or "
+            "use adjoint='discrete', which has no solve of its own in reverse",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def _lane(tensors: list[torch.Tensor], dims: tuple[Any, ...], i: int) -> list[torch.Tensor]:

@@ -25,7 +25,6 @@ import torch
 from ..attempts import CODES
 from .compiled_sweep import sweep_compiled
 from .course import Course
-from .derivatives import vjp
 from .differentiable import Call, Counts, Pulled
 from .integrate import evaluate_transposed
 from .local import Sources, Swept, jump_cotangent, plus, pull_step, step_outputs
@@ -59,7 +58,8 @@ def pull_back(
     record = call.solved.record
     times = record.times(course)
     sources = sources_of(config, times, course, dys, dterms)
-    swept = sweep(config, record, times, course, dys[-1], sources, params, constants)
+    w = dys[course.inner :].sum(dim=0)
+    swept = sweep(config, record, times, course, w, sources, params, constants)
     steps, tab = len(record.y), config.tableau
     counts = Counts(
         status=CODES["ok"],
@@ -95,7 +95,8 @@ def sources_of(
     if not config.dense or len(times) == 0:
         return Sources(None, None, dterms)
     degree = config.tableau.dense.shape[1]
-    entering = evaluate_transposed(times, degree, course.save_at[:-1], dys[:-1])
+    n = course.inner
+    entering = evaluate_transposed(times, degree, course.save_at[:n], dys[:n])
     return Sources(*entering, dterms)
 
 
@@ -122,7 +123,7 @@ def sweep(
     last = len(record.y)
     for jumped in reversed(record.jumps):
         swept = _sweep_rows(wanted, columns, slice(jumped.rows, last), ops, swept)
-        swept = _through_jump(course, jumped, ops, swept)
+        swept = _through_jump(config, course, jumped, ops, swept)
         last = jumped.rows
     return _sweep_rows(wanted, columns, slice(0, last), ops, swept)
 
@@ -133,8 +134,11 @@ def _operands(course: Course, params: Tensors, constants: Tensors) -> Operands:
     return Operands(params, constants, course.rtol, course.atol, stop, stop, stop)
 
 
-def _through_jump(course: Course, jumped: Jumped, ops: Operands, swept: Swept) -> Swept:
-    dy, dparams = jump_cotangent(course, jumped, swept.dy0, ops.params, ops.constants)
+def _through_jump(
+    config: Config, course: Course, jumped: Jumped, ops: Operands, swept: Swept
+) -> Swept:
+    own = (config.derivatives, course, jumped)
+    dy, dparams = jump_cotangent(*own, swept.dy0, ops.params, ops.constants)
     return swept._replace(dy0=dy, dparams=plus(swept.dparams, dparams))
 
 
@@ -157,7 +161,7 @@ def _sweep_rows(
         if done.compiled == "yes":
             return done
         swept = swept._replace(compiled=done.compiled, compile_s=done.compile_s)
-    if y[0].numel() > BLOCK_STATES:
+    if y[0].numel() > BLOCK_STATES or not config.derivatives.batches:
         return _sweep_steps(config, times, y, ops, swept, sources)
     for first in reversed(range(0, len(times), BLOCK_STEPS)):
         block = slice(first, first + BLOCK_STEPS)
@@ -192,15 +196,15 @@ def _sweep_block(
     sources: Sources,
 ) -> Swept:
     """All steps at once, but for the product of their matrices."""
-    n = y[0].numel()
+    n, derivatives = y[0].numel(), config.derivatives
 
     def steps(y: torch.Tensor, params: Tensors) -> Tensors:
         def one(times: torch.Tensor, y: torch.Tensor) -> Tensors:
             return step_outputs(config, ops, times, y, params)
 
-        return torch.func.vmap(one)(times, y)
+        return derivatives.rows(one, times, y)
 
-    outputs, pull = vjp(steps, y, ops.params)
+    outputs, pull = derivatives.vjp(steps, y, ops.params)
     others = tuple(torch.zeros_like(x) for x in outputs[1:])
     jacobians = _jacobians(config, times, y, ops)
     entering = tuple(x for x in sources[1:] if x is not None)
@@ -222,16 +226,16 @@ def _jacobians(config: Config, times: torch.Tensor, y: torch.Tensor, ops: Operan
 
     Every step is taken once for each component of the new state, all of them together.
     """
-    steps, n = len(y), y[0].numel()
+    steps, n, derivatives = len(y), y[0].numel(), config.derivatives
     alone = replace(config, dense=False, terms=False)
 
     def one(times: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return step_outputs(alone, ops, times, y, ops.params)[0]
 
     def states(y: torch.Tensor) -> torch.Tensor:
-        return torch.func.vmap(one)(times.repeat(n, 1), y)
+        return derivatives.rows(one, times.repeat(n, 1), y)
 
-    _, pull = vjp(states, y.repeat(n, *(1,) * (y.ndim - 1)))
+    _, pull = derivatives.vjp(states, y.repeat(n, *(1,) * (y.ndim - 1)))
     units = torch.eye(n, dtype=y.dtype, device=y.device).repeat_interleave(steps, dim=0)
     (rows,) = pull(units.reshape(n * steps, *y.shape[1:]))
     return rows.reshape(n, steps, n).transpose(0, 1)

@@ -10,8 +10,9 @@ import torch
 from ..attempts import CODES, RUNNING
 from .compiled import compiled, distinct, loop, straight
 from .course import Course, Rows
-from .integrate import attempt, start
-from .state import Config, Operands, State, Tensors
+from .given_steps import GivenSteps
+from .integrate import Given, attempt, judged, rejected, start
+from .state import Attempt, Config, Operands, State, Tensors
 
 #: Steps that one compiled call takes at most, and numbers that it may write: a larger buffer
 #: would cost more to carry along than the calls that it saves.
@@ -24,7 +25,7 @@ class Drive:
     def __init__(self, config: Config, differentiable: bool, course: Course) -> None:
         self.config, self.course = config, course
         self.differentiable = differentiable
-        self.given = None if course.steps is None else list(zip(*course.steps, strict=True))
+        self.given = None if course.steps is None else GivenSteps(course.t0, *course.steps)
         self.status, self.accepted, self.attempts, self.transfers = RUNNING, 0, 0, 0
         self.compiled, self._seconds = "", dict[str, float]()
 
@@ -33,9 +34,10 @@ class Drive:
         """Seconds that it took to compile what is in use, however often it is used."""
         return sum(self._seconds.values())
 
-    def start(self, y0: torch.Tensor, ops: Operands, end: torch.Tensor) -> State:
+    def start(self, y0: torch.Tensor, ops: Operands) -> State:
         """The state before the first attempt."""
         config, course, shape = self.config, self.course, (len(ops.params), len(ops.constants))
+        end = course.save_at[-1]
         size = () if course.first_step is None else (course.first_step,)
 
         def begin(t0: torch.Tensor, y0: torch.Tensor, end: torch.Tensor, *rest: Any) -> State:
@@ -52,48 +54,49 @@ class Drive:
                 return State(*made.call(*inputs))
         return begin(*inputs)
 
-    def __call__(self, state: State, ops: Operands, rows: Rows) -> State:
-        """The state at the stop."""
+    def __call__(self, state: State, ops: Operands, rows: Rows, stop: float) -> State:
+        """The state at the stop, whose time the host knows as well."""
         if self.config.compile and not self.differentiable and self.given is None:
             done = self._compiled(state, ops, rows)
             if done is not None:
                 return done
         self._read(state.accepted, state.attempts, state.status)
         while self.status == RUNNING:
+            if self.given is None and self.config.look_every > 1:
+                state = self._look_seldom(state, ops, rows)
+                continue
             given = None
             if self.given is not None:
-                if self.attempts == len(self.given):
-                    self.status = CODES["ok"]
+                given = self.given.next(stop)
+                if given is None:
+                    self.status = CODES["failed"]
                     break
-                given = self.given[self.attempts]
-            state = self._look_after(state, ops, given, rows)
+            state = self._look_at_once(state, ops, given, rows)
         return state
 
-    def _look_after(
-        self,
-        state: State,
-        ops: Operands,
-        given: tuple[torch.Tensor, torch.Tensor] | None,
-        rows: Rows,
-    ) -> State:
+    def _look_at_once(self, state: State, ops: Operands, given: Given | None, rows: Rows) -> State:
+        """Make one attempt; of a rejected one no graph is kept."""
+        tried = attempt(self.config, state, ops, given, differentiable=self.differentiable)
+        new = tried.state
+        (taken,) = self._read(new.accepted, new.attempts, new.status, tried.accept.to(torch.int64))
+        if not taken:
+            return rejected(state, new)
+        _append(rows, tried)
+        return new
+
+    def _look_seldom(self, state: State, ops: Operands, rows: Rows) -> State:
         """Make attempts and then look; those made past the end change nothing."""
-        config, found, accepted = self.config, [], []
-        for _ in range(config.look_every if given is None else 1):
-            tried = attempt(config, state, ops, given, differentiable=self.differentiable)
-            found.append(tried)
-            if config.look_every == 1 or given is not None:
-                accepted.append(tried.accept)
-                state = tried.state
-                continue
+        found, accepted = [], []
+        for _ in range(self.config.look_every):
+            tried = attempt(self.config, state, ops, differentiable=self.differentiable)
             goes_on = state.status == RUNNING
-            accepted.append(tried.accept & goes_on)
-            pairs = zip(tried.state, state, strict=True)
+            found.append(tried)
+            accepted.append((tried.accept & goes_on).to(torch.int64))
+            pairs = zip(judged(state, tried), state, strict=True)
             state = State(*(torch.where(goes_on, new, old) for new, old in pairs))
-        flags = (flag.to(torch.int64) for flag in accepted)
-        taken = self._read(state.accepted, state.attempts, state.status, *flags)
+        taken = self._read(state.accepted, state.attempts, state.status, *accepted)
         for tried in (x for x, flag in zip(found, taken, strict=True) if flag):
-            piece = (tried.row.times, tried.row.y, tried.coefficients, tried.terms)
-            rows.append(*(None if x is None else x[None] for x in piece))
+            _append(rows, tried)
         return state
 
     def _read(self, *numbers: torch.Tensor) -> list[int]:
@@ -126,6 +129,11 @@ class Drive:
             )
             if self.status != RUNNING:
                 return state
+
+
+def _append(rows: Rows, tried: Attempt) -> None:
+    piece = (tried.row.times, tried.row.y, tried.coefficients, tried.terms)
+    rows.append(*(None if x is None else x[None] for x in piece))
 
 
 def _flat(ops: Operands) -> Tensors:
@@ -170,6 +178,6 @@ def _run(config: Config, run: int, shape: tuple[int, int], inputs: Tensors) -> A
             buffer.index_copy(0, count[None], x[None])
             for buffer, x in zip(buffers, (x for x in piece if x is not None), strict=True)
         )
-        return (count + found.accept.to(torch.int64), *written, *found.state)
+        return (count + found.accept.to(torch.int64), *written, *judged(state, found))
 
     return loop(condition, body, inputs[: columns + 8], inputs[columns + 8 :])

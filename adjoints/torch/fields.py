@@ -10,6 +10,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from .state import Tensors
+from .transforms import carries_derivative, is_wrapped
 
 Tree = Any
 
@@ -55,7 +56,7 @@ class Field:
         self, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
     ) -> torch.Tensor:
         """``dy/dt``."""
-        return self.rhs(t, y, self.merge(*params))
+        return stacked(self.rhs(t, y, self.merge(*params)), y)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,16 @@ class Jump:
         self, number: int, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
     ) -> torch.Tensor:
         """The state just after jump `number`."""
-        return self.jump(number, t, y, self.merge(*params))
+        return stacked(self.jump(number, t, y, self.merge(*params)), y)
+
+
+def stacked(found: Any, like: torch.Tensor) -> Any:
+    """A tensor of lists and tuples of numbers and tensors, as SciPy's users return them."""
+    if isinstance(found, list | tuple):
+        return torch.stack([stacked(x, like) for x in found])
+    if isinstance(found, int | float):
+        return torch.full((), found, dtype=like.dtype, device=like.device)
+    return found
 
 
 @dataclass(frozen=True)
@@ -83,9 +93,17 @@ class ModuleField:
         return torch.func.functional_call(self.module, params, (t, y))
 
 
-def named_tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """All parameters and buffers of a module by their names."""
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+def named_tensors(module: torch.nn.Module, *, compile: bool) -> dict[str, torch.Tensor]:
+    """What a solve has to know of a module, by name: its parameters, and buffers if need be.
+
+    A buffer that nothing differentiates stays in the module, which may change it in place.
+    Compiled loops read it from outside, and lanes of ``vmap`` have one each.
+    """
+    buffers = dict(module.named_buffers())
+    told = {
+        name: x for name, x in buffers.items() if compile or is_wrapped(x) or carries_derivative(x)
+    }
+    return {**dict(module.named_parameters()), **told}
 
 
 @dataclass(frozen=True)

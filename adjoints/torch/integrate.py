@@ -5,6 +5,8 @@ It can be run as it is, compiled, or mapped over lanes; who drives it looks at t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from ..attempts import (
@@ -18,10 +20,24 @@ from ..attempts import (
     step_terms,
     stretch_of,
 )
-from ..controller import SMALLEST_ERROR, first_step
+from ..controller import (
+    LARGEST_FACTOR,
+    SMALLEST_ERROR,
+    SMALLEST_FACTOR,
+    first_step,
+    next_factor,
+)
 from ..runge_kutta import dense_value, error_scale
-from .state import Attempt, Config, Operands, Row, State
-from .stepping import dense_of_step, take
+from .state import Attempt, Config, Operands, Row, State, Tensors
+from .stepping import clipper, dense_of_step, take
+
+
+class Given(NamedTuple):
+    """A step to take without control: its start and size, and whether it ends on the stop."""
+
+    t: torch.Tensor
+    h: torch.Tensor
+    reaches: torch.Tensor
 
 
 def start(
@@ -42,7 +58,8 @@ def start(
     end : tensor
         The last time of the solve.
     """
-    slope = config.rhs(t0, y0, (ops.params, ops.constants))
+    clip = clipper(config, ops.lower, ops.upper)
+    slope = config.rhs(clip(t0), y0, (ops.params, ops.constants))
     zero = torch.zeros((), dtype=torch.int64, device=y0.device)
     finite = torch.isfinite(slope).all() & torch.isfinite(y0).all()
     return State(
@@ -72,37 +89,40 @@ def _first_size(
         return size
     if not config.tableau.adaptive:
         return (end - t0) / FIXED_STEPS
-    n = config.components
+    n, y = config.components, y0
     scale = error_scale(y0, y0, ops.rtol, ops.atol)
+    clip = clipper(config, ops.lower, ops.upper)
+    finite: list[torch.Tensor] = []
 
-    def rhs(t: torch.Tensor, y: torch.Tensor, params: object) -> torch.Tensor:
-        return config.rhs(t, y if n is None else torch.cat([y, y0[n:]]), params)[:n]
+    def rhs(t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]) -> torch.Tensor:
+        found = config.rhs(clip(t), y if n is None else torch.cat([y, y0[n:]]), params)
+        finite.append(torch.isfinite(found).all())
+        return found if n is None else found[:n]
 
     if n is not None:
         y, slope, scale = y0[:n], slope[:n], scale[:n]
-    else:
-        y = y0
     params, order = (ops.params, ops.constants), config.tableau.error_order
-    chosen = config.rhs if n is None else rhs
-    found = first_step(chosen, t0, y, slope, params, scale, ops.stop - t0, order)
-    return found if config.through_step_size else found.detach()
+    found = first_step(rhs, t0, y, slope, params, scale, ops.stop - t0, order)
+    # A trial outside the domain leaves no trace in a derivative.
+    through = config.through_step_size and all(map(bool, finite))
+    return found if through else found.detach()
 
 
 def attempt(
     config: Config,
     state: State,
     ops: Operands,
-    given: tuple[torch.Tensor, torch.Tensor] | None = None,
+    given: Given | None = None,
     *,
     differentiable: bool = False,
 ) -> Attempt:
-    """Try one step, and accept or reject it.
+    """Try one step, and judge it.
 
     Parameters
     ----------
     config, state, ops
-    given : tuple of tensor, optional
-        Start and size of a step to take without control.
+    given : Given, optional
+        A step to take without control.
     differentiable : bool
         Whether autograd records the attempt.
     """
@@ -112,7 +132,9 @@ def attempt(
     t, h, reaches = _reach(config, state, ops, given)
     t1 = torch.where(reaches, ops.stop, t + h)
     row = Row(torch.stack([t, h, t1, ops.lower, ops.upper]), state.y)
-    step = take(config, row.times, state.y, state.slope, ops, differentiable=differentiable)
+    # A tape serves second derivatives too.
+    order = 2 if differentiable else 0
+    step = take(config, row.times, state.y, state.slope, ops, order=order)
     error = control_error(
         config.tableau,
         step,
@@ -126,22 +148,11 @@ def attempt(
     error = error if config.through_step_size else error.detach()
     accept = error <= 1 if given is None else torch.ones_like(reaches)
     size = _next(config, state, h, error, accept & reaches)
-    following = State(
-        t=torch.where(accept, t1, state.t),
-        y=torch.where(accept, step.y1, state.y),
-        slope=torch.where(accept, step.slope, state.slope),
-        h=size,
-        previous_error=torch.where(
-            accept, torch.clamp(error, min=SMALLEST_ERROR), state.previous_error
-        ),
-        accepted=state.accepted + accept.to(torch.int64),
-        attempts=state.attempts + 1,
-        status=state.status,
-    )
+    attempts = state.attempts + 1
     status = status_after(
-        following.t,
+        state.t,
         size,
-        following.attempts,
+        attempts,
         config.max_steps,
         error,
         accept,
@@ -151,19 +162,40 @@ def attempt(
     )
     coefficients = dense_of_step(config, row, step, ops) if config.dense else None
     terms = terms_of_step(config, step, state.y, h, ops) if config.terms else None
-    return Attempt(following._replace(status=status), accept, row, coefficients, terms)
+    following = State(
+        t=t1,
+        y=step.y1,
+        slope=step.slope,
+        h=size,
+        previous_error=torch.clamp(error, min=SMALLEST_ERROR),
+        accepted=state.accepted + accept.to(torch.int64),
+        attempts=attempts,
+        status=status,
+    )
+    return Attempt(following, accept, row, coefficients, terms)
+
+
+def rejected(state: State, tried: State) -> State:
+    """The state after an attempt from `state` that was rejected: nothing moves but the counts."""
+    return state._replace(
+        h=tried.h, accepted=tried.accepted, attempts=tried.attempts, status=tried.status
+    )
+
+
+def judged(state: State, found: Attempt) -> State:
+    """The state after an attempt from `state`, without a look at whether it was accepted."""
+    pairs = zip(found.state, rejected(state, found.state), strict=True)
+    return State(
+        *(new if new is old else torch.where(found.accept, new, old) for new, old in pairs)
+    )
 
 
 def _reach(
-    config: Config,
-    state: State,
-    ops: Operands,
-    given: tuple[torch.Tensor, torch.Tensor] | None,
+    config: Config, state: State, ops: Operands, given: Given | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Start and size of the step to try, and whether it ends on the stop."""
     if given is not None:
-        t, h = given
-        return t, h, (h != 0) & (t + 1.000001 * h >= ops.stop)
+        return given
     reaches = state.t + stretch_of(config.tableau) * state.h >= ops.stop
     return state.t, torch.where(reaches, ops.stop - state.t, state.h), reaches
 
@@ -174,8 +206,20 @@ def _next(
     """The step size to try next, with eight significant bits, as in JAX."""
     if not config.controlled:
         return state.h
-    proposal = next_size(config.tableau, h, state.h, error, state.previous_error, reached)
+    previous = state.previous_error
+    if config.through_step_size and _is_limited(config, error.detach(), previous.detach()):
+        error, previous = error.detach(), previous.detach()
+    proposal = next_size(config.tableau, h, state.h, error, previous, reached)
     return proposal if config.through_step_size else proposal.to(torch.bfloat16).to(h.dtype)
+
+
+def _is_limited(config: Config, error: torch.Tensor, previous: torch.Tensor) -> bool:
+    """Whether the step changes by a constant factor, whatever the derivative of its error is.
+
+    Autograd would multiply that derivative by zero: NaN, where it is not finite.
+    """
+    factor = next_factor(error, previous, config.tableau.error_order)
+    return not bool((factor > SMALLEST_FACTOR) & (factor < LARGEST_FACTOR))
 
 
 def terms_of_step(

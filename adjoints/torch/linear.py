@@ -41,12 +41,13 @@ def solve_with(factors: Factors, right: torch.Tensor) -> torch.Tensor:
     return found[:, 0].reshape(right.shape)
 
 
-def linear_solver(matvec: Matvec, factors: Factors) -> Matvec:
+def linear_solver(matvec: Matvec, factors: Factors, order: int) -> Matvec:
     """``solve(right)`` for tensors of any shape, differentiable through `matvec`.
 
     With the solution x at hand, ``x + M^-1 (right - matvec(x))`` has its value (it is one step of
     iterative refinement) and, x and the factors held fixed, its derivative: that of the rule for
-    linear systems, with nothing differentiating the elimination.
+    linear systems, with nothing differentiating the elimination. Each further step of refinement
+    makes one more derivative right.
 
     Parameters
     ----------
@@ -54,10 +55,14 @@ def linear_solver(matvec: Matvec, factors: Factors) -> Matvec:
         The product with the matrix. Derivatives of a solution flow to what it closes over.
     factors
         Of the same matrix, on flat vectors.
+    order : int
+        How often the solution will be differentiated.
     """
 
     def solve(right: torch.Tensor) -> torch.Tensor:
         found = solve_with(factors, right.detach()).detach()
-        return found + solve_with(factors, right - matvec(found))
+        for _ in range(order):
+            found = found + solve_with(factors, right - matvec(found))
+        return found
 
     return solve

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from .course import Course
-from .derivatives import vjp
+from .derivatives import Derivatives
 from .integrate import terms_of_step
 from .record import Jumped
 from .state import Config, Operands, Row, Tensors
@@ -37,7 +37,7 @@ def step_outputs(
 ) -> Tensors:
     """What a recorded step yields: the new state, dense output and terms, if wanted."""
     ops = ops._replace(params=params)
-    step = take(config, times, y, None, ops, differentiable=True)
+    step = take(config, times, y, None, ops, order=1)
     found = [step.y1]
     if config.dense:
         found.append(dense_of_step(config, Row(times, y), step, ops))
@@ -55,22 +55,25 @@ def pull_step(
     own: Sources,
 ) -> tuple[torch.Tensor, Tensors]:
     """The cotangents before a step, from those after it and those that enter at it."""
-    _, pull = vjp(partial(step_outputs, config, ops, times), y, ops.params)
+    _, pull = config.derivatives.vjp(partial(step_outputs, config, ops, times), y, ops.params)
     dy, dparams = pull((w, *(x for x in own[1:] if x is not None)))
     return dy if own.y is None else dy + own.y, dparams
 
 
 def jump_cotangent(
-    course: Course, jumped: Jumped, w: torch.Tensor, params: Tensors, constants: Tensors
+    derivatives: Derivatives,
+    course: Course,
+    jumped: Jumped,
+    w: torch.Tensor,
+    params: Tensors,
+    constants: Tensors,
 ) -> tuple[torch.Tensor, Tensors]:
     """The cotangent ``w`` pulled back through a jump, and what the jump adds to the parameters'."""
-    jump = course.jump
-    assert jump is not None
 
     def after(y: torch.Tensor, p: Tensors) -> torch.Tensor:
-        return jump(jumped.number, jumped.t, y, (p, constants))
+        return course.jumped(jumped.number, jumped.t, y, (p, constants))
 
-    return vjp(after, jumped.before, params)[1](w)
+    return derivatives.vjp(after, jumped.before, params)[1](w)
 
 
 def plus(a: Tensors, b: Tensors) -> Tensors:

@@ -18,11 +18,11 @@ from ..stops import stops_between
 from ..tableau import Tableau
 from .compiled import Compiled, compiled, straight
 from .course import Course
-from .derivatives import vjp
+from .derivatives import TRANSFORMS
 from .device import find_device, numpy_named, put, put_named
-from .differentiable import Call, Counts, Outputs, outputs_of, pulled_back
+from .differentiable import Call, Counts, Outputs, outputs_of, pulled_back, solved_in_some_mode
 from .fields import Field, Jump, Names
-from .record import Solved, Work, solve_recording
+from .record import Solved, Work
 from .saved_bytes import SavedBytes
 from .solve import Reverse, new_call, outputs
 from .state import Config, Tensors
@@ -34,7 +34,7 @@ Gradients = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]
 def prepare(problem: Problem, settings: Settings) -> TorchProgram:
     """The gradient of `problem` by the method named in `settings`."""
     kinds: dict[str, type[TorchProgram]] = {"tape": TapeProgram, "forward": ForwardProgram}
-    adjoint = settings.method.name.removeprefix("torch-")
+    adjoint = settings.method.adjoint
     return kinds.get(adjoint, TorchProgram)(problem, settings, adjoint)
 
 
@@ -79,7 +79,7 @@ class TorchProgram:
     def fixed(self, constants: Mapping[str, Any], coefficients: Sequence[float]) -> Fixed:
         """Constants and coefficients as :meth:`found` takes them."""
         known = put_named(constants, self.device)
-        like = put(self.problem.y0[..., :0], self.device)
+        like = put(np.zeros(0, self.problem.dtype), self.device)
         ordered = tuple(known[name] for name in self._names.constants)
         return Fixed(ordered, like.new_tensor(coefficients))
 
@@ -172,14 +172,13 @@ class TorchProgram:
     def saved_bytes(self, found: Found) -> int:
         """Bytes kept from the forward pass for the reverse pass."""
         solved = found.solved
-        if "backsolve" in self.settings.method.name:
+        if self.settings.method.goes_back:
             return solved.ys.nbytes
         dense = 0 if solved.coefficients is None else solved.coefficients.nbytes
         return solved.record.nbytes + dense
 
     def _solved(self, params: Tensors, y0: torch.Tensor, fixed: Fixed) -> Solved:
-        call = self._call
-        return solve_recording(call.config, y0, params, fixed.constants, call.course)
+        return solved_in_some_mode(self._call, y0, params, fixed.constants)
 
     def _ordered(self, params: Named) -> Tensors:
         return tuple(params[name] for name in self._names.params)
@@ -215,7 +214,7 @@ class TorchProgram:
         def loss(*smooth: torch.Tensor) -> torch.Tensor:
             return self._loss(smooth[0], smooth[1], smooth[2:], fixed)
 
-        value, pull = vjp(loss, *inputs[:n])
+        value, pull = TRANSFORMS.vjp(loss, *inputs[:n])
         return (value, *pull(torch.ones_like(value)))
 
     def _compiled_loss(self, inputs: Tensors) -> Compiled | None:
@@ -231,14 +230,16 @@ class TorchProgram:
             problem.jump_times,
             problem.t_span[0],
             float(problem.save_at[-1]),
+            problem.dtype,
         )
+        inner = int((problem.save_at < problem.save_at[-1]).sum())
         error_norm, reduction = estimates_of(settings.regularizer)
         config = Config(
             rhs=Field(problem.rhs, self._names),
             solver=settings.solver,
             max_steps=settings.max_steps,
-            breaks=bool(stops.times),
-            dense=len(problem.save_at) > 1,
+            breaks=stops.breaks,
+            dense=inner > 0,
             terms=settings.regularizer is not None,
             error_norm=error_norm,
             reduction=reduction,
@@ -252,6 +253,7 @@ class TorchProgram:
             t0=tensor(problem.t_span[0]),
             stops=stops,
             save_at=tensor(problem.save_at.copy()),
+            inner=inner,
             rtol=tensor(settings.rtol),
             atol=tensor(settings.atol),
             first_step=None if settings.first_step is None else tensor(settings.first_step),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ..attempts import CODES, RUNNING
-from .course import Course, Rows, bounds
+from .course import Course, Rows, Segments
 from .drive import Drive
 from .integrate import evaluate
 from .state import Config, Operands, State, Tensors
@@ -29,7 +29,8 @@ class Record(NamedTuple):
 
     ``t`` are the starts and the end; ``sizes`` the step sizes in 16 bits, which hold what the
     controller proposes exactly, and ``odd`` the numbers and sizes of those steps that they do not
-    hold: the first, and those cut short by a stop.
+    hold: the first, and those cut short by a stop. ``rows`` are the numbers of steps up to the
+    end of each segment.
     """
 
     t: torch.Tensor
@@ -37,6 +38,7 @@ class Record(NamedTuple):
     sizes: torch.Tensor
     odd: tuple[torch.Tensor, torch.Tensor]
     jumps: tuple[Jumped, ...]
+    rows: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
@@ -49,17 +51,25 @@ class Record(NamedTuple):
         """Start, size, end and the bounds of the times of every step, shape (steps, 5)."""
         h = self.sizes.to(self.t.dtype).index_copy(0, *self.odd)
         start, end = self.t[:-1], self.t[1:]
-        lower, upper = bounds(course)
-        segment = torch.bucketize(start, lower[1:], right=False)
-        return torch.stack([start, h, end, lower[segment], upper[segment]], dim=1)
+        # A step belongs to the segment in which it was taken: its times alone do not tell, as one
+        # may begin exactly where another ends.
+        counts = torch.diff(torch.tensor(self.rows), prepend=torch.zeros(1, dtype=torch.int64))
+        segments, counts = course.segments(), counts.to(h.device)
+        lower, upper = (
+            bound[: len(counts)].repeat_interleave(counts)
+            for bound in (segments.lower, segments.upper)
+        )
+        return torch.stack([start, h, end, lower, upper], dim=1)
 
 
-def recorded(times: torch.Tensor, y: torch.Tensor, jumps: tuple[Jumped, ...]) -> Record:
+def recorded(
+    times: torch.Tensor, y: torch.Tensor, jumps: tuple[Jumped, ...], rows: tuple[int, ...]
+) -> Record:
     """The record of steps; `times` as :meth:`Record.times` gives them."""
     t, h = times[:, 0], times[:, 1]
     sizes = h.to(torch.bfloat16)
     odd = (sizes.to(h.dtype) != h).nonzero()[:, 0]
-    return Record(torch.cat([t, times[-1:, 2]]), y, sizes, (odd, h[odd]), jumps)
+    return Record(torch.cat([t, times[-1:, 2]]), y, sizes, (odd, h[odd]), jumps, rows)
 
 
 class Work(NamedTuple):
@@ -109,40 +119,39 @@ def solve_recording(
         Whether the accepted steps are recorded; otherwise the record holds the jumps alone.
     """
     drive = Drive(config, differentiable, course)
-    ends = (*course.stops.times, None)
-    end = course.save_at[-1]
-    rows, jumps = Rows(keep), []
-    state: State | None = None
-    for k, (time, number) in enumerate(zip(ends, course.stops.jumps, strict=True)):
-        ops = _operands(params, constants, course, k, end if time is None else time)
-        if state is None:
-            state = drive.start(y0, ops, end)
-        elif config.breaks:
-            inside = clipper(config, ops.lower, ops.upper)(state.t)
-            slope = config.rhs(inside, state.y, (params, constants))
+    rows, jumps, counts = Rows(keep), [], []
+    segments = course.segments()
+    state = drive.start(y0, _operands(params, constants, course, segments, 0))
+    for k, numbers in enumerate(segments.jumps):
+        ops = _operands(params, constants, course, segments, k)
+        if k > 0:
+            clip = clipper(config, ops.lower, ops.upper)
+            slope = config.rhs(clip(state.t), state.y, (params, constants))
             state = state._replace(slope=slope, status=torch.full_like(state.status, RUNNING))
-        state = drive(state, ops, rows)
+        state = drive(state, ops, rows, course.stops.times[course.stops.first + k])
+        counts.append(drive.accepted)
         if drive.status != CODES["ok"]:
             break
-        if number >= 0 and course.jump is not None:
+        for number in numbers:
             jumps.append(Jumped(number, state.t, state.y, drive.accepted))
-            state = state._replace(y=course.jump(number, state.t, state.y, (params, constants)))
-    assert state is not None
-    return _finished(config, course, rows, tuple(jumps), state, drive)
+            state = state._replace(y=course.jumped(number, state.t, state.y, (params, constants)))
+    record = (tuple(jumps), tuple(counts))
+    return _finished(config, course, rows, record, state, drive)
 
 
-def _operands(params: Tensors, constants: Tensors, course: Course, k: int, stop: Any) -> Operands:
-    """What the attempts up to stop number `k` read."""
-    stop = torch.as_tensor(stop, dtype=course.t0.dtype, device=course.t0.device)
-    lower, upper = (bound[k] for bound in bounds(course))
-    return Operands(params, constants, course.rtol, course.atol, stop, lower, upper)
+def _operands(
+    params: Tensors, constants: Tensors, course: Course, segments: Segments, k: int
+) -> Operands:
+    """What the attempts within segment `k` read."""
+    own = (segments.ends[k], segments.lower[k], segments.upper[k])
+    return Operands(params, constants, course.rtol, course.atol, *own)
 
 
 def _finished(
     config: Config,
     course: Course,
     rows: Rows,
-    jumps: tuple[Jumped, ...],
+    record: tuple[tuple[Jumped, ...], tuple[int, ...]],
     state: State,
     drive: Drive,
 ) -> Solved:
@@ -158,8 +167,11 @@ def _finished(
     ys = state.y[None]
     if drive.status != CODES["ok"]:
         ys = torch.full_like(ys, math.nan).expand(len(course.save_at), *state.y.shape)
-    elif coefficients is not None and len(course.save_at) > 1:
-        ys = torch.cat([evaluate(times, y, coefficients, course.save_at[:-1]), ys])
+    elif len(course.save_at) > 1:
+        ys = ys.expand(len(course.save_at) - course.inner, *state.y.shape)
+        if coefficients is not None and course.inner > 0:
+            before = evaluate(times, y, coefficients, course.save_at[: course.inner])
+            ys = torch.cat([before, ys])
     work = Work(
         drive.status,
         drive.accepted,
@@ -168,5 +180,5 @@ def _finished(
         drive.compile_s,
         drive.compiled,
     )
-    record = recorded(times.detach(), y, jumps)
-    return Solved(ys, terms, coefficients, times.detach(), record, state, work)
+    kept = recorded(times.detach(), y, *record)
+    return Solved(ys, terms, coefficients, times.detach(), kept, state, work)

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
+from ..arguments import positive, positive_int
 from ..methods import check_name
-from ..result import STATUSES
-from ..stops import stops_between
+from ..stops import check_jumps, stops_between
 from ..tableaus import tableau
 from . import continuous, discrete
 from .course import Course
 from .differentiable import Call, Outputs, solve_outputs, tape_outputs
 from .fields import Field, Jump, ModuleField, named_tensors, split_params
+from .functions import check_functions
+from .inputs import (
+    check_params,
+    checked_state,
+    checked_steps,
+    checked_stops,
+    checked_times,
+    checked_tolerance,
+    held,
+)
+from .moved import moved_by_times
+from .solution import Solution, solution_of
 from .state import Config, Tensors
-from .transforms import is_wrapped, unwrapped
 
 Tree = Any
 
@@ -33,61 +42,13 @@ ADJOINTS = (*PULL_BACKS, *BY_AUTOGRAD)
 SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler", "rodas5p", "rodas4p")
 
 
-@dataclass(frozen=True)
-class Solution:
-    """A solve, with the inside of the solver as differentiable outputs.
-
-    Attributes
-    ----------
-    ys : tensor, shape ``(len(save_at), *y0.shape)``
-        The solution at the save times; NaN where the solver broke down.
-    error_estimate : tensor or None
-        R_E: the norm of the embedded error of each accepted step times its size, reduced.
-        ``None`` for a method without an embedded error.
-    error_squared : tensor or None
-        R_E2: the squared norm of the embedded error of each accepted step, reduced.
-    stiffness_estimate : tensor or None
-        R_S: Shampine's stiffness estimate of each accepted step times its size, reduced.
-        ``None`` for a method without two stages at the same time.
-    stats : dict of str to tensor
-        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
-    status_code : tensor
-        Index into :data:`~adjointbench.adjoints.result.STATUSES`.
-    steps : tuple of tensor
-        ``(t, h)`` of the accepted steps; ``solve(..., steps=these)`` takes them again. Under
-        ``vmap`` filled up with steps of size zero at the end time.
-    compiled : str or None
-        Where ``compile=True`` asked for it: ``"yes"``, or why the loop ran eagerly.
-    transfers : int or None
-        How often the host waited for numbers from the device; ``None`` under ``vmap``.
-    """
-
-    ys: torch.Tensor
-    error_estimate: torch.Tensor | None
-    error_squared: torch.Tensor | None
-    stiffness_estimate: torch.Tensor | None
-    stats: dict[str, torch.Tensor]
-    status_code: torch.Tensor
-    steps: tuple[torch.Tensor, torch.Tensor]
-    compiled: str | None = None
-    transfers: int | None = None
-
-    @property
-    def status(self) -> Any:
-        """``"ok"`` or what went wrong; the integer codes for a batch."""
-        code = self.status_code
-        if is_wrapped(code) or code.ndim:
-            return code
-        return STATUSES[int(code)]
-
-
 def solve(
     rhs: Callable[..., Any] | torch.nn.Module,
     y0: Any,
     save_at: Any,
     params: Tree = None,
     *,
-    t0: float = 0.0,
+    t0: Any = 0.0,
     solver: str = "tsit5",
     adjoint: str = "discrete",
     rtol: Any = 1e-6,
@@ -111,27 +72,30 @@ def solve(
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
 
     Works with ``backward()``, ``torch.autograd.grad``, ``torch.func.grad``, ``vjp``, ``jacrev``
-    and ``vmap`` (lane after lane). Gradients flow to `y0` and `params`, and to nothing else:
-    `rhs` must not close over values to be differentiated.
+    and ``vmap`` (lane after lane, at the same times). Gradients flow to `y0`, `params`, `t0` and
+    `save_at`, and to nothing else: `rhs` must not close over values to be differentiated, and is
+    refused if it does. At a stop, derivatives by times are those of the equations after it; the
+    estimates' are those at the steps that were taken.
 
     Parameters
     ----------
     rhs : callable or torch.nn.Module
-        ``rhs(t, y, params)``, a tensor of the shape and dtype of `y0`; or a module
-        ``module(t, y)``, whose own parameters are then `params`.
+        ``rhs(t, y, params)``, a tensor of the shape and dtype of `y0`, or a list or tuple of its
+        components; or a module ``module(t, y)``, whose own parameters are then `params`.
     y0 : tensor
         The start value, any shape; its dtype and device are the solve's.
     save_at : array_like, shape (m,)
-        Increasing times not before `t0`; the solve ends with the last. Not differentiated.
+        Times not before `t0` that do not decrease; the solve ends with the last.
     params : pytree of tensors
-    t0 : float
+    t0 : float or tensor
         The start time.
     solver : str
         Explicit: ``"tsit5"``, ``"dopri5"``, ``"dop853"``, ``"rk4"``, ``"euler"``. Rosenbrock, for
         stiff equations: ``"rodas5p"``, ``"rodas4p"``.
     adjoint : str
         ``"discrete"``: the exact derivative of the accepted steps, in reverse; ``"tape"``: the
-        same by autograd's tape of every operation, for second derivatives too; ``"forward"``:
+        same by autograd's tape of every operation, for second derivatives too (and, with an
+        explicit solver, third ones); ``"forward"``:
         the same in forward mode (``torch.func.jvp``, ``jacfwd``). Continuous adjoints, whose
         error follows ``adjoint_rtol`` and ``adjoint_atol``: ``"interpolating"`` and
         ``"quadrature"``, for stiff equations too with a Rosenbrock solver; ``"backsolve"`` and
@@ -183,21 +147,32 @@ def solve(
     ValueError
         For arguments that make no sense.
     """
-    start = _as_state(y0)
+    start = checked_state(y0)
     if isinstance(rhs, torch.nn.Module):
         if params is not None:
             raise ValueError("params: a module brings its own parameters; leave params out")
-        rhs, params = ModuleField(rhs), named_tensors(rhs)
+        rhs, params = ModuleField(rhs), named_tensors(rhs, compile=compile)
     smooth, constants, split = split_params(params, start)
-    times = _times(save_at, float(t0), start)
-    stops = stops_between(discontinuities, jump_times, float(t0), float(times[-1]))
+    check_params(constants)
+    times = checked_times(t0, save_at, start)
+    given = checked_steps(steps, start)
+    jump_times = checked_stops("jump_times", jump_times)
+    check_jumps(jump_times, jump)
+    stops = stops_between(
+        checked_stops("discontinuities", discontinuities),
+        jump_times,
+        times.start,
+        float(times.saves[-1]),
+        times.saves.dtype,
+    )
     config = Config(
         rhs=Field(rhs, split),
         solver=solver,
-        max_steps=_max_steps(max_steps if steps is None else len(steps[0])),
-        breaks=bool(stops.times),
-        given_steps=steps is not None,
-        dense=len(times) > 1,
+        # Those that are given are counted by their own number, at most.
+        max_steps=positive_int("max_steps", max_steps) if given is None else len(given[0]) + 1,
+        breaks=stops.breaks,
+        given_steps=given is not None,
+        dense=times.inner > 0,
         terms=True,
         error_norm=error_norm,
         reduction=reduction,
@@ -206,30 +181,37 @@ def solve(
         compile=compile,
         look_every=_look_every(look_every, adjoint),
     )
-    _check(config, adjoint, start, smooth, constants)
-
-    def tensor(value: Any) -> torch.Tensor:
-        # A transform wraps even what is made inside it; none of this is transformed.
-        return unwrapped(torch.as_tensor(value, dtype=start.dtype, device=start.device))
-
+    _check(config, adjoint)
+    if first_step is not None:
+        first_step = positive("first_step", first_step)
     course = Course(
-        t0=tensor(t0),
+        t0=held("t0", times.start, start),
         stops=stops,
-        save_at=tensor(times),
-        rtol=tensor(rtol),
-        atol=tensor(atol),
-        first_step=None if first_step is None else tensor(first_step),
-        steps=None if steps is None else (tensor(steps[0]), tensor(steps[1])),
+        save_at=held("save_at", times.saves, start),
+        inner=times.inner,
+        rtol=checked_tolerance("rtol", rtol, start),
+        atol=checked_tolerance("atol", atol, start),
+        first_step=None if first_step is None else held("first_step", first_step, start),
+        steps=given,
         jump=None if jump is None else Jump(jump, split),
     )
     reverse = Reverse(
         adjoint,
         adjoint_solver or solver,
-        tensor(rtol if adjoint_rtol is None else adjoint_rtol),
-        tensor(atol if adjoint_atol is None else adjoint_atol),
+        _or(course.rtol, "adjoint_rtol", adjoint_rtol, start),
+        _or(course.atol, "adjoint_atol", adjoint_atol, start),
     )
+    check_functions(config, course, start, smooth, constants, hidden=adjoint not in BY_AUTOGRAD)
+    for i in stops.at_start:
+        start = course.jumped(i, course.t0, start, (smooth, constants))
     call = new_call(config, course, len(smooth), reverse)
-    return _solution(call, outputs(call, start, (*smooth, *constants)))
+    leaves = (*smooth, *constants)
+    if times.wanted[0]:
+        start = moved_by_times(call, -1, times.t0[None], start[None], leaves)[0]
+    out = outputs(call, start, leaves)
+    if times.wanted[1]:
+        out = out._replace(ys=moved_by_times(call, 1, times.save_at, out.ys, leaves))
+    return solution_of(call, out)
 
 
 class Reverse(NamedTuple):
@@ -254,35 +236,12 @@ def outputs(call: Call, y0: torch.Tensor, leaves: Tensors) -> Outputs:
     return run(call, y0, *leaves)
 
 
-def _as_state(y0: Any) -> torch.Tensor:
-    state = torch.as_tensor(y0)
-    return state if state.is_floating_point() else state.to(torch.get_default_dtype())
-
-
-def _times(save_at: Any, t0: float, like: torch.Tensor) -> np.ndarray:
-    """The save times in the solve's dtype; refused where they do not increase from `t0`."""
-    values = save_at.detach().cpu() if isinstance(save_at, torch.Tensor) else save_at
-    dtype = np.float32 if like.dtype == torch.float32 else np.float64
-    times = np.asarray(values, dtype)
-    if times.ndim != 1 or len(times) == 0:
-        raise ValueError(f"save_at has shape {times.shape}; pass one increasing list of times")
-    if not (np.diff(times) > 0).all() or times[0] < t0 or times[-1] == t0:
-        raise ValueError(
-            f"save_at={save_at!r} must increase strictly, from t0={t0!r} on, and end after it"
-        )
-    return times
-
-
-def _max_steps(max_steps: Any) -> int:
-    if int(max_steps) < 1:
-        raise ValueError(f"max_steps={max_steps!r} must be at least 1")
-    return int(max_steps)
+def _or(default: torch.Tensor, argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
+    return default if value is None else checked_tolerance(argument, value, like)
 
 
 def _look_every(look_every: Any, adjoint: str) -> int:
-    if int(look_every) < 1:
-        raise ValueError(f"look_every={look_every!r} must be at least 1")
-    if int(look_every) > 1 and adjoint in BY_AUTOGRAD:
+    if positive_int("look_every", look_every) > 1 and adjoint in BY_AUTOGRAD:
         raise ValueError(
             f"look_every={look_every!r}: adjoint={adjoint!r} would record attempts made in vain; "
             "use adjoint='discrete', or leave it at 1"
@@ -290,10 +249,8 @@ def _look_every(look_every: Any, adjoint: str) -> int:
     return int(look_every)
 
 
-def _check(
-    config: Config, adjoint: str, y0: torch.Tensor, smooth: Tensors, constants: Tensors
-) -> None:
-    """Refuse names that are not known, what does not combine, and a misshapen right-hand side."""
+def _check(config: Config, adjoint: str) -> None:
+    """Refuse names that are not known, and what does not combine."""
     check_name("solver", config.solver, SOLVERS)
     check_name("adjoint", adjoint, ADJOINTS)
     check_name("error_norm", config.error_norm, ("scaled", "absolute"))
@@ -304,37 +261,3 @@ def _check(
             f"differentiate_step_size=True: adjoint={adjoint!r} holds the steps fixed; use "
             "adjoint='tape' or 'forward'"
         )
-    with torch.no_grad():
-        t = torch.zeros((), dtype=y0.dtype, device=y0.device)
-        slope = config.rhs(t, y0, (smooth, constants))
-    if slope.shape != y0.shape or slope.dtype != y0.dtype:
-        raise ValueError(
-            f"rhs returned shape {tuple(slope.shape)} and dtype {slope.dtype}; y0 has shape "
-            f"{tuple(y0.shape)} and dtype {y0.dtype}, and rhs must return the same"
-        )
-
-
-def _solution(call: Call, out: Outputs) -> Solution:
-    tab = call.config.tableau
-    status, accepted, attempts = out.numbers.unbind(-1)
-    begin = 2 if call.config.tableau.adaptive else 1
-    implicit = int(tab.implicit)
-    error, squared, stiff = out.totals.unbind(-1)
-    work = None if call.lanes or call.solved is None else call.solved.work
-    return Solution(
-        ys=out.ys,
-        error_estimate=error if tab.adaptive else None,
-        error_squared=squared if tab.adaptive else None,
-        stiffness_estimate=None if tab.stiffness_stages is None else stiff,
-        stats={
-            "steps": accepted,
-            "rejected": attempts - accepted,
-            "rhs_evals": begin + attempts * tab.steps,
-            "jacobian_evals": attempts * implicit,
-            "linear_solves": attempts * tab.steps * implicit,
-        },
-        status_code=status,
-        steps=(out.steps[..., 0], out.steps[..., 1]),
-        compiled=(work.compiled or None) if work is not None else None,
-        transfers=None if work is None else work.transfers,
-    )

@@ -11,6 +11,7 @@ import torch
 from ..runge_kutta import Rhs
 from ..tableau import Tableau
 from ..tableaus import tableau
+from .derivatives import TRANSFORMS, Derivatives
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -47,6 +48,8 @@ class Config:
         Whether the loops are compiled.
     look_every : int
         Attempts between two looks at the status.
+    derivatives : Derivatives
+        How derivatives of the right-hand side are taken.
     """
 
     rhs: Rhs
@@ -63,6 +66,7 @@ class Config:
     jacobian: Callable[..., torch.Tensor] | None = None
     compile: bool = False
     look_every: int = 1
+    derivatives: Derivatives = TRANSFORMS
 
     @property
     def tableau(self) -> Tableau:
@@ -117,8 +121,9 @@ class Row(NamedTuple):
 class Attempt(NamedTuple):
     """What one attempt found out.
 
-    ``coefficients`` are those of the dense output, ``terms`` the regularisers' terms, one number
-    each (NaN where the method has none); ``None`` where they are not wanted.
+    ``state`` is the one after the step if it is accepted. ``coefficients`` are those of the dense
+    output, ``terms`` the regularisers' terms, one number each (NaN where the method has none);
+    ``None`` where they are not wanted.
     """
 
     state: State

@@ -9,18 +9,26 @@ import torch
 from ..attempts import CODES, RUNNING, Step, explicit_step
 from ..rosenbrock import rosenbrock_stages
 from ..runge_kutta import combine, dense_coefficients, dense_stages
-from .derivatives import jacobian_of, jvp
-from .linear import factorize, linear_solver, solve_with
+from .linear import factorize, linear_solver
 from .state import Config, Operands, Row
 
 Clip = Callable[[torch.Tensor], torch.Tensor]
 
 
 def clipper(config: Config, lower: torch.Tensor, upper: torch.Tensor) -> Clip:
-    """Keeps stage times on this side of discontinuities."""
+    """Keeps stage times on this side of discontinuities.
+
+    The time inside counts as the time itself in derivatives, as a Rosenbrock step that begins on
+    a stop needs the derivative of the right-hand side by time.
+    """
     if not config.breaks:
         return lambda t: t
-    return lambda t: torch.minimum(torch.maximum(t, lower), upper)
+
+    def clip(t: torch.Tensor) -> torch.Tensor:
+        own = t.detach()
+        return torch.minimum(torch.maximum(own, lower), upper) + (t - own)
+
+    return clip
 
 
 def take(
@@ -30,7 +38,7 @@ def take(
     first: torch.Tensor | None,
     ops: Operands,
     *,
-    differentiable: bool,
+    order: int,
 ) -> Step:
     """One step.
 
@@ -44,15 +52,15 @@ def take(
     first : tensor, optional
         The right-hand side at the start, where it is known.
     ops : Operands
-    differentiable : bool
-        Whether the step will be differentiated: linear solves then cost a product more.
+    order : int
+        How often the step will be differentiated: linear solves cost a product more for each.
     """
     t, h, t1, lower, upper = times
     params = (ops.params, ops.constants)
     clip = clipper(config, lower, upper)
     if not config.tableau.implicit:
         return explicit_step(config.rhs, config.tableau, t, y, h, t1, first, params, clip)
-    return _rosenbrock(config, times, y, first, ops, clip, differentiable)
+    return _rosenbrock(config, times, y, first, ops, clip, order)
 
 
 def _rosenbrock(
@@ -62,9 +70,9 @@ def _rosenbrock(
     first: torch.Tensor | None,
     ops: Operands,
     clip: Clip,
-    differentiable: bool,
+    order: int,
 ) -> Step:
-    tab = config.tableau
+    tab, jvp = config.tableau, config.derivatives.jvp
     t, h, t1, *_ = times
     params = (ops.params, ops.constants)
 
@@ -79,12 +87,9 @@ def _rosenbrock(
     def matvec(u: torch.Tensor) -> torch.Tensor:
         return u / tab.gamma - h * jvp(lambda y: rhs(t, y), y, u)
 
-    def solve(right: torch.Tensor) -> torch.Tensor:
-        return solve_with(factors, right)
-
     time_slope = jvp(lambda t: rhs(t, y), t, torch.ones_like(t))
-    chosen = linear_solver(matvec, factors) if differentiable else solve
-    stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, chosen)
+    solve = linear_solver(matvec, factors, order)
+    stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
     y1 = y + h * combine(tab.b, stages)
     code = torch.full_like(factors.info, RUNNING, dtype=torch.int64)
     failure = torch.where(factors.info != 0, CODES["linear_solve"], code)
@@ -101,7 +106,7 @@ def _jacobian(config: Config, t: torch.Tensor, y: torch.Tensor, ops: Operands) -
     params = (tuple(p.detach() for p in ops.params), ops.constants)
     if config.jacobian is not None:
         return config.jacobian(t, y, params)
-    return jacobian_of(lambda y: config.rhs(t, y, params), y)
+    return config.derivatives.jacobian(lambda y: config.rhs(t, y, params), y)
 
 
 def dense_of_step(config: Config, row: Row, step: Step, ops: Operands) -> torch.Tensor:

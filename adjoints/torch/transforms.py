@@ -5,12 +5,13 @@ A transform wraps the tensors that it works on. PyTorch has no public way to tel
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
+from torch.autograd import forward_ad
 
 
 def is_wrapped(tensor: torch.Tensor) -> bool:
@@ -23,6 +24,29 @@ def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
     while is_wrapped(tensor):
         tensor = _functorch.get_unwrapped(tensor)
     return tensor
+
+
+def is_batched(tensor: torch.Tensor) -> bool:
+    """Whether the tensor has a number of its own for each lane of some ``vmap``."""
+    return any(_functorch.is_batchedtensor(level) for level in _levels(tensor))
+
+
+def carries_derivative(tensor: torch.Tensor) -> bool:
+    """Whether somebody asks for a derivative that the tensor takes part in."""
+    levels = list(_levels(tensor))
+    if any(level.requires_grad for level in levels):
+        return True
+    # A tensor of vmap's cannot be asked for a tangent, only what is inside.
+    inside = next(level for level in levels if not _functorch.is_batchedtensor(level))
+    return forward_ad.unpack_dual(inside).tangent is not None
+
+
+def _levels(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The tensor, and what is in its wrappers."""
+    yield tensor
+    while is_wrapped(tensor):
+        tensor = _functorch.get_unwrapped(tensor)
+        yield tensor
 
 
 def aside(run: Callable[[], Any]) -> Any:

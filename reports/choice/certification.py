@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...adjoints.certify import CertificationError, certify
+from ...adjoints.certify import CertificationError, ContradictionError, certify
 from ...problems import Problem
 from ...problems.reference import save_references
 from ..errors import WRONG
@@ -75,6 +75,9 @@ def rows_of_certificate(job: Mapping[str, Any], silence: Silence) -> Iterator[Ro
     solved = dataclasses.replace(problem, stiff=job["as_stiff"])
     try:
         found = certify(solved, loosened=job["loosened"], differentiable=job["differentiable"])
+    except ContradictionError as error:
+        yield {"status": "failed", "message": str(error), "contradicted": True}
+        return
     except (CertificationError, ValueError) as error:
         yield {"status": "failed", "message": str(error)}
         return

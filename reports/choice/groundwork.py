@@ -33,11 +33,14 @@ class Groundwork:
         The backends that do not run the equations, and why.
     failed : list of str
         How attempts at a certificate failed.
+    contradicted : bool
+        Whether the loss itself contradicted one, so that another would not help.
     """
 
     reference: Reference | None = None
     unable: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
+    contradicted: bool = False
 
     @property
     def looks_stiff(self) -> bool:
@@ -70,7 +73,9 @@ def lay(chosen: Comparison, backends: Iterable[str], pool: Pool, watch: Watch) -
         tries, found.failed = iter(_attempts(chosen)), []
     for certificate in tries:
         timed = _timed(replace(certificate, differentiable=differentiable), last)
-        if timed is None or chosen.reference() is not None or _again_the_same(found.failed):
+        if timed is None or chosen.reference() is not None or found.contradicted:
+            break
+        if _again_the_same(found.failed):
             break
         for event in pool.events([timed]):
             _hear(event, found, watch)
@@ -114,6 +119,7 @@ def _hear(event: Event, found: Groundwork, watch: Watch) -> None:
         message = ""
     elif isinstance(task, Certificate):
         found.failed.append(f"{task.describe()}: {message}")
+        found.contradicted = bool(event.row.get("contradicted"))
     else:
         found.unable[task.method] = message
     watch.ended(what, message)
@@ -126,6 +132,8 @@ def _about(reference: Reference | None, failed: Sequence[str]) -> str:
         return f"no reference could be certified, so that errors are unknown ({reasons})"
     one, two = (_computation(c) for c in reference.computations)
     told = f"reference: {one} and {two} agree to {power(reference.agreement)}"
+    if reference.confirmed_to is not None:
+        told += f", and differences of the loss confirm it to {power(reference.confirmed_to)}"
     if reference.agreement > TARGET:
         told += "; no method is called more accurate than that"
     return told

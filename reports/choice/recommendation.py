@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...adjoints.method import BACKWARD
 from ..errors import WRONG
 from ..ladder import known, seconds_at_error, typical_rtol
-from ..names import bare_name
+from ..names import adjoint_of
 from ..noise import NOISE
-from ..published import BACKSOLVE, COUNTERPARTS
 from ..rows import Row
 
 
@@ -58,7 +58,7 @@ class Candidate:
 
         That can be unstable, and its status does not tell.
         """
-        return COUNTERPARTS.get(bare_name(self.method)) == BACKSOLVE
+        return adjoint_of(self.method) in BACKWARD
 
 
 @dataclass(frozen=True)

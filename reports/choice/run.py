@@ -164,7 +164,7 @@ class _Run:
         method = get_method(split_name(job.method)[0])
         if method.backend in unable:
             return unable[method.backend]
-        needs_either = method.name in ("scipy-adjoint", "scipy-forward")
+        needs_either = (method.backend, method.family) == ("scipy", "continuous")
         if needs_either and set(BACKENDS) <= set(unable):
             return f"it takes derivatives from JAX or PyTorch, and {unable['jax']}"
         return ""

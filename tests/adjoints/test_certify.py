@@ -30,6 +30,7 @@ def test_certificate_of_the_linear_problem_is_the_closed_form():
     assert [line.partition(" at ")[0] for line in lines] == [
         "linear: scipy-forward by dop853",
         "linear: scipy-adjoint by lsoda",
+        "linear: differences of the loss by dop853",
     ]
 
 

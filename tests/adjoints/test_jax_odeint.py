@@ -135,6 +135,13 @@ def test_a_limit_that_is_used_up_is_a_status():
     assert ab.gradient(tiny.decay(), METHOD, max_steps=20).status == "ok"
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_limit_is_noticed_in_large_units_too(dtype):
+    large = tiny.decay(loss=lambda ys, p: 1e25 * ys.sum()).with_dtype(dtype)
+    assert np.isnan(ab.prepare(large, METHOD, max_steps=1).primal())
+    assert ab.prepare(large, METHOD).primal() > 1e24
+
+
 def test_results_live_on_the_device_asked_for():
     problem = tiny.decay()
     run = ab.prepare(problem, METHOD, device="cpu:1")

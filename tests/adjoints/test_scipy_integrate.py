@@ -112,12 +112,13 @@ def test_complex_states():
 
 def test_segments_meet_saves_jumps_and_discontinuities():
     plan = make_schedule(0.0, np.array([0.0, 0.5, 1.0, 1.5, 3.0]), (1.0, 2.5), (1.5, 2.5, 4.0))
-    assert plan.first_save
+    assert plan.start_saves == (0,)
     spans = [(s.start, s.stop) for s in plan.segments]
     assert spans == [(0.0, 1.0), (1.0, 1.5), (1.5, 2.5), (2.5, 3.0)]
     assert [s.saves for s in plan.segments] == [(1,), (), (), ()]
-    assert [s.end_save for s in plan.segments] == [2, 3, None, 4]
-    assert [s.jump for s in plan.segments] == [None, 0, 1, None]
+    assert [s.end_saves for s in plan.segments] == [(2,), (3,), (), (4,)]
+    assert [s.jumps for s in plan.segments] == [(), (0,), (1,), ()]
+    assert plan.jumps == ((0, 1.5), (1, 2.5))
 
 
 def test_the_right_hand_side_stays_inside_its_segment():
@@ -131,4 +132,4 @@ def test_the_right_hand_side_stays_inside_its_segment():
 def test_a_save_at_the_start_alone_needs_no_step():
     plan = make_schedule(1.0, np.array([1.0]))
     assert plan.segments == ()
-    assert plan.first_save
+    assert plan.start_saves == (0,)

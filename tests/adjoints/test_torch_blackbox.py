@@ -173,12 +173,41 @@ def test_what_makes_no_sense_is_refused():
     k, y0 = values()
     with pytest.raises(ValueError, match=r"solver='rk4'.*did you mean 'rk45'"):
         blackbox_solve(decay, y0, (1.0,), k, solver="rk4")
-    with pytest.raises(ValueError, match=r"save_at=.*increase"):
-        blackbox_solve(decay, y0, (1.0, 1.0), k)
+    with pytest.raises(ValueError, match=r"save_at=.*decrease"):
+        blackbox_solve(decay, y0, (1.0, 0.5), k)
     with pytest.raises(ValueError, match=r"save_at=.*t0=2.0"):
         blackbox_solve(decay, y0, (1.0,), k, t0=2.0)
     with pytest.raises(ValueError, match="params holds None; pass tensors"):
         blackbox_solve(decay, y0, (1.0,), {"k": k, "other": None})
+
+
+@pytest.mark.parametrize("name", ["rhs", "jump"])
+def test_tensors_in_a_closure_are_refused_where_they_ask_for_a_gradient(name):
+    hidden = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
+    k, y0 = values()
+    functions = {"rhs": decay, "jump": lambda i, t, y, k: y}
+    functions[name] = lambda *arguments: -hidden * arguments[-2]
+    rhs, jump = functions.values()
+    with pytest.raises(ValueError, match=rf"{name} closes over 1 tensor of shape \(1,\).*params"):
+        blackbox_solve(rhs, y0, (1.0,), k, jump=jump, jump_times=(0.5,), **TIGHT)
+
+
+def test_a_module_is_refused_and_its_weights_in_params_are_not():
+    class Decay(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.k = torch.nn.Parameter(torch.tensor([0.5], dtype=torch.float64))
+
+        def forward(self, t, y, p):
+            return -(self.k if p is None else p["k"]) * y
+
+    module, y0 = Decay(), values()[1]
+    with pytest.raises(ValueError, match="rhs closes over 1 tensor"):
+        blackbox_solve(lambda t, y, p: module(t, y, None), y0, (1.0,), (), **TIGHT)
+    weights = dict(module.named_parameters())
+    ys = blackbox_solve(lambda t, y, p: -p["k"] * y, y0, (1.0,), weights, **TIGHT).ys
+    ys.sum().backward()
+    assert module.k.grad.item() == pytest.approx(-1.5 * np.exp(-0.5), rel=1e-7)
 
 
 def test_lotka_volterra_agrees_with_cvodes():

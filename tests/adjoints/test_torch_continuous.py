@@ -184,6 +184,7 @@ def test_quadrature_uses_the_jacobian_that_is_given():
     assert len(given) > counts.jacobian_evals
 
 
+@pytest.mark.filterwarnings("ignore:the reverse solve:RuntimeWarning")
 @pytest.mark.parametrize("adjoint", ["backsolve", "backsolve-seminorm"])
 def test_backsolve_breaks_down_where_the_equation_is_unstable_backwards(adjoint):
     problem = problems.get("robertson")
@@ -194,6 +195,7 @@ def test_backsolve_breaks_down_where_the_equation_is_unstable_backwards(adjoint)
         assert np.isnan(found).all()
 
 
+@pytest.mark.filterwarnings("ignore:the reverse solve:RuntimeWarning")
 @pytest.mark.parametrize("adjoint", CONTINUOUS)
 def test_a_breakdown_of_the_reverse_solve(adjoint):
     options = {"rtol": 1e-3, "adjoint_rtol": 1e-11, "adjoint_atol": 1e-14, "max_steps": 20}

@@ -156,3 +156,17 @@ def test_without_a_compiler_it_runs_eagerly_and_says_why(monkeypatch):
     result = ab.gradient(decay(), "torch-discrete", compile=True, rtol=1e-9, atol=1e-12)
     assert "no compiler was found" in result.stats.compiled
     np.testing.assert_allclose(result.dparams["k"], [decay_gradient()[1]], rtol=1e-7)
+
+
+@EVERY
+@pytest.mark.parametrize("solver", ["tsit5", "rodas5p"])
+def test_a_state_that_is_one_number(method, solver):
+    problem = decay(
+        y0=np.array(1.5), params={"k": np.array(0.5)}, loss=lambda ys, p: (ys**2).sum() + p["k"]
+    )
+    result = ab.gradient(problem, method, solver=solver, rtol=1e-8, atol=1e-11)
+    loss, dk, dy0 = decay_gradient()
+    assert result.status == "ok"
+    assert result.dy0.shape == result.dparams["k"].shape == ()
+    found = [result.loss, float(result.dparams["k"]), float(result.dy0)]
+    np.testing.assert_allclose(found, [loss, dk, dy0], rtol=1e-6)

@@ -13,6 +13,9 @@ from documents import ROOT, blocks
 
 FOLDERS = ("problems", "adjoints", "reports", "training")
 
+#: Tests of reports on all methods that there are.
+OF_METHODS = ("test_peers_section.py", "test_stiff.py", "test_recommendation.py")
+
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -96,6 +99,12 @@ def test_example_of_a_method(package: Path) -> None:
     assert found["compiled"] == [found["loss"], *found["p"], *found["y0"]]
     assert found["stopped"] == "failed"
     assert "one-sided-difference" in found["listed"]
+
+
+def test_reports_know_what_to_do_with_the_example_of_a_method(package: Path) -> None:
+    tests = [str(ROOT / "tests" / "reports" / name) for name in OF_METHODS]
+    done = python(package, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests)
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def test_commands_on_the_examples_run(package: Path) -> None:

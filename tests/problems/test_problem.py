@@ -82,8 +82,8 @@ def test_numbers_that_are_not_finite_are_a_matter_of_solving():
     make(rhs=lambda t, y, p: p["k"] / (y - 1.0), loss=lambda ys, p: np.log(ys - 1.0).sum())
 
 
-def test_discontinuities_are_sorted_and_those_at_the_ends_left_out():
-    assert make(discontinuities=[2.0, 1.5, 0.5, 0.5, 0.0]).discontinuities == (0.5, 1.5)
+def test_discontinuities_are_sorted_and_each_is_kept_once():
+    assert make(discontinuities=[2.0, 1.5, 0.5, 0.5, 0.0]).discontinuities == (0.0, 0.5, 1.5, 2.0)
 
 
 def test_jumps():

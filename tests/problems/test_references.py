@@ -1,6 +1,7 @@
 """The certified references: up to date, in agreement, and equal to what is known elsewhere."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -42,6 +43,16 @@ def test_two_computations_agree(name, stored):
     relative = abs(first["loss"] - second["loss"]) / abs(first["loss"])
     assert relative <= stored.agreement
     assert stored.loss == first["loss"]
+
+
+@pytest.mark.parametrize(("name", "stored"), STORED, ids=IDS)
+def test_differences_of_the_loss_confirm_it(name, stored):
+    assert stored.confirmed_to <= 1e-5
+    assert stored.loss_disagreement <= 10 * max(stored.loss_error, stored.agreement, 1e-7)
+    # A direction of one entry, two of each other array, and two solves to begin with.
+    sizes = [value.size for value in (*stored.dparams.values(), stored.dy0)]
+    least = 2 + 4 * sum(min(size, 2) for size in sizes)
+    assert least <= stored.loss_computation["solves"] <= 2 + 32 * sum(min(s, 2) for s in sizes)
 
 
 @pytest.mark.parametrize(("name", "stored"), STORED, ids=IDS)
@@ -181,6 +192,19 @@ def test_other_values_have_no_reference():
     assert changed.reference is None
     assert dataclasses.replace(problem, loss=lambda ys, p: ys.sum()).reference is None
     assert problem.with_dtype("float32").reference is None
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_file_of_before_can_be_read(tmp_path):
+    stored = dataclasses.replace(
+        STORED[0][1], loss_disagreement=None, loss_error=None, loss_computation=None
+    )
+    path = write_reference(stored)
+    records = json.loads(path.read_text(encoding="utf-8"))
+    kept = {key: value for key, value in records[0].items() if not key.startswith("loss_")}
+    path.write_text(json.dumps([kept]), encoding="utf-8")
+    (found,) = references(stored.problem)
+    assert (found.loss, found.confirmed_to) == (stored.loss, None)
 
 
 def test_only_names_can_be_stored():

@@ -311,3 +311,41 @@ def test_the_reference_that_is_kept_is_whole_json(folder):
     assert json.loads(Path("reference.json").read_text())[0]["problem"] == "linear"
     assert read_references(Path("reference.json"))[0].definition_hash == reference.definition_hash
     assert not list(folder.glob("*.part"))
+
+
+#: The end of the infusion is a parameter, and declared where it is.
+INFUSION = """
+import numpy as np
+from array_api_compat import array_namespace
+import adjointbench as ab
+
+def rhs(t, y, p):
+    return -p["k"] * y + array_namespace(y).where(t < p["tau"], 2.0 + 0 * y, 0 * y)
+
+problem = ab.Problem(
+    name="infusion",
+    rhs=rhs,
+    y0=np.array([1.0]),
+    params={"k": np.array([0.5]), "tau": np.array([0.8])},
+    t_span=(0.0, 2.0),
+    discontinuities=(0.8,),
+    loss=lambda ys, p: ys[0, 0],
+)
+"""
+
+
+def test_what_no_method_sees_is_told_and_nothing_is_called_right(tmp_path):
+    file = tmp_path / "infusion.py"
+    file.write_text(INFUSION)
+    asked = question(str(file), {})
+    chosen = Comparison(
+        asked.problem, asked.locator, ("scipy-adjoint",), tmp_path / "out", (1e-6,), 60.0
+    )
+    outcome = compare(chosen, Listening())
+    assert outcome.reference is None
+    # One attempt: looser tolerances would see the same.
+    (told,) = [remark for remark in outcome.remarks if "certified" in remark]
+    assert told.count("the loss itself has one of 0.878099") == 1
+    assert "params['tau'] may be a time at which the equations switch" in told
+    found = recommend(outcome.rows, 1e-4, problem="infusion", agreement=None)
+    assert found.agreement is None

@@ -1,16 +1,20 @@
 import csv
+import dataclasses
 
 import pytest
 from synthetic import peer_rows, row, write_rows
 
 import adjointbench as ab
+from adjointbench.adjoints import methods as methods_module
+from adjointbench.adjoints.methods import METHODS, method_of
 from adjointbench.reports import build_report
+from adjointbench.reports import names as names_module
+from adjointbench.reports import peers as peers_module
 from adjointbench.reports.machine import PACKAGES, versions
 from adjointbench.reports.peers import (
     BACKENDS,
     KINDS,
     kind_lines,
-    kind_of,
     race_lines,
     races,
     standings,
@@ -145,11 +149,36 @@ def test_other_settings_stand_beside_the_default_ones(tmp_path):
     assert list(lines["torch"]) == ["1 ms, 1.0e-6; 40 ms, 1.0e-6 (compile=False)"]
 
 
-def test_every_method_of_ours_has_a_kind():
+def measured(method, **changes):
+    about = {"method": method.name, "family": method.family, "backend": method.backend}
+    return row("linear", "torch-discrete", 1e-6) | about | changes
+
+
+def test_every_method_of_ours_stands_in_a_line_of_its_kind(tmp_path):
     ours = [m for m in ab.methods() if m.family != "peers"]
     assert {m.backend for m in ours} == set(BACKENDS)
+    made = [measured(method) for method in ours]
+    lines = kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
+    assert list(lines["kind"]) == list(KINDS)
     for method in ours:
-        assert kind_of(method.name, method.backend) is not None, method.name
+        cell = cells(lines, kind=method.adjoint)[method.backend]
+        assert cell.startswith("1 ms, 1.0e-6"), method.name
+    assert all(method_of(m.adjoint, m.backend).adjoint == m.adjoint for m in ours)
+
+
+def test_a_second_method_of_a_kind_stands_by_its_name(tmp_path, monkeypatch):
+    first = next(m for m in METHODS if m.name == "finite-difference")
+    second = dataclasses.replace(first, name="one-sided-difference")
+    for module in (methods_module, names_module, peers_module):
+        monkeypatch.setattr(module, "METHODS", (*METHODS, second))
+    made = [measured(first), measured(second, seconds=0.04)]
+    lines = kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
+    assert list(lines["scipy"]) == ["1 ms, 1.0e-6; 40 ms, 1.0e-6 (one-sided-difference)"]
+
+
+def test_a_method_of_other_code_has_no_kind(tmp_path):
+    made = [row("linear", "jax-discrete", 1e-6) | {"method": "jax-telepathy"}]
+    assert kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows).empty
 
 
 def test_what_was_to_be_compiled_and_was_not_is_said(rows):

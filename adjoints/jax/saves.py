@@ -1,0 +1,86 @@
+"""Dense output and the saves that are read off it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..runge_kutta import dense_coefficients, dense_stages, dense_value
+from . import loops
+from .state import Config, DenseRow, Operands, State
+from .stepping import Limits, clipper
+
+#: Up to so many times a time is found by comparing it with all of them, as one kernel; among
+#: more by bisection.
+COMPARED = 64
+
+
+def count_saves(
+    state: State, ops: Operands, accept: jax.Array, t1: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Whether a save before the end lies on this step, and how many have been passed."""
+    if ops.save_at.shape[0] == 1:
+        return jnp.bool_(False), state.saved
+    # The last save, at the end, is never passed: without it the times would be copied each time.
+    if ops.save_at.shape[0] <= COMPARED:
+        passed = jnp.sum(ops.save_at < t1, dtype=jnp.int32)
+    else:
+        passed = jnp.searchsorted(ops.save_at, t1).astype(jnp.int32)
+    return accept & (passed > state.saved), passed
+
+
+def dense_of_step(
+    config: Config,
+    ops: Operands,
+    wanted: jax.Array,
+    t: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    stages: list[jax.Array],
+    limits: Limits,
+) -> jax.Array:
+    """Coefficients of the dense output; extra stages are evaluated only where `wanted`."""
+    tab = config.tableau
+    if tab.stages == len(stages):
+        return dense_coefficients(tab, stages)
+    choose = lax.cond if config.plain else loops.cond_any
+
+    def full(t: Any, y: Any, h: Any, stages: Any, params: Any, limits: Limits) -> jax.Array:
+        clip = clipper(limits)
+        complete = dense_stages(config.rhs, tab, t, y, h, params, list(stages), clip)
+        return dense_coefficients(tab, complete)
+
+    def none(t: Any, y: Any, h: Any, stages: Any, params: Any, limits: Limits) -> jax.Array:
+        return jnp.zeros((tab.dense.shape[1], *y.shape), y.dtype)
+
+    params = (ops.params, ops.constants)
+    return choose(wanted, full, none, t, y, h, tuple(stages), params, limits)
+
+
+def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:
+    """Dense output at times, from the row in which each time lies.
+
+    Parameters
+    ----------
+    dense : DenseRow
+        Stacked rows in the order of time.
+    rows : array
+        How many of them are filled.
+    save_at : array, shape (m,)
+
+    Returns
+    -------
+    array, shape (m, ``*y.shape``)
+    """
+    index = jnp.arange(dense.t.shape[0], dtype=jnp.int32)
+    starts = jnp.where(index < rows, dense.t, jnp.inf)
+    if starts.shape[0] * save_at.shape[0] <= COMPARED**2:
+        begun = jnp.sum(starts[None, :] <= save_at[:, None], axis=1, dtype=jnp.int32)
+    else:
+        begun = jnp.searchsorted(starts, save_at, side="right").astype(jnp.int32)
+    row = loops.gather(dense, jnp.maximum(begun - 1, 0))
+    h = jnp.where(row.h == 0, 1.0, row.h)
+    return jax.vmap(dense_value)(row.coefficients, row.y, row.h, (save_at - row.t) / h)

@@ -1,0 +1,111 @@
+"""What ``solve`` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from ..result import STATUSES
+from .record import Outputs, jacobian_evals, rhs_evals
+from .state import Config
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=[
+        "ys",
+        "error_estimate",
+        "error_squared",
+        "stiffness_estimate",
+        "stats",
+        "status_code",
+        "padded_steps",
+    ],
+    meta_fields=[],
+)
+@dataclass(frozen=True)
+class Solution:
+    """A solve, with the inside of the solver as differentiable outputs.
+
+    Attributes
+    ----------
+    ys : array, shape ``(len(save_at), *y0.shape)``
+        The solution at the save times; NaN where the solver broke down.
+    error_estimate : array or None
+        R_E: the norm of the embedded error of each accepted step times its size, reduced.
+        ``None`` for a method without an embedded error.
+    error_squared : array or None
+        R_E2: the squared norm of the embedded error of each accepted step, reduced.
+    stiffness_estimate : array or None
+        R_S: Shampine's stiffness estimate of each accepted step times its size, reduced.
+        ``None`` for a method without two stages at the same time.
+    stats : dict of str to array
+        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
+    status_code : array
+        Index into :data:`~adjointbench.adjoints.result.STATUSES`.
+    padded_steps : array, shape ``(max_steps, 2)``
+        The accepted steps, filled up with steps of size zero.
+    """
+
+    ys: jax.Array
+    error_estimate: jax.Array | None
+    error_squared: jax.Array | None
+    stiffness_estimate: jax.Array | None
+    stats: dict[str, jax.Array]
+    status_code: jax.Array
+    padded_steps: jax.Array
+
+    @property
+    def status(self) -> Any:
+        """``"ok"`` or what went wrong; the integer code(s) while tracing or for a batch."""
+        code = self.status_code
+        if isinstance(code, Tracer) or code.ndim:
+            return code
+        return STATUSES[int(code)]
+
+    @property
+    def steps(self) -> tuple[jax.Array, jax.Array]:
+        """``(t, h)`` of the accepted steps; ``solve(..., steps=these)`` takes them again.
+
+        While tracing, and for a batch, they are filled up with steps of size zero at the end
+        time, which change nothing.
+        """
+        t, h = self.padded_steps[..., 0], self.padded_steps[..., 1]
+        if isinstance(h, Tracer) or h.ndim != 1:
+            return t, h
+        count = int(self.stats["steps"])
+        return t[:count], h[:count]
+
+
+def solution_of(config: Config, out: Outputs) -> Solution:
+    """The public form of what a solve found."""
+    final, totals = out.final, out.totals
+    stats = {
+        "steps": final.accepted,
+        "rejected": final.attempts - final.accepted,
+        "rhs_evals": rhs_evals(config, final),
+        "jacobian_evals": jacobian_evals(config, final),
+        "linear_solves": final.linear_solves,
+    }
+    assert out.steps is not None
+    return Solution(
+        ys=out.ys,
+        error_estimate=totals.error,
+        error_squared=totals.error_squared,
+        stiffness_estimate=totals.stiffness,
+        stats=stats,
+        status_code=final.status,
+        padded_steps=_padded(out.steps[:-1], final.accepted, final.t),
+    )
+
+
+def _padded(steps: jax.Array, count: jax.Array, end: jax.Array) -> jax.Array:
+    """The steps, filled up with steps of size zero at the end."""
+    taken = jnp.arange(steps.shape[0], dtype=count.dtype) < count
+    idle = jnp.stack([end, jnp.zeros_like(end)])
+    return jnp.where(taken[:, None], steps, idle)

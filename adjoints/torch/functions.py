@@ -1,0 +1,148 @@
+"""What a user's functions are asked before a solve: their shapes, and what they close over.
+
+Tensors that are not passed would get no gradient without a word, so they are found. One call with
+gradients on and inputs that need none shows them: what its result depends on came in by the
+closure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from .course import Course
+from .state import Config, Tensors
+from .transforms import carries_derivative, is_batched, is_wrapped
+
+REMEDY = (
+    "pass the module itself as rhs, or the tensors in params and take them from there; or, if "
+    "they are not to be trained, detach them, or call solve under torch.no_grad()"
+)
+
+
+def check_functions(
+    config: Config,
+    course: Course,
+    y0: torch.Tensor,
+    smooth: Tensors,
+    others: Tensors,
+    *,
+    hidden: bool,
+) -> None:
+    """Call every function once: refuse a misshapen result, and weights that are not passed.
+
+    Parameters
+    ----------
+    config, course, y0
+    smooth, others : tuple of tensor
+        Parameters and constants.
+    hidden : bool
+        Whether tensors in a closure are hidden from the adjoint, which is not autograd's own.
+    """
+    params = (tuple(p.detach() for p in smooth), tuple(c.detach() for c in others))
+    inputs = (course.t0, y0.detach(), params)
+    given = (course.t0, inputs[1], *params[0], *params[1])
+
+    def check(function: Callable[..., Any], name: str, *number: int) -> None:
+        def call() -> Any:
+            return function(*number, *inputs)
+
+        try:
+            found = check_closure(name, call, given) if hidden else _called(call)
+        except RuntimeError:
+            if not any(is_wrapped(x) for x in given):
+                raise
+            # What takes gradients inside can be called outside of a transform, as solves are.
+            return
+        _check_result(name, found, y0)
+
+    check(config.rhs, "rhs")
+    if course.jump is not None:
+        check(course.jump, "jump", 0)
+
+
+def _check_result(name: str, found: Any, y0: torch.Tensor) -> None:
+    if not isinstance(found, torch.Tensor):
+        raise ValueError(f"{name} returned a {type(found).__name__}; it must return a tensor")
+    if found.shape != y0.shape or found.dtype != y0.dtype:
+        raise ValueError(
+            f"{name} returned shape {tuple(found.shape)} and dtype {found.dtype}; y0 has shape "
+            f"{tuple(y0.shape)} and dtype {y0.dtype}, and {name} must return the same"
+        )
+
+
+def check_closure(
+    name: str, call: Callable[[], Any], given: Sequence[torch.Tensor], remedy: str = REMEDY
+) -> Any:
+    """What `call` returns; refused where it depends on tensors that were not passed.
+
+    Parameters
+    ----------
+    name : str
+        Of the function, for the refusal.
+    call : callable
+    given : sequence of tensor
+        What it is called with; none needs a gradient.
+    remedy : str
+        What would do, for the refusal.
+    """
+    found = _called(call)
+    if isinstance(found, torch.Tensor) and is_batched(found) and not any(map(is_batched, given)):
+        raise ValueError(
+            f"{name} closes over a tensor that differs from lane to lane under vmap; pass it in "
+            "params"
+        )
+    if not torch.is_grad_enabled():
+        return found
+    hidden = _leaves(found, given)
+    if hidden:
+        # What was made inside is another tensor at the next call.
+        again = _leaves(call(), given)
+        hidden = [x for x in hidden if any(x is y for y in again)]
+    if hidden:
+        shapes = ", ".join(str(tuple(x.shape)) for x in hidden[:5])
+        more = ", ..." if len(hidden) > 5 else ""
+        raise ValueError(
+            f"{name} closes over {len(hidden)} tensor{'s' if len(hidden) > 1 else ''} of "
+            f"shape{'s' if len(hidden) > 1 else ''} {shapes}{more} that would get no gradient; "
+            f"{remedy}"
+        )
+    if isinstance(found, torch.Tensor) and is_wrapped(found) and carries_derivative(found):
+        raise ValueError(
+            f"{name} closes over a tensor that a transform of torch.func differentiates, which "
+            f"would get no derivative; {remedy}"
+        )
+    return found
+
+
+def _called(call: Callable[[], Any]) -> Any:
+    """What `call` returns, with gradients on where it needs them inside."""
+    try:
+        return call()
+    except RuntimeError:
+        if torch.is_grad_enabled():
+            raise
+        with torch.enable_grad():
+            return call()
+
+
+def _leaves(found: Any, given: Sequence[Any]) -> list[torch.Tensor]:
+    """The leaves of the graph of `found` that need a gradient and were not given."""
+    if not isinstance(found, torch.Tensor) or not found.requires_grad:
+        return []
+    node = found.grad_fn
+    if node is None:
+        return [] if any(found is x for x in given) else [found]
+    waiting, seen, leaves = [node], {node}, []
+    while waiting:
+        node = waiting.pop()
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and not any(leaf is x for x in given):
+            leaves.append(leaf)
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return leaves

@@ -1,0 +1,42 @@
+"""Steps that are given, to be taken without control."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..attempts import given_step_fits, given_step_slack
+from .integrate import Given
+
+
+class GivenSteps:
+    """Hands out given steps, one by one; those of size zero are left out.
+
+    Parameters
+    ----------
+    t0 : tensor
+        Where the first one begins.
+    starts, sizes : tensor, shape (steps,)
+    """
+
+    def __init__(self, t0: torch.Tensor, starts: torch.Tensor, sizes: torch.Tensor) -> None:
+        dtype = str(t0.dtype).removeprefix("torch.")
+        numbers = np.array([starts.tolist(), sizes.tolist()], dtype)
+        self._rows = iter(zip(starts, sizes, *numbers, strict=True))
+        self._at = np.asarray(t0.tolist(), dtype)
+
+    def next(self, stop: float) -> Given | None:
+        """The next step on the way to a stop; ``None`` where none fits.
+
+        None is left, or it does not begin where the last one ended, or it goes past the stop.
+        """
+        end = self._at.dtype.type(stop)
+        for start, size, t, h in self._rows:
+            if h == 0:
+                continue
+            if not given_step_fits(t, h, self._at, end):
+                return None
+            reaches = bool(t + h >= end - given_step_slack(t, h, end))
+            self._at = end if reaches else t + h
+            return Given(start, size, torch.full((), reaches, device=start.device))
+        return None

@@ -1,0 +1,149 @@
+"""What a solve is given, checked: start value, times, steps and tolerances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ..arguments import as_real, check_times, number, tolerance
+from .state import Tensors
+from .transforms import carries_derivative, is_batched, is_wrapped, unwrapped
+
+#: What a dtype that is not for solving is refused with.
+DTYPES = "pass float32 or float64 (complex numbers as their real and imaginary parts)"
+
+
+class Times(NamedTuple):
+    """Start and save times: as tensors that may carry derivatives, and as numbers.
+
+    All are rounded to the dtype of the solve; ``saves`` does not decrease. ``wanted`` tells, for
+    start and saves, whether a derivative by them may be asked for.
+    """
+
+    t0: torch.Tensor
+    save_at: torch.Tensor
+    start: float
+    saves: np.ndarray
+    wanted: tuple[bool, bool]
+
+    @property
+    def inner(self) -> int:
+        """How many save times lie before the end."""
+        return int((self.saves < self.saves[-1]).sum())
+
+
+def checked_state(y0: Any) -> torch.Tensor:
+    """The start value in float32 or float64; integers take the default dtype."""
+    state = torch.as_tensor(y0)
+    if state.dtype in (torch.float32, torch.float64):
+        return state
+    if state.is_floating_point() or state.is_complex() or state.dtype == torch.bool:
+        raise ValueError(f"y0 has dtype {_name(state.dtype)}; {DTYPES}")
+    return state.to(torch.get_default_dtype())
+
+
+def check_params(leaves: Tensors) -> None:
+    """Refuse parameters that would silently get no gradient."""
+    for leaf in leaves:
+        if leaf.is_complex():
+            raise ValueError(f"params has a tensor of dtype {_name(leaf.dtype)}; {DTYPES}")
+
+
+def checked_times(t0: Any, save_at: Any, like: torch.Tensor) -> Times:
+    """Start and save times in the dtype and on the device of `like`."""
+    _refuse_lanes("t0", t0)
+    start = t0 if isinstance(t0, torch.Tensor) else torch.tensor(number("t0", t0))
+    saves = _stacked("save_at", save_at)
+    if start.ndim != 0:
+        raise ValueError(f"t0 has shape {tuple(start.shape)}; pass one number")
+    start, saves = (x.to(dtype=like.dtype, device=like.device) for x in (start, saves))
+    known, first = _number_of(saves), float(_number_of(start))
+    check_times(known, first)
+    return Times(start, saves, first, known, (_is_wanted(t0), _is_wanted(save_at)))
+
+
+def _is_wanted(times: Any) -> bool:
+    """Whether a derivative by times may be asked for: by numbers it can't be."""
+    if isinstance(times, list | tuple):
+        return any(map(_is_wanted, times))
+    if not isinstance(times, torch.Tensor):
+        return False
+    return is_wrapped(times) or carries_derivative(times)
+
+
+def _stacked(argument: str, times: Any) -> torch.Tensor:
+    """Times as a tensor; a list may have tensors in it."""
+    _refuse_lanes(argument, times)
+    if isinstance(times, torch.Tensor):
+        return times
+    if isinstance(times, list | tuple) and any(isinstance(t, torch.Tensor) for t in times):
+        for t in times:
+            _refuse_lanes(argument, t)
+        return torch.stack([torch.as_tensor(t, dtype=torch.float64) for t in times])
+    return torch.from_numpy(np.array(as_real(argument, times)))
+
+
+def checked_steps(steps: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Starts and sizes of given steps."""
+    if steps is None:
+        return None
+    if len(steps) != 2:
+        raise ValueError(f"steps has {len(steps)} parts; pass (t, h), as solution.steps gives them")
+    starts, sizes = (held("steps", x, like) for x in steps)
+    if starts.ndim != 1 or starts.shape != sizes.shape:
+        raise ValueError(
+            f"steps has shapes {tuple(starts.shape)} and {tuple(sizes.shape)}; pass two lists of "
+            "one length, (t, h)"
+        )
+    return starts, sizes
+
+
+def checked_tolerance(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
+    """A tolerance as a tensor: one number, or one for each component of `like`."""
+    found = held(argument, value, like)
+    tolerance(argument, _number_of(found), tuple(like.shape))
+    return found
+
+
+def checked_stops(argument: str, times: Iterable[Any]) -> tuple[float, ...]:
+    """Times that are held fixed, as numbers."""
+    found = tuple(times)
+    for t in found:
+        _refuse_derivative(argument, t)
+    return tuple(float(t) for t in found)
+
+
+def held(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
+    """`value`, which is not differentiated, in the dtype and on the device of `like`."""
+    _refuse_derivative(argument, value)
+    if not isinstance(value, torch.Tensor):
+        value = torch.from_numpy(np.array(as_real(argument, value)))
+    # A transform wraps even what is made inside it; none of this is transformed.
+    return unwrapped(value.detach().to(dtype=like.dtype, device=like.device))
+
+
+def _number_of(tensor: torch.Tensor) -> np.ndarray:
+    # By a list, as inside a transform no tensor has an array.
+    dtype = _name(tensor.dtype)
+    return np.array(unwrapped(tensor.detach()).tolist(), dtype)
+
+
+def _refuse_derivative(argument: str, value: Any) -> None:
+    """Refuse a tensor whose gradient would silently be left out."""
+    _refuse_lanes(argument, value)
+    if isinstance(value, torch.Tensor) and carries_derivative(value):
+        raise ValueError(f"{argument} is not differentiated here, and requires grad; detach it")
+
+
+def _refuse_lanes(argument: str, value: Any) -> None:
+    if isinstance(value, torch.Tensor) and is_batched(value):
+        raise ValueError(
+            f"{argument} differs from lane to lane under vmap; call solve once for each instead"
+        )
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

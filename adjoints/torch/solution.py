@@ -1,0 +1,87 @@
+"""``Solution``: what a solve returns, the inside of the solver as differentiable outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..result import STATUSES
+from .differentiable import Call, Outputs
+from .transforms import is_wrapped
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A solve, with the inside of the solver as differentiable outputs.
+
+    Attributes
+    ----------
+    ys : tensor, shape ``(len(save_at), *y0.shape)``
+        The solution at the save times; NaN where the solver broke down.
+    error_estimate : tensor or None
+        R_E: the norm of the embedded error of each accepted step times its size, reduced.
+        ``None`` for a method without an embedded error.
+    error_squared : tensor or None
+        R_E2: the squared norm of the embedded error of each accepted step, reduced.
+    stiffness_estimate : tensor or None
+        R_S: Shampine's stiffness estimate of each accepted step times its size, reduced.
+        ``None`` for a method without two stages at the same time.
+    stats : dict of str to tensor
+        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
+    status_code : tensor
+        Index into :data:`~adjointbench.adjoints.result.STATUSES`.
+    steps : tuple of tensor
+        ``(t, h)`` of the accepted steps; ``solve(..., steps=these)`` takes them again. Under
+        ``vmap`` filled up with steps of size zero at the end time.
+    compiled : str or None
+        Where ``compile=True`` asked for it: ``"yes"``, or why the loop ran eagerly.
+    transfers : int or None
+        How often the host waited for numbers from the device; ``None`` under ``vmap``.
+    """
+
+    ys: torch.Tensor
+    error_estimate: torch.Tensor | None
+    error_squared: torch.Tensor | None
+    stiffness_estimate: torch.Tensor | None
+    stats: dict[str, torch.Tensor]
+    status_code: torch.Tensor
+    steps: tuple[torch.Tensor, torch.Tensor]
+    compiled: str | None = None
+    transfers: int | None = None
+
+    @property
+    def status(self) -> Any:
+        """``"ok"`` or what went wrong; the integer codes for a batch."""
+        code = self.status_code
+        if is_wrapped(code) or code.ndim:
+            return code
+        return STATUSES[int(code)]
+
+
+def solution_of(call: Call, out: Outputs) -> Solution:
+    """The solution that a call's outputs make."""
+    tab = call.config.tableau
+    status, accepted, attempts = out.numbers.unbind(-1)
+    begin = 2 if call.config.tableau.adaptive else 1
+    implicit = int(tab.implicit)
+    error, squared, stiff = out.totals.unbind(-1)
+    work = None if call.lanes or call.solved is None else call.solved.work
+    return Solution(
+        ys=out.ys,
+        error_estimate=error if tab.adaptive else None,
+        error_squared=squared if tab.adaptive else None,
+        stiffness_estimate=None if tab.stiffness_stages is None else stiff,
+        stats={
+            "steps": accepted,
+            "rejected": attempts - accepted,
+            "rhs_evals": begin + attempts * tab.steps,
+            "jacobian_evals": attempts * implicit,
+            "linear_solves": attempts * tab.steps * implicit,
+        },
+        status_code=status,
+        steps=(out.steps[..., 0], out.steps[..., 1]),
+        compiled=(work.compiled or None) if work is not None else None,
+        transfers=None if work is None else work.transfers,
+    )
