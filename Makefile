@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 ASV ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment bench bench-full test lint format docs asv
+.PHONY: help environment bench bench-full test test-long lint format docs asv
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | while read -r target text; do \
@@ -42,6 +42,10 @@ bench bench-full: environment
 
 test: environment  ## The tests; some of them: make test TESTS=tests/problems
 	@$(RUN) -m pytest -n auto $(TESTS)
+
+test-long: export ADJOINTBENCH_EXAMPLES ?= 1000
+test-long: environment  ## Other random problems each time; every method on every closed form
+	@$(RUN) -m pytest -n auto -m "" tests/random_problems tests/adjoints/contract
 
 lint: environment  ## Style and types, without changing anything
 	@$(RUN) -m ruff check .
