@@ -36,7 +36,7 @@ class Transforms:
 
     def jvp(self, function: Function, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """The derivative of `function` at `x` in one direction, by forward mode."""
-        value, slope = torch.func.jvp(function, (x,), (direction,))
+        value, slope = torch.func.jvp(function, (x,), (direction,))[:2]
         # In single precision tangents of numbers without axes come out in double.
         return slope.to(value.dtype)
 
