@@ -31,7 +31,7 @@ bench bench-full: environment
 	@rows="$$PWD/.asv/results/$${ADJOINTBENCH_MACHINE:-$$(hostname)}/$$(git rev-parse --short=8 HEAD)-rows.jsonl"; \
 	anew=--anew; [ ! -e .asv/unfinished ] || anew=; \
 	mkdir -p "$$(dirname "$$rows")" && touch .asv/unfinished || exit; \
-	$(RUN) -m adjointbench.reports.collect --out "$$rows" $$anew || exit; \
+	$(RUN) -m adjointbench.suite.collect --out "$$rows" $$anew || exit; \
 	status=0; \
 	ADJOINTBENCH_ROWS="$$rows" $(RUN) -m asv run -E existing \
 		--set-commit-hash "$$(git rev-parse HEAD)" $(ASV) || status=$$?; \

@@ -13,7 +13,7 @@ Importing this loads NumPy alone; a method imports its own framework when it is 
 from adjointbench import problems
 from adjointbench.adjoints.gradient import gradient, prepare
 from adjointbench.adjoints.methods import methods
-from adjointbench.adjoints.regularizer import Regularizer
+from adjointbench.adjoints.regularizers.regularizer import Regularizer
 from adjointbench.adjoints.result import GradientResult
 from adjointbench.problems import Problem
 

@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; say in one line which extra is missing where it cannot."""
     try:
-        from .command_line import app
+        from adjointbench.command_line import app
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..problems.validation import did_you_mean
+
 
 def tolerance(argument: str, value: Any, shape: tuple[int, ...]) -> float | np.ndarray:
     """A positive finite tolerance: one number, or one for each component of a state of `shape`."""
@@ -95,3 +97,11 @@ def check_times(save_at: np.ndarray, t0: float | None) -> None:
 def _shown(value: Any) -> str:
     """A value as its user would write it."""
     return repr(value.tolist() if isinstance(value, np.ndarray | np.generic) else value)
+
+
+def check_name(argument: str, name: object, known: tuple[str, ...]) -> None:
+    """Refuse a `name` that is not among the `known`, and suggest the closest."""
+    if name in known:
+        return
+    hint = did_you_mean(name, known)
+    raise ValueError(f"{argument}={name!r} is not known; {hint}known: {', '.join(known)}")

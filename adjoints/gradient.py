@@ -5,65 +5,23 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..problems import Problem
-from .arguments import like, positive, positive_int, tolerance
-from .extended_state import ExtendedProgram
-from .method import Method
-from .methods import METHODS, check_name, get_method, method_of
-from .regularized import regularized, shares_of_steps
-from .regularizer import ALONG_PATH, Regularizer, as_coefficients, as_regularizer
+from .arguments import check_name, like, positive, positive_int, tolerance
+from .methods import METHODS, get_method, method_of
+from .methods.method import Method
+from .program import Program, Settings
+from .regularizers.extended_state import ExtendedProgram
+from .regularizers.regularized import regularized, shares_of_steps
+from .regularizers.regularizer import ALONG_PATH, Regularizer, as_coefficients, as_regularizer
 from .result import GradientResult
 
 #: Attempted steps allowed in one solve, accepted and rejected together.
 DEFAULT_MAX_STEPS = 16384
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The checked arguments of one gradient computation, defaults filled in."""
-
-    method: Method
-    solver: str
-    rtol: float | np.ndarray
-    atol: float | np.ndarray
-    device: str
-    regularizer: Regularizer | None
-    coefficient: tuple[float, ...]
-    adjoint_solver: str
-    adjoint_rtol: float | np.ndarray
-    adjoint_atol: float | np.ndarray
-    checkpoints: int | None
-    differentiate_step_size: bool
-    first_step: float | None
-    max_steps: int
-    compile: bool
-
-
-class Program(Protocol):
-    """What a backend makes of a problem and settings; compiled once, called often."""
-
-    def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
-        """Loss and gradient at `params` and `y0`, arrays of the problem's shapes and dtype."""
-        ...
-
-    def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
-        """The loss alone, same solver and settings; NaN where the solve broke down."""
-        ...
-
-    @property
-    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-        """The bare call on backend arrays: ``(params, y0) -> (loss, dparams, dy0)``."""
-        ...
-
-    @property
-    def compiled_primal(self) -> Callable[[Any, Any], Any]:
-        """The bare loss on backend arrays: ``(params, y0) -> loss``."""
-        ...
 
 
 class Run:

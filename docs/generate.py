@@ -21,13 +21,13 @@ import yaml
 from render import Maker, code, filled, from_docstring, table, wrapped
 
 import adjointbench.problems as zoo
-from adjointbench.adjoints.method import FAMILIES, Method
 from adjointbench.adjoints.methods import methods
+from adjointbench.adjoints.methods.method import FAMILIES, Method
 from adjointbench.problems import Problem
 from adjointbench.problems.reference import Reference, references
 from adjointbench.problems.registry import entry
-from adjointbench.reports.claims.claim import Claim
-from adjointbench.reports.claims.table import CLAIMS
+from adjointbench.suite.claims.claim import Claim
+from adjointbench.suite.claims.table import CLAIMS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -132,7 +132,7 @@ def _problem(problem: Problem) -> str:
     lines = [
         wrapped(f"- Size: {facts}."),
         wrapped(f"- Tags: {', '.join(problem.tags)}. Settings and defaults: {settings}."),
-        f"- Code: [problems/{problem.name}.py](../problems/{problem.name}.py)",
+        f"- Code: [problems/zoo/{problem.name}.py](../problems/zoo/{problem.name}.py)",
     ]
     certified = map(_reference, references(problem.name))
     columns = ("certified with", ">loss", ">agreement", "by", ">confirmed to", "day")

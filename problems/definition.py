@@ -6,17 +6,15 @@ import ast
 import functools
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .problem import Problem
 
 #: Modules that problems import and whose changes do not change the numbers.
 _MACHINERY = ("problem", "registry")
@@ -30,35 +28,42 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 _DIGITS = {"float64": 9, "float32": 5}
 
 
-def definition_hash(problem: Problem) -> str:
-    """SHA-256 of what defines the loss and gradient of `problem`.
+def definition_hash(
+    name: str,
+    functions: Sequence[Callable[..., Any]],
+    arrays: Mapping[str, np.ndarray],
+    times: Mapping[str, Any],
+) -> str:
+    """SHA-256 of what defines the loss and gradient of a problem.
 
-    It covers the source of the modules that ``rhs``, ``loss`` and ``jump`` come from, and of what
-    these import from their own folder (syntax trees, so comments, docstrings, decorators and
-    layout do not count), the names of the functions and the values that they have captured, the
-    arrays to 9 digits (5 in float32) and the times. Two ways to make the same problem have the
-    same hash.
+    It covers the source of the modules that the `functions` come from, and of what these import
+    by relative imports or from their own folder (syntax trees, so comments, docstrings,
+    decorators and layout do not count, nor does where a module lies), the names of the functions
+    and the values that they have captured, the `arrays` to 9 digits (5 in float32) and the
+    `times`. Two ways to make the same problem have the same hash.
 
     Returns
     -------
     str
         64 hexadecimal digits, the same on every platform and Python version.
     """
-    functions = [problem.rhs, problem.loss, *filter(None, [problem.jump])]
     parts = [
-        ("name", problem.name),
+        ("name", name),
         *(("function", _describe(function)) for function in functions),
-        *((name, _module_tree(name)) for name in sorted({_module(f) for f in functions})),
-        *((f"params[{name!r}]", _digits(value)) for name, value in problem.params.items()),
-        *((f"constants[{name!r}]", _digits(value)) for name, value in problem.constants.items()),
-        *((name, _digits(getattr(problem, name))) for name in ("y0", "save_at")),
-        *((name, repr(getattr(problem, name))) for name in ("t_span", "jump_times")),
+        *((_last(m), _module_tree(m)) for m in sorted({_module(f) for f in functions})),
+        *((key, _digits(value)) for key, value in arrays.items()),
+        *((key, repr(value)) for key, value in times.items()),
     ]
     return hashlib.sha256("\n".join(f"{key}: {value}" for key, value in parts).encode()).hexdigest()
 
 
 def _module(function: Any) -> str:
     return getattr(getattr(function, "func", function), "__module__", None) or ""
+
+
+def _last(module: str) -> str:
+    """The name of a module without the packages that it lies in."""
+    return module.rpartition(".")[2]
 
 
 def _describe(value: Any) -> str:
@@ -71,7 +76,7 @@ def _describe(value: Any) -> str:
         return _ADDRESS.sub("", repr(value))
     captured = [cell.cell_contents for cell in value.__closure__ or ()]
     captured += [value.__defaults__, value.__kwdefaults__]
-    return f"{value.__module__}.{value.__qualname__}[{', '.join(map(_describe, captured))}]"
+    return f"{_last(value.__module__)}.{value.__qualname__}[{', '.join(map(_describe, captured))}]"
 
 
 @functools.cache
@@ -91,11 +96,12 @@ def _module_tree(name: str, importers: tuple[str, ...] = ()) -> str:
 
 
 def _imported_siblings(tree: ast.Module, name: str) -> Iterator[str]:
-    """The modules of the same folder that a module imports, by their names."""
+    """The modules that a module imports by a relative import or from its own folder."""
     package = name.rpartition(".")[0]
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module not in _MACHINERY:
-            yield f"{package}.{node.module or ''}"
+        if isinstance(node, ast.ImportFrom) and node.level:
+            if node.module not in _MACHINERY:
+                yield importlib.util.resolve_name("." * node.level + (node.module or ""), package)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield from _beside([node.module or ""], name)
         elif isinstance(node, ast.Import):
@@ -125,6 +131,9 @@ def _dump(node: Any) -> str:
         return repr(node)
     fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
     fields.pop("decorator_list", None)
+    if isinstance(node, ast.ImportFrom):
+        # Where a module lies says nothing; what is taken from it is in the text itself.
+        fields = {"names": node.names}
     if _has_docstring(node):
         fields["body"] = fields["body"][1:]
     inner = ",".join(f"{name}={_dump(value)}" for name, value in fields.items())

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import validation
+from .definition import definition_hash
+from .reference import Reference, find_reference
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
-
-    from .reference import Reference
 
 #: An array of whatever framework runs the problem: NumPy, JAX or PyTorch.
 Array = Any
@@ -159,7 +159,18 @@ class Problem:
             settings=dict(settings or {}),
             exact=exact,
         )
-        validation.check_functions(self)
+        validation.check_functions(
+            rhs=rhs,
+            loss=loss,
+            jacobian=jacobian,
+            jump=jump,
+            exact=exact,
+            t0=self.t_span[0],
+            y0=self.y0,
+            p=self.merged(),
+            n_saves=len(self.save_at),
+            jump_times=self.jump_times,
+        )
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -201,15 +212,21 @@ class Problem:
     @property
     def reference(self) -> Reference | None:
         """The certified loss and gradient of exactly this problem, or ``None``."""
-        from .reference import find_reference
-
-        return find_reference(self)
+        return find_reference(self.name, self.definition_hash)
 
     def definition_hash(self) -> str:
         """SHA-256 of what defines the numbers: source of the equations, arrays, times, settings."""
-        from .definition import definition_hash
-
-        return definition_hash(self)
+        return definition_hash(
+            self.name,
+            [self.rhs, self.loss, *filter(None, [self.jump])],
+            {
+                **{f"params[{name!r}]": value for name, value in self.params.items()},
+                **{f"constants[{name!r}]": value for name, value in self.constants.items()},
+                "y0": self.y0,
+                "save_at": self.save_at,
+            },
+            {"t_span": self.t_span, "jump_times": self.jump_times},
+        )
 
     def __repr__(self) -> str:
         settings = "".join(f", {key}={value!r}" for key, value in self.settings.items())

@@ -5,15 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .problem import Problem
 
 _FOLDER = Path(__file__).parent / "references"
 
@@ -79,14 +76,17 @@ class Reference:
         return max(self.loss_disagreement, self.loss_error)
 
 
-def find_reference(problem: Problem, path: Path | None = None) -> Reference | None:
-    """The stored reference of exactly this problem, or ``None``.
+def find_reference(
+    name: str, definition_hash: Callable[[], str], path: Path | None = None
+) -> Reference | None:
+    """The stored reference of exactly the problem `name` with this definition, or ``None``.
 
-    It is looked for in the file `path`, by default in that of the zoo.
+    It is looked for in the file `path`, by default in that of the zoo; the hash is asked for only
+    where there are any.
     """
-    stored = references(problem.name) if path is None else read_references(path)
+    stored = references(name) if path is None else read_references(path)
     found = {reference.definition_hash: reference for reference in stored}
-    return found.get(problem.definition_hash()) if found else None
+    return found.get(definition_hash()) if found else None
 
 
 def references(name: str) -> tuple[Reference, ...]:

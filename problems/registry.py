@@ -1,4 +1,4 @@
-"""The zoo: every module in this folder that marks a factory with ``@register``."""
+"""The registry of the zoo: every module in ``zoo/`` that marks a factory with ``@register``."""
 
 from __future__ import annotations
 
@@ -138,10 +138,10 @@ def _plain(value: Any) -> Any:
 
 @functools.cache
 def _discovered() -> Mapping[str, Entry]:
-    """All entries by name, after every module of this folder has been imported."""
+    """All entries by name, after every module of the zoo has been imported."""
     package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"{package}.{module.name}")
+    for module in pkgutil.iter_modules([str(Path(__file__).parent / "zoo")]):
+        importlib.import_module(f"{package}.zoo.{module.name}")
     return {name: _ENTRIES[name] for name in sorted(_ENTRIES)}
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .problem import Problem
 
 _ARRAY_API = (
     "write it in the Python array API standard, with "
@@ -206,52 +203,47 @@ def _check_inside(argument: str, times: list[float], t_span: tuple[float, float]
             )
 
 
-def check_functions(problem: Problem) -> None:
-    """Call every function of `problem` once on NumPy arrays; refuse what does not fit."""
-    for name in ("rhs", "loss", "jacobian", "jump", "exact"):
-        function = getattr(problem, name)
-        if not callable(function) and not (name not in ("rhs", "loss") and function is None):
-            raise ValueError(f"{name}={function!r} must be a function")
-    _check_rhs(problem)
-    _check_loss(problem)
-    _check_jacobian(problem)
-    _check_jump(problem)
-
-
-def _check_rhs(problem: Problem) -> None:
-    out = _call("rhs", problem.rhs, *_start(problem))
-    _check_output("rhs", out, problem.y0.shape, "the shape of y0", problem.dtype)
-
-
-def _check_loss(problem: Problem) -> None:
-    ys = np.stack([problem.y0] * len(problem.save_at))
-    out = _call("loss", problem.loss, ys, problem.merged())
-    _check_output("loss", out, (), "a scalar: sum over all axes", problem.dtype)
-
-
-def _check_jacobian(problem: Problem) -> None:
-    if problem.jacobian is None:
-        return
-    n = problem.n_states
-    out = _call("jacobian", problem.jacobian, *_start(problem))
-    _check_output("jacobian", out, (n, n), "(n, n) with n = y0.size", problem.dtype)
-
-
-def _check_jump(problem: Problem) -> None:
-    if (problem.jump is None) != (not problem.jump_times):
-        given, missing = ("jump_times", "jump") if problem.jump is None else ("jump", "jump_times")
+def check_functions(
+    *,
+    rhs: Any,
+    loss: Any,
+    jacobian: Any,
+    jump: Any,
+    exact: Any,
+    t0: float,
+    y0: np.ndarray,
+    p: Mapping[str, np.ndarray],
+    n_saves: int,
+    jump_times: Sequence[float],
+) -> None:
+    """Call every function of a problem once on NumPy arrays; refuse what does not fit."""
+    _check_callable("rhs", rhs)
+    _check_callable("loss", loss)
+    for name, function in (("jacobian", jacobian), ("jump", jump), ("exact", exact)):
+        if function is not None:
+            _check_callable(name, function)
+    if (jump is None) != (not jump_times):
+        given, missing = ("jump_times", "jump") if jump is None else ("jump", "jump_times")
         raise ValueError(f"{given} is given without {missing}; pass both or neither")
-    if problem.jump is None:
-        return
-    for i, time in enumerate(problem.jump_times):
-        _, y, p = _start(problem)
-        out = _call("jump", problem.jump, i, np.asarray(time, dtype=problem.dtype), y, p)
-        _check_output("jump", out, problem.y0.shape, "the shape of y0", problem.dtype)
+
+    def at(time: float) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        return np.asarray(time, dtype=y0.dtype), y0.copy(), dict(p)
+
+    out = _call("rhs", rhs, *at(t0))
+    _check_output("rhs", out, y0.shape, "the shape of y0", y0.dtype)
+    out = _call("loss", loss, np.stack([y0] * n_saves), dict(p))
+    _check_output("loss", out, (), "a scalar: sum over all axes", y0.dtype)
+    if jacobian is not None:
+        out = _call("jacobian", jacobian, *at(t0))
+        _check_output("jacobian", out, (y0.size, y0.size), "(n, n) with n = y0.size", y0.dtype)
+    for i, time in enumerate(jump_times):
+        out = _call("jump", jump, i, *at(time))
+        _check_output("jump", out, y0.shape, "the shape of y0", y0.dtype)
 
 
-def _start(problem: Problem) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """The arguments of ``rhs`` at the start."""
-    return np.asarray(problem.t_span[0], dtype=problem.dtype), problem.y0.copy(), problem.merged()
+def _check_callable(name: str, function: object) -> None:
+    if not callable(function):
+        raise ValueError(f"{name}={function!r} must be a function")
 
 
 def _call(argument: str, function: Callable[..., Any], *args: Any) -> Any:

@@ -1,7 +1,6 @@
-"""Measure gradients, and turn the results into tables, figures and one page.
+"""Turn measured rows into tables, figures and one page: :func:`build_report`.
 
-:func:`build_report` makes the report; :mod:`~adjointbench.reports.measure` measures one method
-on one problem, :mod:`~adjointbench.reports.collect` many on many.
+Nothing is measured here; :mod:`~adjointbench.suite.collect` does that.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .compare import Comparison
+    from .tables.changes import Comparison
 
 __all__ = ["build_report", "compare_results"]
 
@@ -84,7 +83,7 @@ def compare_results(results: Iterable[Path | str], base: str) -> tuple[Compariso
     ValueError
         Where nothing was measured with `base`, or nothing at all.
     """
-    from .compare_section import compare_with, findings, read_with_base
+    from .sections.changes import compare_with, findings, read_with_base
 
     found = read_with_base([Path(path) for path in results], base)
     comparison = compare_with(found.rows, found.runs, base)

@@ -12,24 +12,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import formats, page
-from .benchmarks_section import add_benchmarks
-from .checkpoints_section import checkpoints_parts
-from .claims.section import claims_parts
-from .compare_section import benchmark_changes, compare_with, comparison_parts, read_with_base
-from .findings import findings
-from .ladder import typical_rtol
-from .overview_section import decision_parts, map_parts
-from .page import Column, Content
-from .peers import races
-from .peers_section import kinds_parts, peers_parts
-from .problem_section import costs_parts, problem_section
-from .read import Measurements
-from .stiff import scaling_table
-from .stiff_section import stiff_parts
-from .tables import failures, skips, summary, wrong_answers
-from .training_section import training_parts
-from .verdicts import verdicts
+from ..suite.measuring import formats
+from ..suite.measuring.ladder import typical_rtol
+from .page import render
+from .sections.asv import add_benchmarks
+from .sections.changes import benchmark_changes, compare_with, comparison_parts, read_with_base
+from .sections.checkpoints import checkpoints_parts
+from .sections.claims import claims_parts
+from .sections.content import Content
+from .sections.findings import findings
+from .sections.overview import decision_parts, map_parts
+from .sections.peers import kinds_parts, peers_parts
+from .sections.problem import costs_parts, problem_section
+from .sections.stiff import stiff_parts
+from .sections.training import training_parts
+from .sections.verdicts import verdicts
+from .tables.peers import races
+from .tables.read import Measurements
+from .tables.shown_table import Column, as_table
+from .tables.stiff import scaling_table
+from .tables.summary import failures, skips, summary, wrong_answers
 
 _WHERE = (Column("problem", "problem"), Column("method", "method"))
 
@@ -82,9 +84,9 @@ def build(
     content.claims = claims_parts(_newest(claims), out)
     add_benchmarks(content, found.asv)
     content.compared += benchmark_changes(found.asv)
-    (out / "report.md").write_text(page.render(content, "report.md"), encoding="utf-8")
+    (out / "report.md").write_text(render(content, "report.md"), encoding="utf-8")
     target = out / "index.html"
-    target.write_text(page.render(content, "page.html"), encoding="utf-8")
+    target.write_text(render(content, "page.html"), encoding="utf-8")
     return target
 
 
@@ -109,9 +111,9 @@ def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
     content.map = map_parts(shown, out)
     worst = Column("worst_error", "worst error", formats.error)
     at = Column("at rtol", "at tolerance")
-    content.wrong = page.table(wrong_answers(shown), (*_WHERE, worst, at))
-    content.failures = page.table(failures(shown), _FAILURE_COLUMNS)
-    content.skips = page.table(skips(shown), (*_WHERE, Column("message", "why")))
+    content.wrong = as_table(wrong_answers(shown), (*_WHERE, worst, at))
+    content.failures = as_table(failures(shown), _FAILURE_COLUMNS)
+    content.skips = as_table(skips(shown), (*_WHERE, Column("message", "why")))
     for problem in lines["problem"].unique():
         content.problems.append(problem_section(str(problem), shown, lines, out))
     content.costs = costs_parts(shown, lines, out)

@@ -172,8 +172,8 @@ def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
 @pytest.fixture
 def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list:
     """In an empty folder, comparisons that measure nothing and say that one method is right."""
-    from adjointbench.reports.choice import run as run_module
-    from adjointbench.reports.choice.comparison import Outcome
+    from adjointbench.suite.own_problem import run as run_module
+    from adjointbench.suite.own_problem.comparison import Outcome
 
     asked = []
 
@@ -220,7 +220,7 @@ def test_compare_as_json_and_its_exit_codes(pretended: list) -> None:
 def test_an_interrupted_comparison_says_how_to_go_on(
     pretended: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adjointbench.reports.choice import run as run_module
+    from adjointbench.suite.own_problem import run as run_module
 
     def interrupted(chosen, watch, *, anew):
         raise KeyboardInterrupt

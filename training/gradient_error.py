@@ -8,7 +8,7 @@ import numpy as np
 
 from ..adjoints.gradient import prepare
 from ..adjoints.methods import method_of
-from .equipment import Equipment
+from .loss_gradient import Equipment
 
 #: By how much the reference's tolerances are tighter, and the tightest that float64 allows.
 _TIGHTER, _TIGHTEST = 1e-3, 1e-12

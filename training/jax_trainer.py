@@ -14,7 +14,7 @@ import optax
 from ..adjoints.jax.program import find_device
 from ..adjoints.jax.solve import solve
 from ..adjoints.result import STATUSES
-from .equipment import COUNTS, Equipment, Evaluation
+from .loss_gradient import COUNTS, Equipment, Evaluation
 from .presets import WEIGHT_DECAY, Optimizer
 
 Tree = Any

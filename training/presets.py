@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..adjoints.methods import check_name
-from ..adjoints.regularizer import NAMES
+from ..adjoints.arguments import check_name
+from ..adjoints.regularizers.regularizer import NAMES
 from . import tasks
 from .task import Task
 

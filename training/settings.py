@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..adjoints.methods import METHODS, get_method, method_of
-from ..adjoints.regularizer import Regularizer
+from ..adjoints.regularizers.regularizer import Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
 
 BACKENDS = ("jax", "torch")

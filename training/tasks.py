@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..problems import Problem, get
-from ..problems.cross_entropy import correct
-from ..problems.digits import load as load_digits
-from ..problems.image_classifier import image_classifier
-from ..problems.image_data import Images
-from ..problems.mnist import load as load_mnist
-from ..problems.mnist import pooled
+from ..problems.neural.cross_entropy import correct
+from ..problems.neural.image_classifier import image_classifier
+from ..problems.neural.image_data import Images
+from ..problems.zoo.digits import load as load_digits
+from ..problems.zoo.mnist import load as load_mnist
+from ..problems.zoo.mnist import pooled
 from .task import Task
 
 

@@ -9,7 +9,7 @@ import torch
 
 from ..adjoints.torch.device import find_device, put, put_named
 from ..adjoints.torch.solve import solve
-from .equipment import COUNTS, Equipment, Evaluation
+from .loss_gradient import COUNTS, Equipment, Evaluation
 from .presets import WEIGHT_DECAY, Optimizer
 
 

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..adjoints.regularized import shares_of_steps
-from .equipment import Equipment, Evaluation
+from ..adjoints.regularizers.regularized import shares_of_steps
 from .gradient_error import GradientError
+from .loss_gradient import Equipment, Evaluation
 from .run_folder import COLUMNS, Row, claim, read_checkpoint, write_checkpoint, write_rows
 from .settings import RunSettings, run_settings
 from .task import Task

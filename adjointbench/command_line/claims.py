@@ -37,9 +37,9 @@ def claims(
         adjointbench claims --from claims.jsonl --json
     """
     with refusing(extra="report"):
-        from adjointbench.reports.claims.section import scorecard
-        from adjointbench.reports.claims.tasks import chosen_claims
-        from adjointbench.reports.read import read_measurements
+        from adjointbench.reports.sections.claims import scorecard
+        from adjointbench.reports.tables.read import read_measurements
+        from adjointbench.suite.claims.tasks import chosen_claims
 
         keys = chosen_claims(number or None)
         with tempfile.TemporaryDirectory() as folder:
@@ -58,9 +58,9 @@ def claims(
 
 
 def _measure(keys: tuple[str, ...], full: bool, path: Path) -> None:
-    from adjointbench.reports.claims.tasks import claim_tasks
-    from adjointbench.reports.collect import measure_all
-    from adjointbench.reports.rows import RowWriter
+    from adjointbench.suite.claims.tasks import claim_tasks
+    from adjointbench.suite.collect import measure_all
+    from adjointbench.suite.measuring.rows import RowWriter
 
     with RowWriter(path, anew=True, quick=not full) as writer:
         measure_all(list(claim_tasks(keys, not full)), writer, _say)

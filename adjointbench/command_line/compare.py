@@ -16,8 +16,8 @@ from .settings import Settings, parse_settings
 from .watching import print_markdown, watching
 
 if TYPE_CHECKING:
-    from adjointbench.reports.choice.comparison import Comparison, Outcome
-    from adjointbench.reports.choice.recommendation import Recommendation
+    from adjointbench.suite.own_problem.comparison import Comparison, Outcome
+    from adjointbench.suite.own_problem.recommendation import Recommendation
 
 #: How a shell tells that a command was interrupted.
 _INTERRUPTED = 130
@@ -73,11 +73,11 @@ def compare(
         adjointbench compare 'van_der_pol(mu=10)' --methods jax-discrete,cvodes-adjoint
     """
     with refusing():
-        from adjointbench.reports.choice import comparison
-        from adjointbench.reports.choice.advice import code, markdown
-        from adjointbench.reports.choice.question import as_stiff, question
-        from adjointbench.reports.choice.recommendation import recommend
-        from adjointbench.reports.names import problem_name
+        from adjointbench.suite.measuring.names import problem_name
+        from adjointbench.suite.own_problem import comparison
+        from adjointbench.suite.own_problem.markdown import code, markdown
+        from adjointbench.suite.own_problem.question import as_stiff, question
+        from adjointbench.suite.own_problem.recommendation import recommend
 
         if report:
             _check_report()
@@ -123,7 +123,7 @@ def _reached(found: Recommendation) -> bool:
 
 
 def _run(chosen: Comparison, anew: bool) -> Outcome:
-    from adjointbench.reports.choice.run import compare as run_comparison
+    from adjointbench.suite.own_problem.run import compare as run_comparison
 
     try:
         with watching(chosen.budget_s) as watch:
@@ -171,8 +171,8 @@ def _report(chosen: Comparison, name: str) -> str:
 
 
 def _chosen_methods(listed: str | None, family: str | None, backend: str | None) -> tuple[str, ...]:
-    from adjointbench.reports.choice.method_order import in_order, normal_name
-    from adjointbench.reports.names import bare_name, split_list
+    from adjointbench.suite.measuring.names import bare_name, split_list
+    from adjointbench.suite.own_problem.method_order import in_order, normal_name
 
     kept = {method.name for method in find_methods(family=family, backend=backend)}
     if listed is None:

@@ -44,7 +44,7 @@ def make_record(run: Run, result: GradientResult, *, first_call_s: float) -> dic
     dict
         ``verdict`` is ``"right"``, ``"wrong"``, ``"not certified"`` or ``"broke down"``.
     """
-    from adjointbench.reports.timing import time_run
+    from adjointbench.suite.measuring.timing import time_run
 
     problem, settings = run.problem, run.settings
     ok = result.status == "ok"
@@ -70,7 +70,7 @@ def make_record(run: Run, result: GradientResult, *, first_call_s: float) -> dic
 
 def _compared(run: Run, result: GradientResult) -> dict[str, Any]:
     """The certified gradient, the errors against it, and the verdict."""
-    from adjointbench.reports.errors import WRONG, gradient_errors, relative_error
+    from adjointbench.suite.measuring.errors import WRONG, gradient_errors, relative_error
 
     problem, reference = run.problem, run.problem.reference
     if result.status != "ok":

@@ -11,7 +11,7 @@ from .. import methods as find_methods
 from .output import AsJson, console, print_json, refusing, table
 
 if TYPE_CHECKING:
-    from adjointbench.adjoints.method import Method
+    from adjointbench.adjoints.methods.method import Method
 
 
 def methods(

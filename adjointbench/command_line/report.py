@@ -72,7 +72,7 @@ def _print_comparison(sentences: Sequence[str], lines: list[dict[Any, Any]]) -> 
 
 
 def _cells(line: dict[Any, Any]) -> tuple[str, ...]:
-    from adjointbench.reports.formats import amount
+    from adjointbench.suite.measuring.formats import amount
 
     ratios = {name: amount(line[name]) for name in ("time", "error", "memory")}
     right = f"{line['right_old']} to {line['right_new']} of {line['of']}"

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from ..runge_kutta import dense_value
+from ..steps.runge_kutta import dense_value
 from . import loops
 from .linear import jacobian_of
 from .state import Config, DenseRow, StopArrays

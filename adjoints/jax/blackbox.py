@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..scipy.black_box import Call, checked_call, flat_equations
-from . import wire
+from ..scipy.blackbox_call import Call, checked_call, flat_equations
+from . import callback_arrays
 from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
 
 Tree = Any
@@ -134,7 +134,7 @@ def blackbox_solve(
         max_steps=max_steps,
     )
     box = _blackbox(call, structure)
-    theta = wire.joined([leaf.astype(y0.dtype) for leaf in leaves], y0.dtype)
+    theta = callback_arrays.joined([leaf.astype(y0.dtype) for leaf in leaves], y0.dtype)
     ys, report = solve_blackbox(box, theta, y0.reshape(-1), jnp.zeros(len(COUNTS), y0.dtype), {})
     return BlackboxSolution(ys.reshape((-1, *y0.shape)), report[0], report[1], report[2], report[3])
 

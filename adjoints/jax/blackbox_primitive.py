@@ -4,7 +4,8 @@ The forward solve is a single :func:`jax.pure_callback` on plain NumPy. The deri
 forward again, keeping the dense output, and then the adjoint backwards
 (:mod:`...scipy.continuous`); nothing but parameters and start value is kept between the two. The
 derivatives of ``rhs`` that the adjoint solve asks for are computed by the JAX program itself, in
-a loop around callbacks (:mod:`.dialogue` tells why). How arrays travel is told in :mod:`.wire`.
+a loop around callbacks (:mod:`.callback_thread` tells why). How arrays travel is told in
+:mod:`.callback_arrays`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jax import lax
 from jax.custom_batching import sequential_vmap
 
 from ..result import STATUSES
-from ..scipy import formulas
+from ..scipy import derivative_formulas
 from ..scipy.continuous import Adjoint, adjoint_keys, solve_adjoint
 from ..scipy.derivatives import Key, Point
 from ..scipy.flat import FlatSystem
@@ -29,8 +30,8 @@ from ..scipy.integrate import IMPLICIT, Counts, Options
 from ..scipy.jax_derivatives import FRAMEWORK
 from ..scipy.primal import solve_primal
 from ..scipy.segments import Schedule, Trajectory
-from .dialogue import DONE, Ask, Dialogues
-from .wire import INTEGER, Parcel, call
+from .callback_arrays import INTEGER, Parcel, call
+from .callback_thread import DONE, Ask, Dialogues
 
 #: Counts that a solve reports, in this order; -1 where SciPy does not tell.
 COUNTS: tuple[str, ...] = (
@@ -221,9 +222,11 @@ class Catalogue:
     """
 
     def __init__(self, system: FlatSystem, keys: list[Key]) -> None:
-        self._formulas = [getattr(formulas, k[0])(system, FRAMEWORK, *k[1:]) for k in keys]
-        self._sizes = [formulas.input_size(k[0], system) for k in keys]
-        self._shapes = [formulas.output_shape(k[0], system) for k in keys]
+        self._formulas = [
+            getattr(derivative_formulas, k[0])(system, FRAMEWORK, *k[1:]) for k in keys
+        ]
+        self._sizes = [derivative_formulas.input_size(k[0], system) for k in keys]
+        self._shapes = [derivative_formulas.output_shape(k[0], system) for k in keys]
         #: Numbers in the longest argument, and in the longest result.
         self.longest_question = max(self._sizes)
         self.longest_answer = max(int(np.prod(shape)) for shape in self._shapes)

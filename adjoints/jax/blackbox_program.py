@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result, how_it_ended
 from ..scipy.continuous import reverse_options
 from ..scipy.flat import flat_system
 from ..scipy.program import forward_options
 from ..scipy.segments import schedule
-from . import wire
+from . import callback_arrays
 from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
 from .compiled_loss import CompiledLoss
 
@@ -39,7 +39,7 @@ class BlackboxProgram:
 
         def loss(params: Any, y0: Any, probe: Any, constants: Any) -> tuple[Any, Any]:
             # Not in the order of the dict that arrives here: JAX sorts its keys.
-            theta = wire.joined([params[name] for name in problem.params], y0.dtype)
+            theta = callback_arrays.joined([params[name] for name in problem.params], y0.dtype)
             ys, report = solve_blackbox(box, theta, y0.reshape(-1), probe, constants)
             p = {**params, **constants}
             return problem.loss(ys.reshape((-1, *y0.shape)), p), report

@@ -23,9 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..runge_kutta import combine
-from .integrate import time_limits
-from .local import (
+from ..steps.runge_kutta import combine
+from .recorded_step import (
     Local,
     Sources,
     add_dense_stages,
@@ -36,6 +35,7 @@ from .local import (
     take_step,
 )
 from .state import Config, Operands, Row
+from .step_loop import time_limits
 from .stepping import clipper
 
 Tree = Any

@@ -31,8 +31,8 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from ..adjoint_units import AdjointUnits, adjoint_units
-from ..attempts import RUNNING, Terms
-from ..runge_kutta import dense_coefficients
+from ..steps.error_test import RUNNING, Terms
+from ..steps.runge_kutta import dense_coefficients
 from . import loops
 from .adjoint_equation import (
     AdjointField,
@@ -42,9 +42,7 @@ from .adjoint_equation import (
     step_quadrature,
     stop_cotangent,
 )
-from .integrate import attempt, running, start
-from .local import add_dense_stages, step_again
-from .record import (
+from .forward_pass import (
     Counts,
     Outputs,
     Pulled,
@@ -57,8 +55,10 @@ from .record import (
     row_like,
     solve_recording,
 )
+from .recorded_step import add_dense_stages, step_again
 from .reverse_events import along_forward
 from .state import Config, DenseRow, Operands, Row, State
+from .step_loop import attempt, running, start
 
 Tree = Any
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")

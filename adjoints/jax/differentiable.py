@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from ..attempts import CODES, Terms
+from ..steps.error_test import CODES, Terms
 from . import continuous, discrete, through_control
-from .forward import solve_forward
-from .moved import moved_saves, moved_start
-from .record import Outputs, Pulled, outputs, solve_recording
+from .forward_mode import solve_forward
+from .forward_pass import Outputs, Pulled, outputs, solve_recording
+from .reverse_warnings import differentiated_once, tell_breakdown
+from .slopes_by_times import moved_saves, moved_start
 from .state import Config, Operands
-from .told import differentiated_once, tell_breakdown
 
 Tree = Any
 ADJOINTS = ("discrete", "forward", *continuous.CONTINUOUS)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..runge_kutta import combine, error_scale, root_mean_square
-from ..tableau import Tableau
+from ..steps.runge_kutta import combine, error_scale, root_mean_square
+from ..steps.tableau import Tableau
 from .linear import factorize, jacobian_of, linear_solver, solve_with
 from .state import Config, Operands
 

@@ -23,19 +23,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..attempts import Terms
-from ..tableaus import tableau
+from ..steps.error_test import Terms
+from ..steps.tableaus import tableau
 from . import loops
 from .chunks import sweep_chunk, sweep_dirk_chunk
-from .local import (
-    Local,
-    Sources,
-    add_dense_stages,
-    local_cotangent,
-    local_outputs,
-    take_step,
-)
-from .record import (
+from .forward_pass import (
     Counts,
     Outputs,
     Pulled,
@@ -47,6 +39,14 @@ from .record import (
     replay_window,
     row_like,
     solve_recording,
+)
+from .recorded_step import (
+    Local,
+    Sources,
+    add_dense_stages,
+    local_cotangent,
+    local_outputs,
+    take_step,
 )
 from .rosenbrock_chunks import sweep_rosenbrock_chunk
 from .state import Config, Operands, Row, State

@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..arguments import positive, tolerance
-from ..methods import check_name
-from ..tableaus import tableau
+from ..arguments import check_name, positive, tolerance
+from ..steps.tableaus import tableau
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS
 from .state import Config

@@ -11,21 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
-from ..attempts import Terms
-from ..gradient import Settings
-from ..regularizer import estimates_of
+from ..program import Settings
+from ..regularizers.regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats, failed_result
-from ..stops import Stops
+from ..steps.error_test import Terms
+from ..steps.stops import Stops
 from . import loops
-from .ahead import Built, build, static_settings
+from .compile_cache import Built, build, static_settings
 from .differentiable import puller, recorder
-from .fields import Field, Jump, merge_named
-from .forward import solve_forward
-from .record import outputs, solve_recording
-from .report import Report, pack_report, stats_of
+from .forward_mode import solve_forward
+from .forward_pass import outputs, solve_recording
 from .solve import operands, window_size
 from .state import Config, Operands
+from .stats import Report, pack_report, stats_of
 from .times import find_stops
+from .user_functions import Field, Jump, merge_named
 
 Tree = Any
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .adjoint_equation import Along
-from .record import Record
+from .forward_pass import Record
 from .state import Config, Operands, StopArrays
 
 

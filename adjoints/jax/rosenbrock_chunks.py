@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..rosenbrock import rosenbrock_stages
-from ..runge_kutta import combine
-from ..tableau import Tableau
+from ..steps.rosenbrock import rosenbrock_stages
+from ..steps.runge_kutta import combine
+from ..steps.tableau import Tableau
 from .chunks import (
     add_trees,
     entering_cotangents,
@@ -38,10 +38,10 @@ from .chunks import (
     stage_states,
     stage_times,
 )
-from .integrate import time_limits
 from .linear import factorize, jacobian_of, solve_with
-from .local import Sources
+from .recorded_step import Sources
 from .state import Config, Operands, Row
+from .step_loop import time_limits
 from .stepping import clipper
 
 Tree = Any

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..runge_kutta import dense_coefficients, dense_stages, dense_value
+from ..steps.runge_kutta import dense_coefficients, dense_stages, dense_value
 from . import loops
 from .state import Config, DenseRow, Operands, State
 from .stepping import Limits, clipper

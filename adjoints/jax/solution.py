@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from ..result import STATUSES
-from .record import Outputs, jacobian_evals, rhs_evals
+from .forward_pass import Outputs, jacobian_evals, rhs_evals
 from .state import Config
 
 

@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from ..arguments import positive_int
-from ..runge_kutta import Rhs
-from ..stops import Stops, check_jumps
+from ..steps.runge_kutta import Rhs
+from ..steps.stops import Stops, check_jumps
 from .differentiable import solve_outputs
-from .fields import Field, Jump, split_params
 from .inputs import (
     check_config,
     checked_first_step,
@@ -22,14 +21,8 @@ from .inputs import (
 )
 from .solution import Solution, solution_of
 from .state import WINDOW, Config, Operands
-from .times import (
-    check_known_times,
-    find_stops,
-    jumps_at,
-    may_repeat,
-    soundness,
-    stop_arrays,
-)
+from .times import check_known_times, find_stops, jumps_at, may_repeat, soundness, stop_arrays
+from .user_functions import Field, Jump, split_params
 
 Tree = Any
 

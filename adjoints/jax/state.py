@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..attempts import Terms
-from ..runge_kutta import Rhs
-from ..tableau import Tableau
-from ..tableaus import tableau
+from ..steps.error_test import Terms
+from ..steps.runge_kutta import Rhs
+from ..steps.tableau import Tableau
+from ..steps.tableaus import tableau
 
 Tree = Any
 
@@ -28,7 +28,7 @@ class Config:
     rhs : callable
         ``rhs(t, y, params)``.
     solver : str
-        A name of :mod:`~adjointbench.adjoints.tableaus`.
+        A name of :mod:`~adjointbench.adjoints.steps.tableaus`.
     on_stop : callable, optional
         ``on_stop(which, t, y, params)``: the state just after a stop; ``which`` is the row of
         ``Operands.jumps`` that belongs to it.

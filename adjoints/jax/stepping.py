@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..attempts import CODES, RUNNING, Step, explicit_step
-from ..rosenbrock import rosenbrock_stages
-from ..runge_kutta import combine, stiffness
-from ..tableau import Tableau
+from ..steps.error_test import CODES, RUNNING, Step, explicit_step
+from ..steps.rosenbrock import rosenbrock_stages
+from ..steps.runge_kutta import combine, stiffness
+from ..steps.tableau import Tableau
 from . import loops
 from .dirk import solve_stage, stage_guess
 from .linear import factorize, is_finite, jacobian_of, linear_solver, solve_with

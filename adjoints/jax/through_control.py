@@ -14,20 +14,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..attempts import Terms
-from ..controller import SMALLEST_FACTOR
+from ..steps.error_test import Terms
+from ..steps.step_size import SMALLEST_FACTOR
 from . import loops
 from .discrete import per_step, sweep_counts
-from .integrate import attempt, reach, running, start
-from .record import (
-    Outputs,
-    Pulled,
-    end_cotangent,
-    interior_saves,
-    outputs,
-    solve_recording,
-)
+from .forward_pass import Outputs, Pulled, end_cotangent, interior_saves, outputs, solve_recording
 from .state import Config, DenseRow, Operands, State
+from .step_loop import attempt, reach, running, start
 
 Tree = Any
 SMOOTH = ("t", "y", "slope", "h", "previous_error")

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..arguments import check_times
-from ..stops import Stops, stops_between
+from ..steps.stops import Stops, stops_between
 from .state import StopArrays
 
 

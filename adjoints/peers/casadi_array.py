@@ -14,7 +14,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from types import EllipsisType
-from typing import Any
+from typing import Any, ClassVar
 
 import casadi as ca
 import numpy as np
@@ -50,6 +50,8 @@ class CasadiArray:
     # NumPy's own operators hand over to ours, and its functions refuse.
     __array_ufunc__ = None
     device = "cpu"
+    #: The functions of the standard, which know arrays: :mod:`.casadi_namespace` sets it.
+    namespace: ClassVar[Any]
 
     def __init__(
         self, column: Column, shape: tuple[int, ...], dtype: type | np.dtype = np.float64
@@ -60,9 +62,7 @@ class CasadiArray:
         self.dtype: np.dtype = column.dtype if self.concrete else np.dtype(dtype)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
-        from . import casadi_namespace
-
-        return casadi_namespace
+        return self.namespace
 
     def numpy(self) -> np.ndarray:
         """The plain numbers; ``TypeError`` where they depend on symbols."""
@@ -137,11 +137,11 @@ class CasadiArray:
 
     def sum(self, axis: Any = None) -> CasadiArray:
         """Sum over some or all axes."""
-        return self.__array_namespace__().sum(self, axis=axis)
+        return self.namespace.sum(self, axis=axis)
 
     def mean(self, axis: Any = None) -> CasadiArray:
         """Mean over some or all axes."""
-        return self.__array_namespace__().mean(self, axis=axis)
+        return self.namespace.mean(self, axis=axis)
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> CasadiArray:
         """The array itself: there is one device."""
@@ -182,10 +182,10 @@ class CasadiArray:
         return elementwise(ca.logic_not, np.logical_not, self, dtype=np.bool_)
 
     def __and__(self, other: Any) -> CasadiArray:
-        return self.__array_namespace__().logical_and(self, other)
+        return self.namespace.logical_and(self, other)
 
     def __or__(self, other: Any) -> CasadiArray:
-        return self.__array_namespace__().logical_or(self, other)
+        return self.namespace.logical_or(self, other)
 
     def __matmul__(self, other: Any) -> CasadiArray:
         return matmul(self, as_array(other))

@@ -11,6 +11,7 @@ import casadi as ca
 
 from ...problems import Problem
 from ..scipy.flat import FlatSystem, flat_system
+from . import casadi_namespace  # noqa: F401 (gives the arrays their functions)
 from .casadi_array import CasadiArray, as_array
 
 #: Up to so many multiplications in matrix products a function is expanded to scalar operations

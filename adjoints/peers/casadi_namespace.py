@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -224,3 +225,5 @@ def _like(value: float) -> Callable[..., Array]:
 arange, linspace, eye = _new(np.arange), _new(np.linspace), _new(np.eye)
 zeros, ones, full = _new(np.zeros), _new(np.ones), _new(np.full)
 zeros_like, ones_like = _like(0.0), _like(1.0)
+
+Array.namespace = sys.modules[__name__]

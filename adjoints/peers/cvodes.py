@@ -40,7 +40,7 @@ import casadi as ca
 import numpy as np
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..result import GradientResult, Stats, failed_result, nonfinite_phase, status_message
 from ..scipy.flat import pack, unpack
 from . import cvodes_calls

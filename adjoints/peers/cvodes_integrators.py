@@ -17,7 +17,7 @@ import casadi as ca
 import numpy as np
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..scipy.flat import flat_system, pack
 from ..scipy.segments import Schedule, Segment, schedule
 from .casadi_equations import Equations, symbols, trace

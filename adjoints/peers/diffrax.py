@@ -30,8 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
-from ..gradient import Settings
 from ..jax.compiled_loss import CompiledLoss, value_and_forward_gradient
+from ..program import Settings
 from ..result import STATUSES, GradientResult, Stats, failed_result, nonfinite_phase
 from .jumps import refuse_jumps
 

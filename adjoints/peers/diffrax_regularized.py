@@ -48,8 +48,8 @@ import jax
 import jax.numpy as jnp
 
 from ...problems import Problem
-from ..methods import check_name
-from ..runge_kutta import error_scale, norm, root_mean_square
+from ..arguments import check_name
+from ..steps.runge_kutta import error_scale, norm, root_mean_square
 
 SOLVERS = {"tsit5": diffrax.Tsit5, "dopri5": diffrax.Dopri5, "dopri8": diffrax.Dopri8}
 

@@ -34,8 +34,8 @@ from jax.experimental import checkify
 from jax.experimental.ode import odeint
 
 from ...problems import Problem
-from ..gradient import Settings
 from ..jax.compiled_loss import CompiledLoss
+from ..program import Settings
 from ..result import GradientResult, Stats, failed_result
 from .jumps import refuse_jumps
 

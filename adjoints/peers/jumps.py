@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 
 
 def refuse_jumps(problem: Problem, settings: Settings) -> None:

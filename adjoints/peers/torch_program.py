@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..result import GradientResult, Stats, failed_result, nonfinite_phase
 from ..torch.autograd_loss import AutogradLoss
 from ..torch.saved_bytes import SavedBytes

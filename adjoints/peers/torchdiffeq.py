@@ -40,15 +40,9 @@ import torch
 import torchdiffeq
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..torch.device import find_device
-from .torch_program import (
-    Equations,
-    Solve,
-    TorchPeerProgram,
-    reverse_tolerance,
-    start_and_saves,
-)
+from .torch_program import Equations, Solve, TorchPeerProgram, reverse_tolerance, start_and_saves
 
 #: How its assertions start, and what they mean.
 ASSERTIONS = {

@@ -45,7 +45,7 @@ import torch
 import torchode
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..torch.device import find_device
 from .torch_program import (
     Breakdown,

@@ -20,10 +20,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from .analytic import require_analytic
 from .flat import BoundSystem
-from .perturbed import Experiment
+from .perturbed_solves import Experiment
 from .program import ScipyProgram
 from .segments import TimeFunction
 

@@ -30,7 +30,7 @@ from scipy import sparse
 
 from ...problems import Problem
 from ..adjoint_units import AdjointUnits, adjoint_units
-from ..gradient import Settings
+from ..program import Settings
 from .derivatives import Derivatives, Key, Point
 from .flat import FlatSystem, flat_system
 from .integrate import IMPLICIT, Counts, Options, Piece, integrate

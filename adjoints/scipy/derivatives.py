@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import formulas
+from . import derivative_formulas
 from .flat import BoundSystem, FlatSystem
 
-#: A formula by its name in :mod:`.formulas`, with the number of the jump where it has one.
+#: A formula by its name in :mod:`.derivative_formulas`, and the number of the jump it is about.
 Key = tuple[str, int] | tuple[str]
 #: ``f(z, theta)`` on a NumPy vector ``z`` and a handle of ``theta``, returning a NumPy array.
 Compiled = Callable[[np.ndarray, Any], np.ndarray]
@@ -27,10 +27,14 @@ class Backend(Protocol):
     """What runs the formulas."""
 
     name: str
-    framework: formulas.Framework
+    framework: derivative_formulas.Framework
 
     def compile(
-        self, formula: formulas.Formula, size: int, m: int, constants: Mapping[str, np.ndarray]
+        self,
+        formula: derivative_formulas.Formula,
+        size: int,
+        m: int,
+        constants: Mapping[str, np.ndarray],
     ) -> Compiled:
         """Make `formula` callable on vectors of `size` and parameters of size `m`."""
         ...
@@ -123,8 +127,8 @@ class Derivatives:
         with self.active():
             for key in keys:
                 name, *index = key
-                formula = getattr(formulas, name)(system, backend.framework, *index)
-                size = formulas.input_size(name, system, saves)
+                formula = getattr(derivative_formulas, name)(system, backend.framework, *index)
+                size = derivative_formulas.input_size(name, system, saves)
                 self._compiled[key] = backend.compile(formula, size, system.m, system.constants)
 
     def _runs_on_torch(self) -> bool:
@@ -133,8 +137,8 @@ class Derivatives:
             return False
         backend, system = _torch_backend(), self.system
         push = backend.compile(
-            formulas.vjp(system, backend.framework),
-            formulas.input_size("vjp", system, 0),
+            derivative_formulas.vjp(system, backend.framework),
+            derivative_formulas.input_size("vjp", system, 0),
             system.m,
             system.constants,
         )
@@ -179,7 +183,7 @@ class Point(BoundSystem):
         return np.hstack([w @ self.jacobian(t, y), self._call(("parameter_vjp",), t, y, w)])
 
     def sensitivities(self, t: float, z: np.ndarray) -> np.ndarray:
-        """``[f, S']`` of the packed ``z = [y, S]``; see :func:`.formulas.sensitivities`."""
+        """``[f, S']`` of the packed ``z = [y, S]``; as in :mod:`.derivative_formulas`."""
         if self.system.jacobian_function is None:
             return self._call(("sensitivities",), t, z)
         n, m = self.system.n, self.system.m

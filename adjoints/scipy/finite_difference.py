@@ -6,7 +6,7 @@ steps, so that what remains is about a thousandth of ``rtol`` (tried on LSODA, t
 these solvers; the one-step methods have less). A central difference with relative step ``h`` then
 has an error of order ``h**2 + 1e-3 rtol / h``, smallest near ``h = (1e-3 rtol) ** (1/3)``, which
 becomes the classical ``eps ** (1/3)`` at the tightest tolerances [1]_. It is scaled by the size
-of the parameter or start value, as :meth:`~.perturbed.Experiment.sizes` tells.
+of the parameter or start value, as :meth:`~.perturbed_solves.Experiment.sizes` tells.
 
 References
 ----------
@@ -21,9 +21,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from .flat import BoundSystem, pack
-from .perturbed import Experiment
+from .perturbed_solves import Experiment
 from .program import ScipyProgram
 from .segments import TimeFunction
 

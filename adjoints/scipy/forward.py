@@ -26,7 +26,7 @@ import numpy as np
 from scipy import sparse
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..result import status_message
 from .derivatives import Derivatives, Point
 from .flat import flat_system

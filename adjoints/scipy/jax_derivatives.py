@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .formulas import Formula, Framework
+from .derivative_formulas import Formula, Framework
 
 FRAMEWORK = Framework(vjp=jax.vjp, jacfwd=jax.jacfwd, jacrev=jax.jacrev, concat=jnp.concatenate)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..result import GradientResult, Stats, failed_result, nonfinite_phase
 from .flat import pack, unpack
 from .integrate import Counts, Options

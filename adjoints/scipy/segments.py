@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
-from ..stops import stops_between
+from ..steps.stops import stops_between
 from .integrate import Counts, Options, Piece, integrate
 
 #: ``rhs(t, y)`` or ``jacobian(t, y)``.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .formulas import Formula, Framework
+from .derivative_formulas import Formula, Framework
 
 
 def _concat(parts: Any, axis: int = 0) -> torch.Tensor:

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..runge_kutta import Rhs, dense_value
-from .course import Course
+from ..steps.runge_kutta import Rhs, dense_value
 from .derivatives import Derivatives
-from .local import jump_cotangent
-from .record import Jumped
+from .forward_pass import Jumped
+from .recorded_step import jump_cotangent
 from .state import Tensors
+from .times import Course
 
 #: Numbers of states that a quadrature takes at once.
 LARGEST_QUADRATURE = 2**20

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..scipy.black_box import Call, checked_call, flat_equations
+from ..scipy.blackbox_call import Call, checked_call, flat_equations
 from .blackbox_function import Blackbox, joined, solve_blackbox
 from .functions import check_closure
 

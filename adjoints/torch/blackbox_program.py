@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ...problems import Problem
-from ..gradient import Settings
+from ..program import Settings
 from ..result import GradientResult, Stats, failed_result, how_it_ended
 from ..scipy.continuous import reverse_options
 from ..scipy.flat import flat_system

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from .compiled import compiled, distinct, loop
-from .local import Sources, Swept, plus, pull_step
+from .compiled_loops import compiled, distinct, loop
+from .recorded_step import Sources, Swept, plus, pull_step
 from .state import Config, Operands, Tensors
 
 #: Steps of one compiled run of the sweep, and numbers that it may read.

@@ -25,8 +25,8 @@ from dataclasses import replace
 import torch
 
 from ..adjoint_units import AdjointUnits, adjoint_units
-from ..attempts import CODES
-from ..stops import Stops
+from ..steps.error_test import CODES
+from ..steps.stops import Stops
 from .adjoint_equation import (
     AdjointField,
     AdjointJacobian,
@@ -37,12 +37,12 @@ from .adjoint_equation import (
     quadrature,
     unflat,
 )
-from .course import Course
 from .differentiable import Call, Counts, Pulled
-from .local import jump_cotangent, plus
-from .record import Record, Solved, Work, solve_recording
+from .forward_pass import Record, Solved, Work, solve_recording
+from .recorded_step import jump_cotangent, plus
 from .state import Config, Operands, Row, Tensors
 from .stepping import dense_of_step, take
+from .times import Course
 
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "quadrature")
 

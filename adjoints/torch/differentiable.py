@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..attempts import CODES
 from ..result import STATUSES
-from .course import Course
+from ..steps.error_test import CODES
+from .derivative_kind import in_some_mode
 from .derivatives import TRANSFORMS
-from .modes import in_some_mode
-from .record import Solved, solve_recording
+from .forward_pass import Solved, solve_recording
 from .state import Config, Tensors
+from .times import Course
 from .transforms import aside, is_wrapped
 
 

@@ -22,14 +22,14 @@ from dataclasses import replace
 
 import torch
 
-from ..attempts import CODES
+from ..steps.error_test import CODES
+from .attempt import evaluate_transposed
 from .compiled_sweep import sweep_compiled
-from .course import Course
 from .differentiable import Call, Counts, Pulled
-from .integrate import evaluate_transposed
-from .local import Sources, Swept, jump_cotangent, plus, pull_step, step_outputs
-from .record import Jumped, Record
+from .forward_pass import Jumped, Record
+from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_step, step_outputs
 from .state import Config, Operands, Tensors
+from .times import Course
 
 #: States up to this size are swept in blocks of so many steps.
 BLOCK_STATES, BLOCK_STEPS = 8, 256

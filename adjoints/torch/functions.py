@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from .course import Course
 from .state import Config, Tensors
+from .times import Course
 from .transforms import carries_derivative, is_batched, is_wrapped
 
 REMEDY = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..attempts import given_step_fits, given_step_slack
-from .integrate import Given
+from ..steps.error_test import given_step_fits, given_step_slack
+from .attempt import Given
 
 
 class GivenSteps:

@@ -10,22 +10,22 @@ import numpy as np
 import torch
 
 from ...problems import Problem
-from ..attempts import CODES, Terms
-from ..gradient import Settings
-from ..regularizer import estimates_of
+from ..program import Settings
+from ..regularizers.regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats, failed_result
-from ..stops import stops_between
-from ..tableau import Tableau
-from .compiled import Compiled, compiled, straight
-from .course import Course
+from ..steps.error_test import CODES, Terms
+from ..steps.stops import stops_between
+from ..steps.tableau import Tableau
+from .compiled_loops import Compiled, compiled, straight
 from .derivatives import TRANSFORMS
 from .device import find_device, numpy_named, put, put_named
 from .differentiable import Call, Counts, Outputs, outputs_of, pulled_back, solved_in_some_mode
-from .fields import Field, Jump, Names
-from .record import Solved, Work
+from .forward_pass import Solved, Work
 from .saved_bytes import SavedBytes
 from .solve import Reverse, new_call, outputs
 from .state import Config, Tensors
+from .times import Course
+from .user_functions import Field, Jump, Names
 
 Named = Mapping[str, torch.Tensor]
 Gradients = tuple[torch.Tensor, dict[str, torch.Tensor], torch.Tensor]

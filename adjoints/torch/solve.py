@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..arguments import positive, positive_int
-from ..methods import check_name
-from ..stops import check_jumps, stops_between
-from ..tableaus import tableau
+from ..arguments import check_name, positive, positive_int
+from ..steps.stops import check_jumps, stops_between
+from ..steps.tableaus import tableau
 from . import continuous, discrete
-from .course import Course
 from .differentiable import Call, Outputs, solve_outputs, tape_outputs
-from .fields import Field, Jump, ModuleField, named_tensors, split_params
 from .functions import check_functions
 from .inputs import (
     check_params,
@@ -26,9 +23,11 @@ from .inputs import (
     checked_tolerance,
     held,
 )
-from .moved import moved_by_times
+from .slopes_by_times import moved_by_times
 from .solution import Solution, solution_of
 from .state import Config, Tensors
+from .times import Course
+from .user_functions import Field, Jump, ModuleField, named_tensors, split_params
 
 Tree = Any
 

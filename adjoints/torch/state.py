@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import torch
 
-from ..runge_kutta import Rhs
-from ..tableau import Tableau
-from ..tableaus import tableau
+from ..steps.runge_kutta import Rhs
+from ..steps.tableau import Tableau
+from ..steps.tableaus import tableau
 from .derivatives import TRANSFORMS, Derivatives
 
 Tensors = tuple[torch.Tensor, ...]
@@ -25,7 +25,7 @@ class Config:
     rhs : callable
         ``rhs(t, y, (params, constants))``, both tuples of tensors.
     solver : str
-        A name of :mod:`~adjointbench.adjoints.tableaus`.
+        A name of :mod:`~adjointbench.adjoints.steps.tableaus`.
     max_steps : int
         Attempts allowed.
     breaks : bool

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-from ..attempts import CODES, RUNNING, Step, explicit_step
-from ..rosenbrock import rosenbrock_stages
-from ..runge_kutta import combine, dense_coefficients, dense_stages
+from ..steps.error_test import CODES, RUNNING, Step, explicit_step
+from ..steps.rosenbrock import rosenbrock_stages
+from ..steps.runge_kutta import combine, dense_coefficients, dense_stages
 from .linear import factorize, linear_solver
 from .state import Config, Operands, Row
 

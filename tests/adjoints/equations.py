@@ -3,7 +3,7 @@
 import numpy as np
 from array_api_compat import array_namespace
 
-from adjointbench.adjoints.tableaus import tableau
+from adjointbench.adjoints.steps.tableaus import tableau
 
 
 def riccati(t, y, p):

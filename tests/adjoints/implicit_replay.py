@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adjointbench.adjoints.tableaus import tableau
+from adjointbench.adjoints.steps.tableaus import tableau
 
 
 def replay_implicit(rhs, jacobian, time_slope, solver, y, p, steps):

@@ -13,8 +13,8 @@ from array_api_compat import array_namespace
 
 import adjointbench as ab
 from adjointbench.adjoints.jax.blackbox import blackbox_solve
-from adjointbench.adjoints.jax.dialogue import DONE, Dialogues
-from adjointbench.adjoints.jax.wire import INTEGER, Parcel
+from adjointbench.adjoints.jax.callback_arrays import INTEGER, Parcel
+from adjointbench.adjoints.jax.callback_thread import DONE, Dialogues
 from adjointbench.adjoints.result import STATUSES
 
 SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")

@@ -10,7 +10,7 @@ import tiny_problems as tiny
 import adjointbench as ab
 from adjointbench.adjoints.jax.solve import solve
 from adjointbench.adjoints.peers.diffrax_regularized import error_regularized_loss
-from adjointbench.adjoints.tableaus import tableau
+from adjointbench.adjoints.steps.tableaus import tableau
 
 PROBLEMS = {
     "lotka_volterra": ab.problems.get("lotka_volterra"),

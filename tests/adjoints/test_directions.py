@@ -10,11 +10,7 @@ from array_api_compat import array_namespace
 import adjointbench as ab
 from adjointbench import Problem
 from adjointbench.adjoints.certify import ContradictionError, certify
-from adjointbench.adjoints.directions import (
-    UnseenDerivativeError,
-    compare_with_loss,
-    most_solves,
-)
+from adjointbench.adjoints.directions import UnseenDerivativeError, compare_with_loss, most_solves
 
 TIGHT = {"method": "scipy-adjoint", "solver": "dop853", "rtol": 1e-12, "atol": 1e-14}
 

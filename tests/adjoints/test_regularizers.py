@@ -7,8 +7,8 @@ import torch
 
 import adjointbench as ab
 from adjointbench.adjoints.jax import solve
-from adjointbench.adjoints.tableaus import tableau
-from adjointbench.reports.timing import timed_gradient, timed_primal
+from adjointbench.adjoints.steps.tableaus import tableau
+from adjointbench.suite.measuring.timing import timed_gradient, timed_primal
 
 K, END, START = 0.7, 2.0, np.array([1.0, -0.5])
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}

@@ -8,7 +8,7 @@ from equations import lotka_volterra, numpy_lotka_volterra, replay, riccati, ric
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from adjointbench.adjoints.torch import solve
-from adjointbench.adjoints.torch.integrate import attempt, start
+from adjointbench.adjoints.torch.attempt import attempt, start
 from adjointbench.adjoints.torch.state import Config, Operands
 
 P = np.array([1.5, 1.0, 3.0, 1.0])

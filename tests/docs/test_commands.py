@@ -120,7 +120,7 @@ def test_environment_variables_are_read_somewhere() -> None:
     }
     sources = "".join(
         file.read_text()
-        for folder in ("reports", "adjoints")
+        for folder in ("suite", "adjoints")
         for file in (ROOT / folder).rglob("*.py")
     )
     assert shown

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from documents import ROOT, blocks
 
-FOLDERS = ("problems", "adjoints", "reports", "training")
+FOLDERS = ("problems", "adjoints", "training", "suite", "reports")
 
 #: Tests of reports on all methods that there are.
 OF_METHODS = ("test_peers_section.py", "test_stiff.py", "test_recommendation.py")
@@ -30,7 +30,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not file.exists():
             file.write_text(block.code)
         else:
-            assert block.title == "adjoints/scipy_methods.py"
+            assert block.title == "adjoints/methods/on_scipy.py"
             file.write_text(f"{file.read_text()}\nON_SCIPY += (\n{block.code.strip()},\n)\n")
             file.write_text(file.read_text().replace(",\n,\n)", ",\n)"))
     return folder

@@ -6,7 +6,7 @@ import pytest
 from documents import prose
 
 import adjointbench as ab
-from adjointbench.reports.errors import gradient_errors
+from adjointbench.suite.measuring.errors import gradient_errors
 
 #: Those that need no compiler; the others cost a minute.
 CHEAP = ("complex-step", "finite-difference", "cvodes-adjoint", "cvodes-forward", "scipy-forward")

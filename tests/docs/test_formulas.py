@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from adjointbench.adjoints.rosenbrock import rosenbrock_stages
-from adjointbench.adjoints.runge_kutta import step_stages
-from adjointbench.adjoints.tableau import Tableau
-from adjointbench.adjoints.tableaus import tableau
+from adjointbench.adjoints.steps.rosenbrock import rosenbrock_stages
+from adjointbench.adjoints.steps.runge_kutta import step_stages
+from adjointbench.adjoints.steps.tableau import Tableau
+from adjointbench.adjoints.steps.tableaus import tableau
 
 T, H = 0.3, 0.2
 Y0, P = np.array([0.7, -0.4]), np.array([1.3, 0.8, 0.5])

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from adjointbench import problems
-from adjointbench.problems.definition import definition_hash
 
 SOURCE = '''
 """Decay."""
@@ -47,7 +46,7 @@ def hash_of(tmp_path, monkeypatch):
 
         definition._module_tree.cache_clear()
         module = importlib.import_module("decay_definition")
-        result = definition_hash(module.decay(**arguments))
+        result = module.decay(**arguments).definition_hash()
         sys.modules.pop("decay_definition", None)
         return result
 
@@ -102,7 +101,7 @@ def test_two_ways_to_the_same_problem_have_one_hash():
 def test_a_shared_network_is_part_of_the_definition():
     from adjointbench.problems import definition
 
-    tree = definition._module_tree("adjointbench.problems.cubic_spiral")
+    tree = definition._module_tree("adjointbench.problems.zoo.cubic_spiral")
     assert "name='tanh_mlp',args" in tree
     assert "class Problem" not in tree
     assert "name='register',args" not in tree

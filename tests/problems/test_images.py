@@ -12,10 +12,11 @@ import torch
 from scipy.special import log_softmax
 
 from adjointbench import problems
-from adjointbench.problems import digits, image_data, mnist
-from adjointbench.problems.cross_entropy import correct, cross_entropy
-from adjointbench.problems.image_classifier import image_classifier
-from adjointbench.problems.mnist_files import read
+from adjointbench.problems.neural import image_data
+from adjointbench.problems.neural.cross_entropy import correct, cross_entropy
+from adjointbench.problems.neural.image_classifier import image_classifier
+from adjointbench.problems.neural.mnist_files import read
+from adjointbench.problems.zoo import digits, mnist
 
 KERAS = ("x_train", "y_train", "x_test", "y_test")
 IDX = (

@@ -4,8 +4,8 @@ import json
 import math
 from pathlib import Path
 
-from adjointbench.reports import checkpoints, scaling
-from adjointbench.reports.measure import LADDER
+from adjointbench.suite.measuring.measure import LADDER
+from adjointbench.suite.measuring.studies import checkpoints, scaling
 
 #: Method: (family, backend, error over rtol, order, seconds at 1e-6, ratio).
 METHODS = {

@@ -12,18 +12,18 @@ import pytest
 
 import adjointbench as ab
 from adjointbench.adjoints.methods import get_method
-from adjointbench.reports import workers as workers_module
-from adjointbench.reports.choice import comparison as comparison_module
-from adjointbench.reports.choice.advice import code
-from adjointbench.reports.choice.comparison import Comparison, default_folder
-from adjointbench.reports.choice.method_order import FIRST, for_cores, in_order
-from adjointbench.reports.choice.probe import probe
-from adjointbench.reports.choice.question import as_stiff, question
-from adjointbench.reports.choice.recommendation import recommend
-from adjointbench.reports.choice.run import compare
-from adjointbench.reports.pool import Pool
-from adjointbench.reports.read import read_measurements
-from adjointbench.reports.rows import read_rows
+from adjointbench.reports.tables.read import read_measurements
+from adjointbench.suite.measuring import process as workers_module
+from adjointbench.suite.measuring.pool import Pool
+from adjointbench.suite.measuring.rows import read_rows
+from adjointbench.suite.own_problem import comparison as comparison_module
+from adjointbench.suite.own_problem.comparison import Comparison, default_folder
+from adjointbench.suite.own_problem.markdown import code
+from adjointbench.suite.own_problem.method_order import FIRST, for_cores, in_order
+from adjointbench.suite.own_problem.probe import probe
+from adjointbench.suite.own_problem.question import as_stiff, question
+from adjointbench.suite.own_problem.recommendation import recommend
+from adjointbench.suite.own_problem.run import compare
 
 #: It branches on a value, which JAX cannot, and runs on NumPy and PyTorch.
 SWITCHED = """
@@ -161,13 +161,13 @@ def pretended_measures(seconds=0.0, status="ok", referenced=True, **more):
 
 
 def test_what_the_budget_leaves_is_measured_by_the_same_command(folder, monkeypatch):
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures(2.5))
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures(2.5))
     comparison, _ = chosen(budget_s=4.0, methods=in_order(["jax-discrete", "torch-tape"]))
-    monkeypatch.setattr("adjointbench.reports.choice.run.make_workers", one_worker)
+    monkeypatch.setattr("adjointbench.suite.own_problem.run.make_workers", one_worker)
     first = compare(comparison, Listening())
     assert first.left == ["torch-tape"]
     assert not read_rows(comparison.rows).complete
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures())
     listening = Listening()
     assert not compare(comparison, listening).left
     assert "1 of 2 methods are measured already" in listening.lines
@@ -183,7 +183,7 @@ def test_what_the_end_of_the_budget_cuts_off_is_no_timeout(folder, monkeypatch):
         for about in job.unmeasured([]) if job.task == "ladder" else ():
             yield about | {"status": "timeout", "message": "", "allowed_s": job.timeout_s}
 
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", cut_off)
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", cut_off)
     comparison, _ = chosen(budget_s=5.0, methods=("jax-discrete",))
     assert compare(comparison, Listening()).left == ["jax-discrete"]
     assert not read_rows(comparison.rows).rows
@@ -191,13 +191,13 @@ def test_what_the_end_of_the_budget_cuts_off_is_no_timeout(folder, monkeypatch):
     longer, _ = chosen(budget_s=100.0, methods=("jax-discrete",))
     assert [row["status"] for row in compare(longer, Listening()).rows] == ["timeout"]
     longest, _ = chosen(budget_s=300.0, methods=("jax-discrete",))
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures())
     assert [row["status"] for row in compare(longer, Listening()).rows] == ["timeout"]
     assert [row["status"] for row in compare(longest, Listening()).rows] == ["ok"]
 
 
 def test_another_problem_sets_the_rows_aside(folder, monkeypatch):
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures())
     comparison, _ = chosen(methods=("jax-discrete",))
     compare(comparison, Listening())
     stiff = textwrap.dedent(SWITCHED).replace("discontinuities", "stiff=True, discontinuities")
@@ -213,7 +213,7 @@ def test_another_problem_sets_the_rows_aside(folder, monkeypatch):
 
 def test_rows_without_an_error_are_measured_again_once_there_is_a_reference(folder, monkeypatch):
     without = pretended_measures(referenced=False)
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", without)
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", without)
     comparison, _ = chosen(methods=("finite-difference",))
     outcome = compare(comparison, Listening())
     assert outcome.reference is None
@@ -221,20 +221,20 @@ def test_rows_without_an_error_are_measured_again_once_there_is_a_reference(fold
     assert "not today" in outcome.remarks[0]
     reference = ab.problems.get("linear").reference
     monkeypatch.setattr(Comparison, "reference", lambda self: reference)
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures())
     (row,) = compare(comparison, Listening()).rows
     assert row["referenced"]
 
 
 def test_what_looks_stiff_is_measured_again_with_implicit_solvers(folder, monkeypatch):
     explicit = pretended_measures(status="max_steps", stiff=False)
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", explicit)
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", explicit)
     comparison, asked = chosen(methods=("finite-difference",))
     assert not compare(comparison, Listening()).as_stiff
     by_radau = {"method": "scipy-forward", "solver": "radau", "rtol": 1e-12}
     reference = replace(ab.problems.get("linear").reference, computations=(by_radau, by_radau))
     monkeypatch.setattr(Comparison, "reference", lambda self: reference)
-    monkeypatch.setattr("adjointbench.reports.pool.measure_job", pretended_measures())
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures())
     for _ in range(2):
         outcome = compare(comparison, Listening())
         assert outcome.as_stiff

@@ -4,25 +4,26 @@ from contextlib import nullcontext
 
 import pytest
 
-from adjointbench.reports import build_report, scaling
-from adjointbench.reports.claims.answers import problem_of
-from adjointbench.reports.claims.claim import DOES_NOT_HOLD, HOLDS, IN_PART, NOT_MEASURED, judge_row
-from adjointbench.reports.claims.cost import figures_of_scaling
-from adjointbench.reports.claims.flags import BRUSSELATOR, POLLU
-from adjointbench.reports.claims.loops import count_kernels
-from adjointbench.reports.claims.section import figure_text, scorecard
-from adjointbench.reports.claims.sensitivities import NON_STIFF, STIFF, TRAP
-from adjointbench.reports.claims.table import CLAIMS, claim_of
-from adjointbench.reports.claims.tasks import (
+from adjointbench.reports import build_report
+from adjointbench.reports.sections.claims import figure_text, scorecard
+from adjointbench.reports.tables.read import read_measurements
+from adjointbench.suite.claims.claim import DOES_NOT_HOLD, HOLDS, IN_PART, NOT_MEASURED, judge_row
+from adjointbench.suite.claims.cost import figures_of_scaling
+from adjointbench.suite.claims.flags import BRUSSELATOR, POLLU
+from adjointbench.suite.claims.loops import count_kernels
+from adjointbench.suite.claims.sensitivities import NON_STIFF, STIFF, TRAP
+from adjointbench.suite.claims.table import CLAIMS, claim_of
+from adjointbench.suite.claims.tasks import (
     ClaimTask,
     chosen_claims,
     claim_tasks,
     made_of_scaling,
     measure_claim,
 )
-from adjointbench.reports.collect import collect
-from adjointbench.reports.read import read_measurements
-from adjointbench.reports.selection import Selection
+from adjointbench.suite.claims.zoo_gradients import problem_of
+from adjointbench.suite.collect import collect
+from adjointbench.suite.measuring.studies import scaling
+from adjointbench.suite.selection import Selection
 
 TRAINED = {"epochs": 3, "seeds": 2}
 LOOPS = {"kernels_ratio": 1.0, "kernels_ratio_large": 1.0, "slowdown_large": 1.0}

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from adjointbench.reports import code_key
-from adjointbench.reports.code_key import code_hash, hash_of, modules_of
+from adjointbench.suite.measuring import code_key
+from adjointbench.suite.measuring.code_key import code_hash, hash_of, modules_of
 
-ROOT = Path(code_key.__file__).resolve().parent.parent
+ROOT = Path(code_key.__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("copy")
-    for part in (*code_key.WHOLE, "reports"):
+    for part in (*code_key.WHOLE, "suite", "reports"):
         skipped = shutil.ignore_patterns("__pycache__", "templates")
         shutil.copytree(ROOT / part, folder / part, ignore=skipped)
     return folder
@@ -46,17 +46,21 @@ def test_the_same_code_has_the_same_hash(unchanged):
 
 COUNTS = [
     ("training/jax_trainer.py", "jnp.isfinite(g)", "jnp.isnan(g)"),
-    ("reports/frozen.py", "relative_error(", "2 * relative_error("),
-    ("reports/scaling.py", "RTOL, ATOL = 1e-7, 1e-5", "RTOL, ATOL = 1e-6, 1e-5"),
-    ("reports/names.py", "def bare_name(text: str)", "def bare_name(text: str, sign: int = 1)"),
-    ("reports/timing.py", "budget_s: float = 0.2", "budget_s: float = 0.3"),
-    ("reports/worker.py", '"OMP_NUM_THREADS", "1"', '"OMP_NUM_THREADS", "2"'),
-    ("reports/claims/cost.py", "QUICK_SIZES, SIZES = (2, 3)", "QUICK_SIZES, SIZES = (2, 4)"),
-    ("reports/choice/certification.py", "(1e5, True, 1.0)", "(1e6, True, 1.0)"),
+    ("suite/measuring/frozen_steps.py", "relative_error(", "2 * relative_error("),
+    ("suite/measuring/studies/scaling.py", "RTOL, ATOL = 1e-7, 1e-5", "RTOL, ATOL = 1e-6, 1e-5"),
+    (
+        "suite/measuring/names.py",
+        "def bare_name(text: str)",
+        "def bare_name(text: str, sign: int = 1)",
+    ),
+    ("suite/measuring/timing.py", "budget_s: float = 0.2", "budget_s: float = 0.3"),
+    ("suite/measuring/worker.py", '"OMP_NUM_THREADS", "1"', '"OMP_NUM_THREADS", "2"'),
+    ("suite/claims/cost.py", "QUICK_SIZES, SIZES = (2, 3)", "QUICK_SIZES, SIZES = (2, 4)"),
+    ("suite/own_problem/certification.py", "(1e5, True, 1.0)", "(1e6, True, 1.0)"),
     ("adjoints/scipy/continuous.py", "DENSE_LIMIT = 200", "DENSE_LIMIT = 100"),
-    ("adjoints/jax_methods.py", 'stiff_solver="rodas5p"', 'stiff_solver="kvaerno5"'),
+    ("adjoints/methods/on_jax.py", 'stiff_solver="rodas5p"', 'stiff_solver="kvaerno5"'),
     ("adjoints/peers/torchdiffeq.py", '"underflow in dt"', '"overflow in dt"'),
-    ("problems/lorenz.py", '"rho": 28.0', '"rho": 28.1'),
+    ("problems/zoo/lorenz.py", '"rho": 28.0', '"rho": 28.1'),
     ("problems/data/robertson.json", "1", "2"),
 ]
 
@@ -80,20 +84,24 @@ def test_numbers_of_a_reference_count_and_its_date_does_not(copy, unchanged):
 
 SAID = [
     # A claim's sentence, the verdict on its figures, and a threshold.
-    ("reports/claims/cost.py", "Taylor regularisation gets costly", "Taylor's gets costlier"),
-    ("reports/claims/judges.py", "HOLDS if value <= limits", "HOLDS if value < limits"),
-    ("reports/claims/cost.py", "Limit(", "Limit(0.5 * "),
+    ("suite/claims/cost.py", "Taylor regularisation gets costly", "Taylor's gets costlier"),
+    ("suite/claims/judges.py", "HOLDS if value <= limits", "HOLDS if value < limits"),
+    ("suite/claims/cost.py", "Limit(", "Limit(0.5 * "),
     # What is drawn and written.
-    ("reports/claims/section.py", "def ", "def and_another():\n    return 1\n\n\ndef "),
-    ("reports/labels.py", "import", "import json\nimport"),
-    ("reports/findings.py", "def ", "def and_another():\n    return 1\n\n\ndef "),
+    ("reports/sections/claims.py", "def ", "def and_another():\n    return 1\n\n\ndef "),
+    ("reports/figures/labels.py", "import", "import json\nimport"),
+    ("reports/sections/findings.py", "def ", "def and_another():\n    return 1\n\n\ndef "),
     # Docstrings, comments, and sentences of refusals and of the table of methods.
     ("adjoints/scipy/continuous.py", '"""The continuous adjoint:', '"""The adjoint:'),
     ("adjoints/scipy/continuous.py", "#: Adjoint systems", "#: Systems"),
     ("adjoints/gradient.py", "leave it out, or use one of", "leave it, or use any of"),
     ("adjoints/result.py", "the solver took max_steps steps", "the solver has taken max_steps"),
-    ("adjoints/scipy_methods.py", "Central differences of the whole", "Differences of the whole"),
-    ("problems/lorenz.py", '"""', '"""An old friend. '),
+    (
+        "adjoints/methods/on_scipy.py",
+        "Central differences of the whole",
+        "Differences of the whole",
+    ),
+    ("problems/zoo/lorenz.py", '"""', '"""An old friend. '),
 ]
 
 
@@ -111,7 +119,7 @@ def test_a_layout_does_not_count(copy, unchanged):
 
 def test_every_claim_counts():
     counted = {path.name for path in modules_of(ROOT)}
-    text = (ROOT / "reports" / "claims" / "table.py").read_text(encoding="utf-8")
+    text = (ROOT / "suite" / "claims" / "table.py").read_text(encoding="utf-8")
     subjects = [line.split()[1] for line in text.splitlines() if line.startswith("from .")]
     assert len(subjects) > 5
     assert {f"{subject[1:]}.py" for subject in subjects} <= counted

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from adjointbench.reports import collect as collect_module
-from adjointbench.reports import scaling
-from adjointbench.reports import workers as workers_module
-from adjointbench.reports.collect import collect
-from adjointbench.reports.pool import measure_job
-from adjointbench.reports.read import read_measurements
-from adjointbench.reports.rows import pick, read_rows
-from adjointbench.reports.selection import Job, Selection, results_version, selection
-from adjointbench.reports.workers import Silence, Worker, WorkerDied, make_workers
+from adjointbench.reports.tables.read import read_measurements
+from adjointbench.suite import collect as collect_module
+from adjointbench.suite.collect import collect
+from adjointbench.suite.measuring import process as workers_module
+from adjointbench.suite.measuring.job import Job
+from adjointbench.suite.measuring.pool import measure_job
+from adjointbench.suite.measuring.process import Silence, Worker, WorkerDied, make_workers
+from adjointbench.suite.measuring.rows import pick, read_rows
+from adjointbench.suite.measuring.studies import scaling
+from adjointbench.suite.selection import Selection, results_version, selection
 
 JOB = Job("linear", "finite-difference", "cpu", (1e-3, 1e-5), timeout_s=60.0, budget_s=0.01)
 
@@ -72,7 +73,7 @@ def test_a_worker_has_one_core_and_torch_one_thread_and_no_old_programs(monkeypa
     pytest.importorskip("torch")
     code = (
         "import json, os, sys\n"
-        "from adjointbench.reports.worker import _pin\n"
+        "from adjointbench.suite.measuring.worker import _pin\n"
         "_pin(int(sys.argv[1]))\n"
         "import torch\n"
         "from torch._inductor import config\n"

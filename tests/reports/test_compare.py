@@ -7,12 +7,13 @@ from typer.testing import CliRunner
 
 from adjointbench.command_line import app
 from adjointbench.reports import compare_results
-from adjointbench.reports.codes import find_code, in_order, name_codes
-from adjointbench.reports.compare import compare_benchmarks, compare_machines
-from adjointbench.reports.compare_section import compare_with, findings
-from adjointbench.reports.noise import FEWEST_CONTROLS, NOISE, noise
-from adjointbench.reports.read import read_measurements
-from adjointbench.reports.tables import summary
+from adjointbench.reports.sections.changes import compare_with, findings
+from adjointbench.reports.tables.changes import compare_benchmarks, compare_machines
+from adjointbench.reports.tables.codes import find_code, in_order, name_codes
+from adjointbench.reports.tables.noise import FEWEST_CONTROLS, noise
+from adjointbench.reports.tables.read import read_measurements
+from adjointbench.reports.tables.summary import summary
+from adjointbench.suite.measuring.equal_times import NOISE
 
 OLD, NEW = "1" * 40, "2" * 40
 DATES = {OLD: "2026-11-20T12:00:00+0000", NEW: "2026-11-21T12:00:00+0000"}

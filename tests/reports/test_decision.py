@@ -5,8 +5,15 @@ import pytest
 from test_findings import frame
 
 from adjointbench import problems
-from adjointbench.reports.decision import ORDER, class_of, classes, decisions, least, most_right
-from adjointbench.reports.tables import summary
+from adjointbench.reports.tables.decision import (
+    ORDER,
+    class_of,
+    classes,
+    decisions,
+    least,
+    most_right,
+)
+from adjointbench.reports.tables.summary import summary
 
 SMALL = {"tags": (), "stiff": False, "n_states": 2, "n_params": 4}
 

@@ -5,15 +5,16 @@ import shlex
 import pandas as pd
 from synthetic import checkpoint_rows, row, scaling_rows
 
-from adjointbench.reports import checkpoints, scaling
-from adjointbench.reports.commands import (
+from adjointbench.reports.sections.commands import (
     checkpoints_command,
     ladder_command,
     scaling_command,
     training_command,
 )
-from adjointbench.reports.measure import LADDER
-from adjointbench.reports.selection import QUICK_METHODS, selection
+from adjointbench.suite.measuring.measure import LADDER
+from adjointbench.suite.measuring.quick import QUICK_METHODS
+from adjointbench.suite.measuring.studies import checkpoints, scaling
+from adjointbench.suite.selection import selection
 
 
 def chosen(command, monkeypatch):
@@ -22,7 +23,7 @@ def chosen(command, monkeypatch):
         monkeypatch.delenv(f"ADJOINTBENCH_{name}", raising=False)
     measure, report = command.replace("\\\n", "").splitlines()
     words = shlex.split(measure)
-    assert words[-5:] == ["python", "-m", "adjointbench.reports.collect", "--out", "rows.jsonl"]
+    assert words[-5:] == ["python", "-m", "adjointbench.suite.collect", "--out", "rows.jsonl"]
     for word in words[:-5]:
         name, _, value = word.partition("=")
         monkeypatch.setenv(name, value)

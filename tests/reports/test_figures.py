@@ -3,11 +3,11 @@ import xml.etree.ElementTree as ET
 import pytest
 from synthetic import write_rows
 
-from adjointbench.reports.canvas import in_page, log_ticks, new_axes, to_svg
-from adjointbench.reports.figures import dots, stability, work_precision
-from adjointbench.reports.read import read_measurements
-from adjointbench.reports.style import COLOURS, looks
-from adjointbench.reports.tables import summary
+from adjointbench.reports.figures.canvas import in_page, log_ticks, new_axes, to_svg
+from adjointbench.reports.figures.ladders import dots, stability, work_precision
+from adjointbench.reports.figures.style import COLOURS, looks
+from adjointbench.reports.tables.read import read_measurements
+from adjointbench.reports.tables.summary import summary
 
 
 @pytest.fixture(scope="module")

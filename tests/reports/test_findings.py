@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from synthetic import broken, row
 
-from adjointbench.reports import findings as module
-from adjointbench.reports.tables import summary
+from adjointbench.reports.sections import findings as module
+from adjointbench.reports.tables.summary import summary
 
 RTOLS = (1e-3, 1e-6, 1e-9)
 FASTEST = "is the fastest, or as fast within a factor of 1.2,"

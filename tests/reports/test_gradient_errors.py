@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from adjointbench.reports.errors import gradient_errors, log10_error, relative_error
+from adjointbench.suite.measuring.errors import gradient_errors, log10_error, relative_error
 
 
 def test_error_is_that_of_the_log_parameter_gradient():

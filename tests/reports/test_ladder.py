@@ -3,14 +3,14 @@ import math
 import pytest
 from synthetic import broken, row
 
-from adjointbench.reports.ladder import (
+from adjointbench.suite.measuring.ladder import (
     amplification,
     observed_order,
     seconds_at_error,
     share_right,
     typical_rtol,
 )
-from adjointbench.reports.measure import LADDER
+from adjointbench.suite.measuring.measure import LADDER
 
 
 def ladder(method="jax-gauss", **changes):

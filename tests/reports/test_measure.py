@@ -5,14 +5,18 @@ import numpy as np
 import pytest
 
 import adjointbench as ab
-from adjointbench.reports.frozen import (
+from adjointbench.suite.measuring.frozen_steps import (
     extrapolated_derivative,
     frozen_step_error,
     regularized_step_error,
 )
-from adjointbench.reports.ladder import observed_order
-from adjointbench.reports.measure import compiled_where_possible, measure_ladder, processor_time
-from adjointbench.reports.timing import time_run, timed_gradient, timed_primal
+from adjointbench.suite.measuring.ladder import observed_order
+from adjointbench.suite.measuring.measure import (
+    compiled_where_possible,
+    measure_ladder,
+    processor_time,
+)
+from adjointbench.suite.measuring.timing import time_run, timed_gradient, timed_primal
 
 
 def test_errors_of_a_ladder_fall_with_the_tolerance():
@@ -59,7 +63,7 @@ def test_an_exception_is_a_row(monkeypatch):
     def explode(*arguments, **options):
         raise MemoryError("too large")
 
-    monkeypatch.setattr("adjointbench.reports.measure.prepare", explode)
+    monkeypatch.setattr("adjointbench.suite.measuring.measure.prepare", explode)
     (row,) = measure_ladder(problem, "jax-discrete", (1e-3,))
     assert (row["status"], row["phase"], row["exception"]) == ("failed", "prepare", True)
     assert row["message"] == "MemoryError: too large"
@@ -107,7 +111,7 @@ def test_benchmarks_ask_for_compiling_and_rows_tell_what_came_of_it(monkeypatch)
         asked.append(options.get("compile"))
         return ab.prepare(problem, method, **options | {"compile": False})
 
-    monkeypatch.setattr("adjointbench.reports.measure.prepare", prepare)
+    monkeypatch.setattr("adjointbench.suite.measuring.measure.prepare", prepare)
     problem = ab.problems.get("linear")
     for method in ("torch-discrete", "torch-discrete(compile=False)", "torchdiffeq-backprop"):
         (row,) = measure_ladder(problem, method, (1e-3,), budget_s=0.01)

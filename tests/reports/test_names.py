@@ -1,8 +1,8 @@
 import pytest
 
 import adjointbench as ab
-from adjointbench.reports.measure import measure_ladder
-from adjointbench.reports.names import (
+from adjointbench.suite.measuring.measure import measure_ladder
+from adjointbench.suite.measuring.names import (
     get_problem,
     join_name,
     problem_name,

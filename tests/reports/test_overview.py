@@ -7,19 +7,19 @@ import pytest
 from synthetic import broken, checkpoint_rows, row
 from test_findings import frame
 
-from adjointbench.reports import checkpoints
-from adjointbench.reports.canvas import DARK, in_page, ink_on, luminance, new_axes, to_svg
-from adjointbench.reports.checkpoints_section import checkpoint_lines, findings
-from adjointbench.reports.labels import (
+from adjointbench.reports.figures.canvas import DARK, in_page, ink_on, luminance, new_axes, to_svg
+from adjointbench.reports.figures.labels import (
     dots_label,
-    listed,
     map_label,
     stability_label,
     work_precision_label,
 )
-from adjointbench.reports.map_figure import map_cells, map_figure
-from adjointbench.reports.selection import selection
-from adjointbench.reports.tables import summary
+from adjointbench.reports.figures.map import map_cells, map_figure
+from adjointbench.reports.sections.checkpoints import checkpoint_lines, findings
+from adjointbench.reports.tables.summary import summary
+from adjointbench.suite.measuring.formats import listed
+from adjointbench.suite.measuring.studies import checkpoints
+from adjointbench.suite.selection import selection
 
 LOST = ({"method": "jax-backsolve", "rtol": 1e-9}, broken("nonfinite", "not finite"))
 LIE = ({"method": "jax-discrete", "problem": "pollu", "rtol": 1e-3}, {"error": 2.0})

@@ -5,13 +5,11 @@ import pytest
 from synthetic import peer_rows, row, write_rows
 
 import adjointbench as ab
-from adjointbench.adjoints import methods as methods_module
+from adjointbench.adjoints.methods import table as methods_module
 from adjointbench.adjoints.methods import METHODS, method_of
 from adjointbench.reports import build_report
-from adjointbench.reports import names as names_module
-from adjointbench.reports import peers as peers_module
-from adjointbench.reports.machine import PACKAGES, versions
-from adjointbench.reports.peers import (
+from adjointbench.reports.tables import peers as peers_module
+from adjointbench.reports.tables.peers import (
     BACKENDS,
     KINDS,
     kind_lines,
@@ -20,7 +18,9 @@ from adjointbench.reports.peers import (
     standings,
     uncompiled,
 )
-from adjointbench.reports.read import read_measurements
+from adjointbench.reports.tables.read import read_measurements
+from adjointbench.suite.measuring import names as names_module
+from adjointbench.suite.measuring.machine import PACKAGES, versions
 
 
 @pytest.fixture(scope="module")

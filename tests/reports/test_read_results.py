@@ -4,7 +4,7 @@ import math
 import pytest
 from synthetic import NAN, row, write_asv, write_rows
 
-from adjointbench.reports.read import COLUMNS, read_measurements
+from adjointbench.reports.tables.read import COLUMNS, read_measurements
 
 METHODS = ("jax-discrete", "jax-gauss", "scipy-forward")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adjointbench.reports.choice.advice import code, markdown
-from adjointbench.reports.choice.recommendation import recommend
+from adjointbench.suite.own_problem.markdown import code, markdown
+from adjointbench.suite.own_problem.recommendation import recommend
 
 FETCH = "import adjointbench as ab\nfrom decay import problem"
 BACKEND = {"jax": "jax", "torch": "torch", "scipy": "scipy", "finite": "scipy"}

@@ -3,7 +3,7 @@ import json
 import pytest
 from synthetic import row, write_rows
 
-from adjointbench.reports.rows import (
+from adjointbench.suite.measuring.rows import (
     RowWriter,
     chosen_path,
     default_path,

@@ -3,8 +3,9 @@ import math
 import pytest
 from synthetic import scaling_row
 
-from adjointbench.reports import published, scaling
-from adjointbench.reports.scaling import Crossover, crossover, exponent
+from adjointbench.reports.tables import published
+from adjointbench.suite.measuring.studies import scaling
+from adjointbench.suite.measuring.studies.scaling import Crossover, crossover, exponent
 
 
 def power_law(factor, power, sizes=(24, 54, 150)):

@@ -6,11 +6,13 @@ import xml.etree.ElementTree as ET
 import pytest
 from synthetic import row, rows, scaling_row, scaling_rows, stiff_rows, write_rows
 
-from adjointbench.reports import build_report, published, scaling
-from adjointbench.reports.canvas import to_svg
-from adjointbench.reports.read import read_measurements
-from adjointbench.reports.scaling_figure import scaling_figure
-from adjointbench.reports.stiff import (
+from adjointbench.reports import build_report
+from adjointbench.reports.figures.canvas import to_svg
+from adjointbench.reports.figures.scaling import scaling_figure
+from adjointbench.reports.sections.stiff import crossing_sentence
+from adjointbench.reports.tables import published
+from adjointbench.reports.tables.read import read_measurements
+from adjointbench.reports.tables.stiff import (
     breakages,
     costs,
     published_table,
@@ -18,8 +20,8 @@ from adjointbench.reports.stiff import (
     scaling_lines,
     scaling_table,
 )
-from adjointbench.reports.stiff import stiff_rows as only_stiff
-from adjointbench.reports.stiff_section import crossing_sentence
+from adjointbench.reports.tables.stiff import stiff_rows as only_stiff
+from adjointbench.suite.measuring.studies import scaling
 
 
 @pytest.fixture(scope="module")

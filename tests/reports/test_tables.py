@@ -3,9 +3,10 @@ import math
 import pytest
 from synthetic import write_rows
 
-from adjointbench.reports.read import read_measurements
-from adjointbench.reports.tables import failures, skips, summary, wrong_answers
-from adjointbench.reports.verdicts import race, verdicts
+from adjointbench.reports.sections.verdicts import verdicts
+from adjointbench.reports.tables.races import race
+from adjointbench.reports.tables.read import read_measurements
+from adjointbench.reports.tables.summary import failures, skips, summary, wrong_answers
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from adjointbench.reports import build_report
-from adjointbench.reports.training_section import findings
-from adjointbench.reports.trainings import families_of, ratios, read_trainings, summary_of
+from adjointbench.reports.sections.training import findings
+from adjointbench.training.ratios import families_of, ratios, read_trainings, summary_of
 from adjointbench.training.run_folder import COLUMNS
 
 #: Regulariser: seconds of training, evaluations, test accuracy, status, for seeds 0 and 1.

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from adjointbench.reports import checkpoints
+from adjointbench.suite.measuring.studies import checkpoints
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    return importlib.import_module("suite.memory").Checkpoints()
+    monkeypatch.syspath_prepend(str(ROOT / "suite"))
+    return importlib.import_module("benchmarks.memory").Checkpoints()
 
 
 def row(number, **changes):

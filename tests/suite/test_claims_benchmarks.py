@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def suite():
     """Modules of the suite, which is not installed."""
-    sys.path.insert(0, str(ROOT))
-    yield lambda name: importlib.import_module(f"suite.{name}")
-    sys.path.remove(str(ROOT))
+    sys.path.insert(0, str(ROOT / "suite"))
+    yield lambda name: importlib.import_module(f"benchmarks.{name}")
+    sys.path.remove(str(ROOT / "suite"))
 
 
 def row(number, figures, **changes):

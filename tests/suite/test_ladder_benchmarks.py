@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adjointbench.reports.measure import LADDER
+from adjointbench.suite.measuring.measure import LADDER
 
 ROOT = Path(__file__).parents[2]
 WHERE = ("lotka_volterra", "jax-discrete", "cpu")
@@ -16,9 +16,9 @@ WHERE = ("lotka_volterra", "jax-discrete", "cpu")
 @pytest.fixture(scope="module")
 def suite():
     """Imports a module of the suite, which is not installed."""
-    sys.path.insert(0, str(ROOT))
-    yield lambda name: importlib.import_module(f"suite.{name}")
-    sys.path.remove(str(ROOT))
+    sys.path.insert(0, str(ROOT / "suite"))
+    yield lambda name: importlib.import_module(f"benchmarks.{name}")
+    sys.path.remove(str(ROOT / "suite"))
 
 
 def rows(**changes):
@@ -97,7 +97,7 @@ def test_without_a_reference_there_is_no_error_to_track(suite):
 
 
 def test_speed_at_equal_error(suite):
-    benchmark = suite("crossing").EqualError()
+    benchmark = suite("equal_error").EqualError()
     peer = "diffrax-backsolve"
     made = rows() + [row | {"method": peer, "seconds": 0.01} for row in rows()]
     benchmark.setup(made, peer, 1e-5)

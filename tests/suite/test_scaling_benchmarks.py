@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adjointbench.reports import scaling
+from adjointbench.suite.measuring.studies import scaling
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def benchmarks():
     """The module of the suite, which is not installed."""
-    sys.path.insert(0, str(ROOT))
-    yield importlib.import_module("suite.scaling")
-    sys.path.remove(str(ROOT))
+    sys.path.insert(0, str(ROOT / "suite"))
+    yield importlib.import_module("benchmarks.scaling")
+    sys.path.remove(str(ROOT / "suite"))
 
 
 def point(method, n, seconds, **changes):

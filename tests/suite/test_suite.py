@@ -9,10 +9,10 @@ from pathlib import Path
 import asv.benchmark
 import pytest
 
-from adjointbench.reports.claims.table import CLAIMS
+from adjointbench.suite.claims.table import CLAIMS
 
 ROOT = Path(__file__).parents[2]
-SUITE = ROOT / "suite"
+SUITE = ROOT / "suite" / "benchmarks"
 KINDS = ("time_", "track_", "peakmem_")
 
 
@@ -75,9 +75,9 @@ def test_every_benchmark_has_a_version_of_ours_and_a_timeout(found):
 def test_finding_the_benchmarks_loads_nothing_heavy():
     code = (
         "import importlib, sys\n"
-        f"sys.path.insert(0, {str(ROOT)!r})\n"
-        f"for name in {sorted(p.stem for p in SUITE.glob('*.py'))!r}:\n"
-        "    importlib.import_module('suite.' + name if name != '__init__' else 'suite')\n"
+        f"sys.path.insert(0, {str(SUITE.parent)!r})\n"
+        f"for name in {sorted(p.stem for p in SUITE.glob('[!_]*.py'))!r}:\n"
+        "    importlib.import_module(f'benchmarks.{name}')\n"
         "heavy = {'jax', 'torch', 'scipy', 'diffrax', 'pandas', 'matplotlib'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

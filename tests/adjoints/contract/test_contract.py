@@ -13,7 +13,7 @@ from smooth import SMOOTH
 from with_stops import WITH_STOPS, switch
 
 import adjointbench as ab
-from adjointbench.adjoints.method import Method
+from adjointbench.adjoints.methods.method import Method
 
 ENTRIES = {e.problem.name: e for e in (*WITH_STOPS, *SMOOTH)}
 METHODS = {m.name: m for m in ab.methods()}

@@ -1,1 +1,0 @@
-from adjoints.regularizer import *

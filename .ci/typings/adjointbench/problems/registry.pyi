@@ -1,1 +1,0 @@
-from problems.registry import *

@@ -1,1 +1,0 @@
-from reports.choice.method_order import *

@@ -1,1 +1,0 @@
-from reports.formats import *

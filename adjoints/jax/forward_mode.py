@@ -1,0 +1,19 @@
+"""Forward mode through the accepted steps: JAX's own, with the step size held fixed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+
+from .forward_pass import Outputs, outputs, solve_recording
+from .state import Config, Operands
+
+
+def solve_forward(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> Outputs:
+    """Solve so that ``jax.jvp`` and ``jax.jacfwd`` give the derivative of the accepted steps.
+
+    With ``config.through_step_size`` it is the derivative of the whole adaptive program.
+    """
+    plain = replace(config, plain=True)
+    return outputs(solve_recording(plain, y0, ops, keep_steps=keep_steps, keep_rows=False))

@@ -1,0 +1,121 @@
+"""The derivatives of a solve by its times: those of the flow at its start and at its saves.
+
+A solve itself holds its times fixed. A start value that belongs to another start time is moved
+along the solution, and so is a saved state:
+
+    dy0/dt0 = -f(t0, y0),        dy(t)/dt = f(t, y(t)).
+
+Both are written as functions whose value is the state and whose derivative this is. The slope is
+taken at the function's own value, so that derivatives of any order are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+
+from .state import Config, Operands
+from .step_loop import time_limits
+from .stepping import clipper
+
+Tree = Any
+
+
+def _held(slope: Callable[..., Tree], t: jax.Array, y: Tree, params: Tree) -> Tree:
+    del slope
+    # What is mapped over lanes in the derivative must be so in the value too, or JAX loses count
+    # of the lanes: a choice that is never taken, which the compiler removes.
+    leaves = [leaf for leaf in jax.tree.leaves((t, y, params)) if leaf.size]
+
+    def hold(leaf: jax.Array) -> jax.Array:
+        other = jnp.zeros((), leaf.dtype)
+        for one in leaves:
+            other = lax.select(jnp.bool_(False), jnp.ravel(one)[0].astype(leaf.dtype), other)
+        never = jnp.zeros(leaf.shape, bool)
+        return lax.select(never, jnp.broadcast_to(other, leaf.shape), leaf)
+
+    return jax.tree.map(hold, y)
+
+
+#: `y`, with the derivative ``slope(t, y, params)`` by `t`. The first skips what is known to be
+#: zero, and so costs nothing where no time is differentiated; the second is for derivatives of
+#: derivatives, in which JAX loses track of such zeros.
+_along = jax.custom_jvp(_held, nondiff_argnums=(0,))
+_along_again = jax.custom_jvp(_held, nondiff_argnums=(0,))
+
+
+def _along_rule(slope: Callable[..., Tree], primals: Any, tangents: Any) -> Any:
+    t, y, params = primals
+    dt, *others = tangents
+    out = _along_again(slope, t, y, params)
+    dout = jax.tree.map(jnp.zeros_like, out)
+    if not all(map(_is_zero, jax.tree.leaves(others, is_leaf=_is_zero))):
+        # A derivative moves along too: by the slope's own derivative.
+        dy, dparams = map(_filled, others)
+        pair = _along_again(partial(_with_tangent, slope), t, (y, dy), (params, dparams))
+        dout = pair[1]
+    if not _is_zero(dt):
+        dout = jax.tree.map(lambda d, f: d + _times(dt, f), dout, slope(t, out, params))
+    return out, dout
+
+
+_along.defjvp(_along_rule, symbolic_zeros=True)
+_along_again.defjvp(_along_rule)
+
+
+def _with_tangent(slope: Callable[..., Tree], t: jax.Array, y: Tree, params: Tree) -> Tree:
+    """The slopes of a state and of a derivative of it, each with its parameters."""
+    primals, tangents = zip(y, params, strict=True)
+    return jax.jvp(lambda y, p: slope(t, y, p), primals, tangents)
+
+
+def _times(dt: jax.Array, slopes: jax.Array) -> jax.Array:
+    """The product, for one time or for one time a row."""
+    return jnp.reshape(dt, jnp.shape(dt) + (1,) * (slopes.ndim - jnp.ndim(dt))) * slopes
+
+
+def _is_zero(leaf: Any) -> bool:
+    return isinstance(leaf, SymbolicZero)
+
+
+def _filled(tangents: Tree) -> Tree:
+    """Tangents as arrays, those that are known to be zero too."""
+    return jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype) if _is_zero(leaf) else leaf,
+        tangents,
+        is_leaf=_is_zero,
+    )
+
+
+def moved_start(config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> jax.Array:
+    """`y0`, whose derivative by `t0` is that of the state at the held time ``ops.t0``."""
+    clip = clipper(time_limits(config, ops.stops.first, ops))
+
+    def slope(t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
+        return -config.rhs(clip(t), y, (params, ops.constants))
+
+    return _along(slope, t0, y0, ops.params)
+
+
+def moved_saves(config: Config, save_at: jax.Array, ys: jax.Array, ops: Operands) -> jax.Array:
+    """The saved states, with their derivatives by the save times: at a stop, those after it."""
+
+    def slopes(t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
+        t = _after_stops(t, ops) if config.breaks else t
+        return jax.vmap(lambda t, y: config.rhs(t, y, (params, ops.constants)))(t, y)
+
+    return _along(slopes, save_at, ys, ops.params)
+
+
+def _after_stops(times: jax.Array, ops: Operands) -> jax.Array:
+    """The times, those of stops with two sides just after them; by derivative what they are."""
+    stops, held = ops.stops, lax.stop_gradient(times)
+    at_stop = ((held[:, None] == stops.times[None]) & stops.sided[None]).any(axis=1)
+    later = jnp.where(at_stop, jnp.nextafter(held, jnp.full_like(held, jnp.inf)), held)
+    return later + (times - held)

@@ -1,0 +1,111 @@
+"""``Method``: one entry of the table of adjoint methods, and what the entries share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..regularizers.regularizer import Regularizer
+
+EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
+IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint", "auto")
+SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
+
+FAMILIES = ("discrete", "continuous", "blackbox", "peers")
+BACKENDS = ("jax", "torch", "scipy")
+
+#: The kinds of adjoints that integrate the state itself backwards.
+BACKWARD = ("backsolve", "backsolve-seminorm")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One adjoint method.
+
+    Attributes
+    ----------
+    name, family, backend : str
+        How it is called; one of :data:`FAMILIES`; one of :data:`BACKENDS`.
+    adjoint : str
+        What kind it is of, whatever its name: methods of one kind do the same on another backend
+        or in another library. ``"discrete"``, ``"tape"``, ``"forward"`` (forward mode through the
+        steps), ``"sensitivities"`` (forward sensitivity equations), ``"backsolve"``,
+        ``"backsolve-seminorm"``, ``"interpolating"``, ``"quadrature"``, ``"gauss"``,
+        ``"blackbox"``, ``"finite-difference"``, ``"complex-step"``, or one of its own.
+    summary : str
+        One sentence: what it does.
+    cost : str
+        Work and memory, in the field's notation (n states, p parameters, N steps).
+    reference : str
+        Where it comes from.
+    target : str
+        ``"module:function"`` below this package; the function takes ``(problem, settings)``
+        and returns a :class:`~adjointbench.adjoints.program.Program`.
+    solvers : tuple of str
+        The forward solvers that it can use; the first is the default for non-stiff problems.
+    stiff_solver : str or None
+        The default for stiff problems; ``None`` where it has no implicit solver.
+    supports : frozenset of str
+        The optional arguments of :func:`~adjointbench.gradient` that it honours.
+    requires : tuple of str
+        The packages that it imports.
+    version : int
+        Raised when its numbers may change: retires old benchmark results.
+    """
+
+    name: str
+    family: str
+    backend: str
+    adjoint: str
+    summary: str
+    cost: str
+    reference: str
+    target: str
+    solvers: tuple[str, ...]
+    stiff_solver: str | None = None
+    supports: frozenset[str] = field(default_factory=frozenset)
+    requires: tuple[str, ...] = ()
+    version: int = 1
+
+    @property
+    def stiff(self) -> bool:
+        """Whether it has a solver fit for stiff problems."""
+        return self.stiff_solver is not None
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it integrates the state itself backwards.
+
+        That can be unstable, and its status does not tell.
+        """
+        return self.adjoint in BACKWARD
+
+    @property
+    def keeps_constants(self) -> bool:
+        """Whether its equations keep the constants that they were prepared with.
+
+        The loss sees others where they are given; equations behind a callback, or closed over by
+        a peer on JAX, do not.
+        """
+        return self.family == "blackbox" or (self.family == "peers" and self.backend == "jax")
+
+    def regularizes(self, regularizer: Regularizer) -> bool:
+        """Whether it can differentiate a loss with this regulariser."""
+        if regularizer.terms:
+            return "regularizer" in self.supports
+        if regularizer.needs_autodiff == "equations" and self.family == "blackbox":
+            return False
+        return not regularizer.needs_autodiff or self.backend in ("jax", "torch")
+
+
+#: Optional arguments of ``prepare`` that methods honour: on an accelerator, of SciPy's solvers,
+#: of a second solve in reverse.
+JAX_OPTIONS = frozenset({"device", "first_step", "max_steps"})
+SCIPY_OPTIONS = frozenset({"first_step", "max_steps"})
+ADJOINT_OPTIONS = frozenset({"adjoint_solver", "adjoint_rtol", "adjoint_atol"})
+
+#: References that several methods share.
+SANDU = "Sandu, ICCS 2006; Zhang, Sandu, SIAM J. Sci. Comput. 36 (2014) C504"
+CHEN = "Chen, Rubanova, Bettencourt, Duvenaud, NeurIPS 2018"
+CVODES = "Hindmarsh et al., ACM Trans. Math. Softw. 31 (2005) 363"

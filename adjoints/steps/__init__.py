@@ -1,0 +1,1 @@
+"""One step of a solver, for every backend: coefficients, stages, error test, step size, stops."""

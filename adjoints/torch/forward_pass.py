@@ -1,0 +1,184 @@
+"""The recorded solve: attempts driven from stop to stop, and what a reverse pass needs of them."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from ..steps.error_test import CODES, RUNNING
+from .attempt import evaluate
+from .state import Config, Operands, State, Tensors
+from .step_loop import Drive
+from .stepping import clipper
+from .times import Course, Rows, Segments
+
+
+class Jumped(NamedTuple):
+    """A jump of the state: its number and time, the state before it, and the rows before it."""
+
+    number: int
+    t: torch.Tensor
+    before: torch.Tensor
+    rows: int
+
+
+class Record(NamedTuple):
+    """What a reverse pass needs of the accepted steps, and the jumps.
+
+    ``t`` are the starts and the end; ``sizes`` the step sizes in 16 bits, which hold what the
+    controller proposes exactly, and ``odd`` the numbers and sizes of those steps that they do not
+    hold: the first, and those cut short by a stop. ``rows`` are the numbers of steps up to the
+    end of each segment.
+    """
+
+    t: torch.Tensor
+    y: torch.Tensor
+    sizes: torch.Tensor
+    odd: tuple[torch.Tensor, torch.Tensor]
+    jumps: tuple[Jumped, ...]
+    rows: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that are kept."""
+        befores = (jumped.before for jumped in self.jumps)
+        kept = (self.t, self.y, self.sizes, *self.odd, *befores)
+        return sum(x.nbytes for x in kept)
+
+    def times(self, course: Course) -> torch.Tensor:
+        """Start, size, end and the bounds of the times of every step, shape (steps, 5)."""
+        h = self.sizes.to(self.t.dtype).index_copy(0, *self.odd)
+        start, end = self.t[:-1], self.t[1:]
+        # A step belongs to the segment in which it was taken: its times alone do not tell, as one
+        # may begin exactly where another ends.
+        counts = torch.diff(torch.tensor(self.rows), prepend=torch.zeros(1, dtype=torch.int64))
+        segments, counts = course.segments(), counts.to(h.device)
+        lower, upper = (
+            bound[: len(counts)].repeat_interleave(counts)
+            for bound in (segments.lower, segments.upper)
+        )
+        return torch.stack([start, h, end, lower, upper], dim=1)
+
+
+def recorded(
+    times: torch.Tensor, y: torch.Tensor, jumps: tuple[Jumped, ...], rows: tuple[int, ...]
+) -> Record:
+    """The record of steps; `times` as :meth:`Record.times` gives them."""
+    t, h = times[:, 0], times[:, 1]
+    sizes = h.to(torch.bfloat16)
+    odd = (sizes.to(h.dtype) != h).nonzero()[:, 0]
+    return Record(torch.cat([t, times[-1:, 2]]), y, sizes, (odd, h[odd]), jumps, rows)
+
+
+class Work(NamedTuple):
+    """How a solve ended and what it cost.
+
+    ``transfers`` counts how often the host waited for numbers from the device.
+    """
+
+    status: int
+    accepted: int
+    attempts: int
+    transfers: int
+    compile_s: float = 0.0
+    compiled: str = ""
+
+
+class Solved(NamedTuple):
+    """A finished solve. ``terms``, ``coefficients`` and ``times`` have one row a step."""
+
+    ys: torch.Tensor
+    terms: torch.Tensor | None
+    coefficients: torch.Tensor | None
+    times: torch.Tensor
+    record: Record
+    final: State
+    work: Work
+
+
+def solve_recording(
+    config: Config,
+    y0: torch.Tensor,
+    params: Tensors,
+    constants: Tensors,
+    course: Course,
+    *,
+    differentiable: bool = False,
+    keep: bool = True,
+) -> Solved:
+    """Solve, and record what a reverse pass needs.
+
+    Parameters
+    ----------
+    config, y0, params, constants, course
+    differentiable : bool
+        Whether autograd records every operation (a tape).
+    keep : bool
+        Whether the accepted steps are recorded; otherwise the record holds the jumps alone.
+    """
+    drive = Drive(config, differentiable, course)
+    rows, jumps, counts = Rows(keep), [], []
+    segments = course.segments()
+    state = drive.start(y0, _operands(params, constants, course, segments, 0))
+    for k, numbers in enumerate(segments.jumps):
+        ops = _operands(params, constants, course, segments, k)
+        if k > 0:
+            clip = clipper(config, ops.lower, ops.upper)
+            slope = config.rhs(clip(state.t), state.y, (params, constants))
+            state = state._replace(slope=slope, status=torch.full_like(state.status, RUNNING))
+        state = drive(state, ops, rows, course.stops.times[course.stops.first + k])
+        counts.append(drive.accepted)
+        if drive.status != CODES["ok"]:
+            break
+        for number in numbers:
+            jumps.append(Jumped(number, state.t, state.y, drive.accepted))
+            state = state._replace(y=course.jumped(number, state.t, state.y, (params, constants)))
+    record = (tuple(jumps), tuple(counts))
+    return _finished(config, course, rows, record, state, drive)
+
+
+def _operands(
+    params: Tensors, constants: Tensors, course: Course, segments: Segments, k: int
+) -> Operands:
+    """What the attempts within segment `k` read."""
+    own = (segments.ends[k], segments.lower[k], segments.upper[k])
+    return Operands(params, constants, course.rtol, course.atol, *own)
+
+
+def _finished(
+    config: Config,
+    course: Course,
+    rows: Rows,
+    record: tuple[tuple[Jumped, ...], tuple[int, ...]],
+    state: State,
+    drive: Drive,
+) -> Solved:
+    def joined(pieces: list[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
+        return torch.cat(pieces) if pieces else like
+
+    y = joined(rows.y, state.y[None][:0])
+    times = joined(rows.times, state.y.new_zeros(0, 5))
+    coefficients = torch.cat(rows.coefficients) if rows.coefficients else None
+    terms = None
+    if config.terms:
+        terms = joined(rows.terms, state.y.new_zeros(0, 3))
+    ys = state.y[None]
+    if drive.status != CODES["ok"]:
+        ys = torch.full_like(ys, math.nan).expand(len(course.save_at), *state.y.shape)
+    elif len(course.save_at) > 1:
+        ys = ys.expand(len(course.save_at) - course.inner, *state.y.shape)
+        if coefficients is not None and course.inner > 0:
+            before = evaluate(times, y, coefficients, course.save_at[: course.inner])
+            ys = torch.cat([before, ys])
+    work = Work(
+        drive.status,
+        drive.accepted,
+        drive.attempts,
+        drive.transfers,
+        drive.compile_s,
+        drive.compiled,
+    )
+    kept = recorded(times.detach(), y, *record)
+    return Solved(ys, terms, coefficients, times.detach(), kept, state, work)

@@ -1,0 +1,90 @@
+"""Where a solve goes, and the accepted steps as they come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+
+from ..steps.stops import Stops
+from .state import Tensors
+
+
+class Course(NamedTuple):
+    """Where a solve goes: its times, its tolerances, and the steps to take where they are given.
+
+    ``save_at`` does not decrease; its first ``inner`` times lie before the end, all others are
+    the end. ``jump(number, t, y, (params, constants))`` is the state just after a jump; jumps at
+    the start are the caller's to apply.
+    """
+
+    t0: torch.Tensor
+    stops: Stops
+    save_at: torch.Tensor
+    inner: int
+    rtol: torch.Tensor
+    atol: torch.Tensor
+    first_step: torch.Tensor | None = None
+    steps: tuple[torch.Tensor, torch.Tensor] | None = None
+    jump: Callable[..., torch.Tensor] | None = None
+
+    def jumped(
+        self, number: int, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
+    ) -> torch.Tensor:
+        """The state just after a jump."""
+        assert self.jump is not None
+        return self.jump(number, t, y, params)
+
+    def segments(self) -> Segments:
+        """The stretches between stops, each with the bounds of the times within it."""
+        stops = self.stops
+        ends = torch.tensor(stops.times, dtype=self.t0.dtype, device=self.t0.device)
+        endless = torch.full_like(ends, math.inf)
+        sided = torch.tensor(stops.sided, device=ends.device)
+        after = torch.where(sided, torch.nextafter(ends, endless), -endless)
+        before = torch.where(sided, torch.nextafter(ends, -endless), endless)
+        lower = torch.cat([-endless[:1], after])[:-1]
+        first = stops.first
+        return Segments(ends[first:], lower[first:], before[first:], stops.jumps[first:])
+
+
+class Segments(NamedTuple):
+    """The stretches of a solve between two stops, with one number each in every field.
+
+    Attributes
+    ----------
+    ends : tensor
+    lower, upper : tensor
+        The first and last times at which the right-hand side may be evaluated: strictly between
+        two stops whose sides differ, endless elsewhere.
+    jumps : tuple of tuple of int
+        The numbers of the jumps at the end.
+    """
+
+    ends: torch.Tensor
+    lower: torch.Tensor
+    upper: torch.Tensor
+    jumps: tuple[tuple[int, ...], ...]
+
+
+@dataclass
+class Rows:
+    """The accepted steps, in pieces as they come, if they are to be kept."""
+
+    keep: bool = True
+    times: list[torch.Tensor] = field(default_factory=list)
+    y: list[torch.Tensor] = field(default_factory=list)
+    coefficients: list[torch.Tensor] = field(default_factory=list)
+    terms: list[torch.Tensor] = field(default_factory=list)
+
+    def append(self, *piece: torch.Tensor | None) -> None:
+        """One piece of rows, each with a leading axis."""
+        if not self.keep:
+            return
+        columns = (self.times, self.y, self.coefficients, self.terms)
+        for column, values in zip(columns, piece, strict=True):
+            if values is not None:
+                column.append(values)

@@ -1,0 +1,1 @@
+"""What the neural problems share: networks, losses, images."""

@@ -1,0 +1,1 @@
+"""The zoo: one file a problem, found by the registry."""

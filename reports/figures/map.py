@@ -1,0 +1,110 @@
+"""The map of all methods on all problems: where each is right."""
+
+# pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false, reportReturnType=false, reportCallIssue=false
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ...suite.measuring.ladder import is_right
+from ..tables.summary import is_wrong
+from .canvas import GRID, INK, STYLE, ink_on, new_axes
+from .style import COLOURS, looks
+
+#: Seen on white, on pale and on dark blue.
+_HATCH = "#8a97a6"
+
+_COLUMNS = ("problem", "method", "family", "tried", "right", "wrong", "broken")
+
+
+def map_cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """How often each method was right, wrong and broken on each problem.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The ladders of one machine and commit.
+
+    Returns
+    -------
+    DataFrame
+        One line a (problem, method) of problems with a certified reference: tolerances that were
+        ``tried``, and of these the ``right`` (``ok``, an error under 10 %), the ``wrong`` (``ok``
+        and off by more) and the ``broken``. Nothing was tried where the method was skipped.
+    """
+    judged = set(rows.loc[rows["referenced"].eq(True), "problem"])
+    mine = rows[rows["problem"].isin(judged)]
+    counted = mine[["problem", "method", "family"]].assign(
+        tried=mine["status"].ne("skipped"),
+        right=[is_right(row) for row in mine.to_dict("records")],
+        wrong=is_wrong(mine),
+        broken=~mine["status"].isin(["ok", "skipped"]),
+    )
+    by = ["problem", "method", "family"]
+    return counted.groupby(by, sort=False).sum().reset_index().reindex(columns=list(_COLUMNS))
+
+
+def map_figure(cells: pd.DataFrame) -> Figure:
+    """A cell a method and problem, with its share of right tolerances in percent.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As from :func:`map_cells`.
+
+    Returns
+    -------
+    Figure
+        The darker the more often right. Told without colour as well: an exclamation mark and an
+        orange edge where it said ``ok`` and was wrong, a cross and hatches where it broke down, a
+        dash where it was not tried.
+    """
+    methods = list(looks(zip(cells["method"], cells["family"], strict=True)))
+    problems = list(dict.fromkeys(cells["problem"]))
+    with mpl.rc_context(
+        STYLE | {"axes.grid": False, "hatch.color": _HATCH, "hatch.linewidth": 0.7}
+    ):
+        figure, axes = new_axes(0.8 + 0.47 * len(problems), 1.2 + 0.27 * len(methods))
+        for cell in cells.to_dict("records"):
+            _draw(axes, problems.index(cell["problem"]), methods.index(cell["method"]), cell)
+        axes.set_xlim(-0.5, len(problems) - 0.5)
+        axes.set_ylim(len(methods) - 0.5, -0.5)
+        axes.set_xticks(range(len(problems)), problems, rotation=55, fontsize=9)
+        for label in axes.get_xticklabels():
+            label.set(ha="left", rotation_mode="anchor")
+        axes.set_yticks(range(len(methods)), methods, fontsize=9)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        for side in axes.spines.values():
+            side.set_visible(False)
+    return figure
+
+
+def _draw(axes: Axes, x: int, y: int, cell: dict) -> None:
+    if not cell["tried"]:
+        axes.text(x, y, "–", ha="center", va="center", color=INK, fontsize=8)
+        return
+    share = cell["right"] / cell["tried"]
+    face = mpl.colormaps["Blues"](0.05 + 0.8 * share)
+    hatch = "////" if cell["broken"] else ""
+    axes.add_patch(
+        Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fc=face, ec=GRID, lw=0.6, hatch=hatch)
+    )
+    if cell["wrong"]:
+        axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.12, 0.9, fc=COLOURS["continuous"], lw=0))
+    mark = "!" * bool(cell["wrong"]) + "×" * bool(cell["broken"])
+    axes.text(
+        x,
+        y,
+        f"{100 * share:.0f}{mark and ' '}{mark}",
+        ha="center",
+        va="center",
+        color=ink_on(face),
+        fontsize=8,
+    )

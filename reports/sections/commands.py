@@ -1,0 +1,117 @@
+"""The commands that measure what a figure shows, and draw it."""
+
+# pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from ...adjoints.methods import METHODS
+from ...suite.measuring.measure import LADDER
+from ...suite.measuring.names import bare_name
+from ...suite.measuring.quick import QUICK_LADDER, QUICK_METHODS
+from ...suite.measuring.studies.scaling import points_of
+
+_ROWS, _RUNS = "rows.jsonl", "runs"
+
+#: What a study is measured along with, as some ladder always is: a cheap one.
+_BESIDE = "linear"
+
+
+def ladder_command(rows: pd.DataFrame) -> str:
+    """What measures ladders of tolerances like those of `rows`, and reports them.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The rows that a figure shows; methods may be called ``"NAME on DEVICE"``.
+    """
+    quick = set(rows["rtol"]) <= set(QUICK_LADDER) < set(LADDER)
+    devices = list(dict.fromkeys(rows["device"]))
+    wanted = {"ADJOINTBENCH_QUICK": "1"} if quick else {}
+    wanted["ADJOINTBENCH_PROBLEMS"] = ",".join(dict.fromkeys(rows["problem"]))
+    methods = dict.fromkeys(map(_without_device, rows["method"]))
+    usual = QUICK_METHODS if quick else tuple(method.name for method in METHODS)
+    if set(methods) != set(usual):
+        wanted["ADJOINTBENCH_METHODS"] = ",".join(methods)
+    if devices != ["cpu"]:
+        wanted["ADJOINTBENCH_DEVICES"] = ",".join(devices)
+    return _collect_and_report(wanted)
+
+
+def scaling_command(points: pd.DataFrame) -> str:
+    """What measures the sizes and methods of a scaling study, and reports them."""
+    sizes = sorted(set(map(points_of, points["problem"])))
+    return _collect_and_report(
+        {
+            "ADJOINTBENCH_PROBLEMS": _BESIDE,
+            "ADJOINTBENCH_METHODS": ",".join(dict.fromkeys(map(bare_name, points["method"]))),
+            "ADJOINTBENCH_SCALING": ",".join(map(str, sizes)),
+        }
+    )
+
+
+def checkpoints_command(points: pd.DataFrame) -> str:
+    """What measures memory against checkpoints, and reports it."""
+    return _collect_and_report(
+        {
+            "ADJOINTBENCH_PROBLEMS": _BESIDE,
+            "ADJOINTBENCH_METHODS": ",".join(dict.fromkeys(map(bare_name, points["method"]))),
+            "ADJOINTBENCH_CHECKPOINTS": "1",
+        }
+    )
+
+
+def training_command(epochs: pd.DataFrame) -> str:
+    """What repeats the trainings of one task and method, and reports them.
+
+    Parameters
+    ----------
+    epochs : DataFrame
+        Rows of :func:`~adjointbench.training.ratios.read_trainings`.
+    """
+    first = epochs.iloc[0]
+    kinds = epochs[["regularizer", "coefficients"]].drop_duplicates().itertuples(index=False)
+    train = [
+        *("adjointbench", "train", str(first["task"])),
+        *("--backend", _backend(str(first["method"]))),
+        *("--adjoint", str(first["method"])),
+        *("--grid", ",".join(_regularizer(name, given) for name, given in kinds)),
+        *("--seeds", ",".join(str(seed) for seed in sorted(set(epochs["seed"])))),
+        *("--epochs", f"{first['epochs']:.0f}", "--out", _RUNS),
+    ]
+    return f"{shlex.join(train)}\n{_report(_RUNS)}"
+
+
+def _regularizer(name: str, coefficients: str) -> str:
+    """As ``--grid`` takes it, where one coefficient can be given in it."""
+    bare = name.split(" ")[0].rstrip(",")
+    return f"{bare}={coefficients}" if coefficients and " " not in coefficients else bare
+
+
+def _backend(method: str) -> str:
+    name = bare_name(method)
+    return next((entry.backend for entry in METHODS if entry.name == name), "jax")
+
+
+def _without_device(method: str) -> str:
+    return method.partition(" on ")[0]
+
+
+def _collect_and_report(environment: Mapping[str, str]) -> str:
+    values = (f"{name}={shlex.quote(value)}" for name, value in environment.items())
+    collect = f"python -m adjointbench.suite.collect --out {_ROWS}"
+    return "\n".join([_joined([*values, collect]), _report(_ROWS)])
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """One command of a shell on several lines."""
+    return " \\\n  ".join(parts)
+
+
+def _report(results: str) -> str:
+    return f"adjointbench report {results} --out report"

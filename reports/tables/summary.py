@@ -1,0 +1,130 @@
+"""From measured rows to the tables of a report."""
+
+# pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...suite.measuring.errors import WRONG
+from ...suite.measuring.formats import power
+from ...suite.measuring.ladder import amplification, observed_order, share_right, typical_rtol
+
+#: What tells one line of a report from another.
+KEY = ("problem", "method", "device", "machine", "code")
+
+FAMILIES = ("discrete", "continuous", "blackbox", "peers")
+
+COUNTS = (
+    "steps",
+    "rejected",
+    "rhs_evals",
+    "reverse_steps",
+    "reverse_rhs_evals",
+    "vjp_evals",
+    "jvp_evals",
+    "jacobian_evals",
+    "linear_solves",
+)
+
+
+def is_wrong(rows: pd.DataFrame) -> pd.Series:
+    """Which rows say ``ok`` and are wrong by more than 10 %, or hold no number."""
+    referenced = rows["referenced"].eq(True)
+    return rows["status"].eq("ok") & referenced & ~(rows["error"] < WRONG)
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line a method on a problem: stability over the ladder, costs at the typical tolerance.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As from :func:`~adjointbench.reports.tables.read.read_measurements`.
+
+    Returns
+    -------
+    DataFrame
+        Columns of :data:`KEY`, ``family``, ``share`` (right ones of the ladder), ``order``,
+        ``amplification`` (median of gradient error over the error of the loss), ``best_error``,
+        ``error``, ``dy0_error``, ``seconds``, ``ratio``, ``saved_bytes``, ``first_call_s`` and
+        the counts at the typical tolerance, ``statuses``, ``wrong`` (how many say ``ok`` and are
+        not right) and ``skipped`` (why, where it was).
+    """
+    wrong = is_wrong(rows)
+    lines = []
+    for key, ladder in rows.groupby(list(KEY), sort=False, dropna=False):
+        line = dict(zip(KEY, key, strict=True)) | _line(ladder)
+        lines.append(line | {"wrong": int(wrong[ladder.index].sum())})
+    table = pd.DataFrame(lines)
+    order = table["family"].map(FAMILIES.index)
+    return table.iloc[np.lexsort((table["method"], order, table["problem"]))].reset_index(drop=True)
+
+
+def _line(ladder: pd.DataFrame) -> dict[str, Any]:
+    rows = ladder.to_dict("records")
+    ok = ladder[ladder["status"].eq("ok")]
+    typical = ladder[ladder["rtol"].eq(typical_rtol(rows))].iloc[0]
+    skipped = ladder[ladder["status"].eq("skipped")]
+    at_typical = ("error", "dy0_error", "seconds", "ratio", "first_call_s", "saved_bytes")
+    solvers = ladder["solver"].dropna()
+    return {
+        "family": ladder["family"].iloc[0],
+        "solver": solvers.iloc[0] if len(solvers) else "",
+        "share": math.nan if len(skipped) else share_right(rows),
+        "order": observed_order(rows),
+        "amplification": amplification(rows),
+        "best_error": ok["error"].min(),
+        **{name: typical[name] for name in (*at_typical, *COUNTS)},
+        "statuses": _statuses(ladder["status"]),
+        "skipped": skipped["message"].iloc[0] if len(skipped) else "",
+    }
+
+
+def _statuses(statuses: pd.Series) -> str:
+    """How a ladder ended, in words: ``8 ok``, or ``5 ok, 3 max_steps``."""
+    return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
+
+
+def failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """What broke down: status, phase and message, with the tolerances at which it did."""
+    failed = rows[~rows["status"].isin(["ok", "skipped"])]
+    return _grouped(failed, ["problem", "method", "status", "phase", "message"])
+
+
+def wrong_answers(rows: pd.DataFrame) -> pd.DataFrame:
+    """What says ``ok`` and is wrong by more than 10 %, with the worst error."""
+    wrong = rows[is_wrong(rows)]
+    table = _grouped(wrong, ["problem", "method"])
+    worst = wrong.groupby(["problem", "method"], sort=False)["error"].max()
+    table["worst_error"] = [worst.get(key) for key in zip(table.problem, table.method, strict=True)]
+    return table
+
+
+def skips(rows: pd.DataFrame) -> pd.DataFrame:
+    """What was not measured, and the method's own sentence why."""
+    skipped = rows[rows["status"].eq("skipped")]
+    return skipped[["problem", "method", "message"]].drop_duplicates().reset_index(drop=True)
+
+
+def _grouped(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """One line a group, with the tolerances that it covers."""
+    ladder = sorted(rows["rtol"].unique(), reverse=True)
+    groups = rows.fillna({"phase": "", "message": ""}).groupby(list(by), sort=False)["rtol"]
+    lines = [(*key, _range(sorted(rtols, reverse=True), ladder)) for key, rtols in groups]
+    return pd.DataFrame(lines, columns=pd.Index([*by, "at rtol"]))
+
+
+def _range(rtols: list[float], ladder: list[float]) -> str:
+    """Tolerances in words: from … to … where no step of the ladder is left out."""
+    first, last = ladder.index(rtols[0]), ladder.index(rtols[-1])
+    if len(rtols) > 2 and last - first + 1 == len(rtols):
+        return f"{power(rtols[0])} … {power(rtols[-1])}"
+    return ", ".join(power(rtol) for rtol in rtols)

@@ -1,0 +1,51 @@
+"""On how much of the tolerance ladder a method cannot be trusted.
+
+asv takes what grows for a regression, so that the figures here grow with what is bad.
+"""
+
+import math
+
+from adjointbench.suite.measuring.errors import log10_error
+from adjointbench.suite.measuring.ladder import amplification, observed_order, share_right
+
+from ._ladder import _CertifiedLadder, _Ladder
+
+
+class Stability(_CertifiedLadder):
+    """Figures over the whole ladder of tolerances."""
+
+    def track_share_wrong_or_broken(self, rows, problem, method, device):
+        return 1.0 - share_right(self.rows)
+
+    track_share_wrong_or_broken.unit = "share of the ladder"
+
+    def track_missing_order(self, rows, problem, method, device):
+        """By how much the slope of log error against log tolerance falls short of one."""
+        order = observed_order(self.rows)
+        return math.nan if order is None else 1.0 - order
+
+    track_missing_order.unit = "1 - slope of log error against log tolerance"
+
+    def track_log10_amplification(self, rows, problem, method, device):
+        factor = amplification(self.rows)
+        return math.nan if factor is None else log10_error(factor)
+
+    track_log10_amplification.unit = "log10(gradient error / loss error)"
+
+
+class Success(_Ladder):
+    """How much of the ladder does not end ``ok``, right or wrong.
+
+    A solver that breaks down is a figure above zero; code that breaks is a failed benchmark.
+    """
+
+    def setup(self, rows, problem, method, device):
+        super().setup(rows, problem, method, device)
+        for row in self.rows:
+            if row.get("exception"):
+                raise RuntimeError(row["message"])
+
+    def track_share_broken(self, rows, problem, method, device):
+        return sum(row["status"] != "ok" for row in self.rows) / len(self.rows)
+
+    track_share_broken.unit = "share of the ladder"

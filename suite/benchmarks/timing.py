@@ -1,0 +1,74 @@
+"""How long a gradient takes: warm, against its primal solve, and the first time."""
+
+from adjointbench.suite.measuring.measure import ATOL_SCALE
+from adjointbench.suite.selection import TIMED_RTOL
+
+from ._ladder import CHOSEN, VERSION, _Ladder
+
+_PREPARED = {}
+
+
+class Times(_Ladder):
+    """Times at the tolerance nearest to 1e-6."""
+
+    def track_gradient_seconds(self, rows, problem, method, device):
+        return self.figure("seconds")
+
+    track_gradient_seconds.unit = "seconds"
+
+    def track_gradient_over_primal(self, rows, problem, method, device):
+        return self.figure("ratio")
+
+    track_gradient_over_primal.unit = "ratio"
+
+    def track_first_call_seconds(self, rows, problem, method, device):
+        return self.figure("first_call_s")
+
+    track_first_call_seconds.unit = "seconds"
+
+    def track_compile_seconds(self, rows, problem, method, device):
+        return self.figure("compile_s")
+
+    track_compile_seconds.unit = "seconds"
+
+
+class Gradient:
+    """asv's own timing of the same warm call, with its own statistics, in its own process."""
+
+    params = (CHOSEN.timed_problems, CHOSEN.timed_methods, CHOSEN.devices)
+    param_names = ("problem", "method", "device")
+    timeout = 300
+    version = VERSION
+    number = 1
+    warmup_time = 0
+    repeat = (5, 100, 1.0)
+    rounds = 1
+
+    def setup(self, problem, method, device):
+        # asv sets up again before every sample: what is compiled is kept.
+        key = problem, method, device
+        if key not in _PREPARED:
+            _PREPARED[key] = _prepare(*key)
+        self.call, self.number_of_call = _PREPARED[key], 0
+
+    def time_gradient(self, problem, method, device):
+        self.number_of_call += 1
+        self.call(self.number_of_call)
+
+
+def _prepare(problem, method, device):
+    from adjointbench import prepare
+    from adjointbench.suite.measuring.measure import compiled_where_possible
+    from adjointbench.suite.measuring.names import get_problem, split_name
+    from adjointbench.suite.measuring.timing import timed_gradient
+
+    name, given = split_name(method)
+    options = {"rtol": TIMED_RTOL, "atol": TIMED_RTOL * ATOL_SCALE, "device": device}
+    options |= compiled_where_possible(name, given)
+    try:
+        run = prepare(get_problem(problem), name, **options)
+    except ValueError as refusal:
+        raise NotImplementedError(str(refusal)) from refusal
+    if run().status != "ok":
+        raise NotImplementedError("it breaks down here, as the stability figures say")
+    return timed_gradient(run)

@@ -1,0 +1,148 @@
+"""Claims as tasks of :func:`~adjointbench.suite.collect.collect`, and their rows."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..measuring.measure import processor_time
+from ..measuring.rows import Row, study_of
+from ..measuring.studies import scaling
+from ..measuring.timing import Silence
+from .claim import Claim, Figures
+from .cost import figures_of_scaling
+from .table import CLAIMS, claim_of
+
+#: What rows of claims are marked with.
+STUDY = "claims"
+
+#: The claim whose measurement is the scaling study.
+OF_SCALING = "3"
+
+#: Seconds allowed for one claim.
+TIMEOUT_S, QUICK_TIMEOUT_S = 1800.0, 240.0
+
+
+@dataclass(frozen=True)
+class ClaimTask:
+    """One claim, or several that share their measurement, by one process."""
+
+    keys: tuple[str, ...]
+    quick: bool
+    timeout_s: float
+    study: str = STUDY
+    task: str = "claims"
+    method: str = ""
+    device: str = "cpu"
+
+    @property
+    def problem(self) -> str:
+        """The claims' names."""
+        names = [claim_of(key).name for key in self.keys]
+        return names[0] + "".join(f", {key}" for key in self.keys[1:])
+
+    def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
+        """The rows of the claims that were not reached."""
+        done = {row["number"] for row in measured}
+        for key in self.keys:
+            if key not in done:
+                yield _about(claim_of(key), self.quick) | {"figures": {}}
+
+
+def claim_tasks(keys: Sequence[str], quick: bool) -> Iterator[ClaimTask]:
+    """A task for each claim, and one for each group of claims; the longest, the groups, first."""
+    groups: dict[str, list[str]] = {}
+    for key in keys:
+        groups.setdefault(claim_of(key).group or key, []).append(key)
+    for members in sorted(groups.values(), key=len, reverse=True):
+        seconds = QUICK_TIMEOUT_S if quick else TIMEOUT_S
+        yield ClaimTask(tuple(members), quick, seconds * len(members))
+
+
+def rows_of_task(job: Mapping[str, Any], silence: Silence) -> Iterator[Row]:
+    """The rows of a :class:`ClaimTask`, in a measuring process."""
+    for key in job["keys"]:
+        yield measure_claim(claim_of(key), job["quick"], silence)
+
+
+def measure_claim(claim: Claim, quick: bool, silence: Silence) -> Row:
+    """The row of one claim; an exception is a row as well, of status ``"failed"``."""
+    start = processor_time()
+    row = _about(claim, quick) | {"figures": {}, "status": "ok"}
+    try:
+        row["figures"] = plain(claim.measure(quick, silence))
+    except ModuleNotFoundError as error:
+        row |= {"status": "skipped", "message": f"{error.name} is not installed"}
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        row |= {"status": "failed", "message": message, "exception": True}
+    return row | {"processor_s": processor_time() - start}
+
+
+def plain(figures: Figures) -> dict[str, Any]:
+    """Figures as strict JSON holds them: no arrays, and ``None`` where a number is not finite."""
+    return {name: _plain(value) for name, value in figures.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _about(claim: Claim, quick: bool) -> Row:
+    return {
+        "problem": claim.name,
+        "method": "",
+        "device": "cpu",
+        "number": claim.key,
+        "quick": quick,
+    }
+
+
+def made_of_scaling(rows: Sequence[Row]) -> list[Row]:
+    """The row of the claim on sizes, from a run's rows of the scaling study.
+
+    None where no claims were measured, that one was by itself, or there is no such study.
+    """
+    claims = [row for row in rows if study_of(row) == STUDY]
+    study = [row for row in rows if study_of(row) == scaling.STUDY]
+    if not claims or not study or any(row["number"] == OF_SCALING for row in claims):
+        return []
+    figures = plain(figures_of_scaling(study))
+    about = _about(claim_of(OF_SCALING), claims[0]["quick"])
+    return [about | {"study": STUDY, "status": "ok", "figures": figures}]
+
+
+def chosen_claims(text: str | None = None) -> tuple[str, ...]:
+    """The keys that ``ADJOINTBENCH_CLAIMS``, or `text`, asks for.
+
+    By default all, but none where ``ADJOINTBENCH_PROBLEMS`` asks for something else; ``0`` is none.
+
+    Raises
+    ------
+    ValueError
+        Where a key is unknown.
+    """
+    text = os.environ.get("ADJOINTBENCH_CLAIMS", "") if text is None else text
+    every = tuple(claim.key for claim in CLAIMS)
+    if not text:
+        return () if os.environ.get("ADJOINTBENCH_PROBLEMS") else every
+    wanted = {part.strip().upper() for part in text.split(",")} - {"0", ""}
+    if unknown := wanted - set(every):
+        raise ValueError(
+            f"ADJOINTBENCH_CLAIMS={text!r}: {', '.join(sorted(unknown))} is no claim; pass "
+            f"numbers between commas of {', '.join(every)}, or 0 for none"
+        )
+    return tuple(key for key in every if key in wanted)

@@ -1,0 +1,1 @@
+"""From a method on a problem to measured rows."""

@@ -1,0 +1,107 @@
+"""Numbers as a reader likes them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+#: What stands where there is nothing to tell.
+NONE = "–"
+
+_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+#: More names than these are counted instead.
+MOST_NAMES = 4
+
+
+def amount(value: float | None) -> str:
+    """A plain amount: ``4``, ``2.5``, ``12k``, ``3.4M``; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return NONE
+    if abs(value) >= 1e12:
+        return power(value)
+    for size, prefix in _PREFIXES:
+        if abs(value) >= size:
+            return f"{value / size:.3g}{prefix}"
+    return f"{value:.3g}"
+
+
+def seconds(value: float | None) -> str:
+    """A time: ``0.21 ms``, ``3.4 s``; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return NONE
+    if value >= 1:
+        return f"{value:.3g} s"
+    if value >= 1e-3:
+        return f"{value * 1e3:.3g} ms"
+    return f"{value * 1e6:.3g} µs"
+
+
+def size(value: float | None) -> str:
+    """A number of bytes: ``820 B``, ``4.1 kB``; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return NONE
+    text = amount(value)
+    return f"{text} B" if text[-1].isdigit() else f"{text[:-1]} {text[-1]}B"
+
+
+def error(value: float | None) -> str:
+    """A relative error: ``3.1e-7``, ``0.28``, ``28``; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return NONE
+    if value > 1e100:
+        return "> 1e100"
+    return f"{value:.2g}" if 0.01 <= value < 100 else power(value, 1)
+
+
+def power(value: float, digits: int = 0) -> str:
+    """A number with its exponent, and no leading zero in it: ``1e-3``."""
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def slope(value: float | None) -> str:
+    """A slope to two decimals: ``0.97``; a dash where there is none."""
+    return (
+        NONE
+        if value is None or math.isnan(value)
+        else f"{value + 0.0:.2f}".replace("-0.00", "0.00")
+    )
+
+
+def percent(value: float | None) -> str:
+    """A share: ``75 %``; a dash where there is none."""
+    return NONE if value is None or math.isnan(value) else f"{100 * value:.0f} %"
+
+
+def plain(value: object) -> str:
+    """Text as it is, whole numbers without a point, other numbers to three digits."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NONE
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e9 else f"{value:.3g}"
+    return str(value)
+
+
+_UNITS = {"µs": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+_UNITS |= {prefix: size for size, prefix in _PREFIXES}
+_LEADING = re.compile(
+    r"(?:> )?([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?) ?(µs|ms|s|%|[kMG]?B|[kMG])?(?![\w.])"
+)
+
+
+def leading_number(text: str) -> float | None:
+    """The number that `text` begins with, its unit or prefix taken in; ``None`` where none does.
+
+    It reads what the functions here write, also with more behind: ``"0.21 ms, wrong"``.
+    """
+    match = _LEADING.match(text)
+    return None if match is None else float(match[1]) * _UNITS.get(match[2] or "", 1.0)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names between commas, or the first of them and how many there are more."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"

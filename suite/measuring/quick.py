@@ -1,0 +1,24 @@
+"""The quick part of the suite: which methods, at which tolerances."""
+
+from __future__ import annotations
+
+#: One of each kind, and the peers a user would pick instead.
+QUICK_METHODS = (
+    "torch-discrete",
+    "torchode-autodiff",
+    "torchdiffeq-backprop",
+    "torch-blackbox",
+    "diffrax-backsolve",
+    "diffrax-recursive-checkpoint",
+    "jax-odeint",
+    "jax-gauss",
+    "jax-discrete",
+    "jax-forward",
+    "jax-backsolve",
+    "finite-difference",
+    "scipy-adjoint",
+    "scipy-forward",
+    "cvodes-adjoint",
+)
+
+QUICK_LADDER = (1e-3, 1e-6, 1e-9)

@@ -1,0 +1,1 @@
+"""Studies beside the ladders: how time grows with size, memory against checkpoints."""

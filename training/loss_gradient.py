@@ -1,0 +1,113 @@
+"""What both backends train with: the gradient of the regularised problem, and its constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..adjoints.gradient import prepare
+from ..adjoints.methods import get_method
+from ..adjoints.regularizers.regularized import PREFIX, draws, extended
+from ..adjoints.regularizers.regularizer import ALONG_PATH
+from .settings import RunSettings
+from .task import Task
+
+#: Totals that a training keeps on the device; what a peer does not tell stays 0.
+COUNTS: tuple[str, ...] = ("steps", "rejected", "rhs_evals", "reverse_evals")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A batch, solved with no gradient.
+
+    Attributes
+    ----------
+    loss : float
+    correct : ndarray of bool, or None
+    status : str
+    rhs_evals : int
+    estimates : dict of str to float
+        ``error``, ``error_squared`` and ``stiffness``: the solver's own estimates, the mean of
+        the scaled ones over the steps, and the largest stiffness; NaN where the solver has none.
+    accepted : ndarray
+        The times from which the accepted steps start.
+    """
+
+    loss: float
+    correct: np.ndarray | None
+    status: str
+    rhs_evals: int
+    estimates: dict[str, float]
+    accepted: np.ndarray
+
+
+class Equipment:
+    """A task's problem with the regulariser of a run, prepared; and what changes in it by step."""
+
+    def __init__(self, task: Task, settings: RunSettings) -> None:
+        self.task, self.settings = task, settings
+        preset, method = settings.preset, get_method(settings.method)
+        options: dict[str, Any] = {"rtol": preset.rtol, "atol": preset.atol}
+        options["device"] = settings.device
+        options["max_steps"] = preset.max_steps
+        #: Whether PyTorch's loops are compiled, of the method and of evaluations.
+        self.compiles = "compile" in method.supports
+        if self.compiles:
+            options["compile"] = True
+        if settings.differentiate_step_size:
+            options["differentiate_step_size"] = True
+        if preset.solver is not None:
+            options["solver"] = preset.solver
+        start = tuple(s.at(0, settings.epochs) for s in settings.coefficients)
+        self.run = prepare(
+            task.problem,
+            settings.method,
+            regularizer=settings.regularizer,
+            coefficient=start or 0.0,
+            **options,
+        )
+        self.program: Any = self.run.program
+        self._own = self.run.prepared.constants
+
+    @property
+    def extends(self) -> bool:
+        """Whether the state has one component more than the task's."""
+        penalty = self.settings.regularizer
+        return penalty is not None and penalty.name in ALONG_PATH
+
+    @property
+    def evaluation_solver(self) -> str:
+        """The open solver that measures all runs alike, whatever they are trained with."""
+        stiff = self.task.problem.stiff
+        return self.settings.preset.solver or ("rodas5p" if stiff else "tsit5")
+
+    def fixed_constants(self) -> dict[str, np.ndarray]:
+        """Constants of the prepared problem that do not change from step to step."""
+        changing = {*self.task.train, *self._drawn_names()}
+        return {name: value for name, value in self._own.items() if name not in changing}
+
+    def _drawn_names(self) -> tuple[str, ...]:
+        """The names of the constants that :meth:`drawn` makes anew."""
+        if not any(name.startswith(PREFIX) for name in self._own):
+            return ()
+        return tuple(self.drawn(0, np.random.RandomState(0)))
+
+    def drawn(
+        self, epoch: int, random: np.random.RandomState, shares: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Coefficient and random numbers of a step, for a regulariser within the problem."""
+        penalty = self.settings.regularizer
+        if penalty is None or penalty.terms:
+            return {}
+        (coefficient,) = self.coefficients(epoch)
+        return draws(self.task.problem, penalty, coefficient, random, shares)
+
+    def coefficients(self, epoch: int) -> tuple[float, ...]:
+        """The coefficient of each term in an epoch; none without a regulariser."""
+        return tuple(s.at(epoch, self.settings.epochs) for s in self.settings.coefficients)
+
+    def state(self, y0: Any) -> Any:
+        """A start value as the prepared problem takes it."""
+        return extended(y0) if self.extends else y0
