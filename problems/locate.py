@@ -7,21 +7,16 @@ where exactly one stands in it.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
-import importlib
-import importlib.util
 import inspect
 import re
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from .problem import Problem
+from .user_code import import_file, import_module, telling
 from .validation import did_you_mean
 
 #: A file, or a module, and an attribute of it; what stands after a colon is the attribute.
@@ -115,7 +110,7 @@ def load(text: str, **settings: Any) -> Problem:
 def locate(text: str, **settings: Any) -> Located:
     """The problem that `text` points to, as :func:`load`, and where it stands."""
     place = place_of(text)
-    module = _import(place)
+    module = import_file(place.file) if place.file else import_module(place.module)
     if not place.attribute:
         place = dataclasses.replace(place, attribute=_only_problem(module, place))
     found = _attribute(module, place)
@@ -131,102 +126,6 @@ def locate(text: str, **settings: Any) -> Located:
             f"{place.short} is {_kind(found)}; it must be a Problem, or a function that returns one"
         )
     return Located(_called(found, place, settings), place, called=True)
-
-
-def _import(place: Place) -> ModuleType:
-    """The module of `place`; what it prints goes to the standard error."""
-    if place.file is None:
-        _check_found(place.module)
-    name = place.module or _name_of(place.file)
-    if place.file is not None and name in sys.modules:
-        return sys.modules[name]
-    _search_in(place)
-    told = f"{place.module or place.file} raised {{}} when it was imported"
-    with _telling(told, place.file), contextlib.redirect_stdout(sys.stderr):
-        if place.file is None:
-            return importlib.import_module(name)
-        return _run_file(name, place.file)
-
-
-def _name_of(file: Path | None) -> str:
-    """The name of a file's module: no other's, and the same in every process."""
-    path = hashlib.sha256(str(file).encode()).hexdigest()[:8]
-    stem = re.sub(r"\W", "_", file.stem if file else "")
-    return f"adjointbench_file_{stem}_{path}"
-
-
-def _run_file(name: str, file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _search_in(place: Place) -> None:
-    """Modules are found beside the file, or in the current folder, as Python does for scripts."""
-    folder = str(Path.cwd() if place.file is None else place.file.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    importlib.invalidate_caches()
-
-
-def _check_found(name: str) -> None:
-    """Refuse a module that is not there; nothing of it is run."""
-    _search_in(Place(None, name, ""))
-    top, *_ = name.split(".")
-    try:
-        known = top in sys.modules or importlib.util.find_spec(top) is not None
-    except ValueError:
-        known = False
-    if not known:
-        here = [path.stem for path in Path.cwd().glob("*.py")]
-        here += [path.name for path in Path.cwd().iterdir() if (path / "__init__.py").exists()]
-        raise ValueError(
-            f"there is no module {top!r}, neither in {Path.cwd()} nor installed; "
-            f"{did_you_mean(top, sorted(here))}go to its folder, or give its path, as "
-            "path/to/file.py:ATTRIBUTE"
-        )
-
-
-@contextlib.contextmanager
-def _telling(sentence: str, file: Path | None) -> Iterator[None]:
-    """Turn whatever the user's code raises into one sentence: type, message and line."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        what = f"{type(error).__name__}: {_first_line(error)}{_line_of(error, file)}"
-        raise ValueError(f"{sentence.format(what)}; mend it there") from error
-
-
-def _first_line(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
-        return error.msg
-    return next(iter(str(error).splitlines()), "no message")
-
-
-def _line_of(error: BaseException, file: Path | None) -> str:
-    """Where in the user's code it was raised: the last line of `file`, else the last of all."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({Path(error.filename).name}, line {error.lineno})"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
-    ]
-    mine = [frame for frame in frames if file is not None and Path(frame.filename) == file]
-    if not (mine or frames):
-        return ""
-    frame = (mine or frames)[-1]
-    return f" ({Path(frame.filename).name}, line {frame.lineno})"
 
 
 def _only_problem(module: ModuleType, place: Place) -> str:
@@ -285,7 +184,7 @@ def _called(function: Callable[..., Any], place: Place, settings: Mapping[str, A
     _check_arguments(function, place, settings)
     source = inspect.getsourcefile(inspect.unwrap(function))
     file = Path(source) if source else place.file
-    with _telling(f"{place.short} raised {{}}", file), contextlib.redirect_stdout(sys.stderr):
+    with telling(f"{place.short} raised {{}}", file):
         problem = function(**settings)
     if not isinstance(problem, Problem):
         raise ValueError(f"{place.short} returned {_kind(problem)}; it must return a Problem")
