@@ -13,11 +13,14 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from architecture_map import draw_map
+from package_imports import arrows
 from render import Maker, code, filled, from_docstring, table, wrapped
 
 import adjointbench.problems as zoo
@@ -214,6 +217,21 @@ def versions() -> str:
     return table(shown, [[pins[name] for name in shown]])
 
 
+def arrows_between_rooms() -> str:
+    """What each folder imports, one line a folder."""
+    found = arrows("rooms")
+    width = max(map(len, found))
+    lines = [
+        textwrap.fill(
+            f"{room:{width}} → {', '.join(sorted(imported))}".rstrip(),
+            100,
+            subsequent_indent=" " * (width + 3),
+        )
+        for room, imported in found.items()
+    ]
+    return "\n".join(["```text", *lines, "```"])
+
+
 MAKERS: dict[str, Maker] = {
     "families": families,
     "overview": overview,
@@ -224,6 +242,7 @@ MAKERS: dict[str, Maker] = {
     "sources": sources,
     "claims": claims,
     "versions": versions,
+    "arrows": arrows_between_rooms,
 }
 
 
@@ -251,6 +270,8 @@ def main() -> int:
         elif new != old:
             document.write_text(new, encoding="utf-8")
             print(f"{document.relative_to(ROOT)} rewritten")
+    if not check:
+        draw_map(ROOT / "docs" / "architecture.svg")
     for trouble in troubles:
         print(trouble, file=sys.stderr)
     return 1 if troubles else 0

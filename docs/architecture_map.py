@@ -1,0 +1,148 @@
+"""The map of the package as a figure: folders as floors, rooms as boxes, arrows as wires."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+from package_imports import FOLDERS, arrows
+
+#: What each floor is for.
+PURPOSES = {
+    "problems": "what is solved",
+    "adjoints": "how gradients are taken",
+    "training": "gradients at work",
+    "suite": "what is measured and judged",
+    "reports": "what is read",
+    "adjointbench": "what is called",
+}
+
+#: The rooms of each floor from left to right, an empty name for what lies in none, and what a
+#: room holds. Dashed: no part of the package, but a user of it.
+ROOMS = {
+    "problems": {
+        "": "Problem, registry",
+        "neural": "networks, images",
+        "zoo": "a file a problem",
+    },
+    "adjoints": {
+        "": "gradient()",
+        "methods": "the table",
+        "steps": "one step",
+        "regularizers": "added to a loss",
+        "scipy": "sensitivities",
+        "jax": "open solver",
+        "torch": "open solver",
+        "peers": "other libraries",
+    },
+    "training": {"": "tasks, trainers"},
+    "suite": {
+        "": "selection",
+        "measuring": "a job → rows",
+        "measuring/studies": "size, memory",
+        "claims": "what people say",
+        "own_problem": "compare",
+        "benchmarks": "asv's classes",
+    },
+    "reports": {
+        "": "build, page",
+        "tables": "rows → tables",
+        "figures": "tables → figures",
+        "sections": "of the page",
+    },
+    "adjointbench": {"": "public names", "command_line": "a file a command"},
+}
+DASHED = ("suite/benchmarks",)
+
+WIDTH, FLOOR, GAP, TITLE = 100.0, 10.0, 3.5, 21.0
+#: The widest box of a room, its distance from the next included.
+WIDEST = 13.0
+#: How far apart the wires run, right of the floors.
+WIRE = 4.0
+INK, PAPER, WALL = "#1f2933", "#ffffff", "#9aa5b1"
+COLOURS = {
+    "problems": "#2a6f97",
+    "adjoints": "#c1121f",
+    "training": "#6a994e",
+    "suite": "#b5651d",
+    "reports": "#6d4c91",
+    "adjointbench": "#52606d",
+}
+
+
+def draw_map(file: Path) -> None:
+    """Write the map as SVG; every room and every arrow has its name as ``id``."""
+    with plt.rc_context({"svg.hashsalt": "adjointbench", "svg.fonttype": "none"}):
+        figure, axes = plt.subplots(figsize=(11, 7), facecolor=PAPER)
+        for folder in FOLDERS:
+            _draw_floor(axes, folder)
+        _draw_wires(axes)
+        axes.set_xlim(-1, WIDTH + WIRE * len(FOLDERS) + 1)
+        axes.set_ylim(-1, _bottom("adjointbench") + FLOOR + 1)
+        axes.axis("off")
+        figure.subplots_adjust(0, 0, 1, 1)
+        figure.savefig(file, metadata={"Date": None, "Title": "adjointbench: folders and rooms"})
+        plt.close(figure)
+
+
+def _bottom(folder: str) -> float:
+    return FOLDERS.index(folder) * (FLOOR + GAP)
+
+
+def _draw_floor(axes: Axes, folder: str) -> None:
+    bottom, colour = _bottom(folder), COLOURS[folder]
+    _draw_box(axes, 0, bottom, WIDTH, FLOOR, face=f"{colour}14", edge=colour)
+    axes.text(1.5, bottom + 6.2, folder, color=colour, weight="bold", size=12, va="center")
+    axes.text(1.5, bottom + 3, PURPOSES[folder], color=INK, size=7.5, va="center")
+    rooms = ROOMS[folder]
+    width = min(WIDEST, (WIDTH - TITLE) / len(rooms))
+    for number, (room, holds) in enumerate(rooms.items()):
+        name = f"{folder}/{room}" if room else folder
+        left, dashed = TITLE + number * width, name in DASHED
+        box = _draw_box(
+            axes,
+            *(left, bottom + 1.5, width - 1, FLOOR - 3),
+            face=PAPER,
+            edge=WALL,
+            style="--" if dashed else "-",
+        )
+        box.set_gid(f"user {name}" if dashed else f"room {name}")
+        middle = left + (width - 1) / 2
+        short = room.rpartition("/")[2] or "(itself)"
+        axes.text(middle, bottom + 6, short, color=INK, size=8, ha="center", va="center")
+        axes.text(middle, bottom + 3.5, holds, color=INK, size=6, ha="center", va="center")
+
+
+def _draw_box(
+    axes: Axes, x: float, y: float, width: float, height: float, *, face: str, edge: str, style="-"
+) -> FancyBboxPatch:
+    box = FancyBboxPatch(
+        (x, y),
+        width,
+        height,
+        boxstyle="round,pad=0,rounding_size=0.8",
+        facecolor=face,
+        edgecolor=edge,
+        linewidth=0.9,
+        linestyle=style,
+    )
+    axes.add_patch(box)
+    return box
+
+
+def _draw_wires(axes: Axes) -> None:
+    """One wire a folder that is imported: from each that imports it down into it."""
+    for importing, all_imported in arrows("folders").items():
+        for imported in sorted(all_imported):
+            x = WIDTH + WIRE * (FOLDERS.index(imported) + 1)
+            start = _bottom(importing) + FLOOR - 2 - 1.2 * FOLDERS.index(imported)
+            end = _bottom(imported) + FLOOR - 1.2
+            colour = COLOURS[imported]
+            (line,) = axes.plot(
+                [WIDTH, x, x, WIDTH + 1.2], [start, start, end, end], color=colour, linewidth=1.3
+            )
+            line.set_gid(f"arrow {importing} → {imported}")
+            axes.plot([WIDTH + 0.6], [end], marker="<", color=colour, markersize=6)
+            axes.plot([WIDTH], [start], marker="o", color=colour, markersize=3)
