@@ -14,7 +14,11 @@ from documents import ROOT, blocks
 FOLDERS = ("problems", "adjoints", "training", "suite", "reports")
 
 #: Tests of reports on all methods that there are.
-OF_METHODS = ("test_peers_section.py", "test_stiff.py", "test_recommendation.py")
+OF_METHODS = (
+    "reports/test_peers_section.py",
+    "reports/test_stiff.py",
+    "suite/own_problem/test_recommendation.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,7 @@ def test_example_of_a_method(package: Path) -> None:
 
 
 def test_reports_know_what_to_do_with_the_example_of_a_method(package: Path) -> None:
-    tests = [str(ROOT / "tests" / "reports" / name) for name in OF_METHODS]
+    tests = [str(ROOT / "tests" / name) for name in OF_METHODS]
     done = python(package, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests)
     assert done.returncode == 0, done.stdout[-3000:]
 

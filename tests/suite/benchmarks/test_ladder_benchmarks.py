@@ -9,7 +9,7 @@ import pytest
 
 from adjointbench.suite.measuring.measure import LADDER
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WHERE = ("lotka_volterra", "jax-discrete", "cpu")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from adjointbench.suite.measuring.studies import scaling
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from adjointbench.suite.measuring.studies import checkpoints
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
