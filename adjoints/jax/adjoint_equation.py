@@ -11,9 +11,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ..steps.runge_kutta import dense_value
-from . import loops
+from . import storage
+from .config import Config
 from .linear import jacobian_of
-from .state import Config, DenseRow, StopArrays
+from .state import DenseRow, StopArrays
 
 Tree = Any
 
@@ -185,6 +186,6 @@ def dense_at(dense: DenseRow, rows: jax.Array, t: jax.Array) -> jax.Array:
     """The forward solution at time ``t``, from the row in which it lies."""
     filled = jnp.arange(dense.t.shape[0], dtype=jnp.int32) < rows
     index = jnp.sum(filled & (dense.t <= t), dtype=jnp.int32) - jnp.int32(1)
-    row = loops.read(dense, jnp.clip(index, 0, rows - 1))
+    row = storage.read(dense, jnp.clip(index, 0, rows - 1))
     h = jnp.where(row.h == 0, 1.0, row.h)
     return dense_value(row.coefficients, row.y, row.h, (t - row.t) / h)

@@ -33,7 +33,7 @@ from jax.flatten_util import ravel_pytree
 from ..adjoint_units import AdjointUnits, adjoint_units
 from ..steps.error_test import RUNNING, Terms
 from ..steps.runge_kutta import dense_coefficients
-from . import loops
+from . import control_flow, storage
 from .adjoint_equation import (
     AdjointField,
     AdjointStop,
@@ -42,31 +42,20 @@ from .adjoint_equation import (
     step_quadrature,
     stop_cotangent,
 )
-from .forward_pass import (
-    Counts,
-    Outputs,
-    Pulled,
-    Record,
-    end_cotangent,
-    jacobian_evals,
-    outputs,
-    replay_window,
-    rhs_evals,
-    row_like,
-    solve_recording,
-)
+from .attempt import attempt
+from .config import Config
+from .forward_pass import outputs, solve_recording
+from .outcomes import Counts, Outputs, Pulled
+from .record import Record, row_like
 from .recorded_step import add_dense_stages, step_again
 from .reverse_events import along_forward
-from .state import Config, DenseRow, Operands, Row, State
-from .step_loop import attempt, running, start
+from .saves import end_cotangent
+from .state import DenseRow, Operands, Row, State
+from .step_loop import running, start
+from .windows import last_window, rows_of_window, steps_of_window
 
 Tree = Any
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
-
-
-#: States up to this size have their recorded steps taken again all at once; by implicit methods,
-#: up to the second size.
-BATCHED_STATES, BATCHED_STATES_IMPLICIT = 64, 6
 
 
 def dense_of_rows(
@@ -78,19 +67,18 @@ def dense_of_rows(
     would cost as much as those that were.
     """
     row = row_like(config, like)
-    rows = jax.vmap(lambda flat: loops.unpack(flat, row))(packed[:-1])
+    rows = jax.vmap(lambda flat: storage.unpack(flat, row))(packed[:-1])
 
     def one(row: Row) -> jax.Array:
         step = step_again(config, row, row.y, ops.params, ops)
         step = add_dense_stages(config, row, row.y, step, ops)
         return dense_coefficients(config.tableau, step.stages)
 
-    largest = BATCHED_STATES_IMPLICIT if config.tableau.implicit else BATCHED_STATES
-    if like.y.size <= largest:
+    if like.y.size <= config.solver.batched_states:
         return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
 
     def fill(i: jax.Array, stored: jax.Array) -> jax.Array:
-        return loops.write(stored, i, one(loops.gather(rows, i)))
+        return storage.write(stored, i, one(storage.gather(rows, i)))
 
     shape = (rows.t.shape[0], config.tableau.dense.shape[1], *like.y.shape)
     empty = jnp.zeros(shape, like.y.dtype)
@@ -142,13 +130,13 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     _, unravel = ravel_pytree(ops.params)
     m = (state.y[offset + n :] + dm) * units.unit
     dparams = unravel(m.astype(ravel_pytree(ops.params)[0].dtype))
-    evals = rhs_evals(reverse, state)
+    evals = reverse.solver.rhs_evals(state)
     counts = Counts(
         steps=state.accepted,
         rejected=state.attempts - state.accepted,
         rhs_evals=evals,
         vjp_evals=evals,
-        jacobian_evals=jacobian_evals(reverse, state),
+        jacobian_evals=reverse.solver.jacobian_evals(state),
         linear_solves=state.linear_solves,
         status=state.status,
     )
@@ -166,7 +154,7 @@ def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config
         breaks=config.breaks,
         max_steps=config.max_steps,
         components=components.get(field.kind),
-        passive_from=n if field.alone else None,
+        passive_from=n if field.alone and solver.tableau.implicit else None,
         jacobian=field.jacobian if field.alone else None,
     )
     if field.kind == "gauss":
@@ -235,24 +223,18 @@ def _integrate_back(
         dense = dense_of_rows(config, rows, count, final, ops)
         return rops._replace(constants=along._replace(dense=dense, rows=count), limit=limit)
 
-    window = min(config.window, config.max_steps)
     if record.starts is None:
         there = within(record.rows, final.accepted, None)
         return _run(reverse, field, start(reverse, z, there), there, no_dm)
-    last = jnp.maximum(final.accepted - 1, 0) // window
+    window, last = steps_of_window(config), last_window(config, final)
     count = final.accepted - last * window
     state = start(reverse, z, within(record.rows, count, None))
 
     def body(carry: Tree) -> Tree:
         current, state, dm = carry
-        rows = loops.cond_any(
-            current < last,
-            lambda current, record, final, ops: replay_window(config, record, current, final, ops),
-            lambda current, record, final, ops: record.rows,
-            *(current, record, final, ops),
-        )
+        rows = rows_of_window(config, record, current, last, final, ops)
         count = jnp.minimum(final.accepted - current * window, window)
-        began = loops.unpack(rows[0], row_like(config, final)).t
+        began = storage.unpack(rows[0], row_like(config, final)).t
         limit = jnp.where(current == 0, jnp.inf, -began)
         state, dm = _run(reverse, field, state, within(rows, count, limit), dm)
         return current - 1, state, dm
@@ -273,13 +255,13 @@ def _run(
         def turn(state: State, ops: Operands) -> Tree:
             return attempt(reverse, state, ops, dense=False).state, ()
 
-        state, _ = loops.while_recording(running, turn, state, (), rops)
+        state, _ = control_flow.while_recording(running, turn, state, (), rops)
         return state, dm
     n = int(np.prod(rops.constants.ys.shape[1:]))
     dense_config = replace(reverse, on_accept=_keep)
     tab = reverse.tableau
     like = DenseRow(state.t, state.h, state.y[:n], jnp.zeros((tab.dense.shape[1], n), dm.dtype))
-    stored = loops.buffer(reverse.max_steps, loops.pack(like, dm.dtype))
+    stored = storage.buffer(reverse.max_steps, storage.pack(like, dm.dtype))
 
     def turn_keeping(carry: Tree, ops: Operands) -> Tree:
         state, count = carry
@@ -287,10 +269,10 @@ def _run(
         row = found.dense
         assert row is not None
         row = row._replace(y=row.y[:n], coefficients=row.coefficients[:, :n])
-        at = jnp.where(found.accept, count, loops.spare_row(stored))
-        return (found.state, count + jnp.int32(found.accept)), ((at, loops.pack(row, dm.dtype)),)
+        at = jnp.where(found.accept, count, storage.spare_row(stored))
+        return (found.state, count + jnp.int32(found.accept)), ((at, storage.pack(row, dm.dtype)),)
 
-    (state, count), (stored,) = loops.while_recording(
+    (state, count), (stored,) = control_flow.while_recording(
         lambda carry, ops: running(carry[0], ops),
         turn_keeping,
         (state, jnp.int32(0)),
@@ -321,7 +303,7 @@ def _sum_up(
     def body(carry: Tree) -> Tree:
         i, total = carry
         at = i * chunk + jnp.arange(chunk, dtype=jnp.int32)
-        rows = jax.vmap(lambda flat: loops.unpack(flat, like))(
+        rows = jax.vmap(lambda flat: storage.unpack(flat, like))(
             stored[jnp.minimum(at, jnp.maximum(count - 1, 0))]
         )
         rows = rows._replace(h=jnp.where(at < count, rows.h, 0.0))

@@ -24,48 +24,24 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..steps.error_test import Terms
-from ..steps.tableaus import tableau
-from . import loops
-from .chunks import sweep_chunk, sweep_dirk_chunk
-from .forward_pass import (
-    Counts,
-    Outputs,
-    Pulled,
-    Record,
-    dense_rows,
-    end_cotangent,
-    interior_saves,
-    outputs,
-    replay_window,
-    row_like,
-    solve_recording,
-)
-from .recorded_step import (
-    Local,
-    Sources,
-    add_dense_stages,
-    local_cotangent,
-    local_outputs,
-    take_step,
-)
-from .rosenbrock_chunks import sweep_rosenbrock_chunk
-from .state import Config, Operands, Row, State
+from . import control_flow, storage
+from .config import Config
+from .forward_pass import outputs, solve_recording
+from .outcomes import Outputs, Pulled
+from .record import Record, dense_rows, row_like
+from .recorded_step import add_dense_stages, local_outputs, take_step
+from .saves import end_cotangent, interior_saves
+from .sources import Local, Sources, local_cotangent
+from .state import Operands, Row, State, Trial
 from .stepping import take
-from .switching import SWITCHED
+from .totals import largest_steps, per_step
+from .windows import last_window, rows_of_window, steps_of_window
 
 Tree = Any
 
-#: States up to this size are swept in chunks, unless they jump; by implicit methods, up to the
-#: second size.
-CHUNK_STATES, CHUNK_STATES_IMPLICIT = 8, 6
 #: Steps of a chunk, at most and at least, and the numbers in a product of their matrices: more
 #: would not fit into one kernel.
 LONGEST_CHUNK, SHORTEST_CHUNK, CHUNK_NUMBERS = 64, 8, 4096
-CHUNK_SWEEPS = {
-    "explicit": sweep_chunk,
-    "rosenbrock": sweep_rosenbrock_chunk,
-    "dirk": sweep_dirk_chunk,
-}
 
 
 def sweep(
@@ -102,21 +78,15 @@ def _sweep_windows(
     sources: Sources,
 ) -> tuple[Tree, Tree]:
     """Sweep over the window that was recorded, and those before it, each replayed."""
-    window = min(config.window, config.max_steps)
     if record.starts is None:
         return _sweep_rows(
             config, record.rows, final.accepted, jnp.int32(0), final, ops, cotangent, zeros, sources
         )
-    last = jnp.maximum(final.accepted - 1, 0) // window
+    window, last = steps_of_window(config), last_window(config, final)
 
     def body(carry: Tree) -> Tree:
         current, w, dparams = carry
-        rows = loops.cond_any(
-            current < last,
-            lambda current, record, final, ops: replay_window(config, record, current, final, ops),
-            lambda current, record, final, ops: record.rows,
-            *(current, record, final, ops),
-        )
+        rows = rows_of_window(config, record, current, last, final, ops)
         first = current * window
         count = jnp.minimum(final.accepted - first, window)
         w, dparams = _sweep_rows(config, rows, count, first, final, ops, w, dparams, sources)
@@ -133,8 +103,8 @@ def _hands_on_slopes(config: Config, sources: Sources, states: int) -> bool:
     read: so it is pulled back once for both steps, and not once for each.
     """
     wanted = any(weight is not None for weight in sources.terms)
-    plain = config.tableau.kind == "explicit" and not config.breaks
-    return wanted and plain and _chunk_length(config, states) == 1
+    same = config.solver.first_same_as_last and not config.breaks
+    return wanted and same and _chunk_length(config, states) == 1
 
 
 def _pull_slope(
@@ -156,7 +126,7 @@ def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
 
     Under ``vmap`` the lanes are already parallel, and the sweep is step by step for all of them.
     """
-    return loops.apart(
+    return control_flow.apart(
         partial(_sweep_in_turns, config, _chunk_length(config, operands[3].y.size)),
         partial(_sweep_in_turns, config, 1),
         *operands,
@@ -165,8 +135,8 @@ def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
 
 def _chunk_length(config: Config, states: int) -> int:
     """Steps to sweep over at once; 1 where they are swept step by step."""
-    largest = CHUNK_STATES_IMPLICIT if config.tableau.implicit else CHUNK_STATES
-    if states > largest or config.on_stop is not None or config.switches:
+    solver = config.solver
+    if solver.sweep_chunk is None or states > solver.chunked_states or config.on_stop is not None:
         return 1
     return max(SHORTEST_CHUNK, min(LONGEST_CHUNK, CHUNK_NUMBERS // states**3))
 
@@ -185,12 +155,13 @@ def _sweep_in_turns(
 ) -> tuple[jax.Array, Tree]:
     """Sweep over the first `count` rows, `length` at a time; `first` is the first one's number."""
     like = row_like(config, final)
-    one_turn = CHUNK_SWEEPS[config.tableau.kind] if length > 1 else _sweep_step
+    one_turn = config.solver.sweep_chunk if length > 1 else None
+    one_turn = one_turn or _sweep_step
 
     def body(carry: Tree) -> Tree:
         turn, w, dparams = carry
         at = turn * length + jnp.arange(length, dtype=jnp.int32)
-        row = jax.vmap(lambda flat: loops.unpack(flat, like))(rows[jnp.minimum(at, count - 1)])
+        row = jax.vmap(lambda flat: storage.unpack(flat, like))(rows[jnp.minimum(at, count - 1)])
         valid = at < count
         row = row._replace(
             h=jnp.where(valid, row.h, 0.0), save_row=jnp.where(valid, row.save_row, -1)
@@ -256,7 +227,8 @@ def _slope_to_slope(
     """The recorded step as a function of state and slope at its start, to those at its end."""
     y, slope = start
     ops = ops._replace(params=params)
-    step = take(config, row.t, y, row.h, row.t + row.h, slope, ops, None, None)
+    trial = Trial(row.t, y, row.h, row.t + row.h, slope, None, None)
+    step = take(config, trial, ops)
     if sources.dense_y is not None:
         step = add_dense_stages(config, row, y, step, ops)
     return (step.y1, step.slope), local_outputs(config, row, y, step, ops, sources)
@@ -265,7 +237,7 @@ def _slope_to_slope(
 def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
     """Solve, and keep what :func:`pull_back` needs."""
     solved = solve_recording(config, y0, ops, keep_steps=keep_steps)
-    largest = Terms(*(None if t is None else t.step for t in solved.totals))
+    largest = largest_steps(solved.totals)
     return outputs(solved), (solved.record, solved.final, largest, ops, y0)
 
 
@@ -288,64 +260,11 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     sources = Sources(dense_y, dense_coefficients, weights, only)
     w = end_cotangent(config, ops, dys)
     dy0, dparams = sweep(config, record, final, y0, ops, w, sources)
-    counts = sweep_counts(config, final.accepted, final)
+    counts = config.solver.sweep_counts(final.accepted, final)
     if _hands_on_slopes(config, sources, y0.size):
         more = final.accepted + 1
         counts = counts._replace(rhs_evals=counts.rhs_evals + more, vjp_evals=counts.vjp_evals + 1)
     return Pulled(dy0, dparams, counts)
-
-
-def sweep_counts(config: Config, steps: jax.Array, final: State) -> Counts:
-    """The work of sweeping over `steps` steps.
-
-    A step's stages are computed again and pulled back, each with one vector-Jacobian product
-    and, of an implicit method, one solve forwards and one with the transposed matrix. A
-    Rosenbrock step has one matrix, a diagonally implicit one the Jacobian at each stage too.
-    """
-    if config.switches:
-        return _switching_counts(steps, final)
-    tab = config.tableau
-    implicit = tab.steps - (tab.kind == "dirk")
-    matrices = {"explicit": 0, "rosenbrock": 1, "dirk": 1 + implicit}[tab.kind]
-    solves = jnp.zeros_like(steps)
-    if tab.kind == "rosenbrock":
-        solves = 2 * implicit * steps
-    elif tab.kind == "dirk":
-        # Newton's iterations are done again, as many as forwards.
-        solves = final.linear_solves + implicit * steps
-    evals = tab.steps * steps
-    return Counts(
-        steps=steps,
-        rejected=jnp.zeros_like(steps),
-        rhs_evals=evals if tab.kind != "dirk" else final.linear_solves + steps,
-        vjp_evals=evals,
-        jacobian_evals=matrices * steps,
-        linear_solves=solves,
-        status=final.status,
-    )
-
-
-def _switching_counts(steps: jax.Array, final: State) -> Counts:
-    """As if no implicit attempt had been rejected."""
-    explicit, implicit = (tableau(name).steps for name in SWITCHED)
-    solved = jnp.minimum(final.linear_solves // implicit, steps)
-    evals = (steps - solved) * explicit + solved * implicit
-    return Counts(
-        steps=steps,
-        rejected=jnp.zeros_like(steps),
-        rhs_evals=evals,
-        vjp_evals=evals,
-        jacobian_evals=solved,
-        linear_solves=2 * implicit * solved,
-        status=final.status,
-    )
-
-
-def per_step(config: Config, dtotals: Terms, final: State) -> Terms:
-    """Cotangents of the terms of one step."""
-    steps = jnp.maximum(final.accepted, 1).astype(final.y.dtype)
-    mean = config.reduction == "mean"
-    return Terms(*(None if d is None else (d / steps if mean else d) for d in dtotals))
 
 
 def _save_cotangents(
