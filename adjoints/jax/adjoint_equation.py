@@ -148,6 +148,11 @@ class GaussOnStep:
         return z1.at[n:].add(ravel_pytree(added)[0].astype(z1.dtype))
 
 
+def gauss_nodes(config: Config) -> int:
+    """Gauss nodes enough for the order of the solver."""
+    return (config.tableau.order + 2) // 2
+
+
 def step_quadrature(field: AdjointField, row: DenseRow, along: Along, nodes: int) -> Tree:
     """The integral of ``w df/dparams`` over one step of ``w``, by Gauss-Legendre quadrature."""
     x, weights = np.polynomial.legendre.leggauss(nodes)

@@ -12,7 +12,7 @@ from jax import lax
 
 from ..steps.runge_kutta import combine, error_scale, root_mean_square
 from ..steps.tableau import Tableau
-from .linear import factorize, jacobian_of, linear_solver, solve_with
+from .linear import Factors, factorize, jacobian_of, linear_solver, solve_with
 from .state import Operands
 
 MOST_ITERATIONS = 10
@@ -94,25 +94,11 @@ def solve_stage(
     def residual(k: jax.Array) -> jax.Array:
         return k - slope_of(k)
 
+    def size_of(step: jax.Array) -> jax.Array:
+        return root_mean_square((size * step / scale)[:components])
+
     def newton(residual: Callable[..., jax.Array], guess: jax.Array) -> Any:
-        def turn(at: Iterate) -> Iterate:
-            step = solve_with(factors, residual(at.slope).ravel()).reshape(guess.shape)
-            moved = (size * step / scale)[:components]
-            change = root_mean_square(moved)
-            rate = jnp.where(at.iterations > 0, change / at.change, 0.5).astype(change.dtype)
-            left = jnp.where(rate < 1, rate / (1 - rate) * change, jnp.inf)
-            # One iteration alone says nothing about the rate.
-            sure = (at.iterations > 0) | (change < 1e-2 * tolerance)
-            converged = ((left < tolerance) & sure) | (change <= noise)
-            diverged = ~jnp.isfinite(change) | ((rate >= 2) & ~converged)
-            return Iterate(at.slope - step, change, at.iterations + 1, converged, diverged)
-
-        def go_on(at: Iterate) -> jax.Array:
-            return ~at.converged & ~at.diverged & (at.iterations < MOST_ITERATIONS)
-
-        no = jnp.bool_(False)
-        start = Iterate(guess, jnp.zeros_like(size), jnp.int32(0), no, no)
-        found = lax.while_loop(go_on, turn, start)
+        found = _iterate(residual, guess, factors, size_of, tolerance, noise)
         # As floating numbers, whose tangents `custom_root` can make.
         return found.slope, jnp.stack([found.iterations, jnp.int32(found.converged)]).astype(
             y.dtype
@@ -122,7 +108,46 @@ def solve_stage(
         matrix = jacobian_of(linear, jnp.zeros_like(right))
         return linear_solver(linear, factorize(matrix))(right)
 
-    slope, told = lax.custom_root(
+    slope, how = lax.custom_root(
         residual, lax.stop_gradient(guess), newton, tangent_solve, has_aux=True
     )
-    return Stage(slope, told[0].astype(jnp.int32), told[1] > 0)
+    return Stage(slope, how[0].astype(jnp.int32), how[1] > 0)
+
+
+def _iterate(
+    residual: Callable[..., jax.Array],
+    guess: jax.Array,
+    factors: Factors,
+    size_of: Callable[[jax.Array], jax.Array],
+    tolerance: float,
+    noise: jax.Array,
+) -> Iterate:
+    """Simplified Newton iterations, until changes of the slope are small or do not shrink.
+
+    Parameters
+    ----------
+    residual, guess, factors
+    size_of : callable
+        The norm of a change of the slope, as a share of the solve's tolerance.
+    tolerance : float
+    noise : array
+        The norm below which changes are rounding errors.
+    """
+
+    def turn(at: Iterate) -> Iterate:
+        step = solve_with(factors, residual(at.slope).ravel()).reshape(guess.shape)
+        change = size_of(step)
+        rate = jnp.where(at.iterations > 0, change / at.change, 0.5).astype(change.dtype)
+        left = jnp.where(rate < 1, rate / (1 - rate) * change, jnp.inf)
+        # One iteration alone says nothing about the rate.
+        sure = (at.iterations > 0) | (change < 1e-2 * tolerance)
+        converged = ((left < tolerance) & sure) | (change <= noise)
+        diverged = ~jnp.isfinite(change) | ((rate >= 2) & ~converged)
+        return Iterate(at.slope - step, change, at.iterations + 1, converged, diverged)
+
+    def go_on(at: Iterate) -> jax.Array:
+        return ~at.converged & ~at.diverged & (at.iterations < MOST_ITERATIONS)
+
+    no = jnp.bool_(False)
+    start = Iterate(guess, jnp.zeros_like(noise), jnp.int32(0), no, no)
+    return lax.while_loop(go_on, turn, start)
