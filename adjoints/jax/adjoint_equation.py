@@ -11,9 +11,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ..steps.runge_kutta import dense_value
-from . import loops
+from . import storage
+from .config import Config
 from .linear import jacobian_of
-from .state import Config, DenseRow, StopArrays
+from .state import DenseRow, StopArrays
 
 Tree = Any
 
@@ -147,6 +148,11 @@ class GaussOnStep:
         return z1.at[n:].add(ravel_pytree(added)[0].astype(z1.dtype))
 
 
+def gauss_nodes(config: Config) -> int:
+    """Gauss nodes enough for the order of the solver."""
+    return (config.tableau.order + 2) // 2
+
+
 def step_quadrature(field: AdjointField, row: DenseRow, along: Along, nodes: int) -> Tree:
     """The integral of ``w df/dparams`` over one step of ``w``, by Gauss-Legendre quadrature."""
     x, weights = np.polynomial.legendre.leggauss(nodes)
@@ -185,6 +191,6 @@ def dense_at(dense: DenseRow, rows: jax.Array, t: jax.Array) -> jax.Array:
     """The forward solution at time ``t``, from the row in which it lies."""
     filled = jnp.arange(dense.t.shape[0], dtype=jnp.int32) < rows
     index = jnp.sum(filled & (dense.t <= t), dtype=jnp.int32) - jnp.int32(1)
-    row = loops.read(dense, jnp.clip(index, 0, rows - 1))
+    row = storage.read(dense, jnp.clip(index, 0, rows - 1))
     h = jnp.where(row.h == 0, 1.0, row.h)
     return dense_value(row.coefficients, row.y, row.h, (t - row.t) / h)

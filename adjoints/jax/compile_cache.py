@@ -12,7 +12,7 @@ import jax
 
 from ...problems import Problem
 from ..program import Settings
-from .kernels import no_single_kernels, one_kernel, single_kernels
+from .one_kernel import no_single_kernels, one_kernel, single_kernels
 
 
 class Built(NamedTuple):

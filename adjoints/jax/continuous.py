@@ -27,75 +27,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from ..adjoint_units import AdjointUnits, adjoint_units
-from ..steps.error_test import RUNNING, Terms
-from ..steps.runge_kutta import dense_coefficients
-from . import loops
+from ..steps.error_test import Terms
 from .adjoint_equation import (
     AdjointField,
     AdjointStop,
     Along,
     GaussOnStep,
-    step_quadrature,
+    gauss_nodes,
     stop_cotangent,
 )
-from .forward_pass import (
-    Counts,
-    Outputs,
-    Pulled,
-    Record,
-    end_cotangent,
-    jacobian_evals,
-    outputs,
-    replay_window,
-    rhs_evals,
-    row_like,
-    solve_recording,
-)
-from .recorded_step import add_dense_stages, step_again
+from .config import Config
+from .forward_pass import outputs, solve_recording
+from .outcomes import Counts, Outputs, Pulled
 from .reverse_events import along_forward
-from .state import Config, DenseRow, Operands, Row, State
-from .step_loop import attempt, running, start
+from .reverse_solve import integrate_back
+from .saves import end_cotangent
+from .state import Operands, State
 
 Tree = Any
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
-
-
-#: States up to this size have their recorded steps taken again all at once; by implicit methods,
-#: up to the second size.
-BATCHED_STATES, BATCHED_STATES_IMPLICIT = 64, 6
-
-
-def dense_of_rows(
-    config: Config, packed: jax.Array, count: jax.Array, like: State, ops: Operands
-) -> DenseRow:
-    """Dense output of the first `count` recorded steps, their stages computed again.
-
-    All at once for small states; one by one for large ones, where steps that were never taken
-    would cost as much as those that were.
-    """
-    row = row_like(config, like)
-    rows = jax.vmap(lambda flat: loops.unpack(flat, row))(packed[:-1])
-
-    def one(row: Row) -> jax.Array:
-        step = step_again(config, row, row.y, ops.params, ops)
-        step = add_dense_stages(config, row, row.y, step, ops)
-        return dense_coefficients(config.tableau, step.stages)
-
-    largest = BATCHED_STATES_IMPLICIT if config.tableau.implicit else BATCHED_STATES
-    if like.y.size <= largest:
-        return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
-
-    def fill(i: jax.Array, stored: jax.Array) -> jax.Array:
-        return loops.write(stored, i, one(loops.gather(rows, i)))
-
-    shape = (rows.t.shape[0], config.tableau.dense.shape[1], *like.y.shape)
-    empty = jnp.zeros(shape, like.y.dtype)
-    coefficients = lax.fori_loop(jnp.int32(0), count, fill, empty)
-    return DenseRow(rows.t, rows.h, rows.y, coefficients)
 
 
 def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
@@ -133,7 +86,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
         rtol=_spread_rtol(ops.reverse_rtol, field, z),
         atol=_spread_atol(units, field, final.y, ops),
     )
-    state, dm = _integrate_back(config, reverse, field, record, final, z, ops, rops)
+    state, dm = integrate_back(config, reverse, field, record, final, z, ops, rops)
     n = final.y.size
     offset = n if field.back else 0
     w = state.y[offset : offset + n].reshape(final.y.shape)
@@ -142,17 +95,21 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     _, unravel = ravel_pytree(ops.params)
     m = (state.y[offset + n :] + dm) * units.unit
     dparams = unravel(m.astype(ravel_pytree(ops.params)[0].dtype))
-    evals = rhs_evals(reverse, state)
-    counts = Counts(
+    return Pulled(w * units.unit, dparams, _counts(reverse, state))
+
+
+def _counts(reverse: Config, state: State) -> Counts:
+    """The work of a finished reverse solve."""
+    evals = reverse.solver.rhs_evals(state)
+    return Counts(
         steps=state.accepted,
         rejected=state.attempts - state.accepted,
         rhs_evals=evals,
         vjp_evals=evals,
-        jacobian_evals=jacobian_evals(reverse, state),
+        jacobian_evals=reverse.solver.jacobian_evals(state),
         linear_solves=state.linear_solves,
         status=state.status,
     )
-    return Pulled(w * units.unit, dparams, counts)
 
 
 def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config:
@@ -166,17 +123,12 @@ def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config
         breaks=config.breaks,
         max_steps=config.max_steps,
         components=components.get(field.kind),
-        passive_from=n if field.alone else None,
+        passive_from=n if field.alone and solver.tableau.implicit else None,
         jacobian=field.jacobian if field.alone else None,
     )
     if field.kind == "gauss":
-        return replace(reverse, on_accept=GaussOnStep(field, _nodes(reverse)))
+        return replace(reverse, on_accept=GaussOnStep(field, gauss_nodes(reverse)))
     return reverse
-
-
-def _nodes(config: Config) -> int:
-    """Gauss nodes enough for the order of the solver."""
-    return (config.tableau.order + 2) // 2
 
 
 def _last_state(config: Config, field: AdjointField, along: Along, w: jax.Array) -> jax.Array:
@@ -213,123 +165,3 @@ def _spread_atol(
     if field.back:
         parts = [jnp.broadcast_to(ops.reverse_atol, y.shape), *parts]
     return jnp.concatenate([part.ravel() for part in parts])
-
-
-def _integrate_back(
-    config: Config,
-    reverse: Config,
-    field: AdjointField,
-    record: Record,
-    final: State,
-    z: jax.Array,
-    ops: Operands,
-    rops: Operands,
-) -> tuple[State, jax.Array]:
-    """Run the reverse solve, window by window of the forward record where there are several."""
-    along: Along = rops.constants
-    no_dm = jnp.zeros(z.shape[0] - final.y.size * (2 if field.back else 1), z.dtype)
-    if field.back:
-        return _run(reverse, field, start(reverse, z, rops), rops, no_dm)
-
-    def within(rows: jax.Array, count: jax.Array, limit: jax.Array | None) -> Operands:
-        dense = dense_of_rows(config, rows, count, final, ops)
-        return rops._replace(constants=along._replace(dense=dense, rows=count), limit=limit)
-
-    window = min(config.window, config.max_steps)
-    if record.starts is None:
-        there = within(record.rows, final.accepted, None)
-        return _run(reverse, field, start(reverse, z, there), there, no_dm)
-    last = jnp.maximum(final.accepted - 1, 0) // window
-    count = final.accepted - last * window
-    state = start(reverse, z, within(record.rows, count, None))
-
-    def body(carry: Tree) -> Tree:
-        current, state, dm = carry
-        rows = loops.cond_any(
-            current < last,
-            lambda current, record, final, ops: replay_window(config, record, current, final, ops),
-            lambda current, record, final, ops: record.rows,
-            *(current, record, final, ops),
-        )
-        count = jnp.minimum(final.accepted - current * window, window)
-        began = loops.unpack(rows[0], row_like(config, final)).t
-        limit = jnp.where(current == 0, jnp.inf, -began)
-        state, dm = _run(reverse, field, state, within(rows, count, limit), dm)
-        return current - 1, state, dm
-
-    def unfinished(carry: Tree) -> jax.Array:
-        return (carry[0] >= 0) & (carry[1].status == RUNNING)
-
-    _, state, dm = lax.while_loop(unfinished, body, (last, state, no_dm))
-    return state, dm
-
-
-def _run(
-    reverse: Config, field: AdjointField, state: State, rops: Operands, dm: jax.Array
-) -> tuple[State, jax.Array]:
-    """Integrate until the end or the limit; by quadrature afterwards, record and sum up."""
-    if field.kind != "quadrature":
-
-        def turn(state: State, ops: Operands) -> Tree:
-            return attempt(reverse, state, ops, dense=False).state, ()
-
-        state, _ = loops.while_recording(running, turn, state, (), rops)
-        return state, dm
-    n = int(np.prod(rops.constants.ys.shape[1:]))
-    dense_config = replace(reverse, on_accept=_keep)
-    tab = reverse.tableau
-    like = DenseRow(state.t, state.h, state.y[:n], jnp.zeros((tab.dense.shape[1], n), dm.dtype))
-    stored = loops.buffer(reverse.max_steps, loops.pack(like, dm.dtype))
-
-    def turn_keeping(carry: Tree, ops: Operands) -> Tree:
-        state, count = carry
-        found = attempt(dense_config, state, ops, dense=False)
-        row = found.dense
-        assert row is not None
-        row = row._replace(y=row.y[:n], coefficients=row.coefficients[:, :n])
-        at = jnp.where(found.accept, count, loops.spare_row(stored))
-        return (found.state, count + jnp.int32(found.accept)), ((at, loops.pack(row, dm.dtype)),)
-
-    (state, count), (stored,) = loops.while_recording(
-        lambda carry, ops: running(carry[0], ops),
-        turn_keeping,
-        (state, jnp.int32(0)),
-        (stored,),
-        rops,
-    )
-    return state, dm + _sum_up(reverse, field, stored, count, like, rops.constants)
-
-
-def _keep(
-    s: jax.Array, h: jax.Array, z: jax.Array, coefficients: jax.Array, z1: jax.Array, params: Tree
-) -> jax.Array:
-    """The state as it is: only the dense output is wanted."""
-    return z1
-
-
-def _sum_up(
-    reverse: Config,
-    field: AdjointField,
-    stored: jax.Array,
-    count: jax.Array,
-    like: DenseRow,
-    along: Along,
-) -> jax.Array:
-    """The quadrature over all recorded steps of ``w``, a chunk of steps at a time."""
-    chunk = 32
-
-    def body(carry: Tree) -> Tree:
-        i, total = carry
-        at = i * chunk + jnp.arange(chunk, dtype=jnp.int32)
-        rows = jax.vmap(lambda flat: loops.unpack(flat, like))(
-            stored[jnp.minimum(at, jnp.maximum(count - 1, 0))]
-        )
-        rows = rows._replace(h=jnp.where(at < count, rows.h, 0.0))
-        parts = jax.vmap(
-            lambda row: ravel_pytree(step_quadrature(field, row, along, _nodes(reverse) + 1))[0]
-        )(rows)
-        return i + 1, total + parts.sum(axis=0).astype(total.dtype)
-
-    zero = jnp.zeros_like(ravel_pytree(along.params)[0]).astype(stored.dtype)
-    chunks = (count + chunk - 1) // chunk
-    return lax.while_loop(lambda c: c[0] < chunks, body, (jnp.int32(0), zero))[1]

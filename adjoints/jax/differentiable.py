@@ -12,11 +12,13 @@ from jax.custom_derivatives import SymbolicZero
 
 from ..steps.error_test import CODES, Terms
 from . import continuous, discrete, through_control
+from .config import Config
 from .forward_mode import solve_forward
-from .forward_pass import Outputs, Pulled, outputs, solve_recording
+from .forward_pass import outputs, solve_recording
+from .outcomes import Outputs, Pulled
 from .reverse_warnings import differentiated_once, tell_breakdown
 from .slopes_by_times import moved_saves, moved_start
-from .state import Config, Operands
+from .state import Operands
 
 Tree = Any
 ADJOINTS = ("discrete", "forward", *continuous.CONTINUOUS)

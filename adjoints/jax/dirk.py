@@ -1,123 +1,170 @@
-"""The stages of diagonally implicit steps: Newton's method, differentiated implicitly."""
+"""Diagonally implicit Runge-Kutta methods as the loop uses them: Newton's method a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..steps.runge_kutta import combine, error_scale, root_mean_square
+from ..steps.error_test import CODES, RUNNING, Step
+from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
-from .linear import factorize, jacobian_of, linear_solver, solve_with
-from .state import Config, Operands
+from .config import ChunkSweep, Config
+from .dirk_chunks import sweep_dirk_chunk
+from .explicit import evals_at_start
+from .implicit_steps import failure_of, frozen_jacobian, implicit_pair, rhs_on_side
+from .linear import factorize, solve_with
+from .newton import solve_stage, stage_guess
+from .outcomes import Counts
+from .sides import clipper
+from .state import Operands, State, Trial
 
-MOST_ITERATIONS = 10
-
-
-class Stage(NamedTuple):
-    """A stage's slope, and how it was found."""
-
-    slope: jax.Array
-    iterations: jax.Array
-    converged: jax.Array
-
-
-class Iterate(NamedTuple):
-    """What one Newton iteration hands to the next."""
-
-    slope: jax.Array
-    change: jax.Array
-    iterations: jax.Array
-    converged: jax.Array
-    diverged: jax.Array
+#: Fractions of a step from which the right-hand side is continued beyond a stop: as many as
+#: the order of the method needs.
+CONTINUED_FROM = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def stage_guess(tableau: Tableau, i: int, stages: list[jax.Array]) -> jax.Array:
-    """The slope to start from: a parabola through earlier stages, or the one at the same time."""
-    c = tableau.c
-    same = [j for j in range(1, i) if abs(c[j] - c[i]) < 1e-12]
-    if same:
-        return stages[same[-1]]
-    nodes = range(min(i, 3))
-    others = [[c[m] for m in nodes if m != j] for j in nodes]
-    weights = [np.prod([(c[i] - x) / (c[j] - x) for x in others[j]]) for j in nodes]
-    return combine(np.array(weights), stages)
+@dataclass(frozen=True)
+class DiagonallyImplicit:
+    """A diagonally implicit method; its attributes are those of a :class:`.config.Solver`.
 
-
-def solve_stage(
-    config: Config,
-    slope_of: Callable[[jax.Array], jax.Array],
-    guess: jax.Array,
-    factors: Any,
-    y: jax.Array,
-    scaled_h: jax.Array,
-    ops: Operands,
-) -> Stage:
-    """Solve ``k = slope_of(k)`` by simplified Newton iterations.
-
-    Parameters
-    ----------
-    config : Config
-    slope_of : callable
-        The right-hand side at the stage, as a function of the stage's slope ``k``.
-    guess : array
-    factors
-        Of ``I - gamma h J`` with the Jacobian at the start of the step.
-    y, scaled_h : array
-        The state at the start, and ``gamma h``: they scale what counts as converged.
-    ops : Operands
-
-    Returns
-    -------
-    Stage
-        Its slope is differentiated by the implicit function theorem, with the Jacobian at the
-        solution; the iterations are not differentiated.
-
-    References
-    ----------
-    E. Hairer, G. Wanner, Solving ODEs II, 2nd ed. (1996), IV.8 (when to stop).
+    ``newton_tolerance`` is the share of the tolerance to which its stages converge.
     """
-    scale = lax.stop_gradient(error_scale(y, y, ops.rtol, ops.atol))
-    size = lax.stop_gradient(jnp.abs(scaled_h))
-    # Below this the iterations only move rounding errors about.
-    noise = 8 * jnp.finfo(y.dtype).eps * root_mean_square(jnp.abs(lax.stop_gradient(y)) / scale)
 
-    def residual(k: jax.Array) -> jax.Array:
-        return k - slope_of(k)
+    tableau: Tableau
+    newton_tolerance: float = 1e-2
+    keeps_slopes: bool = True
+    first_same_as_last: bool = False
+    chunked_states: int = 6
+    batched_states: int = 6
 
-    def newton(residual: Callable[..., jax.Array], guess: jax.Array) -> Any:
-        def turn(at: Iterate) -> Iterate:
-            step = solve_with(factors, residual(at.slope).ravel()).reshape(guess.shape)
-            moved = (size * step / scale)[: config.components]
-            change = root_mean_square(moved)
-            rate = jnp.where(at.iterations > 0, change / at.change, 0.5).astype(change.dtype)
-            left = jnp.where(rate < 1, rate / (1 - rate) * change, jnp.inf)
-            # One iteration alone says nothing about the rate.
-            sure = (at.iterations > 0) | (change < 1e-2 * config.newton_tolerance)
-            converged = ((left < config.newton_tolerance) & sure) | (change <= noise)
-            diverged = ~jnp.isfinite(change) | ((rate >= 2) & ~converged)
-            return Iterate(at.slope - step, change, at.iterations + 1, converged, diverged)
+    def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
+        """One step: stage by stage by Newton's method, all with one matrix."""
+        tab, (t, y, h, t1, first, limits, _) = self.tableau, trial
+        rhs = rhs_on_side(config, trial, ops)
+        slope = rhs(t, y) if first is None else first
+        jacobian = frozen_jacobian(config, clipper(limits)(t), y, (ops.params, ops.constants))
+        matrix = jnp.eye(y.size, dtype=y.dtype) - tab.gamma * h * jacobian
+        factors = factorize(matrix)
+        failure = failure_of(matrix, factors)
+        stages, failure, solves = self._stages(config, rhs, trial, slope, factors, failure, ops)
+        y1 = y + h * combine(tab.b, stages)
+        if not tab.stiffly_accurate:
+            stages.append(rhs(t1, y1))
+        pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
+        slow = None
+        if tab.error is not None:
+            slow = solve_with(factors, combine(tab.error, stages).ravel()).reshape(y.shape)
+        return Step(y1, stages, stages[-1], pair, failure, solves, slow_error=slow)
 
-        def go_on(at: Iterate) -> jax.Array:
-            return ~at.converged & ~at.diverged & (at.iterations < MOST_ITERATIONS)
+    def _stages(
+        self,
+        config: Config,
+        rhs: Callable[[jax.Array, jax.Array], jax.Array],
+        trial: Trial,
+        slope: jax.Array,
+        factors: Any,
+        failure: jax.Array,
+        ops: Operands,
+    ) -> tuple[list[jax.Array], jax.Array, jax.Array]:
+        """The stages that make the new state, how they were found, and in how many solves."""
+        tab, t, y, h, limits = self.tableau, trial.t, trial.y, trial.h, trial.limits
+        beyond = rhs if limits is None else _beyond(rhs, tab, t, h, limits)
+        solves = jnp.int32(0)
+        stages = [slope]
+        for i in range(1, tab.steps):
+            base = y + h * combine(tab.a[i, :i], stages)
+            time = t + float(tab.c[i]) * h
+            slope_at = beyond if tab.c[i] > 1 else rhs
 
-        no = jnp.bool_(False)
-        start = Iterate(guess, jnp.zeros_like(size), jnp.int32(0), no, no)
-        found = lax.while_loop(go_on, turn, start)
-        # As floating numbers, whose tangents `custom_root` can make.
-        return found.slope, jnp.stack([found.iterations, jnp.int32(found.converged)]).astype(
-            y.dtype
+            def slope_of(
+                k: jax.Array,
+                time: jax.Array = time,
+                base: jax.Array = base,
+                slope_at: Any = slope_at,
+            ) -> jax.Array:
+                return slope_at(time, base + tab.gamma * h * k)
+
+            guess, scaled_h = stage_guess(tab, i, stages), tab.gamma * h
+            found = solve_stage(
+                slope_of,
+                guess,
+                factors,
+                y,
+                scaled_h,
+                ops,
+                tolerance=self.newton_tolerance,
+                components=config.components,
+            )
+            stages.append(found.slope)
+            solves = solves + found.iterations
+            diverged = (failure == RUNNING) & ~found.converged
+            failure = jnp.where(diverged, CODES["newton"], failure).astype(jnp.int32)
+        return stages, failure, solves
+
+    def start_radius(self, config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> None:
+        """Nothing: it does not switch."""
+
+    def rhs_evals(self, final: State) -> jax.Array:
+        """One a Newton iteration, and one at the end of an attempt where no stage lies there."""
+        begin = evals_at_start(self.tableau)
+        ends = jnp.int32(0 if self.tableau.stiffly_accurate else 1)
+        return begin + final.linear_solves + ends * final.attempts
+
+    def jacobian_evals(self, final: State) -> jax.Array:
+        """One an attempt."""
+        return final.attempts * 1
+
+    def sweep_counts(self, steps: jax.Array, final: State) -> Counts:
+        """Newton's iterations are done again, as many as forwards.
+
+        Each stage is pulled back with its own Jacobian and one solve with the transposed matrix.
+        """
+        implicit = self.tableau.steps - 1
+        return Counts(
+            steps=steps,
+            rejected=jnp.zeros_like(steps),
+            rhs_evals=final.linear_solves + steps,
+            vjp_evals=self.tableau.steps * steps,
+            jacobian_evals=(1 + implicit) * steps,
+            linear_solves=final.linear_solves + implicit * steps,
+            status=final.status,
         )
 
-    def tangent_solve(linear: Callable[[jax.Array], jax.Array], right: jax.Array) -> jax.Array:
-        matrix = jacobian_of(linear, jnp.zeros_like(right))
-        return linear_solver(linear, factorize(matrix))(right)
+    @property
+    def sweep_chunk(self) -> ChunkSweep:
+        """By the derivatives of whole steps."""
+        return sweep_dirk_chunk
 
-    slope, told = lax.custom_root(
-        residual, lax.stop_gradient(guess), newton, tangent_solve, has_aux=True
-    )
-    return Stage(slope, told[0].astype(jnp.int32), told[1] > 0)
+
+def _beyond(
+    rhs: Callable[[jax.Array, jax.Array], jax.Array],
+    tab: Tableau,
+    t: jax.Array,
+    h: jax.Array,
+    limits: tuple[jax.Array, jax.Array],
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The right-hand side at the stage of a method that lies after the end of the step.
+
+    Where a stop is in between, it is continued from within the step, by a polynomial in time at
+    the stage's own state: at the last time before the stop the method would lose its order.
+    """
+    latest = float(np.max(tab.c))
+    weights = [
+        np.prod([(latest - x) / (node - x) for x in CONTINUED_FROM if x != node])
+        for node in CONTINUED_FROM
+    ]
+
+    def continued(t: jax.Array, h: jax.Array, y: jax.Array) -> jax.Array:
+        return combine(np.array(weights), [rhs(t + node * h, y) for node in CONTINUED_FROM])
+
+    def beyond(time: jax.Array, y: jax.Array) -> jax.Array:
+        passes = time > limits[1]
+        return lax.cond(passes, lambda y: continued(t, h, y), lambda y: rhs(time, y), y)
+
+    return beyond

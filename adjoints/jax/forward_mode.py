@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import jax
 
-from .forward_pass import Outputs, outputs, solve_recording
-from .state import Config, Operands
+from .config import Config
+from .forward_pass import outputs, solve_recording
+from .outcomes import Outputs
+from .state import Operands
 
 
 def solve_forward(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> Outputs:

@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from ..arguments import check_name, positive, tolerance
-from ..steps.tableaus import tableau
+from .config import Config
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS
-from .state import Config
 from .times import known
 
 
@@ -55,8 +54,6 @@ def check_config(
     check_name("adjoint", config.adjoint, ADJOINTS)
     check_name("error_norm", config.error_norm, ("scaled", "absolute"))
     check_name("reduction", config.reduction, ("sum", "mean", "max"))
-    tableau(config.solver)
-    tableau(config.adjoint_solver)
     if config.through_step_size and config.adjoint in CONTINUOUS:
         raise ValueError(
             f"differentiate_step_size=True: adjoint={config.adjoint!r} does not differentiate "

@@ -16,13 +16,15 @@ from ..regularizers.regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats, failed_result
 from ..steps.error_test import Terms
 from ..steps.stops import Stops
-from . import loops
+from . import storage
 from .compile_cache import Built, build, static_settings
+from .config import Config
 from .differentiable import puller, recorder
 from .forward_mode import solve_forward
 from .forward_pass import outputs, solve_recording
 from .solve import operands, window_size
-from .state import Config, Operands
+from .solvers import find_solver
+from .state import Operands
 from .stats import Report, pack_report, stats_of
 from .times import find_stops
 from .user_functions import Field, Jump, merge_named
@@ -198,7 +200,7 @@ class JaxProgram:
         return Terms(**{n: d if n in names else None for n, d in dtotals._asdict().items()})
 
     def _unpacked(self, fixed: Fixed) -> Tuning:
-        return loops.unpack(fixed.tuning, self._tuning)
+        return storage.unpack(fixed.tuning, self._tuning)
 
     def _operands(self, params: Tree, fixed: Fixed) -> Operands:
         problem, tuning = self.problem, self._unpacked(fixed)
@@ -262,10 +264,10 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
     error_norm, reduction = estimates_of(settings.regularizer)
     config = Config(
         rhs=Field(problem.rhs, merge_named),
-        solver=settings.solver,
+        solver=find_solver(settings.solver),
         on_stop=None if jump is None else Jump(jump, len(problem.jump_times), merge_named),
         adjoint=settings.method.adjoint,
-        adjoint_solver=settings.adjoint_solver,
+        adjoint_solver=find_solver(settings.adjoint_solver),
         breaks=stops.breaks,
         max_steps=settings.max_steps,
         window=window_size(settings.max_steps, settings.checkpoints),

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from .adjoint_equation import Along
-from .forward_pass import Record
-from .state import Config, Operands, StopArrays
+from .config import Config
+from .record import Record
+from .state import Operands, StopArrays
 
 
 def along_forward(

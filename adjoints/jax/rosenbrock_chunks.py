@@ -1,6 +1,6 @@
 """A chunk of Rosenbrock steps backwards at once, for small states.
 
-The chunks of :mod:`~adjointbench.adjoints.jax.chunks`, for steps whose stages solve linear
+The chunks of :mod:`~adjointbench.adjoints.jax.explicit_chunks`, for steps whose stages solve linear
 systems. With ``W = I / gamma - h J``, ``J_i`` the Jacobian at stage ``i`` and ``H_i`` the
 derivative of ``J U_i`` by the state (the second-order term of the Jacobian in ``W``), the
 stages' derivatives by the old state are
@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ..steps.error_test import Step
 from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
@@ -38,11 +39,12 @@ from .chunks import (
     stage_states,
     stage_times,
 )
+from .config import Config
+from .implicit_steps import implicit_pair
 from .linear import factorize, jacobian_of, solve_with
-from .recorded_step import Sources
-from .state import Config, Operands, Row
-from .step_loop import time_limits
-from .stepping import clipper
+from .sides import clipper, time_limits
+from .sources import Sources
+from .state import Operands, Row
 
 Tree = Any
 
@@ -63,7 +65,7 @@ def sweep_rosenbrock_chunk(
     dparams: Tree,
     sources: Sources,
 ) -> tuple[jax.Array, Tree]:
-    """A chunk of steps backwards; arguments and values as of ``chunks.sweep_chunk``."""
+    """A chunk of steps backwards; arguments and values as of ``Solver.sweep_chunk``."""
     tab = config.tableau
     assert tab.time_weights is not None
     shape, n = w.shape, w.size
@@ -77,7 +79,7 @@ def sweep_rosenbrock_chunk(
     tangents = _tangents(tab, h, again.inverse, squares, bends)
     whole = jnp.eye(n, dtype=w.dtype)[None] + h * combine(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
-        config, rows, index, again.stages, tangents, ops, sources
+        config, rows, index, again.stages, tangents, ops, sources, _step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
     right = _right_cotangents(tab, h[..., 0], again.inverse, squares, ahead, own)
@@ -191,3 +193,17 @@ def _right_cotangents(
         right[i] = row_product(total, inverse)
         through[i] = row_product(right[i], squares[i])
     return right
+
+
+def _step_of_stages(
+    config: Config, row: Row, y: jax.Array, stages: list[jax.Array], params: Tree, ops: Operands
+) -> Step:
+    """The recorded step, from its stages."""
+    tab = config.tableau
+    y1 = y + row.h * combine(tab.b, stages)
+    clip, both = clipper(time_limits(config, row.stop, ops)), (params, ops.constants)
+
+    def slope(y: jax.Array) -> jax.Array:
+        return config.rhs(clip(row.t + row.h), y, both)
+
+    return Step(y1, stages, slope(y1), implicit_pair(tab, slope, stages, y1, row.h))

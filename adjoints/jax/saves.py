@@ -6,12 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from ..steps.runge_kutta import dense_coefficients, dense_stages, dense_value
-from . import loops
-from .state import Config, DenseRow, Operands, State
-from .stepping import Limits, clipper
+from . import storage
+from .config import Config
+from .sides import clipper
+from .state import DenseRow, Limits, Operands, State, Trial
 
 #: Up to so many times a time is found by comparing it with all of them, as one kernel; among
 #: more by bisection.
@@ -36,17 +36,13 @@ def dense_of_step(
     config: Config,
     ops: Operands,
     wanted: jax.Array,
-    t: jax.Array,
-    y: jax.Array,
-    h: jax.Array,
+    trial: Trial,
     stages: list[jax.Array],
-    limits: Limits,
 ) -> jax.Array:
     """Coefficients of the dense output; extra stages are evaluated only where `wanted`."""
     tab = config.tableau
     if tab.stages == len(stages):
         return dense_coefficients(tab, stages)
-    choose = lax.cond if config.plain else loops.cond_any
 
     def full(t: Any, y: Any, h: Any, stages: Any, params: Any, limits: Limits) -> jax.Array:
         clip = clipper(limits)
@@ -56,8 +52,8 @@ def dense_of_step(
     def none(t: Any, y: Any, h: Any, stages: Any, params: Any, limits: Limits) -> jax.Array:
         return jnp.zeros((tab.dense.shape[1], *y.shape), y.dtype)
 
-    params = (ops.params, ops.constants)
-    return choose(wanted, full, none, t, y, h, tuple(stages), params, limits)
+    t, y, h, limits, params = trial.t, trial.y, trial.h, trial.limits, (ops.params, ops.constants)
+    return config.choose(wanted, full, none, t, y, h, tuple(stages), params, limits)
 
 
 def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:
@@ -81,6 +77,22 @@ def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:
         begun = jnp.sum(starts[None, :] <= save_at[:, None], axis=1, dtype=jnp.int32)
     else:
         begun = jnp.searchsorted(starts, save_at, side="right").astype(jnp.int32)
-    row = loops.gather(dense, jnp.maximum(begun - 1, 0))
+    row = storage.gather(dense, jnp.maximum(begun - 1, 0))
     h = jnp.where(row.h == 0, 1.0, row.h)
     return jax.vmap(dense_value)(row.coefficients, row.y, row.h, (save_at - row.t) / h)
+
+
+def interior_saves(dense: DenseRow, final: State, ops: Operands, *, repeats: bool) -> jax.Array:
+    """The solution at all save times but the last."""
+    save_at = ops.save_at[:-1]
+    ys = evaluate(dense, final.save_row, save_at)
+    if not repeats:
+        return ys
+    return jax.vmap(jnp.where, in_axes=(0, None, 0))(save_at >= ops.stops.end, final.y, ys)
+
+
+def end_cotangent(config: Config, ops: Operands, dys: jax.Array) -> jax.Array:
+    """The cotangent of the last state: of the last save, and of others at the same time."""
+    if not config.repeats:
+        return dys[-1]
+    return jnp.tensordot(jnp.asarray(ops.save_at >= ops.stops.end, dys.dtype), dys, axes=1)

@@ -20,9 +20,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from .state import Config, Operands
-from .step_loop import time_limits
-from .stepping import clipper
+from .config import Config
+from .sides import clipper, time_limits
+from .state import Operands
 
 Tree = Any
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from ..result import STATUSES
-from .forward_pass import Outputs, jacobian_evals, rhs_evals
-from .state import Config
+from .config import Config
+from .outcomes import Outputs
 
 
 @partial(
@@ -88,8 +88,8 @@ def solution_of(config: Config, out: Outputs) -> Solution:
     stats = {
         "steps": final.accepted,
         "rejected": final.attempts - final.accepted,
-        "rhs_evals": rhs_evals(config, final),
-        "jacobian_evals": jacobian_evals(config, final),
+        "rhs_evals": config.solver.rhs_evals(final),
+        "jacobian_evals": config.solver.jacobian_evals(final),
         "linear_solves": final.linear_solves,
     }
     assert out.steps is not None

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from ..arguments import positive_int
 from ..steps.runge_kutta import Rhs
 from ..steps.stops import Stops, check_jumps
+from .config import WINDOW, Config
 from .differentiable import solve_outputs
 from .inputs import (
     check_config,
@@ -20,7 +21,8 @@ from .inputs import (
     checked_tolerance,
 )
 from .solution import Solution, solution_of
-from .state import WINDOW, Config, Operands
+from .solvers import find_solver
+from .state import Operands
 from .times import check_known_times, find_stops, jumps_at, may_repeat, soundness, stop_arrays
 from .user_functions import Field, Jump, split_params
 
@@ -143,10 +145,10 @@ def solve(
     stops = find_stops(discontinuities, jump_times, t0, times[-1], start.dtype)
     config = Config(
         rhs=Field(rhs, split),
-        solver=solver,
+        solver=find_solver(solver, checked_newton_tolerance(newton_tolerance)),
         on_stop=None if jump is None else Jump(jump, len(tuple(jump_times)), split),
         adjoint=adjoint,
-        adjoint_solver=adjoint_solver or solver,
+        adjoint_solver=find_solver(adjoint_solver or solver),
         breaks=stops.breaks,
         repeats=may_repeat(times),
         max_steps=positive_int("max_steps", max_steps) if steps is None else len(steps[0]),
@@ -156,7 +158,6 @@ def solve(
         given_steps=steps is not None,
         through_step_size=differentiate_step_size,
         jacobian=None if jacobian is None else Field(jacobian, split),
-        newton_tolerance=checked_newton_tolerance(newton_tolerance),
     )
     check_config(config, start, smooth, constants)
     ops = operands(

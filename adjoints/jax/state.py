@@ -1,115 +1,17 @@
-"""What a compiled solve is told, what it reads, and what it carries from attempt to attempt."""
+"""What a solve reads, and what it carries from attempt to attempt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 
 from ..steps.error_test import Terms
-from ..steps.runge_kutta import Rhs
-from ..steps.tableau import Tableau
-from ..steps.tableaus import tableau
 
 Tree = Any
 
-#: Accepted steps kept as they are; older ones are recomputed from the start of their window.
-WINDOW = 256
-
-
-@dataclass(frozen=True)
-class Config:
-    """What a compiled solve does; everything here is static.
-
-    Attributes
-    ----------
-    rhs : callable
-        ``rhs(t, y, params)``.
-    solver : str
-        A name of :mod:`~adjointbench.adjoints.steps.tableaus`.
-    on_stop : callable, optional
-        ``on_stop(which, t, y, params)``: the state just after a stop; ``which`` is the row of
-        ``Operands.jumps`` that belongs to it.
-    on_accept : callable, optional
-        ``on_accept(t, h, y, coefficients, y1, params)``: the state at the end of an accepted
-        step from its dense output (a quadrature along the way).
-    adjoint, adjoint_solver : str
-        How it is differentiated, and the solver of a continuous adjoint's reverse solve.
-    breaks : bool
-        Whether there are times at which the right-hand side may be discontinuous.
-    repeats : bool
-        Whether save times may be repeated.
-    max_steps : int
-        Attempts allowed.
-    window : int
-        Accepted steps recorded as they are.
-    error_norm, reduction : str
-        How ``error_estimate`` and its like are formed.
-    components : int, optional
-        Only the first ones of a flat state count in the error norm (a seminorm).
-    passive_from : int, optional
-        The components of a flat state from this number on do not move by themselves, and
-        nothing depends on them: an implicit solver leaves them out of its systems.
-    given_steps : bool
-        Replays given steps: no control.
-    through_step_size : bool
-        Whether derivatives flow through the step size.
-    jacobian : callable, optional
-        ``jacobian(t, y, params)``, the matrix that an implicit solver takes; by default it is
-        formed by forward mode.
-    newton_tolerance : float
-        Share of the tolerance to which the stages of a diagonally implicit step converge.
-    plain : bool
-        Whether JAX itself differentiates the loop body, so that only plain loops and branches
-        may be used, dearer under ``vmap``.
-    """
-
-    rhs: Rhs
-    solver: str
-    on_stop: Callable[..., jax.Array] | None = None
-    on_accept: Callable[..., jax.Array] | None = None
-    adjoint: str = "discrete"
-    adjoint_solver: str = ""
-    breaks: bool = False
-    repeats: bool = False
-    max_steps: int = 4096
-    window: int = WINDOW
-    error_norm: str = "scaled"
-    reduction: str = "sum"
-    components: int | None = None
-    passive_from: int | None = None
-    given_steps: bool = False
-    through_step_size: bool = False
-    jacobian: Callable[..., jax.Array] | None = None
-    newton_tolerance: float = 1e-2
-    plain: bool = False
-
-    @property
-    def tableau(self) -> Tableau:
-        """The coefficients of the solver."""
-        return tableau(self.solver)
-
-    @property
-    def controlled(self) -> bool:
-        """Whether the embedded error controls the step size."""
-        return self.tableau.adaptive and not self.given_steps
-
-    @property
-    def keeps_slopes(self) -> bool:
-        """Whether a recorded step needs its first slope."""
-        return self.tableau.kind == "dirk"
-
-    @property
-    def switches(self) -> bool:
-        """Whether the solver switches between an explicit and an implicit method."""
-        return self.tableau.kind == "auto"
-
-    @property
-    def windows(self) -> int:
-        """Windows that ``max_steps`` accepted steps can fill."""
-        return -(-self.max_steps // self.window)
+#: The open interval between two stops; ``None`` if endless.
+Limits = tuple[jax.Array, jax.Array] | None
 
 
 class StopArrays(NamedTuple):
@@ -159,7 +61,7 @@ class State(NamedTuple):
     """What one attempt hands to the next.
 
     ``phase`` says how a solver that switches goes on: see
-    :func:`~adjointbench.adjoints.jax.switching.next_phase`. ``radius`` is the norm of the last
+    :func:`~adjointbench.adjoints.jax.phases.next_phase`. ``radius`` is the norm of the last
     Jacobian that it knows; ``None`` for others.
     """
 
@@ -177,6 +79,24 @@ class State(NamedTuple):
     phase: jax.Array
     radius: jax.Array | None
     status: jax.Array
+
+
+class Trial(NamedTuple):
+    """A step to try, or to take again.
+
+    ``t1`` is its end: ``t + h``, or exactly the stop that it reaches. ``slope`` is the right-hand
+    side at its start, where that is known, and ``limits`` the interval on this side of
+    discontinuities in which stage times are kept. ``phase`` says which method is next, for a
+    solver that switches.
+    """
+
+    t: jax.Array
+    y: jax.Array
+    h: jax.Array
+    t1: jax.Array
+    slope: jax.Array | None
+    limits: Limits
+    phase: jax.Array | None
 
 
 class Row(NamedTuple):

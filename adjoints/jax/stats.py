@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from ..result import Stats
-from ..steps.tableaus import tableau
-from .forward_pass import Counts, jacobian_evals, rhs_evals
-from .state import Config, State
+from .config import Config
+from .outcomes import Counts
+from .state import State
 
 
 class Report(NamedTuple):
@@ -34,8 +34,9 @@ class Report(NamedTuple):
 
 def pack_report(config: Config, final: State, reverse: Counts | None) -> jax.Array:
     """The fields of :class:`Report` in one array: each output of a compiled call costs time."""
-    ahead = (final.status, final.accepted, final.attempts, rhs_evals(config, final))
-    ahead += (jacobian_evals(config, final), final.linear_solves)
+    solver = config.solver
+    ahead = (final.status, final.accepted, final.attempts, solver.rhs_evals(final))
+    ahead += (solver.jacobian_evals(final), final.linear_solves)
     back = (jnp.int32(-1),) * 7
     if reverse is not None:
         back = (reverse.status, *reverse[:-1])
@@ -80,7 +81,7 @@ def stats_of(config: Config, report: Report, directions: int, ahead: Stats) -> S
 
 def _linear(config: Config, jacobian_evals: int, linear_solves: int) -> dict[str, int]:
     """The counts of an implicit method; an explicit one has none."""
-    solvers = {config.solver, config.adjoint_solver}
-    if not any(tableau(solver).implicit for solver in solvers):
+    solvers = (config.solver, config.adjoint_solver or config.solver)
+    if not any(solver.tableau.implicit for solver in solvers):
         return {}
     return {"jacobian_evals": jacobian_evals, "linear_solves": linear_solves}

@@ -1,56 +1,123 @@
-"""When a solver switches between an explicit and an implicit method, and back.
-
-The estimate that comes with an explicit step sees only the modes which move. Those at rest are
-amplified all the same by steps beyond the region of stability, and so is every derivative with
-respect to them, with no sign of it in the error estimate. So the norm of the last known Jacobian,
-that of the start or of the last implicit step, has a say too: an explicit step that would leave
-the region by it is taken implicitly, which brings the norm up to date.
-
-References
-----------
-L. Petzold, SIAM J. Sci. Stat. Comput. 4 (1983) 136-148; the counts are those of
-OrdinaryDiffEq.jl's automatic switching (C. Rackauckas, Q. Nie, J. Open Res. Softw. 5 (2017) 15).
-"""
+"""A solver that switches between an explicit and an implicit method as the equations ask."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 
-#: The explicit and the implicit method.
-SWITCHED = ("tsit5", "rodas5p")
-#: Where ``|h| radius`` is above this, stability limits the explicit method: three quarters of
-#: the extent of its region of stability along the negative real axis.
-STIFF = 0.75 * 3.5068
-#: Signs of stiffness in a row that make the solver implicit, and of its end that undo it.
-BEFORE_IMPLICIT, BEFORE_EXPLICIT = 10, 3
-
-
-def is_implicit(phase: jax.Array) -> jax.Array:
-    """Whether the next step is an implicit one."""
-    return phase < 0
-
-
-def present_phase(phase: jax.Array, h_radius: jax.Array) -> jax.Array:
-    """The phase in which a step is tried, by its size times the norm of the last Jacobian."""
-    return jnp.where(jnp.abs(h_radius) > STIFF, jnp.minimum(phase, -1), phase).astype(jnp.int32)
+from ..steps.error_test import RUNNING, Step
+from ..steps.runge_kutta import combine, stiffness
+from ..steps.tableau import Tableau
+from .config import Config, Solver
+from .explicit import ExplicitRungeKutta, evals_at_start
+from .implicit_steps import frozen_jacobian, largest_row_sum
+from .outcomes import Counts
+from .phases import is_implicit
+from .rosenbrock import Rosenbrock
+from .sides import clipper
+from .state import Operands, State, Trial
 
 
-def next_phase(phase: jax.Array, h_radius: jax.Array) -> jax.Array:
-    """The phase after an accepted step.
+@dataclass(frozen=True)
+class Switching:
+    """A pair of methods; its attributes are those of a :class:`.config.Solver`.
 
-    Not negative: explicit, after so many signs of stiffness in a row. Negative: implicit; -1
-    and so many less for signs that the equations are no longer stiff.
-
-    Parameters
-    ----------
-    phase : array
-    h_radius : array
-        The step size times an estimate of the largest eigenvalue.
+    Its tableau is the form in which both give their steps: the "stages" are the embedded error
+    and the powers of the dense output.
     """
-    stiff = jnp.abs(h_radius) > STIFF
-    explicit = jnp.where(stiff, phase + 1, 0)
-    explicit = jnp.where(explicit >= BEFORE_IMPLICIT, -1, explicit)
-    implicit = jnp.where(stiff, -1, phase - 1)
-    implicit = jnp.where(implicit < -BEFORE_EXPLICIT, 0, implicit)
-    return jnp.where(is_implicit(phase), implicit, explicit).astype(jnp.int32)
+
+    tableau: Tableau
+    explicit: ExplicitRungeKutta
+    implicit: Rosenbrock
+    keeps_slopes: bool = False
+    first_same_as_last: bool = False
+    chunked_states: int = 0
+    batched_states: int = 6
+
+    def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
+        """A step of the explicit or of the implicit method."""
+        t, y, h, t1, first, limits, phase = trial
+        assert phase is not None
+        stiff = is_implicit(phase)
+        if first is None:
+            first = config.rhs(clipper(limits)(t), y, (ops.params, ops.constants))
+
+        def run_explicit(h: Any, *rest: Any) -> Step:
+            return _common_form(self.explicit, config, h[0], *rest)
+
+        def run_implicit(h: Any, *rest: Any) -> Step:
+            return _common_form(self.implicit, config, h[1], *rest)
+
+        # Where lanes disagree both branches run: the one that is not chosen takes a step of size
+        # zero, in which nothing overflows.
+        zero = jnp.zeros_like(h)
+        sizes = (jnp.where(stiff, zero, h), jnp.where(stiff, h, zero))
+        return config.choose(stiff, run_implicit, run_explicit, sizes, t, y, t1, first, ops, limits)
+
+    def start_radius(
+        self, config: Config, t0: jax.Array, y0: jax.Array, ops: Operands
+    ) -> jax.Array:
+        """The norm of the Jacobian at the start."""
+        return largest_row_sum(frozen_jacobian(config, t0, y0, (ops.params, ops.constants)))
+
+    def rhs_evals(self, final: State) -> jax.Array:
+        """The stages of all attempts, of whichever method."""
+        begin = evals_at_start(self.tableau)
+        explicit, implicit = self.explicit.tableau.steps, self.implicit.tableau.steps
+        solved = final.linear_solves // implicit
+        return begin + (final.attempts - solved) * explicit + solved * implicit
+
+    def jacobian_evals(self, final: State) -> jax.Array:
+        """One an implicit attempt, and one at the start."""
+        return 1 + final.linear_solves // self.implicit.tableau.steps
+
+    def sweep_counts(self, steps: jax.Array, final: State) -> Counts:
+        """As if no implicit attempt had been rejected."""
+        explicit, implicit = self.explicit.tableau.steps, self.implicit.tableau.steps
+        solved = jnp.minimum(final.linear_solves // implicit, steps)
+        evals = (steps - solved) * explicit + solved * implicit
+        return Counts(
+            steps=steps,
+            rejected=jnp.zeros_like(steps),
+            rhs_evals=evals,
+            vjp_evals=evals,
+            jacobian_evals=solved,
+            linear_solves=2 * implicit * solved,
+            status=final.status,
+        )
+
+    @property
+    def sweep_chunk(self) -> None:
+        """Nothing: its steps differ in kind, and are swept one by one."""
+
+
+def _common_form(
+    solver: Solver,
+    config: Config,
+    h: jax.Array,
+    t: jax.Array,
+    y: jax.Array,
+    t1: jax.Array,
+    first: jax.Array,
+    ops: Operands,
+    limits: Any,
+) -> Step:
+    """A step whose "stages" are its error and the powers of its dense output."""
+    step = solver.step(config, Trial(t, y, h, t1, first, limits, None), ops)
+    tab = solver.tableau
+    assert step.pair is not None
+    assert tab.error is not None
+    radius = lax.stop_gradient(stiffness(step.pair) if step.radius is None else step.radius)
+    return Step(
+        y1=step.y1,
+        stages=[combine(tab.error, step.stages), *(combine(d, step.stages) for d in tab.dense.T)],
+        slope=step.slope,
+        pair=step.pair,
+        failure=jnp.int32(RUNNING) if step.failure is None else step.failure,
+        linear_solves=jnp.int32(0) if step.linear_solves is None else step.linear_solves,
+        radius=radius,
+    )

@@ -16,11 +16,16 @@ from jax import lax
 
 from ..steps.error_test import Terms
 from ..steps.step_size import SMALLEST_FACTOR
-from . import loops
-from .discrete import per_step, sweep_counts
-from .forward_pass import Outputs, Pulled, end_cotangent, interior_saves, outputs, solve_recording
-from .state import Config, DenseRow, Operands, State
-from .step_loop import attempt, reach, running, start
+from . import control_flow, storage
+from .attempt import attempt
+from .config import Config
+from .control import control_of
+from .forward_pass import outputs, solve_recording
+from .outcomes import Outputs, Pulled
+from .saves import end_cotangent, interior_saves
+from .state import DenseRow, Operands, State
+from .step_loop import running, start
+from .totals import per_step
 
 Tree = Any
 SMOOTH = ("t", "y", "slope", "h", "previous_error")
@@ -37,13 +42,13 @@ def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tu
 def _record_attempts(config: Config, y0: jax.Array, ops: Operands) -> jax.Array:
     """The states before all attempts."""
     state = start(config, y0, ops)
-    stored = loops.buffer(config.max_steps, loops.pack(state, y0.dtype))
+    stored = storage.buffer(config.max_steps, storage.pack(state, y0.dtype))
 
     def turn(state: State, ops: Operands) -> Tree:
         following = attempt(config, state, ops, dense=False).state
-        return following, ((state.attempts, loops.pack(state, y0.dtype)),)
+        return following, ((state.attempts, storage.pack(state, y0.dtype)),)
 
-    _, (stored,) = loops.while_recording(running, turn, state, (stored,), ops)
+    _, (stored,) = control_flow.while_recording(running, turn, state, (stored,), ops)
     return stored
 
 
@@ -66,7 +71,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     def without_value(smooth: Tree, state: State) -> Tree:
         """An attempt without a value changes the step size alone, to a fixed share of it."""
         current = state._replace(**dict(zip(SMOOTH, smooth, strict=True)))
-        h = SMALLEST_FACTOR * reach(plain, current, ops, None)[1]
+        h = SMALLEST_FACTOR * control_of(plain).reach(current, ops).h
         return tuple(h if name == "h" else x for name, x in zip(SMOOTH, smooth, strict=True))
 
     def select(predicate: jax.Array, one: Tree, other: Tree) -> Tree:
@@ -74,11 +79,11 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
 
     def body(carry: Tree) -> Tree:
         i, smooth_bar, dparams = carry
-        state = loops.unpack(stored[i], final)
+        state = storage.unpack(stored[i], final)
         before = tuple(getattr(state, name) for name in SMOOTH)
         _, vjp, usable = jax.vjp(lambda s, p: one(s, p, state), before, ops.params, has_aux=True)
         following = jnp.where(i + 1 < final.attempts, i + 1, i)
-        next_state = loops.unpack(stored[following], final)
+        next_state = storage.unpack(stored[following], final)
         after_row = jnp.where(i + 1 < final.attempts, next_state.save_row, final.save_row)
         wrote = after_row > state.save_row
         dense_bar = _row_cotangent(ddense, state.save_row, wrote)
@@ -101,7 +106,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     _, vjp = jax.vjp(begin, y0, ops.params)
     dy0, dp = vjp(smooth_bar)
     dparams = jax.tree.map(jnp.add, dparams, dp)
-    return Pulled(dy0, dparams, sweep_counts(config, final.attempts, final))
+    return Pulled(dy0, dparams, config.solver.sweep_counts(final.attempts, final))
 
 
 def _largest_only(config: Config, terms: Terms, totals: Terms) -> Terms:
@@ -118,7 +123,7 @@ def _dense_cotangents(
     interior = min(ops.save_at.shape[0] - 1, config.max_steps)
     if interior == 0:
         return None, None
-    states = jax.vmap(lambda flat: loops.unpack(flat, final))(stored[:-1])
+    states = jax.vmap(lambda flat: storage.unpack(flat, final))(stored[:-1])
     number = jnp.arange(stored.shape[0] - 1, dtype=jnp.int32)
     valid = number < final.attempts
     after = jnp.where(number + 1 < final.attempts, jnp.roll(states.save_row, -1), final.save_row)
@@ -126,7 +131,7 @@ def _dense_cotangents(
     # The attempt that wrote row r: the first one with a row count above r afterwards.
     counts = jnp.where(wrote, states.save_row, -1)
     at = jnp.argmax(counts[None, :] == jnp.arange(interior, dtype=jnp.int32)[:, None], axis=1)
-    rows = jax.vmap(lambda i: attempt(config, loops.gather(states, i), ops).dense)(at)
+    rows = jax.vmap(lambda i: attempt(config, storage.gather(states, i), ops).dense)(at)
 
     def values(dense: DenseRow) -> jax.Array:
         return interior_saves(dense, final, ops, repeats=config.repeats)
@@ -138,5 +143,5 @@ def _dense_cotangents(
 def _row_cotangent(ddense: DenseRow | None, row: jax.Array, wrote: jax.Array) -> DenseRow | None:
     if ddense is None:
         return None
-    picked = loops.read(ddense, jnp.minimum(row, ddense.t.shape[0] - 1))
+    picked = storage.read(ddense, jnp.minimum(row, ddense.t.shape[0] - 1))
     return jax.tree.map(lambda leaf: jnp.where(wrote, leaf, 0.0), picked)

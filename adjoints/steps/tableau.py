@@ -8,7 +8,8 @@ of which the first ``steps`` make the new state ``y1 = y + h sum_i b_i k_i``. Th
 ``f(t + h, y1)``, the first stage of the following step. Stages after that serve dense output
 only, ``y(t + x h) = y + h sum_i k_i sum_m dense[i, m] x^(m+1)``. Implicit methods, whose stages
 are defined otherwise and combined in the same way, are in
-:mod:`~adjointbench.adjoints.steps.implicit_tableaus`.
+:mod:`~adjointbench.adjoints.steps.rosenbrock_tableaus` and
+:mod:`~adjointbench.adjoints.steps.dirk_tableaus`.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import adjointbench as ab
-from adjointbench.adjoints.jax import kernels
-from adjointbench.adjoints.jax.kernels import is_fit, one_kernel, single_kernels
+from adjointbench.adjoints.jax import one_kernel as kernels
+from adjointbench.adjoints.jax.one_kernel import is_fit, one_kernel, single_kernels
 
 CPU = jax.devices("cpu")[0]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,43 +19,28 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from .kernels import one_kernel
+from .one_kernel import one_kernel
+from .storage import (
+    pack_by_type,
+    read,
+    spare_row,
+    spare_row_lanes,
+    unpack_by_type,
+    write,
+)
 
 Tree = Any
-
-
-def buffer(rows: int, row: Tree) -> Tree:
-    """Zeroed storage for `rows` rows like `row`, and one spare that takes unwanted writes."""
-    return jax.tree.map(lambda leaf: jnp.zeros((rows + 1, *leaf.shape), leaf.dtype), row)
-
-
-def write(buffers: Tree, index: jax.Array, row: Tree) -> Tree:
-    """`buffers` with `row` at `index`."""
-    return jax.tree.map(
-        lambda stored, leaf: lax.dynamic_update_index_in_dim(stored, leaf, index, 0), buffers, row
-    )
-
-
-def read(buffers: Tree, index: jax.Array) -> Tree:
-    """The row of `buffers` at `index`."""
-    return jax.tree.map(
-        lambda stored: lax.dynamic_index_in_dim(stored, index, 0, keepdims=False), buffers
-    )
-
-
-def gather(buffers: Tree, indices: jax.Array) -> Tree:
-    """The rows of `buffers` at `indices`."""
-    return jax.tree.map(lambda stored: stored[indices], buffers)
-
-
-def spare_row(buffers: Tree) -> int:
-    """The index of the spare row."""
-    return jax.tree.leaves(buffers)[0].shape[0] - 1
+#: ``active(state, operands)``: whether a loop goes on.
+Active = Callable[[Tree, Tree], jax.Array]
+#: What to write into a buffer, and where.
+Write = tuple[jax.Array, Tree]
+#: ``turn(state, operands)`` -> state and writes.
+Turn = Callable[[Tree, Tree], tuple[Tree, tuple[Write, ...]]]
 
 
 def while_recording(
-    active: Callable[[Tree, Tree], jax.Array],
-    turn: Callable[[Tree, Tree], tuple[Tree, tuple[tuple[jax.Array, Tree], ...]]],
+    active: Active,
+    turn: Turn,
     state: Tree,
     buffers: tuple[Tree, ...],
     operands: Tree,
@@ -83,71 +69,84 @@ def while_recording(
     -------
     state, buffers : pytree
     """
+    if plain:
+        return _run_turn_by_turn(active, turn, state, buffers, operands)
 
     def run(state: Tree, buffers: tuple[Tree, ...], operands: Tree) -> Tree:
-        if not plain and _is_small(state):
-            return run_packed(state, buffers, operands)
-        return run_as_is(active, turn, state, buffers, operands)
+        whole = _run_packed if _is_small(state) else _run_as_is
+        return whole(active, turn, state, buffers, operands)
 
-    def run_packed(state: Tree, buffers: tuple[Tree, ...], operands: Tree) -> Tree:
-        def packed_turn(packed: Tree, operands: Tree) -> Tree:
-            following, writes = turn(unpack_by_type(packed, state), operands)
-            return pack_by_type(following), writes
-
-        def packed_active(packed: Tree, operands: Tree) -> jax.Array:
-            return active(unpack_by_type(packed, state), operands)
-
-        packed = pack_by_type(state)
-        packed, buffers = run_as_is(packed_active, packed_turn, packed, buffers, operands)
-        return unpack_by_type(packed, state), buffers
-
-    def run_as_is(
-        active: Callable[..., jax.Array],
-        turn: Callable[..., Any],
-        state: Tree,
-        buffers: tuple[Tree, ...],
-        operands: Tree,
-    ) -> Tree:
-        block = 1 if plain else _block_length(buffers)
-        if block > 1:
-            return _run_in_blocks(active, turn, state, buffers, operands, block)
-
-        def body(carry: Tree) -> Tree:
-            current, stored = carry
-            following, writes = turn(current, operands)
-            return following, _write_all(stored, writes)
-
-        return lax.while_loop(lambda carry: active(carry[0], operands), body, (state, buffers))
-
-    if plain:
-        return run(state, buffers, operands)
     shared = custom_vmap(one_kernel(run))
-
-    @shared.def_vmap
-    def run_lanes(
-        lanes: int, batched: Any, state: Tree, buffers: tuple[Tree, ...], operands: Tree
-    ) -> tuple[Tree, Tree]:
-        state, buffers = _spread(lanes, tuple(batched[:2]), (state, buffers))
-        axes = jax.tree.map(lambda b: 0 if b else None, batched[2])
-        is_active = jax.vmap(active, in_axes=(0, axes))
-        all_turns = jax.vmap(turn, in_axes=(0, axes))
-
-        def body(carry: Tree) -> Tree:
-            current, running, stored = carry
-            following, writes = all_turns(current, operands)
-            following = _select(running, following, current)
-            stored = tuple(
-                jax.vmap(write)(b, jnp.where(running, index, spare_row_lanes(b)), row)
-                for b, (index, row) in zip(stored, writes, strict=True)
-            )
-            return following, is_active(following, operands), stored
-
-        start = (state, is_active(state, operands), buffers)
-        state, _, buffers = lax.while_loop(lambda carry: carry[1].any(), body, start)
-        out = (state, buffers)
-        return out, jax.tree.map(lambda _: True, out)
-
+    shared.def_vmap(partial(_run_lanes, active, turn))
     return shared(state, buffers, operands)
+
+
+def _run_turn_by_turn(
+    active: Active, turn: Turn, state: Tree, buffers: tuple[Tree, ...], operands: Tree
+) -> tuple[Tree, tuple[Tree, ...]]:
+    def body(carry: Tree) -> Tree:
+        current, stored = carry
+        following, writes = turn(current, operands)
+        return following, _write_all(stored, writes)
+
+    return lax.while_loop(lambda carry: active(carry[0], operands), body, (state, buffers))
+
+
+def _run_packed(
+    active: Active, turn: Turn, state: Tree, buffers: tuple[Tree, ...], operands: Tree
+) -> tuple[Tree, tuple[Tree, ...]]:
+    """The same with the state in one array for each type: a loop copies fewer arrays."""
+
+    def packed_turn(packed: Tree, operands: Tree) -> Tree:
+        following, writes = turn(unpack_by_type(packed, state), operands)
+        return pack_by_type(following), writes
+
+    def packed_active(packed: Tree, operands: Tree) -> jax.Array:
+        return active(unpack_by_type(packed, state), operands)
+
+    packed = pack_by_type(state)
+    packed, buffers = _run_as_is(packed_active, packed_turn, packed, buffers, operands)
+    return unpack_by_type(packed, state), buffers
+
+
+def _run_as_is(
+    active: Active, turn: Turn, state: Tree, buffers: tuple[Tree, ...], operands: Tree
+) -> tuple[Tree, tuple[Tree, ...]]:
+    length = _turns_at_once(buffers)
+    if length > 1:
+        return _run_many_at_once(active, turn, state, buffers, operands, length)
+    return _run_turn_by_turn(active, turn, state, buffers, operands)
+
+
+def _run_lanes(
+    active: Active,
+    turn: Turn,
+    lanes: int,
+    batched: Any,
+    state: Tree,
+    buffers: tuple[Tree, ...],
+    operands: Tree,
+) -> tuple[Tree, Tree]:
+    """The loop under ``vmap``: until the last lane is done, the others keep what they have."""
+    state, buffers = _spread(lanes, tuple(batched[:2]), (state, buffers))
+    axes = jax.tree.map(lambda b: 0 if b else None, batched[2])
+    is_active = jax.vmap(active, in_axes=(0, axes))
+    all_turns = jax.vmap(turn, in_axes=(0, axes))
+
+    def body(carry: Tree) -> Tree:
+        current, running, stored = carry
+        following, writes = all_turns(current, operands)
+        following = _select(running, following, current)
+        stored = tuple(
+            jax.vmap(write)(b, jnp.where(running, index, spare_row_lanes(b)), row)
+            for b, (index, row) in zip(stored, writes, strict=True)
+        )
+        return following, is_active(following, operands), stored
+
+    start = (state, is_active(state, operands), buffers)
+    state, _, buffers = lax.while_loop(lambda carry: carry[1].any(), body, start)
+    out = (state, buffers)
+    return out, jax.tree.map(lambda _: True, out)
 
 
 #: XLA's CPU runtime runs the kernels of a loop body one after the other, at a fraction of the
@@ -155,8 +154,8 @@ def while_recording(
 SMALL_BUFFER = 512
 
 
-def _block_length(buffers: tuple[Tree, ...]) -> int:
-    """Rows that fit into small buffers; 1 where blocks would not pay."""
+def _turns_at_once(buffers: tuple[Tree, ...]) -> int:
+    """Rows that fit into small buffers; 1 where small buffers would not pay."""
     rows = [sum(leaf[0].nbytes for leaf in jax.tree.leaves(stored)) for stored in buffers]
     if not rows:
         return 1
@@ -164,9 +163,9 @@ def _block_length(buffers: tuple[Tree, ...]) -> int:
     return length if length >= 3 else 1
 
 
-def _run_in_blocks(
-    active: Callable[..., jax.Array],
-    turn: Callable[..., Any],
+def _run_many_at_once(
+    active: Active,
+    turn: Turn,
     state: Tree,
     buffers: tuple[Tree, ...],
     operands: Tree,
@@ -191,7 +190,7 @@ def _run_in_blocks(
         writes = tuple((at[i], read(row, i)) for at, row in zip(indices, rows, strict=True))
         return _write_all(stored, writes), indices, rows
 
-    def block(carry: Tree) -> Tree:
+    def turns(carry: Tree) -> Tree:
         current, stored = carry
         indices = tuple(jnp.full(length, at) for at in spare)
         count, current, indices, rows = lax.while_loop(
@@ -202,18 +201,13 @@ def _run_in_blocks(
         stored, _, _ = lax.fori_loop(jnp.int32(0), count, copy, (stored, indices, rows))
         return current, stored
 
-    return lax.while_loop(lambda carry: active(carry[0], operands), block, (state, buffers))
+    return lax.while_loop(lambda carry: active(carry[0], operands), turns, (state, buffers))
 
 
-def _write_all(buffers: tuple[Tree, ...], writes: tuple[tuple[jax.Array, Tree], ...]) -> Tree:
+def _write_all(buffers: tuple[Tree, ...], writes: tuple[Write, ...]) -> Tree:
     return tuple(
         write(stored, index, row) for stored, (index, row) in zip(buffers, writes, strict=True)
     )
-
-
-def spare_row_lanes(buffers: Tree) -> int:
-    """The index of the spare row of buffers with a leading axis of lanes."""
-    return jax.tree.leaves(buffers)[0].shape[1] - 1
 
 
 def apart(alone: Callable[..., Tree], in_lanes: Callable[..., Tree], *operands: Tree) -> Tree:
@@ -286,42 +280,6 @@ def _select(lanes: jax.Array, true: Tree, false: Tree) -> Tree:
         true,
         false,
     )
-
-
-def pack(tree: Tree, dtype: Any) -> jax.Array:
-    """All leaves of `tree` in one flat array: one row to write instead of many."""
-    return jnp.concatenate([jnp.ravel(leaf).astype(dtype) for leaf in jax.tree.leaves(tree)])
-
-
-def unpack(flat: jax.Array, like: Tree) -> Tree:
-    """The tree that :func:`pack` packed, in the shapes and types of `like`."""
-    leaves, structure = jax.tree.flatten(like)
-    out, at = [], 0
-    for leaf in leaves:
-        size = math.prod(leaf.shape)
-        out.append(flat[at : at + size].reshape(leaf.shape).astype(leaf.dtype))
-        at += size
-    return jax.tree.unflatten(structure, out)
-
-
-def pack_by_type(tree: Tree) -> dict[str, jax.Array]:
-    """The leaves of `tree` in one flat array for each dtype."""
-    groups: dict[str, list[jax.Array]] = {}
-    for leaf in jax.tree.leaves(tree):
-        groups.setdefault(str(leaf.dtype), []).append(jnp.ravel(leaf))
-    return {name: jnp.concatenate(parts) for name, parts in groups.items()}
-
-
-def unpack_by_type(packed: dict[str, jax.Array], like: Tree) -> Tree:
-    """The tree that :func:`pack_by_type` packed, in the shapes of `like`."""
-    leaves, structure = jax.tree.flatten(like)
-    at = dict.fromkeys(packed, 0)
-    out = []
-    for leaf in leaves:
-        name, size = str(leaf.dtype), math.prod(leaf.shape)
-        out.append(packed[name][at[name] : at[name] + size].reshape(leaf.shape))
-        at[name] += size
-    return jax.tree.unflatten(structure, out)
 
 
 def _is_small(tree: Tree) -> bool:

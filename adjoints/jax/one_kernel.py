@@ -105,7 +105,7 @@ def one_kernel(function: Callable[..., Tree]) -> Callable[..., Tree]:
     -------
     callable
         It gives the same. It must not be differentiated in reverse nor mapped by ``vmap``
-        afterwards; see :func:`~adjointbench.adjoints.jax.loops.apart`.
+        afterwards; see :func:`~adjointbench.adjoints.jax.control_flow.apart`.
     """
 
     def with_trace(*operands: Tree) -> tuple[Tree, jax.Array]:

@@ -1,0 +1,153 @@
+"""The stages of diagonally implicit steps: Newton's method, differentiated implicitly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..steps.runge_kutta import combine, error_scale, root_mean_square
+from ..steps.tableau import Tableau
+from .linear import Factors, factorize, jacobian_of, linear_solver, solve_with
+from .state import Operands
+
+MOST_ITERATIONS = 10
+
+
+class Stage(NamedTuple):
+    """A stage's slope, and how it was found."""
+
+    slope: jax.Array
+    iterations: jax.Array
+    converged: jax.Array
+
+
+class Iterate(NamedTuple):
+    """What one Newton iteration hands to the next."""
+
+    slope: jax.Array
+    change: jax.Array
+    iterations: jax.Array
+    converged: jax.Array
+    diverged: jax.Array
+
+
+def stage_guess(tableau: Tableau, i: int, stages: list[jax.Array]) -> jax.Array:
+    """The slope to start from: a parabola through earlier stages, or the one at the same time."""
+    c = tableau.c
+    same = [j for j in range(1, i) if abs(c[j] - c[i]) < 1e-12]
+    if same:
+        return stages[same[-1]]
+    nodes = range(min(i, 3))
+    others = [[c[m] for m in nodes if m != j] for j in nodes]
+    weights = [np.prod([(c[i] - x) / (c[j] - x) for x in others[j]]) for j in nodes]
+    return combine(np.array(weights), stages)
+
+
+def solve_stage(
+    slope_of: Callable[[jax.Array], jax.Array],
+    guess: jax.Array,
+    factors: Any,
+    y: jax.Array,
+    scaled_h: jax.Array,
+    ops: Operands,
+    *,
+    tolerance: float,
+    components: int | None,
+) -> Stage:
+    """Solve ``k = slope_of(k)`` by simplified Newton iterations.
+
+    Parameters
+    ----------
+    slope_of : callable
+        The right-hand side at the stage, as a function of the stage's slope ``k``.
+    guess : array
+    factors
+        Of ``I - gamma h J`` with the Jacobian at the start of the step.
+    y, scaled_h : array
+        The state at the start, and ``gamma h``: they scale what counts as converged.
+    ops : Operands
+    tolerance : float
+        Share of the solve's tolerance to which it converges.
+    components : int, optional
+        Only the first ones of a flat state count.
+
+    Returns
+    -------
+    Stage
+        Its slope is differentiated by the implicit function theorem, with the Jacobian at the
+        solution; the iterations are not differentiated.
+
+    References
+    ----------
+    E. Hairer, G. Wanner, Solving ODEs II, 2nd ed. (1996), IV.8 (when to stop).
+    """
+    scale = lax.stop_gradient(error_scale(y, y, ops.rtol, ops.atol))
+    size = lax.stop_gradient(jnp.abs(scaled_h))
+    # Below this the iterations only move rounding errors about.
+    noise = 8 * jnp.finfo(y.dtype).eps * root_mean_square(jnp.abs(lax.stop_gradient(y)) / scale)
+
+    def residual(k: jax.Array) -> jax.Array:
+        return k - slope_of(k)
+
+    def size_of(step: jax.Array) -> jax.Array:
+        return root_mean_square((size * step / scale)[:components])
+
+    def newton(residual: Callable[..., jax.Array], guess: jax.Array) -> Any:
+        found = _iterate(residual, guess, factors, size_of, tolerance, noise)
+        # As floating numbers, whose tangents `custom_root` can make.
+        return found.slope, jnp.stack([found.iterations, jnp.int32(found.converged)]).astype(
+            y.dtype
+        )
+
+    def tangent_solve(linear: Callable[[jax.Array], jax.Array], right: jax.Array) -> jax.Array:
+        matrix = jacobian_of(linear, jnp.zeros_like(right))
+        return linear_solver(linear, factorize(matrix))(right)
+
+    slope, how = lax.custom_root(
+        residual, lax.stop_gradient(guess), newton, tangent_solve, has_aux=True
+    )
+    return Stage(slope, how[0].astype(jnp.int32), how[1] > 0)
+
+
+def _iterate(
+    residual: Callable[..., jax.Array],
+    guess: jax.Array,
+    factors: Factors,
+    size_of: Callable[[jax.Array], jax.Array],
+    tolerance: float,
+    noise: jax.Array,
+) -> Iterate:
+    """Simplified Newton iterations, until changes of the slope are small or do not shrink.
+
+    Parameters
+    ----------
+    residual, guess, factors
+    size_of : callable
+        The norm of a change of the slope, as a share of the solve's tolerance.
+    tolerance : float
+    noise : array
+        The norm below which changes are rounding errors.
+    """
+
+    def turn(at: Iterate) -> Iterate:
+        step = solve_with(factors, residual(at.slope).ravel()).reshape(guess.shape)
+        change = size_of(step)
+        rate = jnp.where(at.iterations > 0, change / at.change, 0.5).astype(change.dtype)
+        left = jnp.where(rate < 1, rate / (1 - rate) * change, jnp.inf)
+        # One iteration alone says nothing about the rate.
+        sure = (at.iterations > 0) | (change < 1e-2 * tolerance)
+        converged = ((left < tolerance) & sure) | (change <= noise)
+        diverged = ~jnp.isfinite(change) | ((rate >= 2) & ~converged)
+        return Iterate(at.slope - step, change, at.iterations + 1, converged, diverged)
+
+    def go_on(at: Iterate) -> jax.Array:
+        return ~at.converged & ~at.diverged & (at.iterations < MOST_ITERATIONS)
+
+    no = jnp.bool_(False)
+    start = Iterate(guess, jnp.zeros_like(noise), jnp.int32(0), no, no)
+    return lax.while_loop(go_on, turn, start)

@@ -1,0 +1,41 @@
+"""What a solve and its reverse pass return, whatever the adjoint."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+
+from ..steps.error_test import Terms
+from .state import State
+
+Tree = Any
+
+
+class Outputs(NamedTuple):
+    """What a differentiable solve returns."""
+
+    ys: jax.Array
+    totals: Terms
+    final: State
+    steps: jax.Array | None
+
+
+class Counts(NamedTuple):
+    """Work and status of a reverse pass."""
+
+    steps: jax.Array
+    rejected: jax.Array
+    rhs_evals: jax.Array
+    vjp_evals: jax.Array
+    jacobian_evals: jax.Array
+    linear_solves: jax.Array
+    status: jax.Array
+
+
+class Pulled(NamedTuple):
+    """What a reverse pass returns."""
+
+    dy0: jax.Array
+    dparams: Tree
+    counts: Counts

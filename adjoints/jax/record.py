@@ -1,0 +1,104 @@
+"""The record of a solve: what is written step by step, and how it is read again."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from . import storage
+from .config import Config
+from .state import Attempt, DenseRow, Operands, Row, State
+
+Tree = Any
+
+
+class Record(NamedTuple):
+    """What the reverse pass needs.
+
+    ``rows`` are the accepted steps of the last window; ``starts`` the first states of all
+    windows and ``sizes`` all step sizes (negative: up to the next stop), where there can be
+    more than one window.
+    ``dense`` holds the dense output of the steps with saves on them, ``before_stop`` the states
+    just before the stops, where the state jumps.
+    """
+
+    rows: jax.Array
+    starts: jax.Array | None
+    sizes: jax.Array | None
+    dense: jax.Array | None
+    before_stop: jax.Array | None
+
+
+def empty_buffers(
+    config: Config, state: State, ops: Operands, keep_steps: bool, keep_rows: bool
+) -> dict[str, jax.Array | None]:
+    """Empty storage for what is written step by step; ``None`` for what is not kept."""
+    dtype = state.y.dtype
+    interior = min(ops.save_at.shape[0] - 1, config.max_steps)
+
+    def make(kept: bool, rows: int, row: Tree) -> jax.Array | None:
+        return storage.buffer(rows, storage.pack(row, dtype)) if kept else None
+
+    return {
+        "rows": make(keep_rows, min(config.window, config.max_steps), row_like(config, state)),
+        "dense": make(interior > 0, interior, dense_like(config, state)),
+        "before_stop": make(config.on_stop is not None, ops.stops.times.shape[0], state.y),
+        "steps": make(keep_steps, config.max_steps, (state.t, state.h)),
+    }
+
+
+def writes_of(
+    config: Config, state: State, found: Attempt, buffers: dict[str, Any]
+) -> dict[str, tuple[jax.Array, Any]]:
+    """Where to write what, for every buffer that is kept."""
+    dtype = state.y.dtype
+    index = state.accepted
+    out: dict[str, tuple[jax.Array, Any]] = {}
+    if buffers["rows"] is not None:
+        at = jnp.where(found.accept, index % config.window, storage.spare_row(buffers["rows"]))
+        out["rows"] = (at, storage.pack(found.row, dtype))
+    if buffers["dense"] is not None:
+        has_save = found.row.save_row >= 0
+        at = jnp.where(has_save, state.save_row, storage.spare_row(buffers["dense"]))
+        out["dense"] = (at, storage.pack(found.dense, dtype))
+    if buffers["before_stop"] is not None:
+        passes = found.accept & found.row.reaches
+        at = jnp.where(passes, state.stop, storage.spare_row(buffers["before_stop"]))
+        out["before_stop"] = (at, storage.pack(found.before_stop, dtype))
+    if buffers["steps"] is not None:
+        at = jnp.where(found.accept, index, storage.spare_row(buffers["steps"]))
+        out["steps"] = (at, storage.pack((found.row.t, found.row.h), dtype))
+    return out
+
+
+def row_like(config: Config, state: State) -> Row:
+    """A row of the right shapes."""
+    return Row(
+        t=state.t,
+        h=state.h,
+        save_row=state.save_row,
+        stop=state.stop,
+        reaches=jnp.bool_(False),
+        y=state.y,
+        slope=state.slope if config.solver.keeps_slopes else None,
+        phase=None if state.radius is None else state.phase,
+    )
+
+
+def dense_like(config: Config, state: State) -> DenseRow:
+    """A row of dense output of the right shapes."""
+    degree = config.tableau.dense.shape[1]
+    coefficients = jnp.zeros((degree, *state.y.shape), state.y.dtype)
+    return DenseRow(state.t, state.h, state.y, coefficients)
+
+
+def dense_rows(record: Record, final: State) -> DenseRow:
+    """The rows of dense output, unpacked."""
+    assert record.dense is not None
+    width = record.dense.shape[1] - 2 - final.y.size
+    degree = width // final.y.size
+    coefficients = jnp.zeros((degree, *final.y.shape), final.y.dtype)
+    like = DenseRow(final.t, final.h, final.y, coefficients)
+    return jax.vmap(lambda flat: storage.unpack(flat, like))(record.dense[:-1])

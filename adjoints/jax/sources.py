@@ -1,0 +1,55 @@
+"""The cotangents that enter at the steps themselves: at saves on them and at their estimates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..steps.error_test import Terms
+from .state import Row
+
+
+class Sources(NamedTuple):
+    """Cotangents that enter at the steps themselves; ``None`` where there are none.
+
+    ``dense_y`` and ``dense_coefficients`` belong to the rows of dense output, ``terms`` are the
+    weights of the regularisers' terms and ``steps`` the only step that counts, for a maximum.
+    """
+
+    dense_y: jax.Array | None
+    dense_coefficients: jax.Array | None
+    terms: Terms
+    steps: Terms
+
+    @property
+    def any(self) -> bool:
+        """Whether anything enters at the steps at all."""
+        return self.dense_y is not None or any(w is not None for w in self.terms)
+
+
+class Local(NamedTuple):
+    """What a step yields besides the new state."""
+
+    coefficients: jax.Array | None
+    terms: Terms
+
+
+def local_cotangent(row: Row, index: jax.Array, sources: Sources) -> tuple[jax.Array | None, Local]:
+    """Cotangents of the state and the local outputs that enter at this step."""
+    own, coefficients = None, None
+    if sources.dense_y is not None:
+        assert sources.dense_coefficients is not None
+        at = jnp.maximum(row.save_row, 0)
+        has_save = row.save_row >= 0
+        own = jnp.where(has_save, sources.dense_y[at], 0.0)
+        coefficients = jnp.where(has_save, sources.dense_coefficients[at], 0.0)
+
+    def weight(value: jax.Array | None, step: jax.Array | None) -> jax.Array | None:
+        if value is None or step is None:
+            return value
+        return jnp.where(step == index, value, 0.0)
+
+    pairs = zip(sources.terms, sources.steps, strict=True)
+    return own, Local(coefficients, Terms(*(weight(v, s) for v, s in pairs)))
