@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from ...problems import Problem
-from .program import find_device
+from ..program import BareGradient, BareLoss, TrainingGradient, Work
+from ..result import GradientResult
+from .device import find_device
 
 
 def value_and_forward_gradient(
@@ -75,11 +78,9 @@ class CompiledLoss:
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any, Any]:
         """``(loss, report, gradients)``, all NumPy; the gradients in the order of arguments."""
         (loss, report), gradients = self._gradient(*self._put(params, y0), *self._fixed)
-        loss, report, (dparams, *others) = jax.device_get((loss, report, gradients))
-        # JAX sorts the keys of a dict; give them back in the problem's order.
-        return loss, report, ({name: dparams[name] for name in params}, *others)
+        return jax.device_get((loss, report, gradients))
 
-    def traced_gradient(self, params: Any, y0: Any, constants: Any) -> tuple[Any, Any, Any]:
+    def traced(self, params: Any, y0: Any, constants: Any) -> tuple[Any, Any, Any]:
         """Loss, report and gradients inside somebody else's program, with other constants."""
         extra = self._fixed[:-1]
         numbers = tuple(range(2 + len(extra)))
@@ -131,3 +132,44 @@ class CompiledLoss:
     def _put(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> Any:
         with jax.enable_x64(True):
             return jax.device_put((dict(params), y0), self._device)
+
+
+class LossProgram(ABC):
+    """A program around a :class:`CompiledLoss`, whose report is for each to read."""
+
+    def __init__(self, problem: Problem, compiled: CompiledLoss) -> None:
+        self.problem = problem
+        self.loss = compiled
+
+    @abstractmethod
+    def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
+        """Loss and gradient at `params` and `y0`."""
+
+    @abstractmethod
+    def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
+        """The loss alone; NaN after a breakdown."""
+
+    @abstractmethod
+    def status_and_work(self, report: Any, *extra: Any) -> tuple[Any, Work]:
+        """From a report, traced, and the gradients of further arguments."""
+
+    @property
+    def compiled(self) -> BareGradient:
+        """``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays, as the loss tells them."""
+        return self.loss.bare
+
+    @property
+    def compiled_primal(self) -> BareLoss:
+        """``(params, y0) -> loss`` on JAX arrays, as the loss tells it."""
+        return self.loss.bare_primal
+
+    def training_gradient(
+        self, params: Any, y0: Any, constants: Any, coefficients: Sequence[float] | Any
+    ) -> TrainingGradient:
+        """Loss and gradient inside somebody else's program.
+
+        The equations keep their own constants; only the loss sees others.
+        """
+        del coefficients
+        loss, report, (dparams, _, *extra) = self.loss.traced(params, y0, constants)
+        return TrainingGradient(loss, dparams, *self.status_and_work(report, *extra))

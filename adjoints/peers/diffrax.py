@@ -30,9 +30,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
-from ..jax.compiled_loss import CompiledLoss, value_and_forward_gradient
-from ..program import Settings
-from ..result import STATUSES, GradientResult, Stats, failed_result, nonfinite_phase
+from ..jax.compiled_loss import CompiledLoss, LossProgram, value_and_forward_gradient
+from ..program import Settings, Work, failed_result, gradient_result
+from ..result import STATUSES, GradientResult, Stats
 from .jumps import refuse_jumps
 
 SOLVERS = {
@@ -83,7 +83,7 @@ def prepare_forward(problem: Problem, settings: Settings) -> DiffraxProgram:
     )
 
 
-class DiffraxProgram:
+class DiffraxProgram(LossProgram):
     """A gradient by ``diffrax.diffeqsolve``, compiled."""
 
     def __init__(
@@ -95,63 +95,39 @@ class DiffraxProgram:
         differentiate: Callable[..., Any] = jax.value_and_grad,
     ) -> None:
         refuse_jumps(problem, settings)
-        self._problem = problem
-        self._compiled = CompiledLoss(
-            _loss(problem, settings, adjoint),
-            problem,
-            settings.device,
-            differentiate=differentiate,
+        loss = _loss(problem, settings, adjoint)
+        super().__init__(
+            problem, CompiledLoss(loss, problem, settings.device, differentiate=differentiate)
         )
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
         try:
-            loss, report, (dparams, dy0) = self._compiled.gradient(params, y0)
+            loss, report, (dparams, dy0) = self.loss.gradient(params, y0)
         except jax.errors.JaxRuntimeError as error:
-            return failed_result(self._problem, *_breakdown(error))
+            return failed_result(self.problem, *_breakdown(error))
         stats = Stats(
             steps=int(report["steps"]),
             rejected=int(report["rejected"]),
-            compile_s=self._compiled.compile_s,
+            compile_s=self.loss.compile_s,
             derivatives="jax",
         )
         status = STATUSES[int(report["status"])]
-        if status != "ok":
-            return failed_result(self._problem, status, "forward", "", stats)
-        phase = nonfinite_phase(loss, dparams, dy0)
-        if phase is not None:
-            return failed_result(self._problem, "nonfinite", phase, "", stats)
-        return GradientResult(float(loss), dparams, dy0, stats=stats)
-
-    def traced_gradient(
-        self, params: Any, y0: Any, constants: Any, coefficients: Any
-    ) -> tuple[Any, Any, Any, dict[str, Any]]:
-        """As that of :class:`~adjointbench.adjoints.jax.program.JaxProgram`, with fewer counts.
-
-        The equations keep their own constants; only the loss sees others.
-        """
-        del coefficients
-        loss, report, (dparams, dy0) = self._compiled.traced_gradient(params, y0, constants)
-        return loss, dparams, dy0, report
+        return gradient_result(self.problem, loss, dparams, dy0, forward=status, stats=stats)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
         try:
-            loss, report = self._compiled.primal(params, y0)
+            loss, report = self.loss.primal(params, y0)
         except jax.errors.JaxRuntimeError as error:
             _breakdown(error)
             return float("nan")
         return float("nan") if report["status"] else float(loss)
 
-    @property
-    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-        """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
-        return self._compiled.bare
-
-    @property
-    def compiled_primal(self) -> Callable[[Any, Any], Any]:
-        """The compiled ``(params, y0) -> loss`` on JAX arrays."""
-        return self._compiled.bare_primal
+    def status_and_work(self, report: Any, *extra: Any) -> tuple[Any, Work]:
+        """From Diffrax's own counts."""
+        del extra
+        return report["status"], Work(report["steps"], report["rejected"])
 
 
 def _loss(

@@ -21,7 +21,7 @@ import torch
 
 from ..scipy.blackbox_call import Call, checked_call, flat_equations
 from .blackbox_function import Blackbox, joined, solve_blackbox
-from .functions import check_closure
+from .function_checks import check_closure
 
 _REMEDY = "pass them in params and take them from there, or detach them"
 

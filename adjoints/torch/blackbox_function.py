@@ -103,6 +103,11 @@ class Done:
     trajectory: Trajectory = field(init=False)
     adjoint: Adjoint | None = None
 
+    @property
+    def reverse_status(self) -> str:
+        """How the last reverse pass ended; ``"ok"`` before the first."""
+        return "ok" if self.adjoint is None else self.adjoint.status
+
 
 def solve_blackbox(
     box: Blackbox, theta: torch.Tensor, y0: torch.Tensor

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..result import STATUSES
-from .differentiable import Call, Outputs
+from .call import Call, Outputs
 from .transforms import is_wrapped
 
 

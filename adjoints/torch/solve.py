@@ -12,8 +12,9 @@ from ..arguments import check_name, positive, positive_int
 from ..steps.stops import check_jumps, stops_between
 from ..steps.tableaus import tableau
 from . import continuous, discrete
-from .differentiable import Call, Outputs, solve_outputs, tape_outputs
-from .functions import check_functions
+from .call import Call, Outputs
+from .differentiable import solve_outputs, tape_outputs
+from .function_checks import check_functions
 from .inputs import (
     check_params,
     checked_state,
@@ -23,10 +24,10 @@ from .inputs import (
     checked_tolerance,
     held,
 )
+from .schedule import Schedule
 from .slopes_by_times import moved_by_times
 from .solution import Solution, solution_of
 from .state import Config, Tensors
-from .times import Course
 from .user_functions import Field, Jump, ModuleField, named_tensors, split_params
 
 Tree = Any
@@ -103,7 +104,7 @@ def solve(
     rtol, atol : float or tensor
         Tolerances; tensors of the shape of `y0` set them per component.
     max_steps : int
-        Attempts allowed.
+        Attempts allowed. :func:`~adjointbench.prepare` allows 16384 by default.
     steps : tuple of tensor, optional
         ``(t, h)`` to take with no control, as ``solution.steps`` gives them. They must begin
         at `t0` and end at ``save_at[-1]``.
@@ -183,7 +184,7 @@ def solve(
     _check(config, adjoint)
     if first_step is not None:
         first_step = positive("first_step", first_step)
-    course = Course(
+    schedule = Schedule(
         t0=held("t0", times.start, start),
         stops=stops,
         save_at=held("save_at", times.saves, start),
@@ -197,13 +198,13 @@ def solve(
     reverse = Reverse(
         adjoint,
         adjoint_solver or solver,
-        _or(course.rtol, "adjoint_rtol", adjoint_rtol, start),
-        _or(course.atol, "adjoint_atol", adjoint_atol, start),
+        _or(schedule.rtol, "adjoint_rtol", adjoint_rtol, start),
+        _or(schedule.atol, "adjoint_atol", adjoint_atol, start),
     )
-    check_functions(config, course, start, smooth, constants, hidden=adjoint not in BY_AUTOGRAD)
+    check_functions(config, schedule, start, smooth, constants, hidden=adjoint not in BY_AUTOGRAD)
     for i in stops.at_start:
-        start = course.jumped(i, course.t0, start, (smooth, constants))
-    call = new_call(config, course, len(smooth), reverse)
+        start = schedule.jumped(i, schedule.t0, start, (smooth, constants))
+    call = new_call(config, schedule, len(smooth), reverse)
     leaves = (*smooth, *constants)
     if times.wanted[0]:
         start = moved_by_times(call, -1, times.t0[None], start[None], leaves)[0]
@@ -222,11 +223,11 @@ class Reverse(NamedTuple):
     atol: torch.Tensor
 
 
-def new_call(config: Config, course: Course, smooth: int, reverse: Reverse) -> Call:
+def new_call(config: Config, schedule: Schedule, smooth: int, reverse: Reverse) -> Call:
     """A call of a solve by the adjoint named in `reverse`."""
     pull_back = PULL_BACKS.get(reverse.adjoint, discrete.pull_back)
     along_dense = reverse.adjoint in ("interpolating", "quadrature")
-    return Call(config, course, smooth, pull_back, reverse, along_dense)
+    return Call(config, schedule, smooth, pull_back, reverse, along_dense)
 
 
 def outputs(call: Call, y0: torch.Tensor, leaves: Tensors) -> Outputs:

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from .schedule import Schedule
 from .state import Config, Tensors
-from .times import Course
 from .transforms import carries_derivative, is_batched, is_wrapped
 
 REMEDY = (
@@ -24,7 +24,7 @@ REMEDY = (
 
 def check_functions(
     config: Config,
-    course: Course,
+    schedule: Schedule,
     y0: torch.Tensor,
     smooth: Tensors,
     others: Tensors,
@@ -35,15 +35,15 @@ def check_functions(
 
     Parameters
     ----------
-    config, course, y0
+    config, schedule, y0
     smooth, others : tuple of tensor
         Parameters and constants.
     hidden : bool
         Whether tensors in a closure are hidden from the adjoint, which is not autograd's own.
     """
     params = (tuple(p.detach() for p in smooth), tuple(c.detach() for c in others))
-    inputs = (course.t0, y0.detach(), params)
-    given = (course.t0, inputs[1], *params[0], *params[1])
+    inputs = (schedule.t0, y0.detach(), params)
+    given = (schedule.t0, inputs[1], *params[0], *params[1])
 
     def check(function: Callable[..., Any], name: str, *number: int) -> None:
         def call() -> Any:
@@ -59,8 +59,8 @@ def check_functions(
         _check_result(name, found, y0)
 
     check(config.rhs, "rhs")
-    if course.jump is not None:
-        check(course.jump, "jump", 0)
+    if schedule.jump is not None:
+        check(schedule.jump, "jump", 0)
 
 
 def _check_result(name: str, found: Any, y0: torch.Tensor) -> None:
