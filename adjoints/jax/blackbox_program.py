@@ -11,10 +11,7 @@ import numpy as np
 from ...problems import Problem
 from ..program import Settings, Work, gradient_result
 from ..result import STATUSES, GradientResult, Stats
-from ..scipy.continuous import reverse_options
-from ..scipy.flat import flat_system
-from ..scipy.program import forward_options
-from ..scipy.segments import schedule
+from ..scipy.continuous import adjoint_solve
 from . import callback_arrays
 from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
 from .compiled_loss import CompiledLoss, LossProgram
@@ -22,11 +19,7 @@ from .compiled_loss import CompiledLoss, LossProgram
 
 def prepare(problem: Problem, settings: Settings) -> BlackboxProgram:
     """The gradient of `problem` by SciPy behind a callback, compiled."""
-    options = forward_options(problem, settings)
-    reverse = reverse_options(
-        options, settings.adjoint_solver, settings.adjoint_rtol, settings.adjoint_atol
-    )
-    box = Blackbox(flat_system(problem), schedule(problem), options, reverse)
+    box = Blackbox(adjoint_solve(problem, settings))
     return BlackboxProgram(problem, settings, box)
 
 

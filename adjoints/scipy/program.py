@@ -11,8 +11,9 @@ import numpy as np
 from ...problems import Problem
 from ..program import NumpyProgram, Settings, failed_result, gradient_result
 from ..result import GradientResult, Stats
+from .counted import Counts
 from .flat import pack, unpack
-from .integrate import Counts, Options
+from .integrate import Options
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,15 @@ import torch
 from ...problems import Problem
 from ..program import BareGradient, BareLoss, Settings, TrainingGradient, Work, gradient_result
 from ..result import STATUSES, GradientResult, Stats
-from ..scipy.continuous import reverse_options
-from ..scipy.flat import flat_system
-from ..scipy.program import forward_options, forward_stats
-from ..scipy.segments import schedule
+from ..scipy.continuous import adjoint_solve
+from ..scipy.program import forward_stats
 from .autograd_loss import AutogradLoss
 from .blackbox_function import Blackbox, Done, joined, solve_blackbox
 
 
 def prepare(problem: Problem, settings: Settings) -> BlackboxProgram:
     """The gradient of `problem` by SciPy behind an operation of autograd."""
-    options = forward_options(problem, settings)
-    reverse = reverse_options(
-        options, settings.adjoint_solver, settings.adjoint_rtol, settings.adjoint_atol
-    )
-    box = Blackbox(flat_system(problem), schedule(problem), options, reverse)
+    box = Blackbox(adjoint_solve(problem, settings))
     return BlackboxProgram(problem, settings, box)
 
 

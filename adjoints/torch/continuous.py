@@ -42,6 +42,7 @@ from .forward_pass import Record, Solved, Work, solve_recording
 from .recorded_step import jump_cotangent, plus
 from .schedule import Schedule
 from .state import Config, Operands, Row, Tensors
+from .stats import rhs_evals
 from .stepping import dense_of_step, take
 
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "quadrature")
@@ -77,15 +78,7 @@ def pull_back(
     del dterms
     forward, solved = call.schedule, call.solved
     assert solved is not None
-    field = AdjointField(
-        rhs=call.config.rhs,
-        rhs_jacobian=call.config.jacobian,
-        derivatives=call.config.derivatives,
-        kind=kind,
-        shape=tuple(dys.shape[1:]),
-        smooth=len(params),
-        others=len(constants),
-    )
+    field = _field(kind, call, dys, params, constants)
     shape = field.shape
     read = (*params, *constants)
     if not field.back:
@@ -122,6 +115,21 @@ def pull_back(
             field, back.times, back.record.y, back.coefficients, along, nodes
         )
     return Pulled(units.unit * w.reshape(shape), unflat(units.unit * m, params), counts)
+
+
+def _field(
+    kind: str, call: Call, dys: torch.Tensor, params: Tensors, constants: Tensors
+) -> AdjointField:
+    """The right-hand side of the reverse solve."""
+    return AdjointField(
+        rhs=call.config.rhs,
+        rhs_jacobian=call.config.jacobian,
+        derivatives=call.config.derivatives,
+        kind=kind,
+        shape=tuple(dys.shape[1:]),
+        smooth=len(params),
+        others=len(constants),
+    )
 
 
 def _rows(
@@ -248,7 +256,7 @@ def _atol(
 def _counts(config: Config, work: Work) -> Counts:
     """What the reverse solve cost; the host waited once more, for the save times."""
     tab = config.tableau
-    evals = (2 if tab.adaptive else 1) + work.attempts * tab.steps
+    evals = rhs_evals(tab, work.attempts)
     implicit = int(tab.implicit)
     return Counts(
         status=work.status,

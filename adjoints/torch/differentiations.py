@@ -142,9 +142,10 @@ class ByTape:
         if self._saved is None:
             params, y0 = self._loss.own()
             start, leaves = y0.requires_grad_(), tuple(p.requires_grad_() for p in params)
+            # The call would keep what was found along the way: nobody holds it.
             with SavedBytes(*leaves, start) as kept:
-                call = self._loss.call.again()
-                held = outputs(call, start, (*leaves, *self._loss.fixed.constants))
+                constants = self._loss.fixed.constants
+                held = outputs(self._loss.call.again(), start, (*leaves, *constants))
             del held
             self._saved = kept.total
         return self._saved

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ..arguments import check_like_state
 from .schedule import Schedule
 from .state import Config, Tensors
 from .transforms import carries_derivative, is_batched, is_wrapped
@@ -66,11 +67,7 @@ def check_functions(
 def _check_result(name: str, found: Any, y0: torch.Tensor) -> None:
     if not isinstance(found, torch.Tensor):
         raise ValueError(f"{name} returned a {type(found).__name__}; it must return a tensor")
-    if found.shape != y0.shape or found.dtype != y0.dtype:
-        raise ValueError(
-            f"{name} returned shape {tuple(found.shape)} and dtype {found.dtype}; y0 has shape "
-            f"{tuple(y0.shape)} and dtype {y0.dtype}, and {name} must return the same"
-        )
+    check_like_state(name, found, y0)
 
 
 def check_closure(
