@@ -51,6 +51,8 @@ class CompiledLoss:
         ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ...
     extra : tuple of ndarray
         Further arguments, differentiated too, that keep these values.
+    constants : mapping of str to ndarray, optional
+        The problem's own by default.
     differentiate : callable
         ``jax.value_and_grad``, or :func:`value_and_forward_gradient`.
     """
@@ -61,12 +63,14 @@ class CompiledLoss:
         problem: Problem,
         device: str,
         extra: tuple[np.ndarray, ...] = (),
+        constants: Mapping[str, np.ndarray] | None = None,
         differentiate: Callable[..., Any] = jax.value_and_grad,
     ) -> None:
         self._loss = loss
         self._differentiate = differentiate
         self._device = find_device(device)
-        self._arguments = (dict(problem.params), problem.y0, *extra, dict(problem.constants))
+        known = problem.constants if constants is None else constants
+        self._arguments = (dict(problem.params), problem.y0, *extra, dict(known))
         with jax.enable_x64(True):
             self._fixed = jax.device_put(self._arguments[2:], self._device)
         begin = time.perf_counter()
@@ -135,11 +139,22 @@ class CompiledLoss:
 
 
 class LossProgram(ABC):
-    """A program around a :class:`CompiledLoss`, whose report is for each to read."""
+    """A program around a :class:`CompiledLoss`, whose report is for each to read.
 
-    def __init__(self, problem: Problem, compiled: CompiledLoss) -> None:
+    Parameters
+    ----------
+    problem : Problem
+    loss : CompiledLoss
+    coefficient : str, optional
+        The constant of the loss that takes the coefficients of a regulariser, where it has one.
+    """
+
+    def __init__(
+        self, problem: Problem, loss: CompiledLoss, coefficient: str | None = None
+    ) -> None:
         self.problem = problem
-        self.loss = compiled
+        self.loss = loss
+        self._coefficient = coefficient
 
     @abstractmethod
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
@@ -168,8 +183,10 @@ class LossProgram(ABC):
     ) -> TrainingGradient:
         """Loss and gradient inside somebody else's program.
 
-        The equations keep their own constants; only the loss sees others.
+        The equations keep their own constants; only the loss sees others, and the coefficients
+        among them.
         """
-        del coefficients
+        if self._coefficient is not None:
+            constants = {**constants, self._coefficient: coefficients}
         loss, report, (dparams, _, *extra) = self.loss.traced(params, y0, constants)
         return TrainingGradient(loss, dparams, *self.status_and_work(report, *extra))

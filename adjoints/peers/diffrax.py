@@ -8,9 +8,10 @@ coefficients, which are those of plain integral control; discontinuities to ``ju
 ``throw=False`` with the result codes turned into a status.
 
 What differs from the open solvers here: the step size is held fixed in the derivative (Diffrax
-stops the gradient in its controller); there is no jump of the state, so that problems with jumps
-are refused; evaluations of the right-hand side are not counted by Diffrax and stay ``None``; a
-right-hand side that turns NaN makes it reject steps until ``max_steps``.
+stops the gradient in its controller); its default adjoint knows the errors of its steps
+(:mod:`.diffrax_estimates`) and so the regularisers made of them; there is no jump of the state, so
+that problems with jumps are refused; evaluations of the right-hand side are not counted by Diffrax
+and stay ``None``; a right-hand side that turns NaN makes it reject steps until ``max_steps``.
 
 References
 ----------
@@ -32,7 +33,9 @@ import numpy as np
 from ...problems import Problem
 from ..jax.compiled_loss import CompiledLoss, LossProgram, value_and_forward_gradient
 from ..program import Settings, Work, failed_result, gradient_result
+from ..regularizers.regularized import COEFFICIENT
 from ..result import STATUSES, GradientResult, Stats
+from .diffrax_estimates import penalty, summed_errors
 from .jumps import refuse_jumps
 
 SOLVERS = {
@@ -95,10 +98,17 @@ class DiffraxProgram(LossProgram):
         differentiate: Callable[..., Any] = jax.value_and_grad,
     ) -> None:
         refuse_jumps(problem, settings)
-        loss = _loss(problem, settings, adjoint)
-        super().__init__(
-            problem, CompiledLoss(loss, problem, settings.device, differentiate=differentiate)
+        constants = dict(problem.constants)
+        if settings.regularizer is not None:
+            constants[COEFFICIENT] = np.asarray(settings.coefficient, problem.dtype)
+        compiled = CompiledLoss(
+            _loss(problem, settings, adjoint),
+            problem,
+            settings.device,
+            constants=constants,
+            differentiate=differentiate,
         )
+        super().__init__(problem, compiled, COEFFICIENT if settings.regularizer else None)
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
@@ -146,13 +156,13 @@ def _loss(
         first_step = settings.first_step
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(rhs),
-            SOLVERS[settings.solver](),
+            _solver(problem, settings),
             t0=jnp.asarray(problem.t_span[0], times.dtype),
             t1=times[-1],
             dt0=None if first_step is None else jnp.asarray(first_step, times.dtype),
             y0=y0,
             args=params,
-            saveat=diffrax.SaveAt(ts=times),
+            saveat=diffrax.SaveAt(ts=times, solver_state=settings.regularizer is not None),
             stepsize_controller=_controller(problem, settings.rtol, settings.atol),
             adjoint=adjoint,
             max_steps=settings.max_steps,
@@ -163,9 +173,20 @@ def _loss(
             "steps": solution.stats["num_accepted_steps"],
             "rejected": solution.stats["num_rejected_steps"],
         }
-        return problem.loss(solution.ys, {**params, **constants}), report
+        value = problem.loss(solution.ys, {**params, **constants})
+        if settings.regularizer is not None:
+            value = value + penalty(solution, settings.regularizer, constants[COEFFICIENT])
+        return value, report
 
     return loss
+
+
+def _solver(problem: Problem, settings: Settings) -> diffrax.AbstractSolver:
+    solver = SOLVERS[settings.solver]()
+    if settings.regularizer is None:
+        return solver
+    tolerances = (jnp.asarray(x, problem.dtype) for x in (settings.rtol, settings.atol))
+    return summed_errors(solver, settings.regularizer, *tolerances)
 
 
 def _controller(
