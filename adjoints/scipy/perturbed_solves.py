@@ -33,7 +33,7 @@ class PerturbedSolveError(Exception):
         )
 
 
-class Experiment:
+class PerturbedLoss:
     """The loss as a function of ``x = [theta, y0]``, one whole solve a value.
 
     Parameters
