@@ -5,8 +5,8 @@ import pytest
 from synthetic import peer_rows, row, write_rows
 
 import adjointbench as ab
-from adjointbench.adjoints.methods import table as methods_module
 from adjointbench.adjoints.methods import METHODS, method_of
+from adjointbench.adjoints.methods import table as methods_module
 from adjointbench.reports import build_report
 from adjointbench.reports.tables import peers as peers_module
 from adjointbench.reports.tables.peers import (
