@@ -9,6 +9,12 @@ import numpy as np
 
 from ..problems.validation import did_you_mean
 
+#: How a solver forms its estimates: the norm of an error, and the sum over the accepted steps.
+ERROR_NORMS, REDUCTIONS = ("scaled", "absolute"), ("sum", "mean", "max")
+
+#: What would do where a dtype is not for solving.
+REAL_DTYPES = "pass float32 or float64 (complex numbers as their real and imaginary parts)"
+
 
 def tolerance(argument: str, value: Any, shape: tuple[int, ...]) -> float | np.ndarray:
     """A positive finite tolerance: one number, or one for each component of a state of `shape`."""
@@ -105,3 +111,19 @@ def check_name(argument: str, name: object, known: tuple[str, ...]) -> None:
         return
     hint = did_you_mean(name, known)
     raise ValueError(f"{argument}={name!r} is not known; {hint}known: {', '.join(known)}")
+
+
+def check_choices(adjoint: str, adjoints: tuple[str, ...], error_norm: str, reduction: str) -> None:
+    """Refuse names that a solve does not know."""
+    check_name("adjoint", adjoint, adjoints)
+    check_name("error_norm", error_norm, ERROR_NORMS)
+    check_name("reduction", reduction, REDUCTIONS)
+
+
+def check_like_state(name: str, found: Any, y0: Any) -> None:
+    """Refuse what the function called `name` returned, where it is not like the state."""
+    if found.shape != y0.shape or found.dtype != y0.dtype:
+        raise ValueError(
+            f"{name} returned shape {tuple(found.shape)} and dtype {found.dtype}; y0 has shape "
+            f"{tuple(y0.shape)} and dtype {y0.dtype}, and {name} must return the same"
+        )

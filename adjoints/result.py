@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from ..problems import Problem
 
 #: How a computation can end. The index is the integer code used inside compiled programs.
 STATUSES = (
@@ -136,63 +131,4 @@ def reverse_breakdown(status: str) -> str:
         f"the reverse solve of a continuous adjoint ended with status {status!r}, and all "
         f"gradients are NaN: {status_message(status, 'reverse')}; adjoint='discrete' solves "
         "nothing in reverse"
-    )
-
-
-def how_it_ended(
-    forward: str, reverse: str, loss: Any, dparams: Mapping[str, Any], dy0: Any
-) -> tuple[str, str] | None:
-    """Status and phase, from those of the two solves and their numbers; ``None`` where all is well.
-
-    What came first counts: a loss that is not finite makes the reverse solve break down.
-    """
-    phase = nonfinite_phase(loss, dparams, dy0)
-    if forward != "ok":
-        return forward, "forward"
-    if phase == "forward":
-        return "nonfinite", phase
-    if reverse != "ok":
-        return reverse, "reverse"
-    return None if phase is None else ("nonfinite", phase)
-
-
-def nonfinite_phase(loss: Any, dparams: Mapping[str, Any], dy0: Any) -> str | None:
-    """``"forward"`` where the loss is not finite, ``"reverse"`` where only a derivative is not."""
-    if not np.isfinite(loss).all():
-        return "forward"
-    gradients = (*dparams.values(), dy0)
-    return None if all(np.isfinite(g).all() for g in gradients) else "reverse"
-
-
-def failed_result(
-    problem: Problem,
-    status: str,
-    phase: str,
-    message: str = "",
-    stats: Stats | None = None,
-) -> GradientResult:
-    """The result of a computation that broke down: NaN everywhere, and why.
-
-    Parameters
-    ----------
-    problem : Problem
-        Gives the shapes.
-    status : str
-        One of :data:`STATUSES`, not ``"ok"``.
-    phase : str
-        ``"forward"`` or ``"reverse"``.
-    message : str
-        One sentence; empty for the standard sentence of the status.
-    stats : Stats, optional
-        The work done until then.
-    """
-    nan = {name: np.full_like(value, np.nan) for name, value in problem.params.items()}
-    return GradientResult(
-        loss=float("nan"),
-        dparams=nan,
-        dy0=np.full_like(problem.y0, np.nan),
-        status=status,
-        phase=phase,
-        message=message or status_message(status, phase),
-        stats=stats if stats is not None else Stats(),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..adjoints.gradient import prepare
 from ..adjoints.methods import method_of
-from .loss_gradient import Equipment
+from .loss_gradient import LossGradient
 
 #: By how much the reference's tolerances are tighter, and the tightest that float64 allows.
 _TIGHTER, _TIGHTEST = 1e-3, 1e-12
@@ -19,7 +19,7 @@ class GradientError:
 
     Parameters
     ----------
-    equipment : Equipment
+    loss_gradient : LossGradient
 
     Raises
     ------
@@ -27,19 +27,19 @@ class GradientError:
         Where there is a regulariser.
     """
 
-    def __init__(self, equipment: Equipment) -> None:
-        settings, preset = equipment.settings, equipment.settings.preset
+    def __init__(self, loss_gradient: LossGradient) -> None:
+        settings, preset = loss_gradient.settings, loss_gradient.settings.preset
         penalty = settings.regularizer
         if penalty is not None:
             raise ValueError(
                 f"gradient_error=True: with regularizer={penalty.name!r} there is no reference "
                 "that does not depend on the tolerance; leave one of them out"
             )
-        self._run = equipment.run
+        self._run = loss_gradient.run
         self._reference = prepare(
-            equipment.task.problem.with_dtype("float64"),
+            loss_gradient.task.problem.with_dtype("float64"),
             method_of("discrete", settings.backend).name,
-            solver=equipment.evaluation_solver,
+            solver=loss_gradient.evaluation_solver,
             rtol=max(_TIGHTEST, _TIGHTER * preset.rtol),
             atol=max(_TIGHTEST, _TIGHTER * preset.atol),
         )

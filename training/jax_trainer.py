@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..adjoints.jax.program import find_device
+from ..adjoints.jax.device import find_device
 from ..adjoints.jax.solve import solve
+from ..adjoints.program import Work
 from ..adjoints.result import STATUSES
-from .loss_gradient import COUNTS, Equipment, Evaluation
+from .loss_gradient import Evaluation, LossGradient
 from .presets import WEIGHT_DECAY, Optimizer
 
 Tree = Any
@@ -25,12 +26,12 @@ class JaxTrainer:
 
     Parameters
     ----------
-    equipment : Equipment
+    loss_gradient : LossGradient
     """
 
-    def __init__(self, equipment: Equipment) -> None:
-        self._equipment = equipment
-        self._task, self._settings = equipment.task, equipment.settings
+    def __init__(self, loss_gradient: LossGradient) -> None:
+        self._loss_gradient = loss_gradient
+        self._task, self._settings = loss_gradient.task, loss_gradient.settings
         self._optimizer = _transformation(self._settings.preset.optimizer)
         self._x64 = self._task.problem.dtype == np.float64
         device = find_device(self._settings.device)
@@ -38,7 +39,7 @@ class JaxTrainer:
             put = self._put = partial(jax.device_put, device=device)
             self._train = put(dict(self._task.train))
             self._test = put(dict(self._task.test))
-            self._fixed = put(equipment.fixed_constants())
+            self._fixed = put(loss_gradient.fixed_constants())
             params = put(dict(self._task.problem.params))
             self._state = (params, put(self._optimizer.init(params)), self._no_totals())
             self._step = jax.jit(self._one_step, donate_argnums=0)
@@ -64,14 +65,14 @@ class JaxTrainer:
                 numbers,
             )
 
-    def totals(self) -> tuple[str, float, dict[str, int]]:
+    def totals(self) -> tuple[str, float, Work]:
         """Status, summed loss and counts since the last call; waits for the device."""
         params, optimizer, totals = self._state
         found = jax.device_get(totals)
         with self._context():
             self._state = params, optimizer, self._no_totals()
-        counts = {name: int(found[name]) for name in COUNTS}
-        return STATUSES[int(found["status"])], float(found["loss"]), counts
+        work = Work(*(int(found[name]) for name in Work._fields))
+        return STATUSES[int(found["status"])], float(found["loss"]), work
 
     def wait(self) -> None:
         """Until all that was asked for is done."""
@@ -113,7 +114,7 @@ class JaxTrainer:
         return {name: np.asarray(value) for name, value in self._state[0].items()}
 
     def _no_totals(self) -> dict[str, jax.Array]:
-        zeros = {name: np.int32(0) for name in (*COUNTS, "status")}
+        zeros = {name: np.int32(0) for name in (*Work._fields, "status")}
         return self._put({**zeros, "loss": np.zeros((), self._task.problem.dtype)})
 
     def _one_step(
@@ -127,16 +128,14 @@ class JaxTrainer:
     ) -> Tree:
         params, optimizer, totals = state
         y0, batch = self._batch(data, indices)
-        y0 = self._equipment.state(y0)
         constants = {**fixed, **batch, **drawn}
-        loss, gradient, _, counts = self._equipment.program.traced_gradient(
-            params, y0, constants, numbers[:-1]
-        )
+        found = self._loss_gradient.run.training_gradient(params, y0, constants, numbers[:-1])
+        loss, gradient = found.loss, found.dparams
         finite = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(gradient)]).all()
         status = jnp.where(
-            (counts["status"] == 0) & ~(finite & jnp.isfinite(loss)),
+            (found.status == 0) & ~(finite & jnp.isfinite(loss)),
             STATUSES.index("nonfinite"),
-            counts["status"],
+            found.status,
         ).astype(jnp.int32)
         # After a breakdown the weights stay as they were, so that it can be looked into.
         status = jnp.where(totals["status"] == 0, status, totals["status"])
@@ -150,7 +149,8 @@ class JaxTrainer:
             (params, optimizer),
         )
         added = {
-            name: totals[name] + counts.get(name, jnp.int32(0)).astype(jnp.int32) for name in COUNTS
+            name: totals[name] + jnp.asarray(count, jnp.int32)
+            for name, count in found.work._asdict().items()
         }
         return *chosen, {**added, "status": status, "loss": totals["loss"] + loss}
 
@@ -165,7 +165,7 @@ class JaxTrainer:
             problem.save_at.astype(problem.dtype),
             p,
             t0=problem.t_span[0],
-            solver=self._equipment.evaluation_solver,
+            solver=self._loss_gradient.evaluation_solver,
             rtol=preset.rtol,
             atol=preset.atol,
             max_steps=4 * preset.max_steps,

@@ -9,13 +9,9 @@ import numpy as np
 
 from ..adjoints.gradient import prepare
 from ..adjoints.methods import get_method
-from ..adjoints.regularizers.regularized import PREFIX, draws, extended
-from ..adjoints.regularizers.regularizer import ALONG_PATH
+from ..adjoints.regularizers.regularized import PREFIX, draws
 from .settings import RunSettings
 from .task import Task
-
-#: Totals that a training keeps on the device; what a peer does not tell stays 0.
-COUNTS: tuple[str, ...] = ("steps", "rejected", "rhs_evals", "reverse_evals")
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Evaluation:
     accepted: np.ndarray
 
 
-class Equipment:
+class LossGradient:
     """A task's problem with the regulariser of a run, prepared; and what changes in it by step."""
 
     def __init__(self, task: Task, settings: RunSettings) -> None:
@@ -68,14 +64,7 @@ class Equipment:
             coefficient=start or 0.0,
             **options,
         )
-        self.program: Any = self.run.program
         self._own = self.run.prepared.constants
-
-    @property
-    def extends(self) -> bool:
-        """Whether the state has one component more than the task's."""
-        penalty = self.settings.regularizer
-        return penalty is not None and penalty.name in ALONG_PATH
 
     @property
     def evaluation_solver(self) -> str:
@@ -107,7 +96,3 @@ class Equipment:
     def coefficients(self, epoch: int) -> tuple[float, ...]:
         """The coefficient of each term in an epoch; none without a regulariser."""
         return tuple(s.at(epoch, self.settings.epochs) for s in self.settings.coefficients)
-
-    def state(self, y0: Any) -> Any:
-        """A start value as the prepared problem takes it."""
-        return extended(y0) if self.extends else y0

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from ..adjoints.program import Work
+from ..adjoints.result import STATUSES
 from ..adjoints.torch.device import find_device, put, put_named
 from ..adjoints.torch.solve import solve
-from .loss_gradient import COUNTS, Equipment, Evaluation
+from .loss_gradient import Evaluation, LossGradient
 from .presets import WEIGHT_DECAY, Optimizer
 
 
@@ -18,23 +20,23 @@ class TorchTrainer:
 
     Parameters
     ----------
-    equipment : Equipment
+    loss_gradient : LossGradient
     """
 
-    def __init__(self, equipment: Equipment) -> None:
-        self._equipment = equipment
-        self._task, self._settings = equipment.task, equipment.settings
+    def __init__(self, loss_gradient: LossGradient) -> None:
+        self._loss_gradient = loss_gradient
+        self._task, self._settings = loss_gradient.task, loss_gradient.settings
         self._device = find_device(self._settings.device)
         self._train = put_named(self._task.train, self._device)
         self._test = put_named(self._task.test, self._device)
-        self._fixed = put_named(equipment.fixed_constants(), self._device)
+        self._fixed = put_named(loss_gradient.fixed_constants(), self._device)
         self._constants = put_named(self._task.problem.constants, self._device)
         self._params = {
             name: value.requires_grad_()
             for name, value in put_named(self._task.problem.params, self._device).items()
         }
         self._optimizer = _optimizer(self._settings.preset.optimizer, self._params)
-        self._status, self._counts = "ok", dict.fromkeys(COUNTS, 0)
+        self._status, self._work = "ok", Work()
         self._loss = self._zero()
 
     def step(
@@ -51,18 +53,17 @@ class TorchTrainer:
         y0, batch = self._batch(self._train, indices)
         constants = {**self._fixed, **batch, **put_named(drawn, self._device)}
         params = {name: value.detach() for name, value in self._params.items()}
-        found = self._equipment.program.training_gradient(
-            params, self._equipment.state(y0), constants, coefficients or (0.0,)
+        found = self._loss_gradient.run.training_gradient(
+            params, y0, constants, coefficients or (0.0,)
         )
-        status, loss, gradient, counts = found
+        loss, gradient, status = found.loss, found.dparams, STATUSES[found.status]
         finite = (
             torch.isfinite(loss)
             & torch.stack([torch.isfinite(g).all() for g in gradient.values()]).all()
         )
         self._status = status if status != "ok" or bool(finite) else "nonfinite"
         self._loss = self._loss + loss
-        for name in COUNTS:
-            self._counts[name] += counts.get(name) or 0
+        self._work = Work(*map(sum, zip(self._work, found.work, strict=True)))
         if self._status != "ok":
             return
         for name, value in self._params.items():
@@ -71,10 +72,10 @@ class TorchTrainer:
             group["lr"] = rate
         self._optimizer.step()
 
-    def totals(self) -> tuple[str, float, dict[str, int]]:
+    def totals(self) -> tuple[str, float, Work]:
         """Status, summed loss and counts since the last call."""
-        found = self._status, float(self._loss), self._counts
-        self._status, self._counts, self._loss = "ok", dict.fromkeys(COUNTS, 0), self._zero()
+        found = self._status, float(self._loss), self._work
+        self._status, self._work, self._loss = "ok", Work(), self._zero()
         return found
 
     def wait(self) -> None:
@@ -94,13 +95,13 @@ class TorchTrainer:
                 problem.save_at,
                 p,
                 t0=problem.t_span[0],
-                solver=self._equipment.evaluation_solver,
+                solver=self._loss_gradient.evaluation_solver,
                 rtol=preset.rtol,
                 atol=preset.atol,
                 max_steps=4 * preset.max_steps,
                 error_norm="scaled",
                 reduction="mean",
-                compile=self._equipment.compiles,
+                compile=self._loss_gradient.compiles,
             )
             estimates = {
                 "error": solution.error_estimate,

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..adjoints.program import Work
 from ..adjoints.regularizers.regularized import shares_of_steps
 from .gradient_error import GradientError
-from .loss_gradient import Equipment, Evaluation
+from .loss_gradient import Evaluation, LossGradient
 from .run_folder import COLUMNS, Row, claim, read_checkpoint, write_checkpoint, write_rows
 from .settings import RunSettings, run_settings
 from .task import Task
@@ -32,7 +33,7 @@ class Trainer(Protocol):
         """One step of the optimiser."""
         ...
 
-    def totals(self) -> tuple[str, float, dict[str, int]]:
+    def totals(self) -> tuple[str, float, Work]:
         """Status, summed loss and counts since the last call."""
         ...
 
@@ -122,15 +123,15 @@ def train(
     if folder is not None:
         claim(folder, settings, resume)
     made = preset.task(seed=settings.seed, dtype=preset.dtype, **settings.task_options)
-    equipment = Equipment(made, settings)
+    loss_gradient = LossGradient(made, settings)
     module = importlib.import_module(f".{settings.backend}_trainer", __package__)
-    trainer: Trainer = getattr(module, f"{settings.backend.capitalize()}Trainer")(equipment)
+    trainer: Trainer = getattr(module, f"{settings.backend.capitalize()}Trainer")(loss_gradient)
     training = Training(settings)
     epoch = _go_on(folder, trainer, training) if resume and folder is not None else 0
-    watch = GradientError(equipment) if gradient_error else None
+    watch = GradientError(loss_gradient) if gradient_error else None
     if epoch == 0:
         _add(training, {**_untrained(), **_evaluated(trainer, made)}, folder, trainer, say)
-    for row in _epochs(equipment, trainer, training, epoch):
+    for row in _epochs(loss_gradient, trainer, training, epoch):
         if watch is not None:
             row["gradient_error"] = watch(trainer.params())
         _add(training, row, folder, trainer, say)
@@ -138,37 +139,39 @@ def train(
     return training
 
 
-def _epochs(equipment: Equipment, trainer: Trainer, training: Training, done: int) -> Iterator[Row]:
+def _epochs(
+    loss_gradient: LossGradient, trainer: Trainer, training: Training, done: int
+) -> Iterator[Row]:
     """One row an epoch, until the last or until the training breaks down."""
-    settings, task = equipment.settings, equipment.task
+    settings, task = loss_gradient.settings, loss_gradient.task
     warm = False
     for epoch in range(done, settings.epochs):
         if training.status != "ok":
             return
         random = np.random.RandomState((settings.seed * 100_003 + epoch) % 2**32)
-        shares = _shares(equipment, trainer)
-        coefficients = equipment.coefficients(epoch)
+        shares = _shares(loss_gradient, trainer)
+        coefficients = loss_gradient.coefficients(epoch)
         batches = list(_batches(task, random))
         if not warm:
-            _warm_up(equipment, trainer, batches[0], epoch)
+            _warm_up(loss_gradient, trainer, batches[0], epoch)
             warm = True
         began = time.perf_counter()
         for number, indices in enumerate(batches):
             rate = settings.preset.optimizer.rate(epoch * len(batches) + number)
-            trainer.step(indices, equipment.drawn(epoch, random, shares), coefficients, rate)
+            trainer.step(indices, loss_gradient.drawn(epoch, random, shares), coefficients, rate)
         trainer.wait()
         seconds = time.perf_counter() - began
-        status, loss, counts = trainer.totals()
+        status, loss, work = trainer.totals()
         training.status = status
         before = training.rows[-1]["train_seconds"] if training.rows else 0.0
         yield {
             "epoch": epoch + 1,
             "status": status,
             "loss": loss / len(batches),
-            "forward_evals": counts["rhs_evals"] or None,
-            "reverse_evals": counts["reverse_evals"] or None,
-            "steps": counts["steps"] or None,
-            "rejected": counts["rejected"] if counts["steps"] else None,
+            "forward_evals": work.rhs_evals or None,
+            "reverse_evals": work.reverse_evals or None,
+            "steps": work.steps or None,
+            "rejected": work.rejected if work.steps else None,
             "coefficient": " ".join(f"{c:.6g}" for c in coefficients) or None,
             "train_seconds": before + seconds,
             "steps_per_second": len(batches) / seconds,
@@ -176,23 +179,25 @@ def _epochs(equipment: Equipment, trainer: Trainer, training: Training, done: in
         }
 
 
-def _warm_up(equipment: Equipment, trainer: Trainer, indices: np.ndarray, epoch: int) -> None:
+def _warm_up(
+    loss_gradient: LossGradient, trainer: Trainer, indices: np.ndarray, epoch: int
+) -> None:
     """Compile a step, and leave no trace of it."""
     kept = {name: array.copy() for name, array in trainer.arrays().items()}
-    drawn = equipment.drawn(epoch, np.random.RandomState(0))
-    trainer.step(indices, drawn, equipment.coefficients(epoch), 0.0)
+    drawn = loss_gradient.drawn(epoch, np.random.RandomState(0))
+    trainer.step(indices, drawn, loss_gradient.coefficients(epoch), 0.0)
     trainer.wait()
     trainer.totals()
     trainer.restore(kept)
 
 
-def _shares(equipment: Equipment, trainer: Trainer) -> np.ndarray | None:
+def _shares(loss_gradient: LossGradient, trainer: Trainer) -> np.ndarray | None:
     """How the steps of the first batch lie over the span, where a local step is drawn by them."""
-    penalty = equipment.settings.regularizer
+    penalty = loss_gradient.settings.regularizer
     if penalty is None or penalty.name != "local" or penalty.sampling != "accepted":
         return None
-    accepted = trainer.evaluate("train", _first(equipment.task)).accepted
-    return shares_of_steps(equipment.task.problem, penalty, accepted)
+    accepted = trainer.evaluate("train", _first(loss_gradient.task)).accepted
+    return shares_of_steps(loss_gradient.task.problem, penalty, accepted)
 
 
 def _batches(task: Task, random: np.random.RandomState) -> Iterator[np.ndarray]:

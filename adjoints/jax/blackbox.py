@@ -14,14 +14,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..scipy.blackbox_call import Call, checked_call, flat_equations
+from ..scipy.blackbox_call import TIMES, BlackboxOptions, Call, checked_call, solve_of_call
 from . import callback_arrays
 from .blackbox_primitive import COUNTS, Blackbox, solve_blackbox
 
@@ -55,18 +55,7 @@ def blackbox_solve(
     params: Tree,
     *,
     t0: float = 0.0,
-    solver: str = "dop853",
-    rtol: float | np.ndarray = 1e-6,
-    atol: float | np.ndarray = 1e-9,
-    adjoint_solver: str | None = None,
-    adjoint_rtol: float | np.ndarray | None = None,
-    adjoint_atol: float | np.ndarray | None = None,
-    first_step: float | None = None,
-    max_steps: int = 16384,
-    jacobian: Callable[..., Any] | None = None,
-    discontinuities: Sequence[float] = (),
-    jump_times: Sequence[float] = (),
-    jump: Callable[..., Any] | None = None,
+    **options: Unpack[BlackboxOptions],
 ) -> BlackboxSolution:
     """Solve ``y' = rhs(t, y, params)`` with a solver of SciPy, differentiably.
 
@@ -85,19 +74,9 @@ def blackbox_solve(
         Integer leaves stay integers and get no gradient.
     t0 : float
         Not differentiated, and known when tracing.
-    solver : {"rk45", "dop853", "radau", "bdf", "lsoda"}
-    rtol, atol : float or ndarray
-        Tolerances; arrays of the shape of `y0` set them per component.
-    adjoint_solver, adjoint_rtol, adjoint_atol : optional
-        Those of the reverse solve; the forward ones by default.
-    first_step : float, optional
-    max_steps : int
-        Attempted steps allowed, forward and reverse each.
-    jacobian : callable, optional
-        ``jacobian(t, y, params) -> (n, n)``, on NumPy.
-    discontinuities, jump_times, jump : optional
-        As in :class:`~adjointbench.problems.Problem`, known when tracing. Jumps may be at `t0`
-        as well, and several at one time, which act in order.
+    **options
+        Solver, tolerances, limits, Jacobian, discontinuities and jumps: see
+        :class:`~adjointbench.adjoints.scipy.blackbox_call.BlackboxOptions`.
 
     Returns
     -------
@@ -109,30 +88,13 @@ def blackbox_solve(
     ValueError
         For arguments that make no sense, naming the argument, the value and the remedy.
     """
-    times = {
-        "t0": t0,
-        "save_at": save_at,
-        "discontinuities": discontinuities,
-        "jump_times": jump_times,
-    }
-    _refuse_traced(times)
+    given: dict[str, Any] = {"t0": t0, "save_at": save_at, **options}
+    _refuse_traced({argument: given[argument] for argument in TIMES if argument in given})
     y0 = jnp.asarray(y0)
     leaves, structure = jax.tree.flatten(params)
     leaves = [jnp.asarray(leaf) for leaf in leaves]
-    call = checked_call(
-        (rhs, jacobian, jump),
-        y0,
-        [(leaf.shape, str(leaf.dtype)) for leaf in leaves],
-        **times,
-        solver=solver,
-        rtol=rtol,
-        atol=atol,
-        adjoint_solver=adjoint_solver,
-        adjoint_rtol=adjoint_rtol,
-        adjoint_atol=adjoint_atol,
-        first_step=first_step,
-        max_steps=max_steps,
-    )
+    leaf_types = [(leaf.shape, str(leaf.dtype)) for leaf in leaves]
+    call = checked_call(rhs, y0, leaf_types, **given)
     box = _blackbox(call, structure)
     theta = callback_arrays.joined([leaf.astype(y0.dtype) for leaf in leaves], y0.dtype)
     ys, report = solve_blackbox(box, theta, y0.reshape(-1), jnp.zeros(len(COUNTS), y0.dtype), {})
@@ -152,5 +114,4 @@ def _refuse_traced(times: Mapping[str, Any]) -> None:
 @functools.lru_cache(maxsize=64)
 def _blackbox(call: Call, structure: Any) -> Blackbox:
     """The flat equations of a call, made once for each combination of arguments."""
-    system, plan = flat_equations(call, partial(jax.tree.unflatten, structure))
-    return Blackbox(system, plan, *call.solvers)
+    return Blackbox(solve_of_call(call, partial(jax.tree.unflatten, structure)))

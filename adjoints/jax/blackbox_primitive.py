@@ -23,13 +23,14 @@ from jax.custom_batching import sequential_vmap
 
 from ..result import STATUSES
 from ..scipy import derivative_formulas
-from ..scipy.continuous import Adjoint, adjoint_keys, solve_adjoint
+from ..scipy.continuous import Adjoint, AdjointSolve, solve_adjoint
+from ..scipy.counted import Counts
 from ..scipy.derivatives import Key, Point
 from ..scipy.flat import FlatSystem
-from ..scipy.integrate import IMPLICIT, Counts, Options
+from ..scipy.integrate import Options
 from ..scipy.jax_derivatives import FRAMEWORK
 from ..scipy.primal import solve_primal
-from ..scipy.segments import Schedule, Trajectory
+from ..scipy.segments import Trajectory
 from .callback_arrays import INTEGER, Parcel, call
 from .callback_thread import DONE, Ask, Dialogues
 
@@ -51,17 +52,14 @@ _DIALOGUES = Dialogues()
 
 @dataclass(frozen=True, eq=False)
 class Blackbox:
-    """One way of solving: equations, times, solvers. Static in JAX programs."""
+    """One way of solving. Static in JAX programs."""
 
-    system: FlatSystem
-    plan: Schedule
-    options: Options
-    reverse: Options
+    how: AdjointSolve
 
     @property
     def keys(self) -> list[Key]:
         """The derivatives that the reverse solve asks for, by number."""
-        return adjoint_keys(self.system, self.plan, implicit=self.reverse.solver in IMPLICIT)
+        return self.how.keys(self.how.reverse.solver)
 
     def forward(self, theta: np.ndarray, y0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Saved states and counts, on NumPy."""
@@ -79,22 +77,22 @@ class Blackbox:
         adjoint = Adjoint(trajectory.status, np.zeros(0), np.zeros(0), trajectory.counts)
         if adjoint.status == "ok":
             asking = {key: _asking(ask, number) for number, key in enumerate(self.keys)}
-            point = Point(self.system, asking, theta, None)
-            reverse = _above_rounding(self.reverse, dtype)
-            adjoint = solve_adjoint(point, self.plan, trajectory, dys, reverse)
+            point = Point(self.how.system, asking, theta, None)
+            reverse = _above_rounding(self.how.reverse, dtype)
+            adjoint = solve_adjoint(point, self.how.plan, trajectory, dys, reverse)
         report = _report(adjoint.status, adjoint.counts)
         if adjoint.status != "ok":
             return np.full(theta.shape, np.nan), np.full(y0.shape, np.nan), report
         return adjoint.dtheta, adjoint.dy0, report
 
     def _solve(self, theta: np.ndarray, y0: np.ndarray, *, keep: bool) -> Trajectory:
-        own = self.system.jacobian_function is not None
+        own = self.how.system.jacobian_function is not None
         return solve_primal(
-            self.system.at(theta),
+            self.how.system.at(theta),
             y0,
-            self.plan,
-            self.options,
-            jacobian=(lambda t, y: self.system.jacobian(t, y, theta)) if own else None,
+            self.how.plan,
+            self.how.options,
+            jacobian=(lambda t, y: self.how.system.jacobian(t, y, theta)) if own else None,
             keep=keep,
         )
 
@@ -138,7 +136,7 @@ def _solve(
     constants: Mapping[str, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     del probe, constants
-    ys = jax.ShapeDtypeStruct((len(box.plan.save_at), box.system.n), y0.dtype)
+    ys = jax.ShapeDtypeStruct((len(box.how.plan.save_at), box.how.system.n), y0.dtype)
     takes, gives = Parcel(_type(theta), _type(y0)), Parcel(ys, _COUNTS_TYPE)
     found, report = call(box.forward, takes, gives, theta, y0)
     return found, report
@@ -174,7 +172,7 @@ def _reverse(
     dys: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The reverse solve: a loop that answers what the adjoint in its thread asks for."""
-    catalogue = Catalogue(box.system, box.keys)
+    catalogue = Catalogue(box.how.system, box.keys)
     z = jax.ShapeDtypeStruct((catalogue.longest_question,), y0.dtype)
     answer = jax.ShapeDtypeStruct((catalogue.longest_answer,), y0.dtype)
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from ...problems import Problem
-from .program import find_device
+from ..program import BareGradient, BareLoss, TrainingGradient, Work
+from ..result import GradientResult
+from .device import find_device
 
 
 def value_and_forward_gradient(
@@ -48,6 +51,8 @@ class CompiledLoss:
         ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ...
     extra : tuple of ndarray
         Further arguments, differentiated too, that keep these values.
+    constants : mapping of str to ndarray, optional
+        The problem's own by default.
     differentiate : callable
         ``jax.value_and_grad``, or :func:`value_and_forward_gradient`.
     """
@@ -58,12 +63,14 @@ class CompiledLoss:
         problem: Problem,
         device: str,
         extra: tuple[np.ndarray, ...] = (),
+        constants: Mapping[str, np.ndarray] | None = None,
         differentiate: Callable[..., Any] = jax.value_and_grad,
     ) -> None:
         self._loss = loss
         self._differentiate = differentiate
         self._device = find_device(device)
-        self._arguments = (dict(problem.params), problem.y0, *extra, dict(problem.constants))
+        known = problem.constants if constants is None else constants
+        self._arguments = (dict(problem.params), problem.y0, *extra, dict(known))
         with jax.enable_x64(True):
             self._fixed = jax.device_put(self._arguments[2:], self._device)
         begin = time.perf_counter()
@@ -75,11 +82,9 @@ class CompiledLoss:
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any, Any]:
         """``(loss, report, gradients)``, all NumPy; the gradients in the order of arguments."""
         (loss, report), gradients = self._gradient(*self._put(params, y0), *self._fixed)
-        loss, report, (dparams, *others) = jax.device_get((loss, report, gradients))
-        # JAX sorts the keys of a dict; give them back in the problem's order.
-        return loss, report, ({name: dparams[name] for name in params}, *others)
+        return jax.device_get((loss, report, gradients))
 
-    def traced_gradient(self, params: Any, y0: Any, constants: Any) -> tuple[Any, Any, Any]:
+    def traced(self, params: Any, y0: Any, constants: Any) -> tuple[Any, Any, Any]:
         """Loss, report and gradients inside somebody else's program, with other constants."""
         extra = self._fixed[:-1]
         numbers = tuple(range(2 + len(extra)))
@@ -131,3 +136,57 @@ class CompiledLoss:
     def _put(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> Any:
         with jax.enable_x64(True):
             return jax.device_put((dict(params), y0), self._device)
+
+
+class LossProgram(ABC):
+    """A program around a :class:`CompiledLoss`, whose report is for each to read.
+
+    Parameters
+    ----------
+    problem : Problem
+    loss : CompiledLoss
+    coefficient : str, optional
+        The constant of the loss that takes the coefficients of a regulariser, where it has one.
+    """
+
+    def __init__(
+        self, problem: Problem, loss: CompiledLoss, coefficient: str | None = None
+    ) -> None:
+        self.problem = problem
+        self.loss = loss
+        self._coefficient = coefficient
+
+    @abstractmethod
+    def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
+        """Loss and gradient at `params` and `y0`."""
+
+    @abstractmethod
+    def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
+        """The loss alone; NaN after a breakdown."""
+
+    @abstractmethod
+    def status_and_work(self, report: Any, *extra: Any) -> tuple[Any, Work]:
+        """From a report, traced, and the gradients of further arguments."""
+
+    @property
+    def compiled(self) -> BareGradient:
+        """``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays, as the loss tells them."""
+        return self.loss.bare
+
+    @property
+    def compiled_primal(self) -> BareLoss:
+        """``(params, y0) -> loss`` on JAX arrays, as the loss tells it."""
+        return self.loss.bare_primal
+
+    def training_gradient(
+        self, params: Any, y0: Any, constants: Any, coefficients: Sequence[float] | Any
+    ) -> TrainingGradient:
+        """Loss and gradient inside somebody else's program.
+
+        The equations keep their own constants; only the loss sees others, and the coefficients
+        among them.
+        """
+        if self._coefficient is not None:
+            constants = {**constants, self._coefficient: coefficients}
+        loss, report, (dparams, _, *extra) = self.loss.traced(params, y0, constants)
+        return TrainingGradient(loss, dparams, *self.status_and_work(report, *extra))

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_name, positive, tolerance
+from ..arguments import REAL_DTYPES, check_choices, check_like_state, positive, tolerance
 from .config import Config
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS
@@ -18,9 +18,7 @@ def checked_state(y0: Any) -> jax.Array:
     """The start value as a floating array."""
     start = jnp.asarray(y0)
     if jnp.issubdtype(start.dtype, jnp.complexfloating):
-        raise ValueError(
-            f"y0 has dtype {start.dtype}; pass complex numbers as their real and imaginary parts"
-        )
+        raise ValueError(f"y0 has dtype {start.dtype}; {REAL_DTYPES}")
     if not jnp.issubdtype(start.dtype, jnp.floating):
         return start.astype(jnp.result_type(float))
     return start
@@ -51,9 +49,7 @@ def check_config(
     config: Config, y0: jax.Array, smooth: list[jax.Array], constants: list[jax.Array]
 ) -> None:
     """Refuse names that are not known, what does not combine, and a misshapen right-hand side."""
-    check_name("adjoint", config.adjoint, ADJOINTS)
-    check_name("error_norm", config.error_norm, ("scaled", "absolute"))
-    check_name("reduction", config.reduction, ("sum", "mean", "max"))
+    check_choices(config.adjoint, tuple(ADJOINTS), config.error_norm, config.reduction)
     if config.through_step_size and config.adjoint in CONTINUOUS:
         raise ValueError(
             f"differentiate_step_size=True: adjoint={config.adjoint!r} does not differentiate "
@@ -61,11 +57,7 @@ def check_config(
         )
     t = jax.ShapeDtypeStruct((), y0.dtype)
     slope = jax.eval_shape(config.rhs, t, y0, (smooth, constants))
-    if slope.shape != y0.shape or slope.dtype != y0.dtype:
-        raise ValueError(
-            f"rhs returned shape {slope.shape} and dtype {slope.dtype}; y0 has shape {y0.shape} "
-            f"and dtype {y0.dtype}, and rhs must return the same"
-        )
+    check_like_state("rhs", slope, y0)
     if config.jacobian is not None:
         matrix = jax.eval_shape(config.jacobian, t, y0, (smooth, constants))
         if matrix.shape != (y0.size, y0.size):

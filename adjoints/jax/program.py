@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,18 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
-from ..program import Settings
+from ..program import Settings, TrainingGradient, Work, gradient_result, of_problem
 from ..regularizers.regularizer import estimates_of
-from ..result import STATUSES, GradientResult, Stats, failed_result
+from ..result import STATUSES, GradientResult, Stats
 from ..steps.error_test import Terms
 from ..steps.stops import Stops
 from . import storage
 from .compile_cache import Built, build, static_settings
 from .config import Config
+from .device import find_device
 from .differentiable import puller, recorder
 from .forward_mode import solve_forward
 from .forward_pass import outputs, solve_recording
-from .solve import operands, window_size
+from .solve import operands, solve, window_size
 from .solvers import find_solver
 from .state import Operands
 from .stats import Report, pack_report, stats_of
@@ -95,15 +96,15 @@ class JaxProgram:
         known = Stats(saved_bytes=self.saved_bytes, compile_s=self.compile_s, derivatives="jax")
         directions = self.problem.n_params + self.problem.n_states
         stats = stats_of(self.config, report, directions, known)
-        phase, status = "forward", STATUSES[report.status]
-        if status == "ok" and report.reverse_status >= 0:
-            phase, status = "reverse", STATUSES[report.reverse_status]
-        if status == "ok":
-            phase, status = _finite(loss, [*dparams.values(), dy0])
-        if status != "ok":
-            return failed_result(self.problem, status, phase, stats=stats)
-        dparams = {name: dparams[name] for name in self.problem.params}
-        return GradientResult(float(loss), dparams, dy0, stats=stats)
+        return gradient_result(
+            self.problem,
+            loss,
+            dparams,
+            dy0,
+            forward=STATUSES[report.status],
+            reverse="ok" if report.reverse_status < 0 else STATUSES[report.reverse_status],
+            stats=stats,
+        )
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
@@ -121,31 +122,25 @@ class JaxProgram:
         call, fixed = self._ahead(self._loss_alone).call, self._fixed
         return lambda params, y0: call(params, y0, fixed)
 
-    def traced_gradient(
-        self, params: Tree, y0: jax.Array, constants: Tree, coefficients: jax.Array
-    ) -> tuple[jax.Array, Tree, jax.Array, dict[str, Any]]:
-        """Loss, gradients and counts inside somebody else's program, with other constants.
-
-        The counts are ``status``, ``steps``, ``rejected``, ``rhs_evals`` and ``reverse_evals``,
-        the right-hand sides and vector-Jacobian products of the reverse pass.
-        """
+    def training_gradient(
+        self, params: Tree, y0: jax.Array, constants: Tree, coefficients: Sequence[float] | Any
+    ) -> TrainingGradient:
+        """Loss and gradient inside somebody else's program, with other constants."""
         numbers = self._tuning._replace(coefficient=coefficients)
         packed = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(numbers)])
-        loss, dparams, dy0, found = self._gradient(params, y0, Fixed(constants, packed))
+        loss, dparams, _, found = self._gradient(params, y0, Fixed(constants, packed))
         report = Report(*found)
-        reverse = report.reverse_rhs_evals + report.vjp_evals
         status = jnp.where(report.status == 0, report.reverse_status, report.status)
-        return (
+        return TrainingGradient(
             loss,
             dparams,
-            dy0,
-            {
-                "status": jnp.where(report.reverse_status < 0, report.status, status),
-                "steps": report.steps,
-                "rejected": report.attempts - report.steps,
-                "rhs_evals": report.rhs_evals,
-                "reverse_evals": reverse,
-            },
+            jnp.where(report.reverse_status < 0, report.status, status),
+            Work(
+                report.steps,
+                report.attempts - report.steps,
+                report.rhs_evals,
+                report.reverse_rhs_evals + report.vjp_evals,
+            ),
         )
 
     def _ahead(self, function: Callable[..., Any]) -> Built:
@@ -242,15 +237,6 @@ class JaxProgram:
         return jax.enable_x64(self._x64)
 
 
-def _finite(loss: np.ndarray, gradients: list[np.ndarray]) -> tuple[str, str]:
-    """A solve that met its tolerance can still give a loss or gradient that is not finite."""
-    if not np.isfinite(loss):
-        return "forward", "nonfinite"
-    if not all(np.isfinite(g).all() for g in gradients):
-        return "reverse", "nonfinite"
-    return "", "ok"
-
-
 def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
     """The stops of a problem, and the static part of its solve."""
     stops = find_stops(
@@ -279,20 +265,17 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
     return stops, config
 
 
-def find_device(name: str) -> Any:
-    """The JAX device called ``"cpu"``, ``"cpu:1"``, ``"gpu"``, ``"cuda:1"``, ...
-
-    Raises
-    ------
-    ValueError
-        Where this machine has no such device.
-    """
-    kind, _, index = name.partition(":")
-    try:
-        devices = jax.devices(kind)
-    except RuntimeError:
-        devices = []
-    if int(index or 0) >= len(devices):
-        here = ", ".join(f"{d.platform}:{d.id}" for d in jax.devices())
-        raise ValueError(f"device={name!r}: this machine lacks it; JAX sees {here}")
-    return devices[int(index or 0)]
+def accepted_times(problem: Problem, solver: str, rtol: Any, atol: Any) -> np.ndarray:
+    """The times from which the accepted steps of a problem's solve start."""
+    with jax.enable_x64(problem.dtype == np.float64):
+        solution = solve(
+            problem.rhs,
+            problem.y0,
+            problem.save_at,
+            problem.merged(),
+            solver=solver,
+            rtol=rtol,
+            atol=atol,
+            **of_problem(problem),
+        )
+        return np.asarray(solution.steps[0])

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from ..result import STATUSES
+from ..solution import OpenSolution
 from .config import Config
 from .outcomes import Outputs
 
@@ -29,35 +30,15 @@ from .outcomes import Outputs
     meta_fields=[],
 )
 @dataclass(frozen=True)
-class Solution:
-    """A solve, with the inside of the solver as differentiable outputs.
+class Solution(OpenSolution[jax.Array]):
+    """A solve: see :class:`~adjointbench.adjoints.solution.OpenSolution`; ``status``, ``steps``.
 
     Attributes
     ----------
-    ys : array, shape ``(len(save_at), *y0.shape)``
-        The solution at the save times; NaN where the solver broke down.
-    error_estimate : array or None
-        R_E: the norm of the embedded error of each accepted step times its size, reduced.
-        ``None`` for a method without an embedded error.
-    error_squared : array or None
-        R_E2: the squared norm of the embedded error of each accepted step, reduced.
-    stiffness_estimate : array or None
-        R_S: Shampine's stiffness estimate of each accepted step times its size, reduced.
-        ``None`` for a method without two stages at the same time.
-    stats : dict of str to array
-        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
-    status_code : array
-        Index into :data:`~adjointbench.adjoints.result.STATUSES`.
     padded_steps : array, shape ``(max_steps, 2)``
         The accepted steps, filled up with steps of size zero.
     """
 
-    ys: jax.Array
-    error_estimate: jax.Array | None
-    error_squared: jax.Array | None
-    stiffness_estimate: jax.Array | None
-    stats: dict[str, jax.Array]
-    status_code: jax.Array
     padded_steps: jax.Array
 
     @property

@@ -87,7 +87,7 @@ def solve(
     rtol, atol : float or array
         Tolerances; arrays of the shape of `y0` set them per component.
     max_steps : int
-        Attempts allowed.
+        Attempts allowed. :func:`~adjointbench.prepare` allows 16384 by default.
     steps : tuple of array, optional
         ``(t, h)`` to take with no control, as ``solution.steps`` gives them. They must begin
         at `t0`, go on from each other, end on every stop and at ``save_at[-1]``, or the status

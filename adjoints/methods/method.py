@@ -48,6 +48,8 @@ class Method:
         The default for stiff problems; ``None`` where it has no implicit solver.
     supports : frozenset of str
         The optional arguments of :func:`~adjointbench.gradient` that it honours.
+    estimates : tuple of str
+        The solver's own estimates that a regulariser may be made of, where it ``supports`` one.
     requires : tuple of str
         The packages that it imports.
     version : int
@@ -65,6 +67,7 @@ class Method:
     solvers: tuple[str, ...]
     stiff_solver: str | None = None
     supports: frozenset[str] = field(default_factory=frozenset)
+    estimates: tuple[str, ...] = ("error", "error_squared", "stiffness")
     requires: tuple[str, ...] = ()
     version: int = 1
 
@@ -93,7 +96,7 @@ class Method:
     def regularizes(self, regularizer: Regularizer) -> bool:
         """Whether it can differentiate a loss with this regulariser."""
         if regularizer.terms:
-            return "regularizer" in self.supports
+            return "regularizer" in self.supports and {*regularizer.terms} <= {*self.estimates}
         if regularizer.needs_autodiff == "equations" and self.family == "blackbox":
             return False
         return not regularizer.needs_autodiff or self.backend in ("jax", "torch")

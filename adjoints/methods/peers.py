@@ -29,7 +29,8 @@ PEERS = (
         target="peers.diffrax:prepare_recursive_checkpoint",
         solvers=_DIFFRAX_SOLVERS,
         stiff_solver="kvaerno5",
-        supports=JAX_OPTIONS | {"checkpoints"},
+        supports=JAX_OPTIONS | {"checkpoints", "regularizer"},
+        estimates=("error", "error_squared"),
         requires=("jax", "diffrax"),
     ),
     Method(

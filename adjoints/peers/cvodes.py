@@ -40,8 +40,14 @@ import casadi as ca
 import numpy as np
 
 from ...problems import Problem
-from ..program import Settings
-from ..result import GradientResult, Stats, failed_result, nonfinite_phase, status_message
+from ..program import (
+    Settings,
+    TrainingGradient,
+    failed_result,
+    gradient_result,
+    refuse_training,
+)
+from ..result import GradientResult, Stats, status_message
 from ..scipy.flat import pack, unpack
 from . import cvodes_calls
 from .cvodes_integrators import Call, Solve
@@ -106,10 +112,7 @@ class CvodesProgram:
             )
         stats = _stats(self._gradient, self._settings.solver, self._compile_s)
         loss, dparams, dy0 = self._shaped(found)
-        phase = nonfinite_phase(loss, dparams, dy0)
-        if phase is not None:
-            return failed_result(self._problem, "nonfinite", phase, "", stats)
-        return GradientResult(float(loss), dparams, dy0, stats=stats)
+        return gradient_result(self._problem, loss, dparams, dy0, stats=stats)
 
     def primal(self, params: Params, y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
@@ -133,6 +136,12 @@ class CvodesProgram:
         except RuntimeError:
             loss = np.nan
         return self._problem.dtype.type(loss)
+
+    def training_gradient(
+        self, params: Any, y0: Any, constants: Any, coefficients: Any
+    ) -> TrainingGradient:
+        """Refused."""
+        refuse_training()
 
     def _solve_forward(self, inputs: tuple[np.ndarray, np.ndarray]) -> float:
         loss = float(self._primal(*inputs)[0][0])

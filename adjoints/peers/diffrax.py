@@ -8,9 +8,10 @@ coefficients, which are those of plain integral control; discontinuities to ``ju
 ``throw=False`` with the result codes turned into a status.
 
 What differs from the open solvers here: the step size is held fixed in the derivative (Diffrax
-stops the gradient in its controller); there is no jump of the state, so that problems with jumps
-are refused; evaluations of the right-hand side are not counted by Diffrax and stay ``None``; a
-right-hand side that turns NaN makes it reject steps until ``max_steps``.
+stops the gradient in its controller); its default adjoint knows the errors of its steps
+(:mod:`.diffrax_estimates`) and so the regularisers made of them; there is no jump of the state, so
+that problems with jumps are refused; evaluations of the right-hand side are not counted by Diffrax
+and stay ``None``; a right-hand side that turns NaN makes it reject steps until ``max_steps``.
 
 References
 ----------
@@ -30,9 +31,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
-from ..jax.compiled_loss import CompiledLoss, value_and_forward_gradient
-from ..program import Settings
-from ..result import STATUSES, GradientResult, Stats, failed_result, nonfinite_phase
+from ..jax.compiled_loss import CompiledLoss, LossProgram, value_and_forward_gradient
+from ..program import Settings, Work, failed_result, gradient_result
+from ..regularizers.regularized import COEFFICIENT
+from ..result import STATUSES, GradientResult, Stats
+from .diffrax_estimates import penalty, summed_errors
 from .jumps import refuse_jumps
 
 SOLVERS = {
@@ -83,7 +86,7 @@ def prepare_forward(problem: Problem, settings: Settings) -> DiffraxProgram:
     )
 
 
-class DiffraxProgram:
+class DiffraxProgram(LossProgram):
     """A gradient by ``diffrax.diffeqsolve``, compiled."""
 
     def __init__(
@@ -95,63 +98,46 @@ class DiffraxProgram:
         differentiate: Callable[..., Any] = jax.value_and_grad,
     ) -> None:
         refuse_jumps(problem, settings)
-        self._problem = problem
-        self._compiled = CompiledLoss(
+        constants = dict(problem.constants)
+        if settings.regularizer is not None:
+            constants[COEFFICIENT] = np.asarray(settings.coefficient, problem.dtype)
+        compiled = CompiledLoss(
             _loss(problem, settings, adjoint),
             problem,
             settings.device,
+            constants=constants,
             differentiate=differentiate,
         )
+        super().__init__(problem, compiled, COEFFICIENT if settings.regularizer else None)
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
         try:
-            loss, report, (dparams, dy0) = self._compiled.gradient(params, y0)
+            loss, report, (dparams, dy0) = self.loss.gradient(params, y0)
         except jax.errors.JaxRuntimeError as error:
-            return failed_result(self._problem, *_breakdown(error))
+            return failed_result(self.problem, *_breakdown(error))
         stats = Stats(
             steps=int(report["steps"]),
             rejected=int(report["rejected"]),
-            compile_s=self._compiled.compile_s,
+            compile_s=self.loss.compile_s,
             derivatives="jax",
         )
         status = STATUSES[int(report["status"])]
-        if status != "ok":
-            return failed_result(self._problem, status, "forward", "", stats)
-        phase = nonfinite_phase(loss, dparams, dy0)
-        if phase is not None:
-            return failed_result(self._problem, "nonfinite", phase, "", stats)
-        return GradientResult(float(loss), dparams, dy0, stats=stats)
-
-    def traced_gradient(
-        self, params: Any, y0: Any, constants: Any, coefficients: Any
-    ) -> tuple[Any, Any, Any, dict[str, Any]]:
-        """As that of :class:`~adjointbench.adjoints.jax.program.JaxProgram`, with fewer counts.
-
-        The equations keep their own constants; only the loss sees others.
-        """
-        del coefficients
-        loss, report, (dparams, dy0) = self._compiled.traced_gradient(params, y0, constants)
-        return loss, dparams, dy0, report
+        return gradient_result(self.problem, loss, dparams, dy0, forward=status, stats=stats)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
         try:
-            loss, report = self._compiled.primal(params, y0)
+            loss, report = self.loss.primal(params, y0)
         except jax.errors.JaxRuntimeError as error:
             _breakdown(error)
             return float("nan")
         return float("nan") if report["status"] else float(loss)
 
-    @property
-    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-        """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
-        return self._compiled.bare
-
-    @property
-    def compiled_primal(self) -> Callable[[Any, Any], Any]:
-        """The compiled ``(params, y0) -> loss`` on JAX arrays."""
-        return self._compiled.bare_primal
+    def status_and_work(self, report: Any, *extra: Any) -> tuple[Any, Work]:
+        """From Diffrax's own counts."""
+        del extra
+        return report["status"], Work(report["steps"], report["rejected"])
 
 
 def _loss(
@@ -170,13 +156,13 @@ def _loss(
         first_step = settings.first_step
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(rhs),
-            SOLVERS[settings.solver](),
+            _solver(problem, settings),
             t0=jnp.asarray(problem.t_span[0], times.dtype),
             t1=times[-1],
             dt0=None if first_step is None else jnp.asarray(first_step, times.dtype),
             y0=y0,
             args=params,
-            saveat=diffrax.SaveAt(ts=times),
+            saveat=diffrax.SaveAt(ts=times, solver_state=settings.regularizer is not None),
             stepsize_controller=_controller(problem, settings.rtol, settings.atol),
             adjoint=adjoint,
             max_steps=settings.max_steps,
@@ -187,9 +173,20 @@ def _loss(
             "steps": solution.stats["num_accepted_steps"],
             "rejected": solution.stats["num_rejected_steps"],
         }
-        return problem.loss(solution.ys, {**params, **constants}), report
+        value = problem.loss(solution.ys, {**params, **constants})
+        if settings.regularizer is not None:
+            value = value + penalty(solution, settings.regularizer, constants[COEFFICIENT])
+        return value, report
 
     return loss
+
+
+def _solver(problem: Problem, settings: Settings) -> diffrax.AbstractSolver:
+    solver = SOLVERS[settings.solver]()
+    if settings.regularizer is None:
+        return solver
+    tolerances = (jnp.asarray(x, problem.dtype) for x in (settings.rtol, settings.atol))
+    return summed_errors(solver, settings.regularizer, *tolerances)
 
 
 def _controller(

@@ -34,9 +34,9 @@ from jax.experimental import checkify
 from jax.experimental.ode import odeint
 
 from ...problems import Problem
-from ..jax.compiled_loss import CompiledLoss
-from ..program import Settings
-from ..result import GradientResult, Stats, failed_result
+from ..jax.compiled_loss import CompiledLoss, LossProgram
+from ..program import Settings, Work, failed_result, gradient_result
+from ..result import GradientResult, Stats
 from .jumps import refuse_jumps
 
 #: Attempts that the watching solve is allowed at least beyond the limit: as many rejected ones
@@ -65,13 +65,13 @@ def prepare(problem: Problem, settings: Settings) -> OdeintProgram:
     return OdeintProgram(problem, settings)
 
 
-class OdeintProgram:
+class OdeintProgram(LossProgram):
     """A gradient by ``jax.experimental.ode.odeint``, compiled."""
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         limit = settings.max_steps
-        self._problem = problem
-        self._compiled = CompiledLoss(_loss(problem, settings, limit), problem, settings.device)
+        loss = _loss(problem, settings, limit)
+        super().__init__(problem, CompiledLoss(loss, problem, settings.device))
         self._watching = CompiledLoss(
             _watched(_loss(problem, settings, max(2 * limit, limit + MORE_STEPS), check=True)),
             problem,
@@ -81,8 +81,8 @@ class OdeintProgram:
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`; computed twice, to find breakdowns."""
-        stats = Stats(compile_s=self._compiled.compile_s, derivatives="jax")
-        loss, _, gradients = self._compiled.gradient(params, y0)
+        stats = Stats(compile_s=self.loss.compile_s, derivatives="jax")
+        loss, _, gradients = self.loss.gradient(params, y0)
         again, error, others = self._watching.gradient(params, y0)
         status, phase, message = "ok", "forward", ""
         if not np.isfinite(loss):
@@ -97,43 +97,26 @@ class OdeintProgram:
         elif not self._same(_flat(gradients), _flat(others)):
             status, phase, message = "max_steps", "reverse", _OUT_OF_STEPS
         if status != "ok":
-            return failed_result(self._problem, status, phase, message, stats)
-        return GradientResult(float(loss), *gradients, stats=stats)
-
-    def traced_gradient(
-        self, params: Any, y0: Any, constants: Any, coefficients: Any
-    ) -> tuple[Any, Any, Any, dict[str, Any]]:
-        """As that of :class:`~adjointbench.adjoints.jax.program.JaxProgram`, with no counts.
-
-        The equations keep their own constants; only the loss sees others. Its silent failures
-        are not watched for: what it extrapolates counts as found.
-        """
-        del coefficients
-        loss, _, (dparams, dy0) = self._compiled.traced_gradient(params, y0, constants)
-        return loss, dparams, dy0, {"status": jnp.int32(0)}
+            return failed_result(self.problem, status, phase, message, stats)
+        return gradient_result(self.problem, loss, *gradients, stats=stats)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown. Computed twice, as the gradient."""
-        loss, _ = self._compiled.primal(params, y0)
+        loss, _ = self.loss.primal(params, y0)
         again, error = self._watching.primal(params, y0)
         sound = error.get() is None and self._same(loss, again)
         return float(loss) if sound else float("nan")
 
-    @property
-    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-        """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays, not watched."""
-        return self._compiled.bare
-
-    @property
-    def compiled_primal(self) -> Callable[[Any, Any], Any]:
-        """The compiled ``(params, y0) -> loss`` on JAX arrays, not watched."""
-        return self._compiled.bare_primal
+    def status_and_work(self, report: Any, *extra: Any) -> tuple[Any, Work]:
+        """Nothing is told, and not watched for: what is extrapolated counts as found."""
+        del report, extra
+        return jnp.int32(0), Work()
 
     def _same(self, one: Any, other: Any) -> bool:
         """Whether two results differ by rounding only."""
         # Without squares, which large numbers of single precision do not have.
         size, apart = (np.max(np.abs(x)) for x in (one, np.subtract(one, other)))
-        return bool(apart <= ROUNDINGS * np.finfo(self._problem.dtype).eps * size)
+        return bool(apart <= ROUNDINGS * np.finfo(self.problem.dtype).eps * size)
 
 
 def _loss(

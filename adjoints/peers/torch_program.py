@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ...problems import Problem
-from ..program import Settings
-from ..result import GradientResult, Stats, failed_result, nonfinite_phase
+from ..program import Settings, TrainingGradient, Work, failed_result, gradient_result
+from ..result import STATUSES, GradientResult, Stats
 from ..torch.autograd_loss import AutogradLoss
 from ..torch.saved_bytes import SavedBytes
 from .jumps import refuse_jumps
@@ -125,15 +125,12 @@ class TorchPeerProgram:
         except (Breakdown, AssertionError) as error:
             status, phase = self._status(error), self._latest.phase
             return failed_result(self._problem, status, phase, stats=self._stats())
-        phase = nonfinite_phase(loss, dparams, dy0)
-        if phase is not None:
-            return failed_result(self._problem, "nonfinite", phase, stats=self._stats())
-        return GradientResult(loss, dparams, dy0, stats=self._stats())
+        return gradient_result(self._problem, loss, dparams, dy0, stats=self._stats())
 
     def training_gradient(
-        self, params: Named, y0: torch.Tensor, constants: Named, coefficients: Sequence[float]
-    ) -> tuple[str, torch.Tensor, dict[str, torch.Tensor], dict[str, int]]:
-        """As that of :class:`~adjointbench.adjoints.torch.program.TorchProgram`."""
+        self, params: Named, y0: torch.Tensor, constants: Named, coefficients: Sequence[float] | Any
+    ) -> TrainingGradient:
+        """Loss and gradient with other constants, for the equations too."""
         del coefficients
         status = "ok"
         try:
@@ -142,13 +139,9 @@ class TorchPeerProgram:
             status, loss = self._status(error), y0.new_tensor(torch.nan)
             dparams = {name: torch.full_like(value, torch.nan) for name, value in params.items()}
         forward, reverse = self._latest.forward, self._latest.reverse
-        counts = {
-            "steps": forward.steps,
-            "rejected": forward.rejected,
-            "rhs_evals": forward.evals,
-            "reverse_evals": 2 * reverse.evals if self._continuous else forward.evals,
-        }
-        return status, loss, dparams, counts
+        backwards = 2 * reverse.evals if self._continuous else forward.evals
+        work = Work(forward.steps, forward.rejected, forward.evals, backwards)
+        return TrainingGradient(loss, dparams, STATUSES.index(status), work)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""

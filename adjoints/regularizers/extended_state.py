@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from array_api_compat import is_jax_array
 
+from ..program import Array, BareGradient, BareLoss, Named, Program, TrainingGradient
 from ..result import GradientResult
 from .regularized import extended
-
-if TYPE_CHECKING:
-    from ..program import Program
 
 
 class ExtendedProgram:
@@ -27,39 +25,45 @@ class ExtendedProgram:
     """
 
     def __init__(self, program: Program) -> None:
-        self.inner = program
+        self._program = program
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
-        found = self.inner.gradient(params, extended(y0))
+        found = self._program.gradient(params, extended(y0))
         return replace(found, dy0=found.dy0[..., :-1])
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
-        return self.inner.primal(params, extended(y0))
+        return self._program.primal(params, extended(y0))
 
     @property
-    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+    def compiled(self) -> BareGradient:
         """``(params, y0) -> (loss, dparams, dy0)`` on arrays of the backend."""
-        inner = self.inner.compiled
+        program = self._program.compiled
 
-        def call(params: Any, y0: Any) -> tuple[Any, Any, Any]:
+        def call(params: Named, y0: Array) -> tuple[Array, Named, Array]:
             with _own_precision(y0):
-                loss, dparams, dy0 = inner(params, extended(y0))
+                loss, dparams, dy0 = program(params, extended(y0))
                 return loss, dparams, dy0[..., :-1]
 
         return call
 
     @property
-    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+    def compiled_primal(self) -> BareLoss:
         """``(params, y0) -> loss`` on arrays of the backend."""
-        inner = self.inner.compiled_primal
+        program = self._program.compiled_primal
 
-        def call(params: Any, y0: Any) -> Any:
+        def call(params: Named, y0: Array) -> Array:
             with _own_precision(y0):
-                return inner(params, extended(y0))
+                return program(params, extended(y0))
 
         return call
+
+    def training_gradient(
+        self, params: Named, y0: Array, constants: Named, coefficients: Sequence[float] | Array
+    ) -> TrainingGradient:
+        """Loss and gradient inside a training."""
+        return self._program.training_gradient(params, extended(y0), constants, coefficients)
 
 
 def _own_precision(y0: Any) -> AbstractContextManager[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import check_name
+from ..arguments import ERROR_NORMS, REDUCTIONS, check_name
 
 #: The solver's own estimates that each of these adds; they depend on the accepted steps.
 ON_STEPS = {
@@ -20,8 +20,6 @@ ON_STEPS = {
 ALONG_PATH = ("kinetic", "jacobian", "taylor")
 NAMES = (*ON_STEPS, *ALONG_PATH, "steer", "local")
 
-NORMS = ("scaled", "absolute")
-REDUCTIONS = ("sum", "mean", "max")
 SAMPLINGS = ("uniform", "accepted")
 
 
@@ -92,7 +90,7 @@ class Regularizer:
 
     def __post_init__(self) -> None:
         check_name("regularizer", self.name, NAMES)
-        check_name("norm", self.norm, NORMS)
+        check_name("norm", self.norm, ERROR_NORMS)
         check_name("reduction", self.reduction, REDUCTIONS)
         check_name("sampling", self.sampling, SAMPLINGS)
         if self.order < 2:

@@ -4,18 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..arguments import check_name, check_times, number, positive, positive_int, tolerance
+from ..arguments import (
+    REAL_DTYPES,
+    check_name,
+    check_times,
+    number,
+    positive,
+    positive_int,
+    tolerance,
+)
 from ..methods.method import SCIPY_SOLVERS
 from ..steps.stops import check_jumps
+from .continuous import AdjointSolve
 from .flat import FlatSystem
 from .integrate import Options
 from .program import flat_tolerance
-from .segments import Schedule, make_schedule
+from .segments import make_schedule
+
+
+class BlackboxOptions(TypedDict, total=False):
+    """The optional arguments of ``blackbox_solve``, the same on each framework.
+
+    Attributes
+    ----------
+    solver : {"rk45", "dop853", "radau", "bdf", "lsoda"}
+        By default ``"dop853"``.
+    rtol, atol : float or ndarray
+        Tolerances, by default 1e-6 and 1e-9; arrays of the shape of `y0` set them per component.
+    adjoint_solver, adjoint_rtol, adjoint_atol
+        Those of the reverse solve; the forward ones by default.
+    first_step : float or None
+    max_steps : int
+        Attempted steps allowed, forward and reverse each, by default 16384.
+    jacobian : callable or None
+        ``jacobian(t, y, params) -> (n, n)``, on NumPy.
+    discontinuities, jump_times, jump
+        As in :class:`~adjointbench.problems.Problem`, known beforehand. Jumps may be at `t0` as
+        well, and several at one time, which act in order.
+    """
+
+    solver: str
+    rtol: float | np.ndarray
+    atol: float | np.ndarray
+    adjoint_solver: str | None
+    adjoint_rtol: float | np.ndarray | None
+    adjoint_atol: float | np.ndarray | None
+    first_step: float | None
+    max_steps: int
+    jacobian: Callable[..., Any] | None
+    discontinuities: Sequence[float]
+    jump_times: Sequence[float]
+    jump: Callable[..., Any] | None
+
+
+#: The arguments that are times.
+TIMES = ("t0", "save_at", "discontinuities", "jump_times")
 
 
 class Times(NamedTuple):
@@ -54,31 +102,21 @@ class Call:
     options: Options
     reverse: Options
 
-    @property
-    def solvers(self) -> tuple[Options, Options]:
-        """Options of the forward and the reverse solve, with arrays again in place of tuples."""
-        return _with_arrays(self.options), _with_arrays(self.reverse)
-
 
 def checked_call(
-    functions: tuple[Any, Any, Any],
+    rhs: Callable[..., Any],
     y0: Any,
     leaf_types: Sequence[tuple[tuple[int, ...], str]],
     *,
     t0: Any,
     save_at: Any,
-    discontinuities: Iterable[float],
-    jump_times: Iterable[float],
-    solver: str,
-    rtol: Any,
-    atol: Any,
-    adjoint_solver: str | None,
-    adjoint_rtol: Any,
-    adjoint_atol: Any,
-    first_step: float | None,
-    max_steps: int,
+    discontinuities: Iterable[float] = (),
+    jump_times: Iterable[float] = (),
+    jump: Callable[..., Any] | None = None,
+    jacobian: Callable[..., Any] | None = None,
+    **options: Any,
 ) -> Call:
-    """The arguments of a call of the black box, checked.
+    """The arguments of a call of the black box, checked: see :class:`BlackboxOptions`.
 
     Raises
     ------
@@ -87,9 +125,34 @@ def checked_call(
     """
     shape, dtype = tuple(y0.shape), _name_of(y0.dtype)
     _check_types(dtype, leaf_types)
+    check_jumps(jump_times, jump)
+    forward, reverse = _checked_options(shape, **options)
+    return Call(
+        (rhs, jacobian, jump),
+        shape,
+        dtype,
+        tuple(leaf_types),
+        _checked_times(t0, save_at, discontinuities, jump_times, dtype),
+        forward,
+        reverse,
+    )
+
+
+def _checked_options(
+    shape: tuple[int, ...],
+    *,
+    solver: str = "dop853",
+    rtol: Any = 1e-6,
+    atol: Any = 1e-9,
+    adjoint_solver: str | None = None,
+    adjoint_rtol: Any = None,
+    adjoint_atol: Any = None,
+    first_step: float | None = None,
+    max_steps: int = 16384,
+) -> tuple[Options, Options]:
+    """Options of both solves, with tuples in place of arrays."""
     for argument, name in (("solver", solver), ("adjoint_solver", adjoint_solver or solver)):
         check_name(argument, name, SCIPY_SOLVERS)
-    check_jumps(jump_times, functions[2])
     tolerances = {
         "rtol": rtol,
         "atol": atol,
@@ -101,12 +164,7 @@ def checked_call(
     )
     steps = positive_int("max_steps", max_steps)
     first_step = None if first_step is None else positive("first_step", first_step)
-    return Call(
-        functions,
-        shape,
-        dtype,
-        tuple(leaf_types),
-        _checked_times(t0, save_at, discontinuities, jump_times, dtype),
+    return (
         Options(solver, rtol, atol, steps, first_step),
         Options(adjoint_solver or solver, adjoint_rtol, adjoint_atol, steps),
     )
@@ -117,12 +175,11 @@ def _name_of(dtype: Any) -> str:
 
 
 def _check_types(dtype: str, leaf_types: Sequence[tuple[tuple[int, ...], str]]) -> None:
-    parts = "(complex numbers as their real and imaginary parts)"
     if dtype not in ("float32", "float64"):
-        raise ValueError(f"y0 has dtype {dtype}; pass float32 or float64 {parts}")
+        raise ValueError(f"y0 has dtype {dtype}; {REAL_DTYPES}")
     for _, leaf in leaf_types:
         if leaf.startswith("complex"):
-            raise ValueError(f"params has an array of dtype {leaf}; pass real numbers {parts}")
+            raise ValueError(f"params has an array of dtype {leaf}; {REAL_DTYPES}")
 
 
 def _checked_times(
@@ -152,10 +209,8 @@ def _with_arrays(options: Options) -> Options:
     return replace(options, rtol=rtol, atol=atol)
 
 
-def flat_equations(
-    call: Call, unflatten: Callable[[list[Any]], Any]
-) -> tuple[FlatSystem, Schedule]:
-    """The equations of a call on flat vectors, and when they are solved.
+def solve_of_call(call: Call, unflatten: Callable[[list[Any]], Any]) -> AdjointSolve:
+    """The equations of a call on flat vectors, and how they are solved.
 
     Parameters
     ----------
@@ -190,4 +245,4 @@ def flat_equations(
     )
     t0, save_at, discontinuities, jump_times = call.times
     plan = make_schedule(t0, np.array(save_at), discontinuities, jump_times, call.dtype)
-    return system, plan
+    return AdjointSolve(system, plan, _with_arrays(call.options), _with_arrays(call.reverse))

@@ -23,7 +23,7 @@ from ...problems import Problem
 from ..program import Settings
 from .analytic import require_analytic
 from .flat import BoundSystem
-from .perturbed_solves import Experiment
+from .perturbed_solves import PerturbedLoss
 from .program import ScipyProgram
 from .segments import TimeFunction
 
@@ -40,8 +40,8 @@ def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
         Where ``rhs``, ``loss`` or ``jump`` is found not to be analytic.
     """
     require_analytic(problem)
-    experiment = Experiment(problem, settings, _jacobian)
-    return experiment.program(problem, "complex step", _differentiate)
+    perturbed = PerturbedLoss(problem, settings, _jacobian)
+    return perturbed.program(problem, "complex step", _differentiate)
 
 
 def _differentiate(

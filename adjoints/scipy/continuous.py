@@ -31,9 +31,10 @@ from scipy import sparse
 from ...problems import Problem
 from ..adjoint_units import AdjointUnits, adjoint_units
 from ..program import Settings
+from .counted import Counts
 from .derivatives import Derivatives, Key, Point
 from .flat import FlatSystem, flat_system
-from .integrate import IMPLICIT, Counts, Options, Piece, integrate
+from .integrate import IMPLICIT, Options, Piece, integrate
 from .primal import primal_loss, solve_primal
 from .program import Outcome, ScipyProgram, flat_tolerance, forward_options, forward_stats
 from .segments import Schedule, Segment, Trajectory, jumped, schedule
@@ -45,46 +46,51 @@ DENSE_LIMIT = 200
 _ONE_STEP = frozenset({"rk45", "dop853", "radau"})
 
 
+@dataclass(frozen=True, eq=False)
+class AdjointSolve:
+    """What is solved forwards and then back: equations, times, and the two solvers' options."""
+
+    system: FlatSystem
+    plan: Schedule
+    options: Options
+    reverse: Options
+
+    def keys(self, *solvers: str) -> list[Key]:
+        """The derivatives that :func:`solve_adjoint` takes, Jacobians where one is implicit."""
+        own = self.system.jacobian_function is not None
+        needed: list[Key] = [("parameter_vjp",) if own else ("vjp",)]
+        if IMPLICIT.intersection(solvers):
+            needed.append(("parameter_jacobian",))
+            needed += [] if own else [("jacobian",)]
+        return needed + [("jump_vjp", i) for i, _ in self.plan.jumps]
+
+
+def adjoint_solve(problem: Problem, settings: Settings) -> AdjointSolve:
+    """How a problem is solved; backwards with a solver and tolerances of its own."""
+    options = forward_options(problem, settings)
+    reverse = replace(
+        options,
+        solver=settings.adjoint_solver,
+        rtol=flat_tolerance(settings.adjoint_rtol),
+        atol=flat_tolerance(settings.adjoint_atol),
+        first_step=None,
+    )
+    return AdjointSolve(flat_system(problem), schedule(problem), options, reverse)
+
+
 def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
     """The continuous adjoint of `problem`, derivatives compiled."""
-    system, plan = flat_system(problem), schedule(problem)
-    options = forward_options(problem, settings)
-    reverse = reverse_options(
-        options, settings.adjoint_solver, settings.adjoint_rtol, settings.adjoint_atol
-    )
-    derivatives = Derivatives(system)
-    implicit = bool({options.solver, reverse.solver} & IMPLICIT)
-    keys = adjoint_keys(system, plan, implicit=implicit)
+    how = adjoint_solve(problem, settings)
+    plan, options = how.plan, how.options
+    derivatives = Derivatives(how.system)
+    keys = how.keys(options.solver, how.reverse.solver)
     compile_s = derivatives.compile(*keys, ("loss_gradient",), saves=len(plan.save_at))
 
     def compute(theta: np.ndarray, y0: np.ndarray) -> Outcome:
         with derivatives.active():
-            return _gradient(derivatives, theta, y0, plan, options, reverse)
+            return _gradient(derivatives, theta, y0, plan, options, how.reverse)
 
     return ScipyProgram(problem, compute, primal_loss(derivatives, plan, options), compile_s)
-
-
-def reverse_options(
-    options: Options, solver: str, rtol: float | np.ndarray, atol: float | np.ndarray
-) -> Options:
-    """Options of the reverse solve: its own solver and tolerances, the limit of the forward one."""
-    return replace(
-        options,
-        solver=solver,
-        rtol=flat_tolerance(rtol),
-        atol=flat_tolerance(atol),
-        first_step=None,
-    )
-
-
-def adjoint_keys(system: FlatSystem, plan: Schedule, *, implicit: bool) -> list[Key]:
-    """The derivatives that :func:`solve_adjoint` takes."""
-    own = system.jacobian_function is not None
-    needed: list[Key] = [("parameter_vjp",) if own else ("vjp",)]
-    if implicit:
-        needed.append(("parameter_jacobian",))
-        needed += [] if own else [("jacobian",)]
-    return needed + [("jump_vjp", i) for i, _ in plan.jumps]
 
 
 def _gradient(

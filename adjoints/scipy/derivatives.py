@@ -20,7 +20,7 @@ from .flat import BoundSystem, FlatSystem
 #: A formula by its name in :mod:`.derivative_formulas`, and the number of the jump it is about.
 Key = tuple[str, int] | tuple[str]
 #: ``f(z, theta)`` on a NumPy vector ``z`` and a handle of ``theta``, returning a NumPy array.
-Compiled = Callable[[np.ndarray, Any], np.ndarray]
+NumpyFormula = Callable[[np.ndarray, Any], np.ndarray]
 
 
 class Backend(Protocol):
@@ -35,7 +35,7 @@ class Backend(Protocol):
         size: int,
         m: int,
         constants: Mapping[str, np.ndarray],
-    ) -> Compiled:
+    ) -> NumpyFormula:
         """Make `formula` callable on vectors of `size` and parameters of size `m`."""
         ...
 
@@ -83,7 +83,7 @@ class Derivatives:
         self.system = system
         self._backend = installed_backend() if backend is None else backend
         self._may_change = backend is None
-        self._compiled: dict[Key, Compiled] = {}
+        self._formulas: dict[Key, NumpyFormula] = {}
 
     @property
     def source(self) -> str:
@@ -118,7 +118,7 @@ class Derivatives:
             if not self._may_change or not self._runs_on_torch():
                 raise
             self._backend = _torch_backend()
-            self._compile((*self._compiled, *keys), saves)
+            self._compile((*self._formulas, *keys), saves)
         self._may_change = False
         return time.perf_counter() - begin
 
@@ -129,7 +129,7 @@ class Derivatives:
                 name, *index = key
                 formula = getattr(derivative_formulas, name)(system, backend.framework, *index)
                 size = derivative_formulas.input_size(name, system, saves)
-                self._compiled[key] = backend.compile(formula, size, system.m, system.constants)
+                self._formulas[key] = backend.compile(formula, size, system.m, system.constants)
 
     def _runs_on_torch(self) -> bool:
         """Whether PyTorch, where it is not what just failed, can take a derivative of ``rhs``."""
@@ -150,21 +150,25 @@ class Derivatives:
 
     def at(self, theta: np.ndarray) -> Point:
         """The derivatives at given parameters."""
-        return Point(self.system, self._compiled, theta, self._backend.put(theta))
+        return Point(self.system, self._formulas, theta, self._backend.put(theta))
 
 
 class Point(BoundSystem):
     """The functions and their derivatives at fixed parameters; NumPy arrays in and out."""
 
     def __init__(
-        self, system: FlatSystem, compiled: Mapping[Key, Compiled], theta: np.ndarray, handle: Any
+        self,
+        system: FlatSystem,
+        formulas: Mapping[Key, NumpyFormula],
+        theta: np.ndarray,
+        handle: Any,
     ) -> None:
         super().__init__(system, theta)
-        self._compiled = compiled
+        self._formulas = formulas
         self._handle = handle
 
     def _call(self, key: Key, *parts: Any) -> np.ndarray:
-        return self._compiled[key](np.hstack(parts), self._handle)
+        return self._formulas[key](np.hstack(parts), self._handle)
 
     def jacobian(self, t: float, y: np.ndarray) -> np.ndarray:
         """The derivative of the right-hand side in ``y``, shape ``(n, n)``."""

@@ -6,7 +6,7 @@ steps, so that what remains is about a thousandth of ``rtol`` (tried on LSODA, t
 these solvers; the one-step methods have less). A central difference with relative step ``h`` then
 has an error of order ``h**2 + 1e-3 rtol / h``, smallest near ``h = (1e-3 rtol) ** (1/3)``, which
 becomes the classical ``eps ** (1/3)`` at the tightest tolerances [1]_. It is scaled by the size
-of the parameter or start value, as :meth:`~.perturbed_solves.Experiment.sizes` tells.
+of the parameter or start value, as :meth:`~.perturbed_solves.PerturbedLoss.sizes` tells.
 
 References
 ----------
@@ -23,7 +23,7 @@ import numpy as np
 from ...problems import Problem
 from ..program import Settings
 from .flat import BoundSystem, pack
-from .perturbed_solves import Experiment
+from .perturbed_solves import PerturbedLoss
 from .program import ScipyProgram
 from .segments import TimeFunction
 
@@ -33,7 +33,7 @@ NOISE = 1e-3
 
 def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
     """Central differences of the loss of `problem`; nothing is compiled."""
-    experiment = Experiment(problem, settings, _jacobian)
+    perturbed = PerturbedLoss(problem, settings, _jacobian)
     step = relative_step(settings.rtol)
 
     def differentiate(
@@ -42,7 +42,7 @@ def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
         steps = step * sizes
         return np.array([_central_difference(loss, x, j, h) for j, h in enumerate(steps)])
 
-    return experiment.program(problem, "finite differences", differentiate)
+    return perturbed.program(problem, "finite differences", differentiate)
 
 
 def relative_step(rtol: float | np.ndarray) -> float:
@@ -52,9 +52,9 @@ def relative_step(rtol: float | np.ndarray) -> float:
 
 def sizes_of(problem: Problem, settings: Settings) -> np.ndarray:
     """The sizes of all parameters and start values, in which each may be perturbed; one solve."""
-    experiment = Experiment(problem, settings, _jacobian)
+    perturbed = PerturbedLoss(problem, settings, _jacobian)
     x = np.hstack([pack(problem.params), np.ravel(problem.y0)])
-    return experiment.sizes(x, experiment.solve(x)[1])
+    return perturbed.sizes(x, perturbed.solve(x)[1])
 
 
 def _central_difference(

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 from scipy import integrate as scipy_integrate
-from scipy.sparse import issparse
+
+from .counted import Counts, Jacobian, NonfiniteJacobianError, WatchedRhs, watched_jacobian
 
 # What a solver says about its own breakdown becomes a status; it need not warn as well. (A filter
 # inside a `with` would not do: the solvers run in several threads, which share the filters.)
@@ -41,8 +42,6 @@ _EVALS_PER_ATTEMPT = {"rk45": 6, "dop853": 12}
 #: A failed step counts as one with non-finite values where one was among its last evaluations.
 _RECENT_EVALS = 12
 
-Jacobian = Callable[[float, np.ndarray], Any]
-
 
 @dataclass(frozen=True)
 class Options:
@@ -56,32 +55,6 @@ class Options:
     atol: float | np.ndarray
     max_steps: int
     first_step: float | None = None
-
-
-@dataclass
-class Counts:
-    """Work of one solve, over all its pieces."""
-
-    steps: int = 0
-    attempts: int = 0
-    rhs_evals: int = 0
-    jacobian_evals: int = 0
-    linear_solves: int = 0
-    tells_rejected: bool = False
-
-    @property
-    def rejected(self) -> int | None:
-        """Rejected steps; ``None`` where the solver does not tell."""
-        return self.attempts - self.steps if self.tells_rejected else None
-
-    def add(self, other: Counts) -> None:
-        """Count the work of another solve too."""
-        self.steps += other.steps
-        self.attempts += other.attempts
-        self.rhs_evals += other.rhs_evals
-        self.jacobian_evals += other.jacobian_evals
-        self.linear_solves += other.linear_solves
-        self.tells_rejected = other.tells_rejected
 
 
 @dataclass
@@ -117,32 +90,6 @@ class Piece:
         """Bytes of the arrays kept for :meth:`dense`."""
         arrays = (a for piece in self.interpolants for a in vars(piece).values())
         return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
-
-
-class _WatchedRhs:
-    """Counts evaluations and remembers when one was not finite."""
-
-    def __init__(self, rhs: Callable[[float, np.ndarray], np.ndarray], counts: Counts) -> None:
-        self._rhs = rhs
-        self._counts = counts
-        self._evals = 0
-        self._last_nonfinite = -math.inf
-
-    def __call__(self, t: float, y: np.ndarray) -> np.ndarray:
-        value = self._rhs(t, y)
-        self._counts.rhs_evals += 1
-        if not np.isfinite(value).all():
-            self._last_nonfinite = self._evals
-        self._evals += 1
-        return value
-
-    def nonfinite_within(self, evals: int) -> bool:
-        """Whether one of the last `evals` values was not finite."""
-        return self._evals - self._last_nonfinite <= evals
-
-
-class _NonfiniteJacobianError(Exception):
-    """A Jacobian with NaN or infinite entries: SciPy would refuse it with a ValueError."""
 
 
 def integrate(
@@ -183,14 +130,14 @@ def integrate(
         With a status other than ``"ok"`` where the solver broke down; never an exception for
         that.
     """
-    watched = _WatchedRhs(rhs, counts)
+    watched = WatchedRhs(rhs, counts)
     if not np.isfinite(y0).all():
         return Piece("nonfinite", y0)
     try:
         with np.errstate(all="ignore"):
             solver = _make_solver(watched, t0, t1, y0, options, counts, jacobian)
             piece = _step_through(solver, watched, options, counts, save_at, keep)
-    except _NonfiniteJacobianError:
+    except NonfiniteJacobianError:
         return Piece("nonfinite", y0)
     except RuntimeError as error:
         # SuperLU says so of a sparse matrix; any other RuntimeError is the caller's.
@@ -207,7 +154,7 @@ def integrate(
 
 
 def _make_solver(
-    rhs: _WatchedRhs,
+    rhs: WatchedRhs,
     t0: float,
     t1: float,
     y0: np.ndarray,
@@ -223,7 +170,7 @@ def _make_solver(
     if options.solver in IMPLICIT and jacobian is not None:
         # ODEPACK takes dense Jacobians only.
         dense = options.solver == "lsoda"
-        arguments["jac"] = _watched_jacobian(jacobian, counts, dense=dense)
+        arguments["jac"] = watched_jacobian(jacobian, counts, dense=dense)
     newton = options.solver in ("radau", "bdf")
     if newton:
         # These two form their Newton tolerance from a single rtol; the error control below
@@ -235,20 +182,9 @@ def _make_solver(
     return solver
 
 
-def _watched_jacobian(jacobian: Jacobian, counts: Counts, *, dense: bool) -> Jacobian:
-    def watched(t: float, y: np.ndarray) -> Any:
-        value = jacobian(t, y)
-        counts.jacobian_evals += 1
-        if not np.isfinite(value.data if issparse(value) else value).all():
-            raise _NonfiniteJacobianError
-        return value.toarray() if dense and issparse(value) else value
-
-    return watched
-
-
 def _step_through(
     solver: Any,
-    rhs: _WatchedRhs,
+    rhs: WatchedRhs,
     options: Options,
     counts: Counts,
     save_at: Sequence[float],
@@ -286,7 +222,7 @@ def _step(solver: Any) -> None:
         solver.status = "failed"
 
 
-def _status(solver: Any, rhs: _WatchedRhs) -> str:
+def _status(solver: Any, rhs: WatchedRhs) -> str:
     if solver.status == "failed":
         return "nonfinite" if rhs.nonfinite_within(_RECENT_EVALS) else "step_too_small"
     if not np.isfinite(solver.y).all() or rhs.nonfinite_within(1):

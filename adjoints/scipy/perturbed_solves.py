@@ -10,8 +10,9 @@ import numpy as np
 from ...problems import Problem
 from ..program import Settings
 from ..result import STATUS_MESSAGES
+from .counted import Counts
 from .flat import BoundSystem, flat_system
-from .integrate import Counts, Options
+from .integrate import Options
 from .primal import solve_primal
 from .program import Outcome, ScipyProgram, forward_options, forward_stats
 from .segments import Schedule, TimeFunction, Trajectory, schedule
@@ -32,7 +33,7 @@ class PerturbedSolveError(Exception):
         )
 
 
-class Experiment:
+class PerturbedLoss:
     """The loss as a function of ``x = [theta, y0]``, one whole solve a value.
 
     Parameters

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
-from ..program import Settings
-from ..result import GradientResult, Stats, failed_result, nonfinite_phase
+from ..program import NumpyProgram, Settings, failed_result, gradient_result
+from ..result import GradientResult, Stats
+from .counted import Counts
 from .flat import pack, unpack
-from .integrate import Counts, Options
+from .integrate import Options
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Outcome:
     stats: Stats = field(default_factory=Stats)
 
 
-class ScipyProgram:
-    """A prepared gradient on NumPy arrays.
+class ScipyProgram(NumpyProgram):
+    """A prepared gradient by a computation on flat vectors.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class ScipyProgram:
         loss: Callable[[np.ndarray, np.ndarray], float],
         compile_s: float | None = None,
     ) -> None:
-        self._problem = problem
+        super().__init__(problem)
         self._compute = compute
         self._loss = loss
         self._compile_s = compile_s
@@ -63,35 +64,16 @@ class ScipyProgram:
         out = self._compute(*_flat(params, y0))
         stats = replace(out.stats, compile_s=self._compile_s)
         if out.status != "ok":
-            return failed_result(self._problem, out.status, out.phase, out.message, stats)
+            return failed_result(self.problem, out.status, out.phase, out.message, stats)
         # In the problem's own precision, which a gradient may be too large for.
-        dparams, dy0 = self._shaped(out)
-        phase = nonfinite_phase(out.loss, dparams, dy0)
-        if phase is not None:
-            return failed_result(self._problem, "nonfinite", phase, "", stats)
-        return GradientResult(out.loss, dparams, dy0, stats=stats)
+        return gradient_result(self.problem, out.loss, *self._shaped(out), stats=stats)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
         return self._loss(*_flat(params, y0))
 
-    @property
-    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-        """``(params, y0) -> (loss, dparams, dy0)`` on NumPy arrays, NaN after a breakdown."""
-
-        def call(params: Mapping[str, Any], y0: Any) -> tuple[Any, Any, Any]:
-            result = self.gradient(params, np.asarray(y0))
-            return self._problem.dtype.type(result.loss), result.dparams, result.dy0
-
-        return call
-
-    @property
-    def compiled_primal(self) -> Callable[[Any, Any], Any]:
-        """``(params, y0) -> loss`` on NumPy arrays, NaN after a breakdown."""
-        return self.primal
-
     def _shaped(self, out: Outcome) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        problem = self._problem
+        problem = self.problem
         shapes = {name: value.shape for name, value in problem.params.items()}
         with np.errstate(over="ignore"):
             dtheta, dy0 = (v.astype(problem.dtype) for v in (out.dtheta, out.dy0))

@@ -16,7 +16,8 @@ import numpy as np
 
 from ...problems import Problem
 from ..steps.stops import stops_between
-from .integrate import Counts, Options, Piece, integrate
+from .counted import Counts
+from .integrate import Options, Piece, integrate
 
 #: ``rhs(t, y)`` or ``jacobian(t, y)``.
 TimeFunction = Callable[[float, np.ndarray], np.ndarray]

@@ -15,8 +15,8 @@ from ..steps.runge_kutta import Rhs, dense_value
 from .derivatives import Derivatives
 from .forward_pass import Jumped
 from .recorded_step import jump_cotangent
+from .schedule import Schedule
 from .state import Tensors
-from .times import Course
 
 #: Numbers of states that a quadrature takes at once.
 LARGEST_QUADRATURE = 2**20
@@ -147,7 +147,7 @@ class AdjointStop:
     Parameters
     ----------
     field : AdjointField
-    course : Course
+    schedule : Schedule
         Of the forward solve.
     events : sequence of Event
     ys, dys : tensor
@@ -160,14 +160,14 @@ class AdjointStop:
     def __init__(
         self,
         field: AdjointField,
-        course: Course,
+        schedule: Schedule,
         events: Sequence[Event],
         ys: torch.Tensor,
         dys: torch.Tensor,
         beside: torch.Tensor,
     ) -> None:
         self._field = field
-        self._course = course
+        self._schedule = schedule
         self._events = events
         self._ys = ys
         self._dys = dys
@@ -186,7 +186,7 @@ class AdjointStop:
         for jumped in reversed(event.jumped):
             along = field.along(params[1])
             y = jumped.before.reshape(-1)
-            own = (field.derivatives, self._course, jumped)
+            own = (field.derivatives, self._schedule, jumped)
             dw, dm = jump_cotangent(*own, w.reshape(field.shape), *along[:2])
             w, dm = dw.reshape(-1), flat(dm, z)
             if field.alone:

@@ -147,6 +147,23 @@ def attempt(
     )
     error = error if config.through_step_size else error.detach()
     accept = error <= 1 if given is None else torch.ones_like(reaches)
+    following = _following(config, state, step, (h, t1), error, accept, reaches)
+    coefficients = dense_of_step(config, row, step, ops) if config.dense else None
+    terms = terms_of_step(config, step, state.y, h, ops) if config.terms else None
+    return Attempt(following, accept, row, coefficients, terms)
+
+
+def _following(
+    config: Config,
+    state: State,
+    step: Step,
+    taken: tuple[torch.Tensor, torch.Tensor],
+    error: torch.Tensor,
+    accept: torch.Tensor,
+    reaches: torch.Tensor,
+) -> State:
+    """The state after a step of size and end `taken`, with the size and status of what comes."""
+    h, t1 = taken
     size = _next(config, state, h, error, accept & reaches)
     attempts = state.attempts + 1
     status = status_after(
@@ -160,9 +177,7 @@ def attempt(
         step.failure,
         controlled=config.controlled,
     )
-    coefficients = dense_of_step(config, row, step, ops) if config.dense else None
-    terms = terms_of_step(config, step, state.y, h, ops) if config.terms else None
-    following = State(
+    return State(
         t=t1,
         y=step.y1,
         slope=step.slope,
@@ -172,7 +187,6 @@ def attempt(
         attempts=attempts,
         status=status,
     )
-    return Attempt(following, accept, row, coefficients, terms)
 
 
 def rejected(state: State, tried: State) -> State:

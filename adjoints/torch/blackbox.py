@@ -14,14 +14,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import torch
 
-from ..scipy.blackbox_call import Call, checked_call, flat_equations
+from ..scipy.blackbox_call import TIMES, BlackboxOptions, Call, checked_call, solve_of_call
 from .blackbox_function import Blackbox, joined, solve_blackbox
-from .functions import check_closure
+from .function_checks import check_closure
 
 _REMEDY = "pass them in params and take them from there, or detach them"
 
@@ -56,18 +56,7 @@ def blackbox_solve(
     params: Tree,
     *,
     t0: float = 0.0,
-    solver: str = "dop853",
-    rtol: float | np.ndarray = 1e-6,
-    atol: float | np.ndarray = 1e-9,
-    adjoint_solver: str | None = None,
-    adjoint_rtol: float | np.ndarray | None = None,
-    adjoint_atol: float | np.ndarray | None = None,
-    first_step: float | None = None,
-    max_steps: int = 16384,
-    jacobian: Callable[..., Any] | None = None,
-    discontinuities: Sequence[float] = (),
-    jump_times: Sequence[float] = (),
-    jump: Callable[..., Any] | None = None,
+    **options: Unpack[BlackboxOptions],
 ) -> BlackboxSolution:
     """Solve ``y' = rhs(t, y, params)`` with a solver of SciPy, differentiably, once.
 
@@ -86,19 +75,9 @@ def blackbox_solve(
         Integer tensors stay integers and get no gradient.
     t0 : float
         Not differentiated.
-    solver : {"rk45", "dop853", "radau", "bdf", "lsoda"}
-    rtol, atol : float or ndarray
-        Tolerances; arrays of the shape of `y0` set them per component.
-    adjoint_solver, adjoint_rtol, adjoint_atol : optional
-        Those of the reverse solve; the forward ones by default.
-    first_step : float, optional
-    max_steps : int
-        Attempted steps allowed, forward and reverse each.
-    jacobian : callable, optional
-        ``jacobian(t, y, params) -> (n, n)``, on NumPy.
-    discontinuities, jump_times, jump : optional
-        As in :class:`~adjointbench.problems.Problem`. Jumps may be at `t0` as well, and several
-        at one time, which act in order.
+    **options
+        Solver, tolerances, limits, Jacobian, discontinuities and jumps: see
+        :class:`~adjointbench.adjoints.scipy.blackbox_call.BlackboxOptions`.
 
     Returns
     -------
@@ -112,27 +91,13 @@ def blackbox_solve(
     RuntimeError
         From PyTorch, where the gradient is differentiated again: there is no second derivative.
     """
-    times = {
-        "t0": t0,
-        "save_at": save_at,
-        "discontinuities": discontinuities,
-        "jump_times": jump_times,
+    given: dict[str, Any] = {"t0": t0, "save_at": save_at, **options}
+    given |= {
+        argument: _plain(argument, given[argument]) for argument in TIMES if argument in given
     }
     leaves, structure = _flatten(params)
-    call = checked_call(
-        (rhs, jacobian, jump),
-        y0,
-        [(tuple(leaf.shape), str(leaf.dtype).removeprefix("torch.")) for leaf in leaves],
-        **{argument: _plain(argument, value) for argument, value in times.items()},
-        solver=solver,
-        rtol=rtol,
-        atol=atol,
-        adjoint_solver=adjoint_solver,
-        adjoint_rtol=adjoint_rtol,
-        adjoint_atol=adjoint_atol,
-        first_step=first_step,
-        max_steps=max_steps,
-    )
+    leaf_types = [(tuple(leaf.shape), str(leaf.dtype).removeprefix("torch.")) for leaf in leaves]
+    call = checked_call(rhs, y0, leaf_types, **given)
     _check_closures(call, structure, y0, leaves)
     box = _blackbox(call, structure)
     ys, done = solve_blackbox(box, joined(leaves), y0)
@@ -203,5 +168,4 @@ def _plain(argument: str, times: Any) -> Any:
 @functools.lru_cache(maxsize=64)
 def _blackbox(call: Call, structure: Any) -> Blackbox:
     """The flat equations of a call, made once for each combination of arguments."""
-    system, plan = flat_equations(call, lambda leaves: _unflatten(structure, iter(leaves)))
-    return Blackbox(system, plan, *call.solvers)
+    return Blackbox(solve_of_call(call, lambda leaves: _unflatten(structure, iter(leaves))))

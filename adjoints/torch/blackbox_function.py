@@ -17,35 +17,21 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from ..scipy.continuous import Adjoint, adjoint_keys, solve_adjoint
+from ..scipy.continuous import Adjoint, AdjointSolve, solve_adjoint
 from ..scipy.derivatives import Derivatives
-from ..scipy.flat import FlatSystem
-from ..scipy.integrate import IMPLICIT, Options
+from ..scipy.integrate import IMPLICIT
 from ..scipy.primal import solve_primal
-from ..scipy.segments import Schedule, Trajectory
+from ..scipy.segments import Trajectory
 
 
 class Blackbox:
-    """One way of solving: equations, times, solvers, and derivatives compiled when needed.
+    """One way of solving, and its derivatives, compiled when needed."""
 
-    Parameters
-    ----------
-    system : FlatSystem
-    plan : Schedule
-    options, reverse : Options
-        Of the forward and of the reverse solve.
-    """
-
-    def __init__(
-        self, system: FlatSystem, plan: Schedule, options: Options, reverse: Options
-    ) -> None:
-        self.system = system
-        self.plan = plan
-        self._options = options
-        self._reverse = reverse
-        self._derivatives = Derivatives(system)
-        self._compiled = False
-        self._jacobian = options.solver in IMPLICIT
+    def __init__(self, how: AdjointSolve) -> None:
+        self._how = how
+        self._derivatives = Derivatives(how.system)
+        self._ready = False
+        self._jacobian = how.options.solver in IMPLICIT
 
     @property
     def source(self) -> str:
@@ -54,12 +40,11 @@ class Blackbox:
 
     def compile(self) -> float:
         """Compile all derivatives that a gradient asks for; the seconds it took."""
-        if self._compiled:
+        if self._ready:
             return 0.0
-        implicit = self._jacobian or self._reverse.solver in IMPLICIT
-        keys = adjoint_keys(self.system, self.plan, implicit=implicit)
-        seconds = self._derivatives.compile(*keys)
-        self._compiled = True
+        solvers = self._how.options.solver, self._how.reverse.solver
+        seconds = self._derivatives.compile(*self._how.keys(*solvers))
+        self._ready = True
         return seconds
 
     def forward(self, theta: np.ndarray, y0: np.ndarray, *, keep: bool) -> Trajectory:
@@ -69,7 +54,8 @@ class Blackbox:
         with self._derivatives.active():
             point = self._derivatives.at(theta)
             jacobian = point.jacobian if self._jacobian else None
-            return solve_primal(point, y0, self.plan, self._options, jacobian=jacobian, keep=keep)
+            plan, options = self._how.plan, self._how.options
+            return solve_primal(point, y0, plan, options, jacobian=jacobian, keep=keep)
 
     def backward(self, theta: np.ndarray, trajectory: Trajectory, dys: np.ndarray) -> Adjoint:
         """The cotangents of parameters and start value, on NumPy; NaN after a breakdown."""
@@ -78,10 +64,11 @@ class Blackbox:
             self.compile()
             with self._derivatives.active():
                 point = self._derivatives.at(theta)
-                adjoint = solve_adjoint(point, self.plan, trajectory, dys, self._reverse)
+                plan, reverse = self._how.plan, self._how.reverse
+                adjoint = solve_adjoint(point, plan, trajectory, dys, reverse)
         if adjoint.status != "ok":
-            adjoint.dtheta = np.full(self.system.m, np.nan)
-            adjoint.dy0 = np.full(self.system.n, np.nan)
+            adjoint.dtheta = np.full(self._how.system.m, np.nan)
+            adjoint.dy0 = np.full(self._how.system.n, np.nan)
         return adjoint
 
 
@@ -102,6 +89,11 @@ class Done:
     keep: bool
     trajectory: Trajectory = field(init=False)
     adjoint: Adjoint | None = None
+
+    @property
+    def reverse_status(self) -> str:
+        """How the last reverse pass ended; ``"ok"`` before the first."""
+        return "ok" if self.adjoint is None else self.adjoint.status
 
 
 def solve_blackbox(

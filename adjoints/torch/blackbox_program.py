@@ -6,30 +6,24 @@ the host. The loss is differentiated by PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from ...problems import Problem
-from ..program import Settings
-from ..result import GradientResult, Stats, failed_result, how_it_ended
-from ..scipy.continuous import reverse_options
-from ..scipy.flat import flat_system
-from ..scipy.program import forward_options, forward_stats
-from ..scipy.segments import schedule
+from ..program import BareGradient, BareLoss, Settings, TrainingGradient, Work, gradient_result
+from ..result import STATUSES, GradientResult, Stats
+from ..scipy.continuous import adjoint_solve
+from ..scipy.program import forward_stats
 from .autograd_loss import AutogradLoss
 from .blackbox_function import Blackbox, Done, joined, solve_blackbox
 
 
 def prepare(problem: Problem, settings: Settings) -> BlackboxProgram:
     """The gradient of `problem` by SciPy behind an operation of autograd."""
-    options = forward_options(problem, settings)
-    reverse = reverse_options(
-        options, settings.adjoint_solver, settings.adjoint_rtol, settings.adjoint_atol
-    )
-    box = Blackbox(flat_system(problem), schedule(problem), options, reverse)
+    box = Blackbox(adjoint_solve(problem, settings))
     return BlackboxProgram(problem, settings, box)
 
 
@@ -51,33 +45,30 @@ class BlackboxProgram:
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
         loss, done, (dparams, dy0) = self._differentiable.gradient(params, y0)
-        stats = self._stats(done)
-        reverse = "ok" if done.adjoint is None else done.adjoint.status
-        ended = how_it_ended(done.trajectory.status, reverse, loss, dparams, dy0)
-        if ended is not None:
-            return failed_result(self._problem, *ended, stats=stats)
-        return GradientResult(loss, dparams, dy0, stats=stats)
+        return gradient_result(
+            self._problem,
+            loss,
+            dparams,
+            dy0,
+            forward=done.trajectory.status,
+            reverse=done.reverse_status,
+            stats=self._stats(done),
+        )
 
     def training_gradient(
-        self, params: Any, y0: torch.Tensor, constants: Any, coefficients: Sequence[float]
-    ) -> tuple[str, torch.Tensor, dict[str, torch.Tensor], dict[str, int]]:
-        """As that of :class:`~adjointbench.adjoints.torch.program.TorchProgram`.
+        self, params: Any, y0: torch.Tensor, constants: Any, coefficients: Sequence[float] | Any
+    ) -> TrainingGradient:
+        """Loss and gradient with other constants.
 
         The equations keep their own constants; only the loss sees others.
         """
         del coefficients
         loss, done, dparams, _ = self._differentiable.differentiate(params, y0, constants)
         stats = self._stats(done)
-        status = done.trajectory.status
-        if status == "ok" and done.adjoint is not None:
-            status = done.adjoint.status
-        counts = {
-            "steps": stats.steps or 0,
-            "rejected": stats.rejected or 0,
-            "rhs_evals": stats.rhs_evals or 0,
-            "reverse_evals": stats.vjp_evals or 0,
-        }
-        return status, loss, dparams, counts
+        forward = done.trajectory.status
+        status = STATUSES.index(done.reverse_status if forward == "ok" else forward)
+        counts = (stats.steps, stats.rejected, stats.rhs_evals, stats.vjp_evals)
+        return TrainingGradient(loss, dparams, status, Work(*(count or 0 for count in counts)))
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
@@ -85,12 +76,12 @@ class BlackboxProgram:
         return loss if done.trajectory.status == "ok" else float("nan")
 
     @property
-    def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+    def compiled(self) -> BareGradient:
         """``(params, y0) -> (loss, dparams, dy0)`` on tensors."""
         return self._differentiable.bare
 
     @property
-    def compiled_primal(self) -> Callable[[Any, Any], Any]:
+    def compiled_primal(self) -> BareLoss:
         """``(params, y0) -> loss`` on tensors."""
         return self._differentiable.bare_primal
 

@@ -37,12 +37,13 @@ from .adjoint_equation import (
     quadrature,
     unflat,
 )
-from .differentiable import Call, Counts, Pulled
+from .call import Call, Counts, Pulled
 from .forward_pass import Record, Solved, Work, solve_recording
 from .recorded_step import jump_cotangent, plus
+from .schedule import Schedule
 from .state import Config, Operands, Row, Tensors
+from .stats import rhs_evals
 from .stepping import dense_of_step, take
-from .times import Course
 
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "quadrature")
 
@@ -75,17 +76,9 @@ def pull_back(
     params, constants : tuple of tensor
     """
     del dterms
-    forward, solved = call.course, call.solved
+    forward, solved = call.schedule, call.solved
     assert solved is not None
-    field = AdjointField(
-        rhs=call.config.rhs,
-        rhs_jacobian=call.config.jacobian,
-        derivatives=call.config.derivatives,
-        kind=kind,
-        shape=tuple(dys.shape[1:]),
-        smooth=len(params),
-        others=len(constants),
-    )
+    field = _field(kind, call, dys, params, constants)
     shape = field.shape
     read = (*params, *constants)
     if not field.back:
@@ -99,7 +92,7 @@ def pull_back(
     z, m = _last_state(field, forward, solved, dys, read)
     beside = m if field.alone else torch.zeros_like(m)
     jump = AdjointStop(field, forward, events, solved.ys, dys, beside)
-    course = Course(
+    schedule = Schedule(
         t0=-forward.save_at[-1],
         stops=stops,
         save_at=-forward.t0[None],
@@ -108,7 +101,7 @@ def pull_back(
         atol=_atol(call.reverse.atol, units, field, params),
         jump=jump,
     )
-    back = solve_recording(config, z, (), read, course, keep=field.alone)
+    back = solve_recording(config, z, (), read, schedule, keep=field.alone)
     counts = _counts(config, back.work)
     if counts.status != CODES["ok"]:
         none = torch.full_like(dys[-1], float("nan"))
@@ -124,24 +117,39 @@ def pull_back(
     return Pulled(units.unit * w.reshape(shape), unflat(units.unit * m, params), counts)
 
 
+def _field(
+    kind: str, call: Call, dys: torch.Tensor, params: Tensors, constants: Tensors
+) -> AdjointField:
+    """The right-hand side of the reverse solve."""
+    return AdjointField(
+        rhs=call.config.rhs,
+        rhs_jacobian=call.config.jacobian,
+        derivatives=call.config.derivatives,
+        kind=kind,
+        shape=tuple(dys.shape[1:]),
+        smooth=len(params),
+        others=len(constants),
+    )
+
+
 def _rows(
-    config: Config, course: Course, solved: Solved, params: Tensors, constants: Tensors
+    config: Config, schedule: Schedule, solved: Solved, params: Tensors, constants: Tensors
 ) -> torch.Tensor:
     """The forward dense output as one table."""
-    times, y = solved.record.times(course), solved.record.y
+    times, y = solved.record.times(schedule), solved.record.y
     coefficients = solved.coefficients
     if coefficients is None:
-        coefficients = dense_of_rows(config, solved.record, course, params, constants)
+        coefficients = dense_of_rows(config, solved.record, schedule, params, constants)
     rows = max(FEWEST_ROWS, 1 << (len(times) - 1).bit_length())
     return packed_rows(times, y, coefficients, rows)
 
 
 def dense_of_rows(
-    config: Config, record: Record, course: Course, params: Tensors, constants: Tensors
+    config: Config, record: Record, schedule: Schedule, params: Tensors, constants: Tensors
 ) -> torch.Tensor:
     """Dense output of the recorded steps, their stages computed again, all at once."""
-    config, stop = replace(config, terms=False), course.save_at[-1]
-    ops = Operands(params, constants, course.rtol, course.atol, stop, stop, stop)
+    config, stop = replace(config, terms=False), schedule.save_at[-1]
+    ops = Operands(params, constants, schedule.rtol, schedule.atol, stop, stop, stop)
 
     def one(times: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         step = take(config, times, y, None, ops, order=0)
@@ -150,23 +158,23 @@ def dense_of_rows(
     n = record.y[0].numel()
     width = n * config.tableau.stages + n * n * int(config.tableau.implicit)
     chunk = max(1, LARGEST_BATCH // width)
-    return config.derivatives.rows(one, record.times(course), record.y, chunk=chunk)
+    return config.derivatives.rows(one, record.times(schedule), record.y, chunk=chunk)
 
 
-def _events(course: Course, record: Record) -> tuple[Stops, list[Event]]:
+def _events(schedule: Schedule, record: Record) -> tuple[Stops, list[Event]]:
     """The times at which the reverse solve stops, and what it meets there.
 
     A save at the time of a jump is the value after it, so that going backwards saves come first.
     At a discontinuity the solve stops and goes on. What happens at the end of the forward solve
     is in the reverse state from the beginning.
     """
-    stops, jumped = course.stops, {jump.number: jump for jump in record.jumps}
+    stops, jumped = schedule.stops, {jump.number: jump for jump in record.jumps}
     sided = dict(zip(stops.times, stops.sided, strict=True))
     met = dict(zip(stops.times[stops.first :], stops.jumps[stops.first :], strict=True))
     saves: dict[float, tuple[int, ...]] = {}
-    for number, t in enumerate(course.save_at[: course.inner].tolist()):
+    for number, t in enumerate(schedule.save_at[: schedule.inner].tolist()):
         saves[t] = (*saves.get(t, ()), number)
-    start, end = float(course.t0), stops.times[-1]
+    start, end = float(schedule.t0), stops.times[-1]
     times = sorted({start, *stops.times, *saves}, reverse=True)
     events = [
         Event(saves.get(t, ()), () if t == end else tuple(jumped[n] for n in met.get(t, ())))
@@ -204,15 +212,15 @@ def _nodes(config: Config) -> int:
 
 
 def _last_state(
-    field: AdjointField, course: Course, solved: Solved, dys: torch.Tensor, read: Tensors
+    field: AdjointField, schedule: Schedule, solved: Solved, dys: torch.Tensor, read: Tensors
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The flat reverse state at the end time, and the parameters' part of it by itself."""
-    y, w, along = solved.ys[-1], dys[course.inner :].sum(dim=0), field.along(read)
+    y, w, along = solved.ys[-1], dys[schedule.inner :].sum(dim=0), field.along(read)
     dm = tuple(torch.zeros_like(p) for p in along.params)
-    at_end = len(course.stops.jumps[-1])
+    at_end = len(schedule.stops.jumps[-1])
     for jumped in reversed(solved.record.jumps[len(solved.record.jumps) - at_end :]):
         y = jumped.before
-        w, added = jump_cotangent(field.derivatives, course, jumped, w, *along[:2])
+        w, added = jump_cotangent(field.derivatives, schedule, jumped, w, *along[:2])
         dm = plus(dm, added)
     m = flat(dm, y)
     parts = [w.reshape(-1)] if field.alone else [w.reshape(-1), m]
@@ -248,7 +256,7 @@ def _atol(
 def _counts(config: Config, work: Work) -> Counts:
     """What the reverse solve cost; the host waited once more, for the save times."""
     tab = config.tableau
-    evals = (2 if tab.adaptive else 1) + work.attempts * tab.steps
+    evals = rhs_evals(tab, work.attempts)
     implicit = int(tab.implicit)
     return Counts(
         status=work.status,

@@ -7,103 +7,14 @@ solved with steps of its own, one lane after the other.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from ..result import STATUSES
 from ..steps.error_test import CODES
-from .derivative_kind import in_some_mode
-from .derivatives import TRANSFORMS
-from .forward_pass import Solved, solve_recording
-from .state import Config, Tensors
-from .times import Course
+from .call import Call, Outputs, Pulled, outputs_of, pulled_back, solved_of
 from .transforms import aside, is_wrapped
-
-
-class Counts(NamedTuple):
-    """How a reverse pass ended, and its work."""
-
-    status: int
-    steps: int
-    rejected: int
-    rhs_evals: int
-    vjp_evals: int
-    jacobian_evals: int
-    linear_solves: int
-    transfers: int = 0
-    compile_s: float = 0.0
-    compiled: str = ""
-
-
-class Pulled(NamedTuple):
-    """Cotangents of start value and parameters, and what they cost."""
-
-    dy0: torch.Tensor
-    dparams: Tensors
-    counts: Counts
-
-
-#: ``pull_back(call, dys, dterms, params, constants) -> Pulled``.
-PullBack = Callable[..., Pulled]
-
-
-@dataclass
-class Call:
-    """One call of a solve: what it is told, and what is found on the way.
-
-    Attributes
-    ----------
-    config, course
-    smooth : int
-        How many of the leaves are differentiated.
-    pull_back : callable
-        The reverse pass.
-    reverse : object
-        What it is told besides.
-    keeps_dense : bool
-        Whether the reverse pass reads the dense output of the forward pass.
-    transformed : bool
-        Whether a function transform, as of ``torch.func.grad``, is at work around it.
-    solved, pulled
-        What the two passes found.
-    lanes : list of Call
-        The calls of the lanes, under ``vmap``.
-    """
-
-    config: Config
-    course: Course
-    smooth: int
-    pull_back: PullBack
-    reverse: Any = None
-    keeps_dense: bool = False
-    transformed: bool = False
-    solved: Solved | None = None
-    pulled: Pulled | None = None
-    lanes: list[Call] = field(default_factory=list)
-
-    def kept(self, solved: Solved) -> Solved:
-        """What the reverse pass reads; the dense output is let go where it does not."""
-        none = solved.times[:0]
-        if self.keeps_dense:
-            return solved._replace(times=none)
-        return solved._replace(times=none, coefficients=None)
-
-    def again(self) -> Call:
-        """A fresh call of the same."""
-        told = (self.config, self.course, self.smooth, self.pull_back, self.reverse)
-        return Call(*told, self.keeps_dense, self.transformed)
-
-
-class Outputs(NamedTuple):
-    """What a solve returns: ``numbers`` are status, accepted steps and attempts."""
-
-    ys: torch.Tensor
-    totals: torch.Tensor
-    numbers: torch.Tensor
-    steps: torch.Tensor
 
 
 def solve_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
@@ -116,7 +27,7 @@ def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs
     """Solve with every operation on the host's own graph, for reverse or forward mode."""
     params, constants = leaves[: call.smooth], leaves[call.smooth :]
     try:
-        call.solved = solved_in_some_mode(call, y0, params, constants, differentiable=True)
+        call.solved = solved_of(call, y0, params, constants, differentiable=True)
     except RuntimeError as error:
         if not any(is_wrapped(x) for x in (y0, *leaves)):
             raise
@@ -125,44 +36,6 @@ def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs
             "whose passes run apart from them, or backward() with adjoint='tape'"
         ) from error
     return outputs_of(call.config, call.solved)
-
-
-def solved_in_some_mode(
-    call: Call,
-    y0: torch.Tensor,
-    params: Tensors,
-    constants: Tensors,
-    *,
-    differentiable: bool = False,
-) -> Solved:
-    """The forward pass of a call, with whatever derivatives its right-hand side admits."""
-
-    def run(config: Config) -> Solved:
-        return solve_recording(
-            config, y0, params, constants, call.course, differentiable=differentiable
-        )
-
-    return in_some_mode(call.config, run)
-
-
-def outputs_of(config: Config, solved: Solved) -> Outputs:
-    """The outputs of a finished solve."""
-    work = solved.work
-    device = solved.ys.device
-    numbers = torch.tensor([work.status, work.accepted, work.attempts], device=device)
-    totals = solved.ys.new_zeros(3)
-    if solved.terms is not None:
-        totals = reduced(config, solved.terms)
-    return Outputs(solved.ys, totals, numbers, solved.times[:, :2])
-
-
-def reduced(config: Config, terms: torch.Tensor) -> torch.Tensor:
-    """The regularisers, shape (3,), from the terms of all steps."""
-    if len(terms) == 0:
-        return terms.sum(dim=0)
-    if config.reduction == "max":
-        return terms.max(dim=0).values
-    return terms.sum(dim=0) if config.reduction == "sum" else terms.mean(dim=0)
 
 
 class SolveFunction(torch.autograd.Function):
@@ -176,7 +49,7 @@ class SolveFunction(torch.autograd.Function):
         def run() -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
                 # An alias, as a right-hand side may ask for gradients by what it is given.
-                solved = solved_in_some_mode(call, y0.detach(), params, constants)
+                solved = solved_of(call, y0.detach(), params, constants)
                 call.solved = call.kept(solved)
                 return tuple(outputs_of(call.config, solved))
 
@@ -216,41 +89,6 @@ class SolveFunction(torch.autograd.Function):
         ys, totals, numbers, steps = zip(*found, strict=True)
         stacked = tuple(torch.stack(x) for x in (ys, totals, numbers))
         return (*stacked, _padded(steps)), (0, 0, 0, 0)
-
-
-def pulled_back(
-    call: Call,
-    dys: torch.Tensor,
-    dtotals: torch.Tensor | None,
-    y0: torch.Tensor,
-    params: Tensors,
-    constants: Tensors,
-) -> Pulled:
-    """The reverse pass of a call: NaN after a forward pass that broke down.
-
-    Parameters
-    ----------
-    call : Call
-    dys, dtotals : tensor
-        Cotangents of the first two :class:`Outputs`.
-    y0, params, constants
-        What the call was made with.
-    """
-    solved = call.solved
-    assert solved is not None
-    if solved.work.status != CODES["ok"]:
-        none = tuple(torch.full_like(x, float("nan")) for x in (y0, *params))
-        return Pulled(none[0], none[1:], Counts(solved.work.status, 0, 0, 0, 0, 0, 0))
-    dterms = None
-    if solved.terms is not None and dtotals is not None:
-        _, pull = TRANSFORMS.vjp(lambda x: reduced(call.config, x), solved.terms)
-        dterms = pull(dtotals)[0].nan_to_num()
-
-    def run(config: Config) -> Pulled:
-        return call.pull_back(replace(call, config=config), dys, dterms, params, constants)
-
-    call.pulled = in_some_mode(call.config, run)
-    return call.pulled
 
 
 class _PullBack(torch.autograd.Function):

@@ -24,12 +24,12 @@ import torch
 
 from ..steps.error_test import CODES
 from .attempt import evaluate_transposed
+from .call import Call, Counts, Pulled
 from .compiled_sweep import sweep_compiled
-from .differentiable import Call, Counts, Pulled
 from .forward_pass import Jumped, Record
 from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_step, step_outputs
+from .schedule import Schedule
 from .state import Config, Operands, Tensors
-from .times import Course
 
 #: States up to this size are swept in blocks of so many steps.
 BLOCK_STATES, BLOCK_STEPS = 8, 256
@@ -53,13 +53,13 @@ def pull_back(
         Cotangents of the regularisers' terms of each step.
     params, constants : tuple of tensor
     """
-    config, course = call.config, call.course
+    config, schedule = call.config, call.schedule
     assert call.solved is not None
     record = call.solved.record
-    times = record.times(course)
-    sources = sources_of(config, times, course, dys, dterms)
-    w = dys[course.inner :].sum(dim=0)
-    swept = sweep(config, record, times, course, w, sources, params, constants)
+    times = record.times(schedule)
+    sources = sources_of(config, times, schedule, dys, dterms)
+    w = dys[schedule.inner :].sum(dim=0)
+    swept = sweep(config, record, times, schedule, w, sources, params, constants)
     steps, tab = len(record.y), config.tableau
     counts = Counts(
         status=CODES["ok"],
@@ -78,7 +78,7 @@ def pull_back(
 def sources_of(
     config: Config,
     times: torch.Tensor,
-    course: Course,
+    schedule: Schedule,
     dys: torch.Tensor,
     dterms: torch.Tensor | None,
 ) -> Sources:
@@ -86,7 +86,7 @@ def sources_of(
 
     Parameters
     ----------
-    config, course
+    config, schedule
     times : tensor, shape (rows, 5)
         Of the record.
     dys : tensor, shape ``(len(save_at), *y0.shape)``
@@ -95,8 +95,8 @@ def sources_of(
     if not config.dense or len(times) == 0:
         return Sources(None, None, dterms)
     degree = config.tableau.dense.shape[1]
-    n = course.inner
-    entering = evaluate_transposed(times, degree, course.save_at[:n], dys[:n])
+    n = schedule.inner
+    entering = evaluate_transposed(times, degree, schedule.save_at[:n], dys[:n])
     return Sources(*entering, dterms)
 
 
@@ -104,7 +104,7 @@ def sweep(
     config: Config,
     record: Record,
     times: torch.Tensor,
-    course: Course,
+    schedule: Schedule,
     w: torch.Tensor,
     sources: Sources,
     params: Tensors,
@@ -117,27 +117,27 @@ def sweep(
         terms=sources.terms is not None,
         given_steps=False,
     )
-    ops = _operands(course, params, constants)
+    ops = _operands(schedule, params, constants)
     swept = Swept(w, tuple(torch.zeros_like(p) for p in params))
     columns = (times, record.y, *sources)
     last = len(record.y)
     for jumped in reversed(record.jumps):
         swept = _sweep_rows(wanted, columns, slice(jumped.rows, last), ops, swept)
-        swept = _through_jump(config, course, jumped, ops, swept)
+        swept = _through_jump(config, schedule, jumped, ops, swept)
         last = jumped.rows
     return _sweep_rows(wanted, columns, slice(0, last), ops, swept)
 
 
-def _operands(course: Course, params: Tensors, constants: Tensors) -> Operands:
+def _operands(schedule: Schedule, params: Tensors, constants: Tensors) -> Operands:
     """The bounds of time are those of each row."""
-    stop = course.save_at[-1]
-    return Operands(params, constants, course.rtol, course.atol, stop, stop, stop)
+    stop = schedule.save_at[-1]
+    return Operands(params, constants, schedule.rtol, schedule.atol, stop, stop, stop)
 
 
 def _through_jump(
-    config: Config, course: Course, jumped: Jumped, ops: Operands, swept: Swept
+    config: Config, schedule: Schedule, jumped: Jumped, ops: Operands, swept: Swept
 ) -> Swept:
-    own = (config.derivatives, course, jumped)
+    own = (config.derivatives, schedule, jumped)
     dy, dparams = jump_cotangent(*own, swept.dy0, ops.params, ops.constants)
     return swept._replace(dy0=dy, dparams=plus(swept.dparams, dparams))
 

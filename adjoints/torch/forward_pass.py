@@ -1,4 +1,4 @@
-"""The recorded solve: attempts driven from stop to stop, and what a reverse pass needs of them."""
+"""The recorded solve: attempts from stop to stop, and what a reverse pass needs of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 
 from ..steps.error_test import CODES, RUNNING
 from .attempt import evaluate
+from .schedule import Schedule, Segments
 from .state import Config, Operands, State, Tensors
-from .step_loop import Drive
+from .step_loop import Rows, StepLoop
 from .stepping import clipper
-from .times import Course, Rows, Segments
 
 
 class Jumped(NamedTuple):
@@ -47,14 +47,14 @@ class Record(NamedTuple):
         kept = (self.t, self.y, self.sizes, *self.odd, *befores)
         return sum(x.nbytes for x in kept)
 
-    def times(self, course: Course) -> torch.Tensor:
+    def times(self, schedule: Schedule) -> torch.Tensor:
         """Start, size, end and the bounds of the times of every step, shape (steps, 5)."""
         h = self.sizes.to(self.t.dtype).index_copy(0, *self.odd)
         start, end = self.t[:-1], self.t[1:]
         # A step belongs to the segment in which it was taken: its times alone do not tell, as one
         # may begin exactly where another ends.
         counts = torch.diff(torch.tensor(self.rows), prepend=torch.zeros(1, dtype=torch.int64))
-        segments, counts = course.segments(), counts.to(h.device)
+        segments, counts = schedule.segments(), counts.to(h.device)
         lower, upper = (
             bound[: len(counts)].repeat_interleave(counts)
             for bound in (segments.lower, segments.upper)
@@ -103,7 +103,7 @@ def solve_recording(
     y0: torch.Tensor,
     params: Tensors,
     constants: Tensors,
-    course: Course,
+    schedule: Schedule,
     *,
     differentiable: bool = False,
     keep: bool = True,
@@ -112,48 +112,48 @@ def solve_recording(
 
     Parameters
     ----------
-    config, y0, params, constants, course
+    config, y0, params, constants, schedule
     differentiable : bool
         Whether autograd records every operation (a tape).
     keep : bool
         Whether the accepted steps are recorded; otherwise the record holds the jumps alone.
     """
-    drive = Drive(config, differentiable, course)
+    loop = StepLoop(config, differentiable, schedule)
     rows, jumps, counts = Rows(keep), [], []
-    segments = course.segments()
-    state = drive.start(y0, _operands(params, constants, course, segments, 0))
+    segments = schedule.segments()
+    state = loop.start(y0, _operands(params, constants, schedule, segments, 0))
     for k, numbers in enumerate(segments.jumps):
-        ops = _operands(params, constants, course, segments, k)
+        ops = _operands(params, constants, schedule, segments, k)
         if k > 0:
             clip = clipper(config, ops.lower, ops.upper)
             slope = config.rhs(clip(state.t), state.y, (params, constants))
             state = state._replace(slope=slope, status=torch.full_like(state.status, RUNNING))
-        state = drive(state, ops, rows, course.stops.times[course.stops.first + k])
-        counts.append(drive.accepted)
-        if drive.status != CODES["ok"]:
+        state = loop(state, ops, rows, schedule.stops.times[schedule.stops.first + k])
+        counts.append(loop.accepted)
+        if loop.status != CODES["ok"]:
             break
         for number in numbers:
-            jumps.append(Jumped(number, state.t, state.y, drive.accepted))
-            state = state._replace(y=course.jumped(number, state.t, state.y, (params, constants)))
+            jumps.append(Jumped(number, state.t, state.y, loop.accepted))
+            state = state._replace(y=schedule.jumped(number, state.t, state.y, (params, constants)))
     record = (tuple(jumps), tuple(counts))
-    return _finished(config, course, rows, record, state, drive)
+    return _finished(config, schedule, rows, record, state, loop)
 
 
 def _operands(
-    params: Tensors, constants: Tensors, course: Course, segments: Segments, k: int
+    params: Tensors, constants: Tensors, schedule: Schedule, segments: Segments, k: int
 ) -> Operands:
     """What the attempts within segment `k` read."""
     own = (segments.ends[k], segments.lower[k], segments.upper[k])
-    return Operands(params, constants, course.rtol, course.atol, *own)
+    return Operands(params, constants, schedule.rtol, schedule.atol, *own)
 
 
 def _finished(
     config: Config,
-    course: Course,
+    schedule: Schedule,
     rows: Rows,
     record: tuple[tuple[Jumped, ...], tuple[int, ...]],
     state: State,
-    drive: Drive,
+    loop: StepLoop,
 ) -> Solved:
     def joined(pieces: list[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
         return torch.cat(pieces) if pieces else like
@@ -165,20 +165,20 @@ def _finished(
     if config.terms:
         terms = joined(rows.terms, state.y.new_zeros(0, 3))
     ys = state.y[None]
-    if drive.status != CODES["ok"]:
-        ys = torch.full_like(ys, math.nan).expand(len(course.save_at), *state.y.shape)
-    elif len(course.save_at) > 1:
-        ys = ys.expand(len(course.save_at) - course.inner, *state.y.shape)
-        if coefficients is not None and course.inner > 0:
-            before = evaluate(times, y, coefficients, course.save_at[: course.inner])
+    if loop.status != CODES["ok"]:
+        ys = torch.full_like(ys, math.nan).expand(len(schedule.save_at), *state.y.shape)
+    elif len(schedule.save_at) > 1:
+        ys = ys.expand(len(schedule.save_at) - schedule.inner, *state.y.shape)
+        if coefficients is not None and schedule.inner > 0:
+            before = evaluate(times, y, coefficients, schedule.save_at[: schedule.inner])
             ys = torch.cat([before, ys])
     work = Work(
-        drive.status,
-        drive.accepted,
-        drive.attempts,
-        drive.transfers,
-        drive.compile_s,
-        drive.compiled,
+        loop.status,
+        loop.accepted,
+        loop.attempts,
+        loop.transfers,
+        loop.compile_s,
+        loop.compiled,
     )
     kept = recorded(times.detach(), y, *record)
     return Solved(ys, terms, coefficients, times.detach(), kept, state, work)

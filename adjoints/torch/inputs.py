@@ -8,12 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..arguments import as_real, check_times, number, tolerance
+from ..arguments import REAL_DTYPES, as_real, check_times, number, tolerance
 from .state import Tensors
 from .transforms import carries_derivative, is_batched, is_wrapped, unwrapped
-
-#: What a dtype that is not for solving is refused with.
-DTYPES = "pass float32 or float64 (complex numbers as their real and imaginary parts)"
 
 
 class Times(NamedTuple):
@@ -41,7 +38,7 @@ def checked_state(y0: Any) -> torch.Tensor:
     if state.dtype in (torch.float32, torch.float64):
         return state
     if state.is_floating_point() or state.is_complex() or state.dtype == torch.bool:
-        raise ValueError(f"y0 has dtype {_name(state.dtype)}; {DTYPES}")
+        raise ValueError(f"y0 has dtype {_name(state.dtype)}; {REAL_DTYPES}")
     return state.to(torch.get_default_dtype())
 
 
@@ -49,7 +46,7 @@ def check_params(leaves: Tensors) -> None:
     """Refuse parameters that would silently get no gradient."""
     for leaf in leaves:
         if leaf.is_complex():
-            raise ValueError(f"params has a tensor of dtype {_name(leaf.dtype)}; {DTYPES}")
+            raise ValueError(f"params has a tensor of dtype {_name(leaf.dtype)}; {REAL_DTYPES}")
 
 
 def checked_times(t0: Any, save_at: Any, like: torch.Tensor) -> Times:

@@ -10,9 +10,9 @@ import torch
 from .attempt import terms_of_step
 from .derivatives import Derivatives
 from .forward_pass import Jumped
+from .schedule import Schedule
 from .state import Config, Operands, Row, Tensors
 from .stepping import dense_of_step, take
-from .times import Course
 
 
 class Sources(NamedTuple):
@@ -62,7 +62,7 @@ def pull_step(
 
 def jump_cotangent(
     derivatives: Derivatives,
-    course: Course,
+    schedule: Schedule,
     jumped: Jumped,
     w: torch.Tensor,
     params: Tensors,
@@ -71,7 +71,7 @@ def jump_cotangent(
     """The cotangent ``w`` pulled back through a jump, and what the jump adds to the parameters'."""
 
     def after(y: torch.Tensor, p: Tensors) -> torch.Tensor:
-        return course.jumped(jumped.number, jumped.t, y, (p, constants))
+        return schedule.jumped(jumped.number, jumped.t, y, (p, constants))
 
     return derivatives.vjp(after, jumped.before, params)[1](w)
 

@@ -16,7 +16,7 @@ import torch
 
 from ..steps.runge_kutta import combine, step_stages
 from ..steps.tableaus import tableau
-from .differentiable import Call
+from .call import Call
 from .inputs import held
 from .state import Tensors
 from .transforms import unwrapped
@@ -28,7 +28,7 @@ def moved_by_times(
     call: Call, sign: int, times: torch.Tensor, states: torch.Tensor, leaves: Tensors
 ) -> torch.Tensor:
     """States with a derivative by their times; at a stop, by what holds after it."""
-    n, field, stops = call.smooth, call.config.rhs, call.course.stops
+    n, field, stops = call.smooth, call.config.rhs, call.schedule.stops
     sided = [t for t, two in zip(stops.times, stops.sided, strict=True) if two]
     known = held("times", times.detach(), times)
     at_stop = torch.isin(known, torch.tensor(sided, dtype=known.dtype, device=known.device))

@@ -8,30 +8,18 @@ from typing import Any
 import torch
 
 from ..result import STATUSES
-from .differentiable import Call, Outputs
+from ..solution import OpenSolution
+from .call import Call, Outputs
+from .stats import rhs_evals
 from .transforms import is_wrapped
 
 
 @dataclass(frozen=True)
-class Solution:
-    """A solve, with the inside of the solver as differentiable outputs.
+class Solution(OpenSolution[torch.Tensor]):
+    """A solve: see :class:`~adjointbench.adjoints.solution.OpenSolution`; and its ``status``.
 
     Attributes
     ----------
-    ys : tensor, shape ``(len(save_at), *y0.shape)``
-        The solution at the save times; NaN where the solver broke down.
-    error_estimate : tensor or None
-        R_E: the norm of the embedded error of each accepted step times its size, reduced.
-        ``None`` for a method without an embedded error.
-    error_squared : tensor or None
-        R_E2: the squared norm of the embedded error of each accepted step, reduced.
-    stiffness_estimate : tensor or None
-        R_S: Shampine's stiffness estimate of each accepted step times its size, reduced.
-        ``None`` for a method without two stages at the same time.
-    stats : dict of str to tensor
-        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
-    status_code : tensor
-        Index into :data:`~adjointbench.adjoints.result.STATUSES`.
     steps : tuple of tensor
         ``(t, h)`` of the accepted steps; ``solve(..., steps=these)`` takes them again. Under
         ``vmap`` filled up with steps of size zero at the end time.
@@ -41,12 +29,6 @@ class Solution:
         How often the host waited for numbers from the device; ``None`` under ``vmap``.
     """
 
-    ys: torch.Tensor
-    error_estimate: torch.Tensor | None
-    error_squared: torch.Tensor | None
-    stiffness_estimate: torch.Tensor | None
-    stats: dict[str, torch.Tensor]
-    status_code: torch.Tensor
     steps: tuple[torch.Tensor, torch.Tensor]
     compiled: str | None = None
     transfers: int | None = None
@@ -64,7 +46,6 @@ def solution_of(call: Call, out: Outputs) -> Solution:
     """The solution that a call's outputs make."""
     tab = call.config.tableau
     status, accepted, attempts = out.numbers.unbind(-1)
-    begin = 2 if call.config.tableau.adaptive else 1
     implicit = int(tab.implicit)
     error, squared, stiff = out.totals.unbind(-1)
     work = None if call.lanes or call.solved is None else call.solved.work
@@ -76,7 +57,7 @@ def solution_of(call: Call, out: Outputs) -> Solution:
         stats={
             "steps": accepted,
             "rejected": attempts - accepted,
-            "rhs_evals": begin + attempts * tab.steps,
+            "rhs_evals": rhs_evals(tab, attempts),
             "jacobian_evals": attempts * implicit,
             "linear_solves": attempts * tab.steps * implicit,
         },

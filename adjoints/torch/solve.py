@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..arguments import check_name, positive, positive_int
-from ..steps.stops import check_jumps, stops_between
+from ..arguments import check_choices, check_name, positive, positive_int
+from ..steps.stops import Stops, check_jumps, stops_between
 from ..steps.tableaus import tableau
 from . import continuous, discrete
-from .differentiable import Call, Outputs, solve_outputs, tape_outputs
-from .functions import check_functions
+from .call import Call, Outputs
+from .differentiable import solve_outputs, tape_outputs
+from .function_checks import check_functions
 from .inputs import (
+    Times,
     check_params,
     checked_state,
     checked_steps,
@@ -23,10 +25,10 @@ from .inputs import (
     checked_tolerance,
     held,
 )
+from .schedule import Schedule
 from .slopes_by_times import moved_by_times
 from .solution import Solution, solution_of
 from .state import Config, Tensors
-from .times import Course
 from .user_functions import Field, Jump, ModuleField, named_tensors, split_params
 
 Tree = Any
@@ -103,7 +105,7 @@ def solve(
     rtol, atol : float or tensor
         Tolerances; tensors of the shape of `y0` set them per component.
     max_steps : int
-        Attempts allowed.
+        Attempts allowed. :func:`~adjointbench.prepare` allows 16384 by default.
     steps : tuple of tensor, optional
         ``(t, h)`` to take with no control, as ``solution.steps`` gives them. They must begin
         at `t0` and end at ``save_at[-1]``.
@@ -155,15 +157,7 @@ def solve(
     check_params(constants)
     times = checked_times(t0, save_at, start)
     given = checked_steps(steps, start)
-    jump_times = checked_stops("jump_times", jump_times)
-    check_jumps(jump_times, jump)
-    stops = stops_between(
-        checked_stops("discontinuities", discontinuities),
-        jump_times,
-        times.start,
-        float(times.saves[-1]),
-        times.saves.dtype,
-    )
+    stops = _stops(times, discontinuities, jump_times, jump)
     config = Config(
         rhs=Field(rhs, split),
         solver=solver,
@@ -181,30 +175,45 @@ def solve(
         look_every=_look_every(look_every, adjoint),
     )
     _check(config, adjoint)
-    if first_step is not None:
-        first_step = positive("first_step", first_step)
-    course = Course(
+    schedule = Schedule(
         t0=held("t0", times.start, start),
         stops=stops,
         save_at=held("save_at", times.saves, start),
         inner=times.inner,
         rtol=checked_tolerance("rtol", rtol, start),
         atol=checked_tolerance("atol", atol, start),
-        first_step=None if first_step is None else held("first_step", first_step, start),
+        first_step=_first_step(first_step, start),
         steps=given,
         jump=None if jump is None else Jump(jump, split),
     )
-    reverse = Reverse(
-        adjoint,
-        adjoint_solver or solver,
-        _or(course.rtol, "adjoint_rtol", adjoint_rtol, start),
-        _or(course.atol, "adjoint_atol", adjoint_atol, start),
-    )
-    check_functions(config, course, start, smooth, constants, hidden=adjoint not in BY_AUTOGRAD)
-    for i in stops.at_start:
-        start = course.jumped(i, course.t0, start, (smooth, constants))
-    call = new_call(config, course, len(smooth), reverse)
-    leaves = (*smooth, *constants)
+    reverse = Reverse(adjoint, adjoint_solver or solver, schedule.rtol, schedule.atol)
+    if adjoint_rtol is not None:
+        reverse = reverse._replace(rtol=checked_tolerance("adjoint_rtol", adjoint_rtol, start))
+    if adjoint_atol is not None:
+        reverse = reverse._replace(atol=checked_tolerance("adjoint_atol", adjoint_atol, start))
+    check_functions(config, schedule, start, smooth, constants, hidden=adjoint not in BY_AUTOGRAD)
+    call = new_call(config, schedule, len(smooth), reverse)
+    return _solved(call, start, smooth, constants, times)
+
+
+def _stops(
+    times: Times, discontinuities: Iterable[float], jump_times: Iterable[float], jump: Any
+) -> Stops:
+    """The stops of a solve, from what its user gave."""
+    jump_times = checked_stops("jump_times", jump_times)
+    check_jumps(jump_times, jump)
+    smooth_no_more = checked_stops("discontinuities", discontinuities)
+    end, dtype = float(times.saves[-1]), times.saves.dtype
+    return stops_between(smooth_no_more, jump_times, times.start, end, dtype)
+
+
+def _solved(
+    call: Call, start: torch.Tensor, smooth: Tensors, constants: Tensors, times: Times
+) -> Solution:
+    """Jump where it begins, solve, and let derivatives flow to the times that ask for them."""
+    schedule, leaves = call.schedule, (*smooth, *constants)
+    for i in schedule.stops.at_start:
+        start = schedule.jumped(i, schedule.t0, start, (smooth, constants))
     if times.wanted[0]:
         start = moved_by_times(call, -1, times.t0[None], start[None], leaves)[0]
     out = outputs(call, start, leaves)
@@ -222,11 +231,11 @@ class Reverse(NamedTuple):
     atol: torch.Tensor
 
 
-def new_call(config: Config, course: Course, smooth: int, reverse: Reverse) -> Call:
+def new_call(config: Config, schedule: Schedule, smooth: int, reverse: Reverse) -> Call:
     """A call of a solve by the adjoint named in `reverse`."""
     pull_back = PULL_BACKS.get(reverse.adjoint, discrete.pull_back)
     along_dense = reverse.adjoint in ("interpolating", "quadrature")
-    return Call(config, course, smooth, pull_back, reverse, along_dense)
+    return Call(config, schedule, smooth, pull_back, reverse, along_dense)
 
 
 def outputs(call: Call, y0: torch.Tensor, leaves: Tensors) -> Outputs:
@@ -235,8 +244,8 @@ def outputs(call: Call, y0: torch.Tensor, leaves: Tensors) -> Outputs:
     return run(call, y0, *leaves)
 
 
-def _or(default: torch.Tensor, argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
-    return default if value is None else checked_tolerance(argument, value, like)
+def _first_step(value: Any, like: torch.Tensor) -> torch.Tensor | None:
+    return None if value is None else held("first_step", positive("first_step", value), like)
 
 
 def _look_every(look_every: Any, adjoint: str) -> int:
@@ -251,9 +260,7 @@ def _look_every(look_every: Any, adjoint: str) -> int:
 def _check(config: Config, adjoint: str) -> None:
     """Refuse names that are not known, and what does not combine."""
     check_name("solver", config.solver, SOLVERS)
-    check_name("adjoint", adjoint, ADJOINTS)
-    check_name("error_norm", config.error_norm, ("scaled", "absolute"))
-    check_name("reduction", config.reduction, ("sum", "mean", "max"))
+    check_choices(adjoint, ADJOINTS, config.error_norm, config.reduction)
     tableau(config.solver)
     if config.through_step_size and adjoint not in BY_AUTOGRAD:
         raise ValueError(

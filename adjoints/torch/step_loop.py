@@ -1,7 +1,8 @@
-"""What drives the attempts from stop to stop: an eager loop, or compiled runs of many."""
+"""The loop of attempts from stop to stop, eager or in compiled runs of many."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,21 +12,41 @@ from ..steps.error_test import CODES, RUNNING
 from .attempt import Given, attempt, judged, rejected, start
 from .compiled_loops import compiled, distinct, loop, straight
 from .given_steps import GivenSteps
+from .schedule import Schedule
 from .state import Attempt, Config, Operands, State, Tensors
-from .times import Course, Rows
 
 #: Steps that one compiled call takes at most, and numbers that it may write: a larger buffer
 #: would cost more to carry along than the calls that it saves.
 LONGEST_RUN, LARGEST_RUN = 64, 16384
 
 
-class Drive:
+@dataclass
+class Rows:
+    """The accepted steps, in pieces as they come, if they are to be kept."""
+
+    keep: bool = True
+    times: list[torch.Tensor] = field(default_factory=list)
+    y: list[torch.Tensor] = field(default_factory=list)
+    coefficients: list[torch.Tensor] = field(default_factory=list)
+    terms: list[torch.Tensor] = field(default_factory=list)
+
+    def append(self, *piece: torch.Tensor | None) -> None:
+        """One piece of rows, each with a leading axis."""
+        if not self.keep:
+            return
+        columns = (self.times, self.y, self.coefficients, self.terms)
+        for column, values in zip(columns, piece, strict=True):
+            if values is not None:
+                column.append(values)
+
+
+class StepLoop:
     """Makes attempts until the next stop is reached, or no more can be made."""
 
-    def __init__(self, config: Config, differentiable: bool, course: Course) -> None:
-        self.config, self.course = config, course
+    def __init__(self, config: Config, differentiable: bool, schedule: Schedule) -> None:
+        self.config, self.schedule = config, schedule
         self.differentiable = differentiable
-        self.given = None if course.steps is None else GivenSteps(course.t0, *course.steps)
+        self.given = None if schedule.steps is None else GivenSteps(schedule.t0, *schedule.steps)
         self.status, self.accepted, self.attempts, self.transfers = RUNNING, 0, 0, 0
         self.compiled, self._seconds = "", dict[str, float]()
 
@@ -36,16 +57,16 @@ class Drive:
 
     def start(self, y0: torch.Tensor, ops: Operands) -> State:
         """The state before the first attempt."""
-        config, course, shape = self.config, self.course, (len(ops.params), len(ops.constants))
-        end = course.save_at[-1]
-        size = () if course.first_step is None else (course.first_step,)
+        config, schedule, shape = self.config, self.schedule, (len(ops.params), len(ops.constants))
+        end = schedule.save_at[-1]
+        size = () if schedule.first_step is None else (schedule.first_step,)
 
         def begin(t0: torch.Tensor, y0: torch.Tensor, end: torch.Tensor, *rest: Any) -> State:
             first, flat = rest[: len(size)], rest[len(size) :]
             asked = first[0] if first else None
             return start(config, t0, y0, _unflat(shape, flat), asked, end)
 
-        inputs = (course.t0, y0, end, *size, *_flat(ops))
+        inputs = (schedule.t0, y0, end, *size, *_flat(ops))
         if config.compile and not self.differentiable:
             key = ("start", config, shape, len(size))
             made = compiled(key, partial(straight, begin), inputs)

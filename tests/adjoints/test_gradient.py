@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from array_api_compat import array_namespace
 from tiny_problems import decay, decay_gradient, doses, doses_gradient
 
 import adjointbench as ab
 from adjointbench.adjoints import gradient as gradient_module
 from adjointbench.adjoints.methods import get_method
+from adjointbench.adjoints.result import STATUSES
 
 JAX_METHODS = [
     "jax-discrete",
@@ -235,3 +237,29 @@ def test_other_tolerances_need_no_other_program(method):
     np.testing.assert_array_equal(second().dparams["k"], fresh.dparams["k"])
     other = ab.prepare(problem, method, rtol=1e-4, max_steps=99)
     assert other._program._compiled is not first._program._compiled
+
+
+@pytest.mark.parametrize("method", ["jax-discrete", "diffrax-direct", "torch-discrete"])
+def test_a_training_takes_the_same_gradient(method):
+    """With a component of the state added, which the caller does not know of."""
+    problem = decay()
+    run = ab.prepare(problem, method, regularizer="kinetic", coefficient=0.5)
+    put = torch.tensor if method.startswith("torch") else jnp.asarray
+    with jax.enable_x64(True):
+        params, constants = (
+            {name: put(value) for name, value in values.items()}
+            for values in (problem.params, run.prepared.constants)
+        )
+        found = run.training_gradient(params, put(problem.y0), constants, (0.0,))
+    result = run()
+    assert STATUSES[int(found.status)] == result.status == "ok"
+    assert float(found.loss) == pytest.approx(result.loss, rel=1e-12)
+    np.testing.assert_allclose(found.dparams["k"], result.dparams["k"], rtol=1e-12)
+    assert int(found.work.steps) == result.stats.steps
+
+
+@pytest.mark.parametrize("method", ["scipy-adjoint", "cvodes-adjoint"])
+def test_a_method_on_numpy_trains_in_no_framework(method):
+    run = ab.prepare(decay(), method)
+    with pytest.raises(ValueError, match="use one on 'jax' or 'torch'"):
+        run.training_gradient({}, None, {}, ())

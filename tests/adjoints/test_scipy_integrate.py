@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from adjointbench.adjoints.scipy.integrate import Counts, Options, integrate
+from adjointbench.adjoints.scipy.counted import Counts
+from adjointbench.adjoints.scipy.integrate import Options, integrate
 from adjointbench.adjoints.scipy.segments import make_schedule
 
 METHODS = {"rk45": "RK45", "dop853": "DOP853", "radau": "Radau", "bdf": "BDF", "lsoda": "LSODA"}

@@ -150,7 +150,7 @@ def test_schedules():
         ({"task": "digits", "adjoint": "backsolv"}, "use one of: backsolve"),
         ({"task": "digits", "backend": "numpy"}, "use one of: jax, torch"),
         ({"task": "digits", "regularizer": "error", "coefficient": ["a:b"]}, "pass a number"),
-        ({"task": "digits", "regularizer": "error", "adjoint": "diffrax"}, "cannot be trained"),
+        ({"task": "digits", "regularizer": "stiffness", "adjoint": "diffrax"}, "cannot be trained"),
         ({"task": "digits", "regularizer": "steer", "adjoint": "diffrax"}, "draws some anew"),
         ({"task": "digits", "regularizer": "steer", "adjoint": "blackbox"}, "draws some anew"),
         ({"task": "digits", "epochs": 0}, "epochs=0 must be at least 1"),

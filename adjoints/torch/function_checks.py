@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
+from ..arguments import check_like_state
+from .schedule import Schedule
 from .state import Config, Tensors
-from .times import Course
 from .transforms import carries_derivative, is_batched, is_wrapped
 
 REMEDY = (
@@ -24,7 +25,7 @@ REMEDY = (
 
 def check_functions(
     config: Config,
-    course: Course,
+    schedule: Schedule,
     y0: torch.Tensor,
     smooth: Tensors,
     others: Tensors,
@@ -35,15 +36,15 @@ def check_functions(
 
     Parameters
     ----------
-    config, course, y0
+    config, schedule, y0
     smooth, others : tuple of tensor
         Parameters and constants.
     hidden : bool
         Whether tensors in a closure are hidden from the adjoint, which is not autograd's own.
     """
     params = (tuple(p.detach() for p in smooth), tuple(c.detach() for c in others))
-    inputs = (course.t0, y0.detach(), params)
-    given = (course.t0, inputs[1], *params[0], *params[1])
+    inputs = (schedule.t0, y0.detach(), params)
+    given = (schedule.t0, inputs[1], *params[0], *params[1])
 
     def check(function: Callable[..., Any], name: str, *number: int) -> None:
         def call() -> Any:
@@ -59,18 +60,14 @@ def check_functions(
         _check_result(name, found, y0)
 
     check(config.rhs, "rhs")
-    if course.jump is not None:
-        check(course.jump, "jump", 0)
+    if schedule.jump is not None:
+        check(schedule.jump, "jump", 0)
 
 
 def _check_result(name: str, found: Any, y0: torch.Tensor) -> None:
     if not isinstance(found, torch.Tensor):
         raise ValueError(f"{name} returned a {type(found).__name__}; it must return a tensor")
-    if found.shape != y0.shape or found.dtype != y0.dtype:
-        raise ValueError(
-            f"{name} returned shape {tuple(found.shape)} and dtype {found.dtype}; y0 has shape "
-            f"{tuple(y0.shape)} and dtype {y0.dtype}, and {name} must return the same"
-        )
+    check_like_state(name, found, y0)
 
 
 def check_closure(

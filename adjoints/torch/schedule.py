@@ -1,10 +1,9 @@
-"""Where a solve goes, and the accepted steps as they come."""
+"""What happens when in a solve, and how accurately: times, stops, jumps, tolerances."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -13,8 +12,8 @@ from ..steps.stops import Stops
 from .state import Tensors
 
 
-class Course(NamedTuple):
-    """Where a solve goes: its times, its tolerances, and the steps to take where they are given.
+class Schedule(NamedTuple):
+    """The times and tolerances of a solve, and the steps to take where they are given.
 
     ``save_at`` does not decrease; its first ``inner`` times lie before the end, all others are
     the end. ``jump(number, t, y, (params, constants))`` is the state just after a jump; jumps at
@@ -68,23 +67,3 @@ class Segments(NamedTuple):
     lower: torch.Tensor
     upper: torch.Tensor
     jumps: tuple[tuple[int, ...], ...]
-
-
-@dataclass
-class Rows:
-    """The accepted steps, in pieces as they come, if they are to be kept."""
-
-    keep: bool = True
-    times: list[torch.Tensor] = field(default_factory=list)
-    y: list[torch.Tensor] = field(default_factory=list)
-    coefficients: list[torch.Tensor] = field(default_factory=list)
-    terms: list[torch.Tensor] = field(default_factory=list)
-
-    def append(self, *piece: torch.Tensor | None) -> None:
-        """One piece of rows, each with a leading axis."""
-        if not self.keep:
-            return
-        columns = (self.times, self.y, self.coefficients, self.terms)
-        for column, values in zip(columns, piece, strict=True):
-            if values is not None:
-                column.append(values)

@@ -40,7 +40,7 @@ class WithGraph:
             return self.rhs(t, y, params).detach()
 
 
-def in_some_mode(config: Config, run: Callable[[Config], T]) -> T:
+def with_plain_fallback(config: Config, run: Callable[[Config], T]) -> T:
     """What `run` returns, for `config` or for the same with derivatives by plain autograd."""
     function = _function(config.rhs)
     plain = replace(config, derivatives=PLAIN, rhs=WithGraph(config.rhs))

@@ -1,0 +1,81 @@
+"""What may be asked of a method: its options, solvers and devices, and the packages it needs."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from ..problems import Problem
+from .arguments import check_name
+from .methods import METHODS
+from .methods.method import Method
+from .regularizers.regularizer import Regularizer
+
+
+def check_supported(entry: Method, **asked: Any) -> None:
+    """Refuse optional arguments that the method cannot honour, and name methods that can.
+
+    What is ``None`` was not asked for.
+    """
+    for option, value in asked.items():
+        if value is not None and option not in entry.supports:
+            able = [m.name for m in METHODS if option in m.supports]
+            raise ValueError(
+                f"{option}={value!r} is not supported by method={entry.name!r}; "
+                f"leave it out, or use one of: {', '.join(able)}"
+            )
+
+
+def check_regularizer(entry: Method, regularizer: Regularizer | None) -> None:
+    """Refuse what a method cannot see, or cannot differentiate."""
+    if regularizer is None or entry.regularizes(regularizer):
+        return
+    able = ", ".join(m.name for m in METHODS if m.regularizes(regularizer))
+    reason = "differentiates through its equations, on JAX or PyTorch"
+    if regularizer.terms:
+        reason = "is made of the solver's own steps, which only a discrete adjoint sees"
+    raise ValueError(
+        f"regularizer={regularizer.name!r} is not supported by method={entry.name!r}: it "
+        f"{reason}; leave it out, or use one of: {able}"
+    )
+
+
+def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
+    """The solver asked for, or the method's own for the problem."""
+    if solver is not None:
+        check_name("solver", solver, entry.solvers)
+        return solver
+    if not problem.stiff:
+        return entry.solvers[0]
+    if entry.stiff_solver is None:
+        able = ", ".join(m.name for m in METHODS if m.stiff)
+        raise ValueError(
+            f"solver=None asks for an implicit solver, as problem {problem.name!r} is stiff, and "
+            f"method={entry.name!r} has only explicit ones; pass solver={entry.solvers[0]!r} to "
+            f"try an explicit one all the same, or use one of: {able}"
+        )
+    return entry.stiff_solver
+
+
+def check_installed(entry: Method) -> None:
+    """Refuse a method whose packages are not there."""
+    for package in entry.requires:
+        if importlib.util.find_spec(package) is None:
+            extra = {"jax": "jax", "torch": "torch", "scipy": "jax"}.get(package, "peers")
+            raise ValueError(
+                f"method={entry.name!r} needs the package {package}, which is not installed; "
+                f"pip install 'adjointbench[{extra}]'"
+            )
+
+
+def check_device_name(entry: Method, device: str) -> str:
+    """The name of a device, refused where it is none, or none for the method."""
+    kind, _, index = str(device).partition(":")
+    if kind not in ("cpu", "gpu", "cuda") or (":" in str(device) and not index.isdigit()):
+        raise ValueError(
+            f"device={device!r} is not known; use 'cpu', 'gpu', 'cuda', or one of several by "
+            "its number, as 'cuda:1'"
+        )
+    if "device" not in entry.supports and kind != "cpu":
+        raise ValueError(f"device={device!r}: method={entry.name!r} runs on 'cpu' only")
+    return str(device)

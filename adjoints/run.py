@@ -1,0 +1,87 @@
+"""``Run``: a prepared gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..problems import Problem
+from .arguments import check_name, like
+from .program import Array, BareGradient, BareLoss, Named, Program, Settings, TrainingGradient
+from .result import GradientResult
+
+
+class Run:
+    """A prepared gradient: compiled once, called often.
+
+    Call it for a :class:`GradientResult`, with other parameters or start values if wanted;
+    nothing is compiled again.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        settings: Settings,
+        program: Program,
+        prepared: Problem | None = None,
+    ) -> None:
+        self.problem = problem
+        #: What the program computes: the problem, with a regulariser in it where there is one.
+        self.prepared = problem if prepared is None else prepared
+        self.settings = settings
+        self._program = program
+
+    def __call__(
+        self, params: Mapping[str, Any] | None = None, y0: Any | None = None
+    ) -> GradientResult:
+        """Loss and gradient, at the problem's own parameters and start value by default.
+
+        Parameters
+        ----------
+        params : mapping of str to array_like, optional
+            New values for some or all parameters, in the problem's shapes.
+        y0 : array_like, optional
+            A new start value, in the problem's shape.
+
+        Raises
+        ------
+        ValueError
+            Where a name is unknown, a shape does not fit, or a value is not finite.
+        """
+        return self._program.gradient(*self._inputs(params, y0))
+
+    def primal(self, params: Mapping[str, Any] | None = None, y0: Any | None = None) -> float:
+        """The loss alone: same solver, same settings, no gradient. NaN after a breakdown."""
+        return self._program.primal(*self._inputs(params, y0))
+
+    @property
+    def compiled(self) -> BareGradient:
+        """The bare compiled call on backend arrays, ``(params, y0) -> (loss, dparams, dy0)``."""
+        return self._program.compiled
+
+    @property
+    def compiled_primal(self) -> BareLoss:
+        """The bare compiled loss on backend arrays, ``(params, y0) -> loss``."""
+        return self._program.compiled_primal
+
+    def training_gradient(
+        self, params: Named, y0: Array, constants: Named, coefficients: Sequence[float] | Array
+    ) -> TrainingGradient:
+        """Loss and gradient inside a training: see :class:`~adjointbench.adjoints.program.Program`.
+
+        `constants` are those of :attr:`prepared`; everything is an array of the backend.
+        """
+        return self._program.training_gradient(params, y0, constants, coefficients)
+
+    def _inputs(
+        self, params: Mapping[str, Any] | None, y0: Any | None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        problem = self.problem
+        merged = dict(problem.params)
+        for name, value in (params or {}).items():
+            check_name("params", name, tuple(problem.params))
+            merged[name] = like(f"params[{name!r}]", value, problem.params[name])
+        start = problem.y0 if y0 is None else like("y0", y0, problem.y0)
+        return merged, start

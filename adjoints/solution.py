@@ -1,0 +1,38 @@
+"""``OpenSolution``: what ``solve`` returns on every framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Array = TypeVar("Array")
+
+
+@dataclass(frozen=True)
+class OpenSolution(Generic[Array]):
+    """A solve, with the inside of the solver as differentiable outputs.
+
+    Attributes
+    ----------
+    ys : array, shape ``(len(save_at), *y0.shape)``
+        The solution at the save times; NaN where the solver broke down.
+    error_estimate : array or None
+        R_E: the norm of the embedded error of each accepted step times its size, reduced.
+        ``None`` for a method without an embedded error.
+    error_squared : array or None
+        R_E2: the squared norm of the embedded error of each accepted step, reduced.
+    stiffness_estimate : array or None
+        R_S: Shampine's stiffness estimate of each accepted step times its size, reduced.
+        ``None`` for a method without two stages at the same time.
+    stats : dict of str to array
+        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
+    status_code : array
+        Index into :data:`~adjointbench.adjoints.result.STATUSES`.
+    """
+
+    ys: Array
+    error_estimate: Array | None
+    error_squared: Array | None
+    stiffness_estimate: Array | None
+    stats: dict[str, Array]
+    status_code: Array

@@ -1,0 +1,150 @@
+"""The loss of a problem through one solve by the open solver, before it is differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ...problems import Problem
+from ..program import Settings
+from ..regularizers.regularizer import estimates_of
+from ..steps.error_test import Terms
+from ..steps.stops import stops_between
+from .call import Call, Counts, Outputs, outputs_of, solved_of
+from .device import find_device, put, put_named
+from .forward_pass import Solved
+from .schedule import Schedule
+from .solve import Reverse, new_call
+from .state import Config, Tensors
+from .user_functions import Field, Jump, Names
+
+Named = Mapping[str, torch.Tensor]
+
+
+class Found(NamedTuple):
+    """A loss and its gradients, with what both passes did; ``counts`` for a pass of our own."""
+
+    loss: torch.Tensor
+    dparams: Tensors
+    dy0: torch.Tensor
+    solved: Solved
+    counts: Counts | None
+
+
+class Fixed(NamedTuple):
+    """What is not differentiated, and may differ from call to call all the same.
+
+    ``coefficients`` has one number for each term of the regulariser.
+    """
+
+    constants: Tensors
+    coefficients: torch.Tensor
+
+
+class ProblemLoss:
+    """A problem, its solve, and its loss; parameters are in the problem's order."""
+
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self.problem = problem
+        self.settings = settings
+        self.device = find_device(settings.device)
+        self.names = Names(tuple(problem.params), tuple(problem.constants))
+        #: The problem's own constants, and the coefficients asked for.
+        self.fixed = self.fixed_of(
+            put_named(problem.constants, self.device),
+            put(np.zeros(0, problem.dtype), self.device).new_tensor(settings.coefficient),
+        )
+        self.call = self._new_call()
+
+    def fixed_of(self, constants: Named, coefficients: torch.Tensor) -> Fixed:
+        """Constants and coefficients as the other methods take them."""
+        return Fixed(tuple(constants[name] for name in self.names.constants), coefficients)
+
+    def ordered(self, params: Named) -> Tensors:
+        """The parameters as a tuple."""
+        return tuple(params[name] for name in self.names.params)
+
+    def named(self, params: Tensors) -> dict[str, torch.Tensor]:
+        """Parameters, or their gradients, by their names."""
+        return dict(zip(self.names.params, params, strict=True))
+
+    def own(self) -> tuple[Tensors, torch.Tensor]:
+        """The problem's own parameters and start value."""
+        params = self.ordered(put_named(self.problem.params, self.device))
+        return params, put(self.problem.y0, self.device)
+
+    def solved(self, params: Tensors, y0: torch.Tensor, fixed: Fixed) -> Solved:
+        """The forward pass, with no graph of autograd's."""
+        return solved_of(self.call, y0, params, fixed.constants)
+
+    def __call__(
+        self, ys: torch.Tensor, totals: torch.Tensor, params: Tensors, fixed: Fixed
+    ) -> torch.Tensor:
+        """The loss of saves and estimates, with the regulariser."""
+        loss = self.problem.loss(ys, self.names(params, fixed.constants))
+        if self.settings.regularizer is None:
+            return loss
+        for number, name in enumerate(self.settings.regularizer.terms):
+            loss = loss + fixed.coefficients[number] * totals[Terms._fields.index(name)]
+        return loss
+
+    def of_outputs(self, out: Outputs, params: Tensors, fixed: Fixed) -> torch.Tensor:
+        """The loss of a solve."""
+        return self(out.ys, out.totals, params, fixed)
+
+    def alone(self, params: Tensors, y0: torch.Tensor) -> torch.Tensor:
+        """The loss at `params` and `y0`, with no gradient."""
+        with torch.no_grad():
+            solved = self.solved(params, y0, self.fixed)
+            return self.of_outputs(outputs_of(self.call.config, solved), params, self.fixed)
+
+    def _new_call(self) -> Call:
+        problem, settings = self.problem, self.settings
+        stops = stops_between(
+            problem.discontinuities,
+            problem.jump_times,
+            problem.t_span[0],
+            float(problem.save_at[-1]),
+            problem.dtype,
+        )
+        inner = int((problem.save_at < problem.save_at[-1]).sum())
+        dtype = put(problem.y0, self.device).dtype
+        tensor = partial(torch.as_tensor, dtype=dtype, device=self.device)
+        schedule = Schedule(
+            t0=tensor(problem.t_span[0]),
+            stops=stops,
+            save_at=tensor(problem.save_at.copy()),
+            inner=inner,
+            rtol=tensor(settings.rtol),
+            atol=tensor(settings.atol),
+            first_step=None if settings.first_step is None else tensor(settings.first_step),
+            jump=None if problem.jump is None else Jump(problem.jump, self.names),
+        )
+        reverse = Reverse(
+            settings.method.adjoint,
+            settings.adjoint_solver,
+            tensor(settings.adjoint_rtol),
+            tensor(settings.adjoint_atol),
+        )
+        config = self._config(breaks=stops.breaks, dense=inner > 0)
+        return new_call(config, schedule, len(self.names.params), reverse)
+
+    def _config(self, **known: Any) -> Config:
+        problem, settings = self.problem, self.settings
+        error_norm, reduction = estimates_of(settings.regularizer)
+        return Config(
+            rhs=Field(problem.rhs, self.names),
+            solver=settings.solver,
+            max_steps=settings.max_steps,
+            terms=settings.regularizer is not None,
+            error_norm=error_norm,
+            reduction=reduction,
+            through_step_size=settings.differentiate_step_size,
+            jacobian=None if problem.jacobian is None else Field(problem.jacobian, self.names),
+            compile=settings.compile,
+            **known,
+        )
