@@ -6,7 +6,7 @@ import inspect
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..adjoints.methods import METHODS, get_method, method_of
+from ..adjoints.methods import METHODS, get_method, kinds, method_of, peers_on
 from ..adjoints.regularizers.regularizer import Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
 
@@ -15,11 +15,6 @@ BACKENDS = ("jax", "torch")
 _IN_EQUATIONS = ("jacobian", "steer")
 #: Arguments of a task that a run decides.
 _OWN = ("seed", "dtype")
-#: What the adjoints of other libraries are called in the table of methods.
-PEERS = {
-    ("jax", "diffrax"): "diffrax-recursive-checkpoint",
-    ("torch", "torchdiffeq"): "torchdiffeq-backprop",
-}
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,8 @@ def run_settings(
     backend : {"jax", "torch"}
     adjoint : str
         Of the backend's methods, as ``"discrete"``, ``"backsolve"``, ``"interpolating"``,
-        ``"blackbox"``; ``"diffrax"`` or ``"torchdiffeq"``; or a method's full name.
+        ``"blackbox"``; another library, as ``"diffrax"`` or ``"torchdiffeq"``, for the first of
+        its methods; or a method's full name.
     epochs, seed : int, optional
     device : str
     differentiate_step_size : bool
@@ -163,11 +159,12 @@ def _method(backend: str, adjoint: str) -> str:
     names = {m.name for m in METHODS if m.backend == backend}
     if adjoint in names:
         return adjoint
-    own = {m.adjoint for m in METHODS if m.backend == backend and m.family != "peers"}
-    peers = {peer: name for (where, peer), name in PEERS.items() if where == backend}
-    if adjoint not in own | peers.keys():
+    own, peers = kinds(backend), peers_on(backend)
+    if adjoint in own:
+        return method_of(adjoint, backend).name
+    if adjoint not in peers:
         raise ValueError(
             f"adjoint={adjoint!r} is not known on backend={backend!r}; use one of: "
             f"{', '.join([*sorted(own), *peers])}"
         )
-    return peers[adjoint] if adjoint in peers else method_of(adjoint, backend).name
+    return peers[adjoint].name

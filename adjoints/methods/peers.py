@@ -31,6 +31,7 @@ PEERS = (
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS | {"checkpoints"},
         requires=("jax", "diffrax"),
+        library="diffrax",
     ),
     Method(
         name="diffrax-direct",
@@ -45,6 +46,7 @@ PEERS = (
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS,
         requires=("jax", "diffrax"),
+        library="diffrax",
     ),
     Method(
         name="diffrax-backsolve",
@@ -59,6 +61,7 @@ PEERS = (
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS | ADJOINT_OPTIONS,
         requires=("jax", "diffrax"),
+        library="diffrax",
     ),
     Method(
         name="diffrax-forward",
@@ -73,6 +76,7 @@ PEERS = (
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS,
         requires=("jax", "diffrax"),
+        library="diffrax",
     ),
     Method(
         name="jax-odeint",
@@ -86,6 +90,7 @@ PEERS = (
         solvers=("dopri5",),
         supports=frozenset({"device", "max_steps"}),
         requires=("jax",),
+        library="jax",
     ),
     Method(
         name="torchdiffeq-backprop",
@@ -99,6 +104,7 @@ PEERS = (
         solvers=_TORCHDIFFEQ_SOLVERS,
         supports=_TORCH_OPTIONS,
         requires=("torch", "torchdiffeq"),
+        library="torchdiffeq",
     ),
     Method(
         name="torchdiffeq-adjoint",
@@ -112,6 +118,7 @@ PEERS = (
         solvers=_TORCHDIFFEQ_SOLVERS,
         supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
         requires=("torch", "torchdiffeq"),
+        library="torchdiffeq",
     ),
     Method(
         name="torchdiffeq-seminorm",
@@ -125,6 +132,7 @@ PEERS = (
         solvers=_TORCHDIFFEQ_SOLVERS,
         supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
         requires=("torch", "torchdiffeq"),
+        library="torchdiffeq",
     ),
     Method(
         name="torchode-autodiff",
@@ -138,6 +146,7 @@ PEERS = (
         solvers=_TORCHODE_SOLVERS,
         supports=_TORCH_OPTIONS | {"differentiate_step_size"},
         requires=("torch", "torchode"),
+        library="torchode",
     ),
     Method(
         name="torchode-backsolve",
@@ -151,6 +160,7 @@ PEERS = (
         solvers=_TORCHODE_SOLVERS,
         supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
         requires=("torch", "torchode"),
+        library="torchode",
     ),
     Method(
         name="cvodes-adjoint",
@@ -165,6 +175,7 @@ PEERS = (
         stiff_solver="cvodes",
         supports=_CVODES_COMMON,
         requires=("casadi", "scipy"),
+        library="casadi",
     ),
     Method(
         name="cvodes-forward",
@@ -179,5 +190,6 @@ PEERS = (
         stiff_solver="cvodes",
         supports=_CVODES_COMMON,
         requires=("casadi", "scipy"),
+        library="casadi",
     ),
 )

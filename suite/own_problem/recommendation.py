@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...adjoints.methods.method import BACKWARD
-from ..measuring.equal_times import NOISE
+from ...adjoints.methods import find_method
+from ..measuring.equal_times import rank
 from ..measuring.errors import WRONG
 from ..measuring.ladder import known, seconds_at_error, typical_rtol
-from ..measuring.names import adjoint_of
+from ..measuring.names import bare_name
 from ..measuring.rows import Row
 
 
@@ -58,7 +58,8 @@ class Candidate:
 
         That can be unstable, and its status does not tell.
         """
-        return adjoint_of(self.method) in BACKWARD
+        entry = find_method(bare_name(self.method))
+        return entry is not None and entry.goes_back
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,11 @@ def recommend(
     ]
     broken = tuple(t for ladder in ladders.values() for t in _ended(ladder, _broken))
     wrong = tuple(t for ladder in ladders.values() for t in _wrong(ladder))
-    candidates = sorted((c for c in found if c is not None), key=lambda c: c.seconds)
-    best = _soundest(candidates, {trouble.method for trouble in (*broken, *wrong)})
-    others = tuple(c for c in candidates if c is not best)
+    by_name = {c.method: c for c in found if c is not None}
+    ranking = rank({name: c.seconds for name, c in by_name.items()})
+    tied = [by_name[name] for name in ranking.tied]
+    best = _soundest(tied, {trouble.method for trouble in (*broken, *wrong)})
+    others = tuple(by_name[name] for name in ranking.seconds if by_name[name] is not best)
     return Recommendation(
         problem=problem,
         device=device,
@@ -182,8 +185,8 @@ def recommend(
         agreement=agreement,
         best=best,
         others=others,
-        close=tuple(c.method for c in others if best and c.seconds <= NOISE * best.seconds),
-        short=_short(ladders, {c.method for c in candidates}, agreement),
+        close=ranking.as_fast_as(best.method) if best else (),
+        short=_short(ladders, set(by_name), agreement),
         broken=broken,
         wrong=wrong,
         slow=tuple(t for ladder in ladders.values() for t in _ended(ladder, _slow)),
@@ -192,12 +195,9 @@ def recommend(
     )
 
 
-def _soundest(candidates: Sequence[Candidate], in_trouble: set[str]) -> Candidate | None:
-    """The fastest, or a sounder one that is as fast within noise."""
-    if not candidates:
-        return None
-    close = [c for c in candidates if c.seconds <= NOISE * candidates[0].seconds]
-    return min(close, key=lambda c: (c.method in in_trouble, c.backward, c.seconds))
+def _soundest(tied: Sequence[Candidate], in_trouble: set[str]) -> Candidate | None:
+    """Of those that are as fast within noise, the one that is least likely to be wrong."""
+    return min(tied, key=lambda c: (c.method in in_trouble, c.backward, c.seconds), default=None)
 
 
 def _ladders(rows: Iterable[Row]) -> dict[str, list[Row]]:

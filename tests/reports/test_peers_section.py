@@ -19,7 +19,6 @@ from adjointbench.reports.tables.peers import (
     uncompiled,
 )
 from adjointbench.reports.tables.read import read_measurements
-from adjointbench.suite.measuring import names as names_module
 from adjointbench.suite.measuring.machine import PACKAGES, versions
 
 
@@ -169,7 +168,7 @@ def test_every_method_of_ours_stands_in_a_line_of_its_kind(tmp_path):
 def test_a_second_method_of_a_kind_stands_by_its_name(tmp_path, monkeypatch):
     first = next(m for m in METHODS if m.name == "finite-difference")
     second = dataclasses.replace(first, name="one-sided-difference")
-    for module in (methods_module, names_module, peers_module):
+    for module in (methods_module, peers_module):
         monkeypatch.setattr(module, "METHODS", (*METHODS, second))
     made = [measured(first), measured(second, seconds=0.04)]
     lines = kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
