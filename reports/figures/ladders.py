@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring.errors import LARGEST_ERROR, WRONG, log10_error
 from ...suite.measuring.formats import amount, power, size
-from ..tables.summary import FAMILIES, is_wrong
+from ..tables.summary import is_wrong
 from .canvas import GRID, INK, STYLE, amounts_on, ink_on, legend_outside, log_ticks, new_axes, say
 from .style import COLOURS, Look, looks
 

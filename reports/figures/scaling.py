@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring.studies.scaling import Times, by_unknowns
 from ..tables import published
-from ..tables.summary import FAMILIES
 from .canvas import INK, STYLE, legend_outside, log_ticks, new_axes
 from .style import looks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..tables.summary import FAMILIES
+from ...adjoints.methods.method import FAMILIES
 
 #: Okabe and Ito's palette, which the colour-blind can tell apart.
 COLOURS = {

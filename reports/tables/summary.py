@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring.errors import WRONG
 from ...suite.measuring.formats import power
 from ...suite.measuring.ladder import amplification, observed_order, share_right, typical_rtol
 
 #: What tells one line of a report from another.
 KEY = ("problem", "method", "device", "machine", "code")
-
-FAMILIES = ("discrete", "continuous", "blackbox", "peers")
 
 COUNTS = (
     "steps",
