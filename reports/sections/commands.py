@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from ...adjoints.methods import METHODS
+from ...adjoints.methods import METHODS, find_method
 from ...suite.measuring.measure import LADDER
 from ...suite.measuring.names import bare_name
 from ...suite.measuring.quick import QUICK_LADDER, QUICK_METHODS
@@ -94,8 +94,8 @@ def _regularizer(name: str, coefficients: str) -> str:
 
 
 def _backend(method: str) -> str:
-    name = bare_name(method)
-    return next((entry.backend for entry in METHODS if entry.name == name), "jax")
+    entry = find_method(bare_name(method))
+    return "jax" if entry is None else entry.backend
 
 
 def _without_device(method: str) -> str:
