@@ -12,8 +12,8 @@ import pandas as pd
 
 from ...suite.measuring import formats
 from ...suite.measuring.measure import ATOL_SCALE
-from ...suite.measuring.names import adjoint_of
 from ..tables import published
+from ..tables.kinds import kind_of
 from ..tables.ladders import Ladders
 from ..tables.shown_table import Column, as_table, by_family, text, time_or_status
 from .content import Part
@@ -69,7 +69,7 @@ def published_table(ladders: Ladders) -> tuple[pd.DataFrame, list[tuple[str, flo
             line[problem] = time_or_status(row)
     lines = []
     for method, line in cells.items():
-        counterpart = published.COUNTERPARTS.get(adjoint_of(method), "–")
+        counterpart = kind_of(method).published or formats.NONE
         figures = published.TABLE.get(counterpart, ())
         theirs = dict(zip(published.TABLE_PROBLEMS, figures, strict=False))
         shown = {p: line.get(p, "–") for p, _ in found}

@@ -11,29 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from ...adjoints.methods.method import BACKWARD
 from ...suite.measuring import formats
 from ...suite.measuring.ladder import typical_rtol
-from ...suite.measuring.names import adjoint_of
-from ..tables import published
+from ..tables.kinds import COSTS_SOURCE, KINDS, kind_of
 from ..tables.ladders import Ladders, is_right
 from ..tables.shown_table import Column, as_table, text
 from ..tables.summary import failures, is_wrong, wrong_answers
 from .content import Part
 from .published_times import published_times_part
 from .scaling import scaling_part
-
-#: Why kinds of methods break on stiff problems: said where they did.
-REASONS = {
-    BACKWARD: (
-        "Backsolve reconstructs the state backwards in time, and what decays fast forwards grows "
-        "as fast backwards: rounding and truncation swamp the state, whatever the tolerance. The "
-        "solver meets its tolerance on the wrong path, or gives up."
-    ),
-    ("finite-difference",): (
-        "Finite differences divide the noise of an adaptive solve by the change of a parameter."
-    ),
-}
 
 
 def stiff_parts(ladders: Ladders | None, sizes: pd.DataFrame, out: Path) -> list[Part]:
@@ -88,7 +74,7 @@ def _costs(stiff: pd.DataFrame) -> Part:
             "n states, p parameters, K checkpoints. Right here: share of all tolerances of all "
             "stiff problems that gave the certified gradient to 10 %. Under each problem: "
             "Jacobians / linear solves of one gradient at the tolerance nearest to 1e-6, or the "
-            f"status; a dash: not told. Attributed as in {published.COSTS_SOURCE}."
+            f"status; a dash: not told. Attributed as in {COSTS_SOURCE}."
         ),
     )
 
@@ -138,10 +124,10 @@ def _all_well(rows: pd.DataFrame) -> str:
 
 def reasons(rows: pd.DataFrame) -> list[str]:
     """Why the kinds of methods broke that did break, each with how often."""
-    kind_of = rows["method"].map(adjoint_of)
+    why = rows["method"].map(lambda method: kind_of(method).breaks)
     said = []
-    for kinds, reason in REASONS.items():
-        mine = rows[kind_of.isin(kinds)]
+    for reason in dict.fromkeys(kind.breaks for kind in KINDS.values() if kind.breaks):
+        mine = rows[why.eq(reason)]
         lies, broke = int(is_wrong(mine).sum()), int(mine["status"].ne("ok").sum())
         if lies + broke:
             said.append(
@@ -167,10 +153,10 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
         ``method``, ``family``, ``right`` (share of all tolerances of all stiff problems), and
         one column a problem with Jacobians and linear solves at the typical tolerance.
     """
-    kind_of = rows["method"].map(adjoint_of)
+    names = rows["method"].map(lambda method: getattr(kind_of(method).attributed, "name", ""))
     lines = []
-    for kind in published.ATTRIBUTED:
-        found = rows[kind_of.isin(kind.adjoints)]
+    for kind in dict.fromkeys(kind.attributed for kind in KINDS.values() if kind.attributed):
+        found = rows[names.eq(kind.name)]
         for method, mine in found.groupby("method", sort=False):
             judged = mine[mine["referenced"].eq(True) | mine["status"].ne("ok")]
             line = {

@@ -18,6 +18,9 @@ from .summary import is_wrong, summary
 #: Errors at which methods are raced, tightest first: the first that two methods reach counts.
 RACES = (1e-8, 1e-6, 1e-4, 1e-2)
 
+#: What stands between a method and its device.
+_ON = " on "
+
 
 class Ladders:
     """The ladders of tolerances that a report shows, and the tables that its sections share.
@@ -114,5 +117,10 @@ def name_devices(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return table
     cpu = table["device"].eq("cpu")
-    name = table["method"].where(cpu, table["method"] + " on " + table["device"].astype(str))
+    name = table["method"].where(cpu, table["method"] + _ON + table["device"].astype(str))
     return table.assign(method=name)
+
+
+def without_device(method: str) -> str:
+    """The name of a method as it was measured: the inverse of :func:`name_devices`."""
+    return method.partition(_ON)[0]

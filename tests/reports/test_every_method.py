@@ -13,13 +13,14 @@ from adjointbench.reports.sections.kinds import kind_lines
 from adjointbench.reports.sections.peers import races
 from adjointbench.reports.sections.published_times import published_table
 from adjointbench.reports.sections.stiff import breakages, costs, reasons
-from adjointbench.reports.tables import published
+from adjointbench.reports.tables.kinds import KINDS, Kind
 from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.noise import packages_of
 from adjointbench.reports.tables.read import read_measurements
 from adjointbench.suite.measuring.machine import PACKAGES
+from adjointbench.suite.measuring.quick import QUICK_METHODS
 from adjointbench.suite.measuring.studies import scaling
-from adjointbench.suite.own_problem.method_order import in_order
+from adjointbench.suite.own_problem.method_order import FIRST, in_order
 from adjointbench.suite.own_problem.recommendation import recommend
 
 METHODS = ab.methods()
@@ -109,10 +110,10 @@ def test_what_is_known_of_a_kind_is_said_of_each_method_of_it(ladders):
     table, _ = published_table(ladders)
     told = dict(zip(table["method"], table["counterpart"], strict=True))
     attributed = set(costs(ladders.stiff)["method"])
-    known = {kind for attribution in published.ATTRIBUTED for kind in attribution.adjoints}
     for method in METHODS:
-        assert told[method.name] == published.COUNTERPARTS.get(method.adjoint, "–")
-        assert (method.name in attributed) == (method.adjoint in known)
+        kind = KINDS.get(method.adjoint, Kind())
+        assert told[method.name] == (kind.published or "–")
+        assert (method.name in attributed) == (kind.attributed is not None)
     assert len(reasons(ladders.stiff)) == 2
     said = " ".join(dict(breakages(ladders.stiff))["pollu"])
     assert all(f"{method.name} ended with max_steps" in said for method in METHODS)
@@ -135,6 +136,8 @@ def test_what_a_peer_rests_on_is_recorded_and_known(ladders):
         assert peers_on(method.backend)[method.library].backend == method.backend
 
 
-def test_backends_are_those_of_the_table():
+def test_what_is_spoken_of_is_in_the_table():
     assert {method.backend for method in METHODS} == set(BACKENDS)
-    assert scaling.FORWARD in {method.name for method in METHODS}
+    assert set(KINDS) <= {method.adjoint for method in METHODS}
+    bare = {name.partition("(")[0] for name in (*scaling.METHODS, *FIRST, *QUICK_METHODS)}
+    assert bare <= {method.name for method in METHODS}

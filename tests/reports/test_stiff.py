@@ -13,6 +13,7 @@ from adjointbench.reports.sections.published_times import published_table
 from adjointbench.reports.sections.scaling import crossing_sentence, scaling_lines, scaling_table
 from adjointbench.reports.sections.stiff import breakages, costs, reasons
 from adjointbench.reports.tables import published
+from adjointbench.reports.tables.kinds import KINDS
 from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.read import read_measurements
 from adjointbench.suite.measuring.studies import scaling
@@ -112,7 +113,7 @@ def test_a_wrong_gradient_in_the_table_of_times_says_so(tmp_path):
 
 def test_published_figures_are_complete():
     assert all(len(line) == len(published.TABLE_PROBLEMS) for line in published.TABLE.values())
-    assert set(published.COUNTERPARTS.values()) <= set(published.TABLE)
+    assert {kind.published for kind in KINDS.values()} - {""} <= set(published.TABLE)
     assert set(published.SCALING) <= set(published.TABLE)
 
 
