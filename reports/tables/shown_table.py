@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring import formats
-from ...suite.measuring.ladder import is_right
+from ...suite.measuring.errors import WRONG
 from .summary import COUNTS
 
 
@@ -148,5 +148,5 @@ def time_or_status(row: Mapping[str, Any]) -> str:
     """The seconds of a row, and whether it is wrong; its status where there is no gradient."""
     if row["status"] != "ok":
         return str(row["status"])
-    wrong = row["referenced"] is True and not is_right(row)
-    return formats.seconds(row.get("seconds")) + (", wrong" if wrong else "")
+    wrong = row["referenced"] is True and not row["error"] < WRONG
+    return formats.seconds(row["seconds"]) + (", wrong" if wrong else "")
