@@ -105,7 +105,7 @@ def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
     shown = _newest(rows)
     lines = summary(shown)
     content.measured = f"{shown['machine'][0]}, commit {shown['code'][0] or 'unknown'}"
-    content.rtol = formats.power(typical_rtol(shown.to_dict("records")))
+    content.rtol = formats.power(typical_rtol(shown["rtol"]))
     content.verdicts = verdicts(shown, lines)
     content.decisions = decision_parts(shown, lines, out)
     content.map = map_parts(shown, out)

@@ -13,6 +13,7 @@ import pandas as pd
 from ...suite.measuring import formats
 from ...suite.measuring.formats import listed
 from ...suite.measuring.ladder import share_right
+from ..tables.frames import rows_of
 from ..tables.races import RACES, race
 from ..tables.summary import is_wrong
 
@@ -44,7 +45,7 @@ def stability_label(rows: pd.DataFrame) -> str:
     """Which rows of a stability map of one problem are good throughout, and which are not."""
     tried = rows[rows["status"].ne("skipped")]
     shares = {
-        str(name): share_right(ladder.to_dict("records"))
+        str(name): share_right(rows_of(ladder))
         for name, ladder in tried.groupby("method", sort=False)
     }
     right = [name for name, share in shares.items() if share == 1]

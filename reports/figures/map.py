@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ...suite.measuring.ladder import is_right
+from ..tables.frames import rows_of
 from ..tables.summary import is_wrong
 from .canvas import GRID, INK, STYLE, ink_on, new_axes
 from .style import COLOURS, looks
@@ -42,7 +43,7 @@ def map_cells(rows: pd.DataFrame) -> pd.DataFrame:
     mine = rows[rows["problem"].isin(judged)]
     counted = mine[["problem", "method", "family"]].assign(
         tried=mine["status"].ne("skipped"),
-        right=[is_right(row) for row in mine.to_dict("records")],
+        right=[is_right(row) for row in rows_of(mine)],
         wrong=is_wrong(mine),
         broken=~mine["status"].isin(["ok", "skipped"]),
     )

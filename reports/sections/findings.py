@@ -17,6 +17,7 @@ from ...suite.measuring.equal_times import NOISE
 from ...suite.measuring.formats import listed
 from ...suite.measuring.ladder import is_right
 from ...training.ratios import summary_of
+from ..tables.frames import rows_of
 from ..tables.races import race
 from ..tables.stiff import stiff_rows
 from ..tables.summary import FAMILIES, is_wrong
@@ -135,7 +136,7 @@ def stiff(rows: pd.DataFrame) -> Finding | None:
     tried = tried[tried["referenced"].eq(True) | tried["status"].ne("ok")]
     if tried.empty:
         return None
-    right = pd.Series([is_right(row) for row in tried.to_dict("records")], index=tried.index)
+    right = pd.Series([is_right(row) for row in rows_of(tried)], index=tried.index)
     by_method = right.groupby(tried["method"]).agg(["sum", "size"])
     by_method["share"] = by_method["sum"] / by_method["size"]
     whole = list(by_method.index[by_method["share"].eq(1)])

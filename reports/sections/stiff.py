@@ -14,6 +14,7 @@ from ...suite.measuring.studies.scaling import Crossover
 from ..figures.scaling import scaling_figure
 from ..figures.shown_figure import save_figure
 from ..tables import published
+from ..tables.frames import rows_of
 from ..tables.shown_table import Column, as_table
 from ..tables.stiff import (
     breakages,
@@ -51,7 +52,7 @@ def stiff_parts(rows: pd.DataFrame, points: pd.DataFrame, out: Path) -> list[Par
 
 
 def _scaling(points: pd.DataFrame, out: Path) -> Part:
-    measured = scaling.times(points.to_dict("records"))
+    measured = scaling.times(rows_of(points))
     families = dict(zip(points["method"], points["family"], strict=True))
     caption = (
         "Brusselator to t = 1: time of one gradient against states and parameters. Relative "

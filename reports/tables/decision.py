@@ -18,6 +18,7 @@ from ...suite.measuring.equal_times import NOISE
 from ...suite.measuring.errors import WRONG
 from ...suite.measuring.formats import listed
 from ...suite.measuring.ladder import is_right
+from .frames import rows_of
 from .races import race
 
 #: From so many states or parameters on a problem is large, or has many parameters.
@@ -123,7 +124,7 @@ def least(values: Mapping[str, pd.Series]) -> Choice:
 def most_right(rows: pd.DataFrame) -> Choice:
     """The method that is right at most tolerances of all problems of `rows`, tried on each."""
     tried = rows[rows["status"].ne("skipped")]
-    right = tried.assign(right=[is_right(row) for row in tried.to_dict("records")])
+    right = tried.assign(right=[is_right(row) for row in rows_of(tried)])
     by_method = right.groupby("method", sort=True).agg(
         share=("right", "mean"), problems=("problem", "nunique")
     )

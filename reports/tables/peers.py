@@ -183,7 +183,7 @@ def kind_lines(rows: pd.DataFrame) -> pd.DataFrame:
     wrong = is_wrong(ours)
     lines: dict[tuple[str, int], dict[str, Any]] = {}
     for problem, mine in ours.groupby("problem", sort=True):
-        rtol = typical_rtol(mine.to_dict("records"))
+        rtol = typical_rtol(mine["rtol"])
         for index, row in mine[mine["rtol"].eq(rtol)].iterrows():
             kind = adjoint_of(row["method"])
             if kind not in KINDS:

@@ -15,7 +15,9 @@ from ...adjoints.methods.method import BACKWARD
 from ...suite.measuring import formats
 from ...suite.measuring.ladder import is_right, typical_rtol
 from ...suite.measuring.names import adjoint_of
+from ...suite.measuring.row import Row
 from ...suite.measuring.studies import scaling
+from .frames import rows_of
 from .published import ATTRIBUTED, COUNTERPARTS, TABLE, TABLE_PROBLEMS
 from .summary import FAMILIES, failures, wrong_answers
 
@@ -65,7 +67,7 @@ def scaling_lines(rows: pd.DataFrame) -> pd.DataFrame:
         Columns ``method``, ``family``, one a size (its digits), ``exponent``.
     """
     table = scaling_table(rows)
-    measured = scaling.times(rows.to_dict("records"))
+    measured = scaling.times(rows_of(rows))
     lines = []
     for method, mine in table.groupby("method", sort=False):
         cells = {str(row["unknowns"]): _seconds_or_status(row) for _, row in mine.iterrows()}
@@ -128,8 +130,8 @@ def _published(value: float | str) -> str:
     return value if isinstance(value, str) else formats.seconds(value)
 
 
-def _is_wrong(row: Any) -> bool:
-    return row["referenced"] is True and not is_right(row)
+def _is_wrong(row: Row) -> bool:
+    return row.referenced is True and not is_right(row)
 
 
 def breakages(rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
@@ -180,11 +182,11 @@ def reasons(rows: pd.DataFrame) -> list[str]:
     said = []
     for kinds, reason in REASONS.items():
         mine = rows[rows["method"].map(adjoint_of).isin(kinds)]
-        cells = mine.to_dict("records")
-        bad = [row for row in cells if _is_wrong(row) or row["status"] != "ok"]
+        cells = rows_of(mine)
+        bad = [row for row in cells if _is_wrong(row) or row.status != "ok"]
         if not bad:
             continue
-        lies = sum(row["status"] == "ok" for row in bad)
+        lies = sum(row.status == "ok" for row in bad)
         said.append(
             f"{', '.join(sorted(set(mine['method'])))}: of {len(cells)} stiff solves "
             f"{len(cells) - len(bad)} were right, {lies} said ok and were wrong, "
@@ -213,7 +215,7 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
         found = rows[rows["method"].map(adjoint_of).isin(kind.adjoints)]
         for method, mine in found.groupby("method", sort=False):
             judged = mine[mine["referenced"].eq(True) | mine["status"].ne("ok")]
-            right = [is_right(row) for row in judged.to_dict("records")]
+            right = [is_right(row) for row in rows_of(judged)]
             line = {
                 "kind": kind.name,
                 "stability": kind.stability,
@@ -224,7 +226,7 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
                 "right": sum(right) / len(right) if right else math.nan,
             }
             for problem, ladder in mine.groupby("problem"):
-                rtol = typical_rtol(ladder.to_dict("records"))
+                rtol = typical_rtol(ladder["rtol"])
                 line[str(problem)] = _counts(ladder[ladder["rtol"].eq(rtol)].iloc[0])
             lines.append(line)
     return pd.DataFrame(lines).fillna("–") if lines else pd.DataFrame()

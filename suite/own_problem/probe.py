@@ -7,16 +7,13 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...problems import Problem
 from ..measuring.names import get_problem
-from ..measuring.rows import Row
 from ..measuring.timing import Silence
-
-STUDY = "probe"
 
 #: The backends that are probed; a problem ran on NumPy when it was made.
 BACKENDS = ("jax", "torch")
@@ -30,26 +27,35 @@ REMEDY = (
 
 
 @dataclass(frozen=True)
+class Probed:
+    """Whether the equations run: ``"ok"``, or a sentence why not."""
+
+    status: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Probe:
-    """A task whose one row says whether the equations, and their derivatives, run."""
+    """A task that tells whether the equations, and their derivatives, run on a backend."""
 
     problem: str
     locator: str
     method: str
     timeout_s: float
     device: str = "cpu"
-    study: str = STUDY
+    study: str = "probe"
     task: str = "probe"
 
-    def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
-        """The row of a probe that was cut off."""
-        yield {"problem": self.problem}
+    gives: ClassVar[type] = Probed
 
+    def rows(self, silence: Silence) -> Iterator[Probed]:
+        """The one answer."""
+        sentence = probe(get_problem(self.locator or self.problem), self.method)
+        yield Probed("failed" if sentence else "ok", sentence)
 
-def rows_of_probe(job: Mapping[str, Any], silence: Silence) -> Iterator[Row]:
-    """The one row of a :class:`Probe`."""
-    sentence = probe(get_problem(job["locator"] or job["problem"]), job["method"])
-    yield {"status": "failed" if sentence else "ok", "message": sentence}
+    def unmeasured(self, measured: Sequence[Any], status: str, message: str) -> Iterator[Probed]:
+        """The answer of a probe that was cut off."""
+        yield Probed(status, message)
 
 
 def probe(problem: Problem, backend: str) -> str:

@@ -11,6 +11,7 @@ from adjointbench.reports.figures.canvas import to_svg
 from adjointbench.reports.figures.scaling import scaling_figure
 from adjointbench.reports.sections.stiff import crossing_sentence
 from adjointbench.reports.tables import published
+from adjointbench.reports.tables.frames import rows_of
 from adjointbench.reports.tables.read import read_measurements
 from adjointbench.reports.tables.stiff import (
     breakages,
@@ -170,7 +171,7 @@ def test_crossings_in_words():
 
 
 def test_the_figure_shows_measured_and_published_lines(found):
-    measured = scaling.times(found.scaling.to_dict("records"))
+    measured = scaling.times(rows_of(found.scaling))
     families = dict(zip(found.scaling["method"], found.scaling["family"], strict=True))
     figure = scaling_figure(measured, families)
     axes = figure.axes[0]
@@ -184,7 +185,7 @@ def test_the_figure_shows_measured_and_published_lines(found):
 
 
 def test_names_at_the_right_end_stay_inside_of_the_axes(found):
-    measured = scaling.times(found.scaling.to_dict("records"))
+    measured = scaling.times(rows_of(found.scaling))
     figure = scaling_figure(measured, dict.fromkeys(measured, "discrete"))
     figure.canvas.draw()
     axes = figure.axes[0]
