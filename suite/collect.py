@@ -17,7 +17,7 @@ from typing import Any
 from .measuring.campaign import Campaign, Progress, standing_rows
 from .measuring.ladder import in_words
 from .measuring.rows import RowFile, chosen_path, read_rows
-from .measuring.task import Task, key_of
+from .measuring.task import Task
 from .selection import Selection, selection
 
 
@@ -49,7 +49,7 @@ def collect_tasks(
 ) -> RowFile:
     """The same of tasks."""
     standing = standing_rows(path, quick=quick, anew=anew, say=say)
-    missing = [task for task in tasks if key_of(task) not in standing.done]
+    missing = [task for task in tasks if task.key not in standing.done]
     if standing.done:
         say(f"{len(tasks) - len(missing)} of {len(tasks)} are measured already in {path}")
     if missing or not standing.complete:

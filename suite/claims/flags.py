@@ -17,7 +17,7 @@ from ..measuring.timing import Silence
 from .claim import REASON, Claim, Figures, Limit
 from .judges import all_of, at_least
 from .sensitivities import BACKSOLVE, DISCRETE, TRAP, TRAP_STEP
-from .zoo_gradients import problem_of, zoo_gradients
+from .zoo_gradients import problem_of, shown, zoo_gradients, zoo_rows
 
 #: One of each kind that needs little or no compilation.
 QUICK_METHODS = (
@@ -43,36 +43,25 @@ def trap(quick: bool, silence: Silence) -> Figures:
     assert reference is not None
     ((name, truth),) = reference.dparams.items()
     rtols = (1e-3, 1e-6) if quick else (1e-3, 1e-6, 1e-9)
-    found = [
-        each
-        for method in (QUICK_METHODS if quick else tuple(method.name for method in METHODS))
-        for each in zoo_gradients(TRAP, method, rtols, **_first_step(method))
-    ]
-    lines = [
-        {
-            "method": each.method,
-            "family": get_method(each.method).family,
-            "rtol": each.rtol,
-            "status": each.status,
-            "answer": None if each.dparams is None else float(each.dparams[name]),
-            "truth": float(truth),
-            "error": each.error,
-        }
-        for each in found
-    ]
-    discrete = [each.error for each in found if each.method == DISCRETE and each.error is not None]
-    continuous = [each for each in found if get_method(each.method).family == "continuous"]
-    ended = [each for each in found if each.error is not None]
-    wrong = {each.method for each in ended if not is_right(each)}
+    rows, lines = [], []
+    for method in QUICK_METHODS if quick else tuple(method.name for method in METHODS):
+        for row, result in zoo_gradients(TRAP, method, rtols, **_first_step(method)):
+            answer = None if result is None else float(result.dparams[name])
+            told = {"answer": answer, "truth": float(truth), "error": row.error}
+            rows.append(row)
+            lines.append(shown(row, "method", "family", "rtol", "status") | told)
+    discrete = [row.error for row in rows if row.method == DISCRETE and row.error is not None]
+    ended = [row for row in rows if row.error is not None]
+    wrong = {row.method for row in ended if not is_right(row)}
     return {
         "discrete_error": min(discrete),
         "discrete_error_low": min(discrete),
         "discrete_error_high": max(discrete),
         "discrete_answer": next(x["answer"] for x in lines if x["method"] == DISCRETE),
         "truth": float(truth),
-        "continuous_right": share_right(continuous),
+        "continuous_right": share_right([row for row in rows if row.family == "continuous"]),
         "wrong": len(wrong),
-        "methods": len({each.method for each in ended}),
+        "methods": len({row.method for row in ended}),
         "wrong_names": ", ".join(sorted(wrong)) or "none",
         "lines": lines,
     }
@@ -117,7 +106,7 @@ def backsolve_on_stiff(quick: bool, silence: Silence) -> Figures:
         each
         for problem in (BRUSSELATOR, POLLU)
         for method in (BACKSOLVE, "diffrax-backsolve")
-        for each in zoo_gradients(problem, method, (1e-7,), atol=1e-5)
+        for each in zoo_rows(problem, method, (1e-7,), atol=1e-5)
     ]
     worst = {
         problem: max(
@@ -131,10 +120,7 @@ def backsolve_on_stiff(quick: bool, silence: Silence) -> Figures:
         "brusselator_error": worst[BRUSSELATOR],
         "pollu_error": worst[POLLU],
         "statuses": "; ".join(f"{x.problem} by {x.method}: {x.status}" for x in found),
-        "lines": [
-            {"problem": x.problem, "method": x.method, "status": x.status, "error": x.error}
-            for x in found
-        ],
+        "lines": [shown(x, "problem", "method", "status", "error") for x in found],
     }
 
 

@@ -10,10 +10,11 @@ from ..measuring.errors import relative_error
 from ..measuring.frozen_steps import frozen_step_errors
 from ..measuring.ladder import is_right, share_right
 from ..measuring.measure import ATOL_SCALE
+from ..measuring.row import Row
 from ..measuring.timing import Silence
 from .claim import DOES_NOT_HOLD, HOLDS, IN_PART, Claim, Figures, Limit, Limits, Plot, Verdict
 from .judges import all_of, at_least
-from .zoo_gradients import ZooGradient, problem_of, zoo_gradients
+from .zoo_gradients import problem_of, shown, zoo_rows
 
 DISCRETE, BACKSOLVE, INTERPOLATING = "jax-discrete", "jax-backsolve", "jax-interpolating"
 QUICK_RTOLS, RTOLS = (1e-3, 1e-6, 1e-9), (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
@@ -59,16 +60,16 @@ def prepare_both(problem: Any, rtol: float) -> float:
 
 
 @functools.cache
-def _stability(quick: bool) -> tuple[ZooGradient, ...]:
+def _stability(quick: bool) -> tuple[Row, ...]:
     """Gradients by each kind of adjoint on non-stiff and stiff problems."""
     methods = [DISCRETE, INTERPOLATING, BACKSOLVE]
     methods += [] if quick else ["jax-quadrature", "jax-gauss", "jax-backsolve-seminorm"]
     rtols = QUICK_RTOLS if quick else RTOLS
     return tuple(
-        found
+        row
         for problem in (*NON_STIFF, *(QUICK_STIFF if quick else STIFF))
         for method in methods
-        for found in zoo_gradients(problem, method, rtols)
+        for row in zoo_rows(problem, method, rtols)
     )
 
 
@@ -88,7 +89,7 @@ def stability(quick: bool, silence: Silence) -> Figures:
         "other_continuous_least": min(others),
         "backsolve_stiff_share": share_right([x for x in backsolve if x.problem not in NON_STIFF]),
         "backsolve_easy_share": share_right([x for x in backsolve if x.problem in NON_STIFF]),
-        "lines": [each.line() for each in found],
+        "lines": [shown(each) for each in found],
     }
 
 
@@ -96,9 +97,9 @@ def continuous_is_better(quick: bool, silence: Silence) -> Figures:
     """Problems on which a continuous adjoint is right where the discrete one is not."""
     rtols = QUICK_RTOLS if quick else RTOLS
     trap = [
-        found
+        row
         for method in (DISCRETE, INTERPOLATING, BACKSOLVE)
-        for found in zoo_gradients(TRAP, method, rtols, first_step=TRAP_STEP)
+        for row in zoo_rows(TRAP, method, rtols, first_step=TRAP_STEP)
     ]
     every = [*_stability(quick), *trap]
     better: dict[str, list[float]] = {}
@@ -113,7 +114,7 @@ def continuous_is_better(quick: bool, silence: Silence) -> Figures:
         "problems_at_every_tolerance": len(everywhere),
         "names": ", ".join(everywhere) or "none",
         "looked_at": len(better),
-        "lines": [each.line() for each in trap],
+        "lines": [shown(each) for each in trap],
     }
 
 
@@ -123,7 +124,7 @@ def discretisation(quick: bool, silence: Silence) -> Figures:
     for problem in QUICK_STIFF if quick else STIFF:
         for method in (INTERPOLATING,) if quick else (INTERPOLATING, BACKSOLVE):
             for solver in ("rodas5p", "tsit5") if quick else ("rodas5p", "kvaerno5", "tsit5"):
-                found = list(zoo_gradients(problem, method, QUICK_RTOLS, adjoint_solver=solver))
+                found = zoo_rows(problem, method, QUICK_RTOLS, adjoint_solver=solver)
                 shares.append(
                     {
                         "problem": problem,

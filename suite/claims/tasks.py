@@ -6,13 +6,14 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from ..measuring.measure import processor_time
 from ..measuring.row import ClaimRow, Row, message_of
 from ..measuring.studies import scaling
+from ..measuring.task import Task
 from ..measuring.timing import Silence
 from .claim import Claim, Figures
 from .cost import figures_of_scaling
@@ -25,25 +26,15 @@ OF_SCALING = "3"
 TIMEOUT_S, QUICK_TIMEOUT_S = 1800.0, 240.0
 
 
-@dataclass(frozen=True)
-class ClaimTask:
+@dataclass(frozen=True, kw_only=True)
+class ClaimTask(Task):
     """One claim, or several that share their measurement, by one process."""
+
+    name = "claims"
+    gives = ClaimRow
 
     keys: tuple[str, ...]
     quick: bool
-    timeout_s: float
-    study: str = ClaimRow.study
-    task: str = "claims"
-    method: str = ""
-    device: str = "cpu"
-
-    @property
-    def problem(self) -> str:
-        """The claims' names."""
-        names = [claim_of(key).name for key in self.keys]
-        return names[0] + "".join(f", {key}" for key in self.keys[1:])
-
-    gives: ClassVar[type] = ClaimRow
 
     def rows(self, silence: Silence) -> Iterator[ClaimRow]:
         """A row for each claim, in a measuring process."""
@@ -75,7 +66,13 @@ def claim_tasks(keys: Sequence[str], quick: bool) -> Iterator[ClaimTask]:
         groups.setdefault(claim_of(key).group or key, []).append(key)
     for members in sorted(groups.values(), key=len, reverse=True):
         seconds = QUICK_TIMEOUT_S if quick else TIMEOUT_S
-        yield ClaimTask(tuple(members), quick, seconds * len(members))
+        yield ClaimTask(
+            problem=", ".join([claim_of(members[0]).name, *members[1:]]),
+            study=ClaimRow.study,
+            timeout_s=seconds * len(members),
+            keys=tuple(members),
+            quick=quick,
+        )
 
 
 def measure_claim(claim: Claim, quick: bool, silence: Silence) -> ClaimRow:

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ...adjoints.gradient import prepare
+from ...adjoints.methods import get_method
+from ...adjoints.result import GradientResult
 from ...problems import Problem
 from ..measuring.errors import gradient_errors
 from ..measuring.measure import ATOL_SCALE
 from ..measuring.names import get_problem
-
-
-@dataclass(frozen=True)
-class ZooGradient:
-    """How a method ended at one tolerance.
-
-    Attributes
-    ----------
-    problem, method : str
-    rtol : float
-    status : str
-        As of a gradient; a refusal is ``"skipped"``.
-    error : float or None
-        Where it ended well, and the truth is known.
-    dparams : mapping of str to ndarray, optional
-        The gradient; ``None`` of a refusal.
-    """
-
-    problem: str
-    method: str
-    rtol: float
-    status: str
-    error: float | None = None
-    dparams: Mapping[str, np.ndarray] | None = None
-
-    def line(self) -> dict[str, Any]:
-        """What a table shows of it."""
-        names = ("problem", "method", "rtol", "status", "error")
-        return {name: getattr(self, name) for name in names}
+from ..measuring.row import Row
 
 
 @functools.cache
@@ -53,17 +25,34 @@ def problem_of(name: str) -> Problem:
 
 def zoo_gradients(
     problem: str, method: str, rtols: Sequence[float], **settings: Any
-) -> Iterator[ZooGradient]:
-    """How a method ends at each tolerance, and its error where the truth is known."""
+) -> Iterator[tuple[Row, GradientResult | None]]:
+    """How a method ends at each tolerance, its error, and its result where it does not refuse.
+
+    The row holds no more than that; the error is there where it ended well, and the truth is known.
+    """
     found = problem_of(problem)
+    family = get_method(method).family
     for rtol in rtols:
+        row = Row(problem=problem, method=method, family=family, rtol=rtol, status="skipped")
         tolerances: dict[str, Any] = {"rtol": rtol, "atol": rtol * ATOL_SCALE} | settings
         try:
             result = prepare(found, method, **tolerances)()
         except ValueError:
-            yield ZooGradient(problem, method, rtol, "skipped")
+            yield row, None
             continue
         error = None
         if result.status == "ok" and found.reference is not None:
-            error = gradient_errors(result.dparams, found.reference.dparams, found.params)["error"]
-        yield ZooGradient(problem, method, rtol, result.status, error, result.dparams)
+            errors = gradient_errors(result.dparams, found.reference.dparams, found.params)
+            error = errors["error"]
+        yield replace(row, status=result.status, error=error), result
+
+
+def zoo_rows(problem: str, method: str, rtols: Sequence[float], **settings: Any) -> list[Row]:
+    """The rows of :func:`zoo_gradients`."""
+    return [row for row, _ in zoo_gradients(problem, method, rtols, **settings)]
+
+
+def shown(row: Row, *names: str) -> dict[str, Any]:
+    """What a table shows of a row."""
+    names = names or ("problem", "method", "rtol", "status", "error")
+    return {name: getattr(row, name) for name in names}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from .pool import Admit, Pool
 from .row import ClaimRow, Key, Row
 from .rows import RowFile, RowWriter, read_rows, same_run, set_aside
-from .task import Task, key_of
+from .task import Task
 from .worker import make_workers
 
 
@@ -106,9 +106,9 @@ class Campaign:
         self, tasks: Sequence[Task], admit: Admit = lambda task: task
     ) -> Iterator[Progress]:
         """Measure `tasks`, and write down what comes of them."""
-        heard: dict[Key, list[Row | ClaimRow]] = {key_of(task): [] for task in tasks}
+        heard: dict[Key, list[Row | ClaimRow]] = {task.key: [] for task in tasks}
         for event in self.pool.events(tasks, admit):
-            rows = heard[key_of(event.task)]
+            rows = heard[event.task.key]
             if event.row is not None:
                 rows.append(event.row)
                 if not _cut_off(event.row, event.task):
@@ -118,14 +118,14 @@ class Campaign:
             elif any(_cut_off(row, event.task) for row in rows):
                 yield Progress("cut off", event.task, rows)
             else:
-                self._writer.done(key_of(event.task))
+                self._writer.done(event.task.key)
                 yield Progress("measured", event.task, rows)
 
     def skip(self, task: Task, sentence: str) -> None:
         """Write down why a task is not tried."""
         for row in task.unmeasured([], "skipped", sentence):
             self._writer.row(row)
-        self._writer.done(key_of(task))
+        self._writer.done(task.key)
 
     def end(self) -> None:
         """Write down that nothing is missing any more."""

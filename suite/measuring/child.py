@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _task(record: dict[str, Any]) -> Task:
-    module, name = TASKS[record["task"]].split(":")
+    module, name = TASKS[record["name"]].split(":")
     return from_record(getattr(importlib.import_module(f"..{module}", __package__), name), record)
 
 

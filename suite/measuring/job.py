@@ -7,39 +7,34 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 from ...adjoints.methods import get_method
 from ...problems.reference import find_reference
 from .measure import ATOL_SCALE, iterate_ladder
 from .names import get_problem, split_name
 from .row import Row
+from .task import Task
 from .timing import Silence
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class Job(Task):
     """One method on one problem on one device, over a ladder of tolerances.
 
-    `study` is empty where the rows are those of an ordinary ladder. `locator` is where a problem
-    stands that is not of the zoo, `references` the file that holds its reference; `as_stiff` has it
-    solved as a stiff one, whatever it says of itself.
+    `budget_s` is for the repeated calls behind each time. `locator` is where a problem stands that
+    is not of the zoo, `references` the file that holds its reference; `as_stiff` has it solved as a
+    stiff one, whatever it says of itself.
     """
 
-    problem: str
-    method: str
-    device: str
+    name = "ladder"
+    gives = Row
+
     rtols: tuple[float, ...]
-    timeout_s: float
     budget_s: float
     atol_scale: float = ATOL_SCALE
-    study: str = ""
-    task: str = "ladder"
     locator: str = ""
     references: str = ""
     as_stiff: bool = False
-
-    gives: ClassVar[type] = Row
 
     def rows(self, silence: Silence) -> Iterator[Row]:
         """The rows of the ladder, in a measuring process."""

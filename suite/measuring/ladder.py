@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -16,31 +15,17 @@ from .row import ClaimRow, Row
 TYPICAL_RTOL = 1e-6
 
 
-class Ended(Protocol):
-    """How a gradient ended, and its error where that is known."""
-
-    @property
-    def status(self) -> str:
-        """``"ok"``, or what went wrong."""
-        ...
-
-    @property
-    def error(self) -> float | None:
-        """The relative error of the gradient."""
-        ...
-
-
 def typical_rtol(rtols: Iterable[float]) -> float:
     """The one of some tolerances that is nearest to 1e-6, on a logarithmic scale."""
     return min(rtols, key=lambda rtol: abs(math.log10(rtol / TYPICAL_RTOL)))
 
 
-def is_right(row: Ended) -> bool:
+def is_right(row: Row) -> bool:
     """Whether it ended ``ok`` with an error under 10 %."""
     return row.status == "ok" and row.error is not None and row.error < WRONG
 
 
-def share_right(rows: Sequence[Ended]) -> float:
+def share_right(rows: Sequence[Row]) -> float:
     """The share of the ladder that ended ``ok`` with an error under 10 %."""
     return sum(map(is_right, rows)) / len(rows)
 

@@ -3,62 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from .row import Key
 from .timing import Silence
 
 
-class Task(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Task:
     """What is measured by one process, and closed by one line in the file of rows.
 
-    A dataclass: the measuring process gets its fields, makes it anew and calls :meth:`rows`.
+    The measuring process gets the fields, makes the task anew and calls :meth:`rows`.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in :data:`adjointbench.suite.measuring.child.TASKS`.
+    gives : type
+        The type of its rows.
+    problem, method, device : str
+        What is measured, by which method, where.
+    study : str
+        What its rows are marked with; empty for a ladder of tolerances.
+    timeout_s : float
+        Seconds that it may take.
     """
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    #: The type of what it gives.
+    name: ClassVar[str]
     gives: ClassVar[type]
 
-    @property
-    def task(self) -> str:
-        """Its type, as one of :data:`adjointbench.suite.measuring.child.TASKS`."""
-        ...
+    problem: str
+    method: str = ""
+    device: str = "cpu"
+    study: str = ""
+    timeout_s: float = 0.0
 
     @property
-    def study(self) -> str:
-        """What its rows are marked with; empty for a ladder of tolerances."""
-        ...
-
-    @property
-    def problem(self) -> str:
-        """The name of what is measured."""
-        ...
-
-    @property
-    def method(self) -> str:
-        """By which method; may be empty."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """Where."""
-        ...
-
-    @property
-    def timeout_s(self) -> float:
-        """Seconds that it may take."""
-        ...
+    def key(self) -> Key:
+        """What tells it from other tasks."""
+        return Key(self.study, self.problem, self.method, self.device)
 
     def rows(self, silence: Silence) -> Iterator[Any]:
         """Measure, in a measuring process, which takes its times in `silence`."""
-        ...
+        raise NotImplementedError
 
     def unmeasured(self, measured: Sequence[Any], status: str, message: str) -> Iterator[Any]:
         """What there is to tell in place of the rows that are missing beside `measured`."""
-        ...
-
-
-def key_of(task: Task) -> Key:
-    """What tells one task from another."""
-    return Key(task.study, task.problem, task.method, task.device)
+        raise NotImplementedError

@@ -93,7 +93,7 @@ class Worker:
         """
         deadline = self._clock() + job.timeout_s
         self._start()
-        self._send(to_record(job))
+        self._send({"name": job.name} | to_record(job))
         with contextlib.ExitStack() as silence:
             while (answer := self._next(deadline)) is not None:
                 if "silence" not in answer:

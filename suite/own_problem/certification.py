@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from ...adjoints.certify import CertificationError, ContradictionError, certify
 from ...problems import Problem
@@ -14,6 +13,7 @@ from ...problems.reference import save_references
 from ..measuring.errors import WRONG
 from ..measuring.names import get_problem
 from ..measuring.row import message_of
+from ..measuring.task import Task
 from ..measuring.timing import Silence
 
 #: Factors on the tolerances of a certificate, whether an implicit solver is to be used, and the
@@ -39,28 +39,23 @@ class Certified:
     contradicted: bool = False
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, kw_only=True)
+class Certificate(Task):
     """One attempt at a certificate, as a task.
 
     The process writes the reference into the file `references` itself, for the problem at
     `locator`. It may take the part `share` of the time that is left.
     """
 
-    problem: str
+    name = "certify"
+    gives = Certified
+
     locator: str
     references: str
     loosened: float
     as_stiff: bool
     share: float
-    timeout_s: float = 0.0
     differentiable: bool = True
-    method: str = ""
-    device: str = "cpu"
-    study: str = "certify"
-    task: str = "certify"
-
-    gives: ClassVar[type] = Certified
 
     def rows(self, silence: Silence) -> Iterator[Certified]:
         """The one answer."""
@@ -108,4 +103,11 @@ class Certificate:
 def attempts(problem: Problem, name: str, locator: str, references: Path) -> Iterator[Certificate]:
     """What to try in turn until one gives a reference; their times are to be set."""
     for loosened, as_stiff, share in STIFF_ATTEMPTS if problem.stiff else ATTEMPTS:
-        yield Certificate(name, locator, str(references), loosened, as_stiff, share)
+        yield Certificate(
+            problem=name,
+            locator=locator,
+            references=str(references),
+            loosened=loosened,
+            as_stiff=as_stiff,
+            share=share,
+        )

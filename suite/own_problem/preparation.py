@@ -67,7 +67,10 @@ def certify_and_probe(
     tries = iter(_attempts(chosen))
     last = time.monotonic() + CERTIFICATE_SHARE * chosen.budget_s
     first = [c for c in (_timed(next(tries, None), last),) if c is not None]
-    probes = [Probe(chosen.name, chosen.locator, backend, _PROBE_S) for backend in backends]
+    probes = [
+        Probe(problem=chosen.name, locator=chosen.locator, method=backend, timeout_s=_PROBE_S)
+        for backend in backends
+    ]
     for event in pool.events([*first, *probes]):
         _hear(event, found, watch)
     differentiable = not set(BACKENDS) <= set(found.unable)

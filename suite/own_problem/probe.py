@@ -7,12 +7,13 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from ...problems import Problem
 from ..measuring.names import get_problem
+from ..measuring.task import Task
 from ..measuring.timing import Silence
 
 #: The backends that are probed; a problem ran on NumPy when it was made.
@@ -34,19 +35,14 @@ class Probed:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class Probe:
+@dataclass(frozen=True, kw_only=True)
+class Probe(Task):
     """A task that tells whether the equations, and their derivatives, run on a backend."""
 
-    problem: str
-    locator: str
-    method: str
-    timeout_s: float
-    device: str = "cpu"
-    study: str = "probe"
-    task: str = "probe"
+    name = "probe"
+    gives = Probed
 
-    gives: ClassVar[type] = Probed
+    locator: str
 
     def rows(self, silence: Silence) -> Iterator[Probed]:
         """The one answer."""

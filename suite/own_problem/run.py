@@ -16,7 +16,7 @@ from ..measuring.ladder import in_words
 from ..measuring.names import split_name
 from ..measuring.row import Row
 from ..measuring.rows import RowFile, read_rows
-from ..measuring.task import Task, key_of
+from ..measuring.task import Task
 from .comparison import LEAST_COMPILING_S, Comparison, Outcome, Watch
 from .method_order import for_cores, is_compiled
 from .preparation import Preparation, certify_and_probe
@@ -121,8 +121,8 @@ class _Run:
         chosen, standing = self._chosen, self._standing
         jobs = []
         for job in map(chosen.job, chosen.methods):
-            rows = {row.rtol: row for row in standing.rows if row.key == key_of(job)}
-            done = key_of(job) in standing.done
+            rows = {row.rtol: row for row in standing.rows if row.key == job.key}
+            done = job.key in standing.done
             rtols = [r for r in job.rtols if not (done and self._stands(rows.get(r), job))]
             if rtols:
                 jobs.append(replace(job, rtols=tuple(rtols)))

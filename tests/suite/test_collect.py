@@ -17,7 +17,13 @@ from adjointbench.suite.measuring.studies import scaling
 from adjointbench.suite.measuring.worker import Silence, Worker, WorkerDied, make_workers
 from adjointbench.suite.selection import Selection, results_version, selection
 
-JOB = Job("linear", "finite-difference", "cpu", (1e-3, 1e-5), timeout_s=60.0, budget_s=0.01)
+JOB = Job(
+    problem="linear",
+    method="finite-difference",
+    rtols=(1e-3, 1e-5),
+    timeout_s=60.0,
+    budget_s=0.01,
+)
 
 
 class Pretended:
@@ -62,7 +68,7 @@ def test_a_crash_is_a_row_with_the_last_words():
 def test_a_process_that_hangs_or_dies(monkeypatch, code, expected):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
     worker = Worker(Silence())
-    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    job = replace(JOB, rtols=(1e-3,), timeout_s=5.0)
     with pytest.raises(expected) as caught:
         list(worker.measure(job))
     if expected is WorkerDied:
@@ -178,7 +184,7 @@ def test_the_time_of_a_job_does_not_run_while_others_are_timed(monkeypatch):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
     silence = Silence()
     timed, other = Worker(silence, 0), Worker(silence, 1)
-    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    job = replace(JOB, rtols=(1e-3,), timeout_s=5.0)
     with ThreadPoolExecutor() as pool:
         with silence.around(timed):
             measured = pool.submit(lambda: list(other.measure(job)))

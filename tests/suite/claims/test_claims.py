@@ -333,7 +333,9 @@ def test_a_task_that_is_cut_off_leaves_a_row_for_each_claim():
     assert [task.keys for task in tasks] == [("10", "11", "14"), ("4",)]
     assert tasks[0].problem == "claim 10, 11, 14"
     done = ClaimRow(problem="claim 4", number="4", status="ok")
-    (left,) = ClaimTask(("4", "6"), True, 1.0).unmeasured([done], "timeout", "not done")
+    (left,) = ClaimTask(problem="claim 4, 6", keys=("4", "6"), quick=True).unmeasured(
+        [done], "timeout", "not done"
+    )
     assert (left.problem, left.number, left.status) == ("claim 6", "6", "timeout")
 
 

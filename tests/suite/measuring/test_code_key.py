@@ -85,7 +85,7 @@ def test_numbers_of_a_reference_count_and_its_date_does_not(copy, unchanged):
 SAID = [
     # A claim's sentence, the verdict on its figures, and a threshold.
     ("suite/claims/cost.py", "Taylor regularisation gets costly", "Taylor's gets costlier"),
-    ("suite/claims/judges.py", "HOLDS if value <= limits", "HOLDS if value < limits"),
+    ("suite/claims/judges.py", "operator.le", "operator.lt"),
     ("suite/claims/cost.py", "Limit(", "Limit(0.5 * "),
     # What is drawn and written.
     ("reports/sections/claims.py", "def ", "def and_another():\n    return 1\n\n\ndef "),

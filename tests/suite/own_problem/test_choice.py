@@ -149,12 +149,12 @@ def pretended_measures(seconds=0.0, status="ok", referenced=True, **more):
     """What measures in place of a worker: one row a tolerance."""
 
     def measure(worker, job):
-        if job.task == "ladder":
+        if job.name == "ladder":
             time.sleep(seconds)
             for row in job.unmeasured([], status, ""):
                 yield replace(row, referenced=referenced, **more)
         else:
-            failed = job.task == "certify"
+            failed = job.name == "certify"
             yield job.gives("failed" if failed else "ok", "not today" * failed)
 
     return measure
@@ -180,7 +180,7 @@ def one_worker(jobs, alone):
 
 def test_what_the_end_of_the_budget_cuts_off_is_no_timeout(folder, monkeypatch):
     def cut_off(worker, job):
-        if job.task == "ladder":
+        if job.name == "ladder":
             yield from job.unmeasured([], "timeout", "")
 
     monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", cut_off)
