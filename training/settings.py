@@ -122,16 +122,10 @@ def run_settings(
     count = preset.epochs if epochs is None else int(epochs)
     if count < 1:
         raise ValueError(f"epochs={epochs!r} must be at least 1")
+    through_control = bool(differentiate_step_size)
+    options = dict(task_options)
     return RunSettings(
-        preset,
-        method,
-        penalty,
-        schedules,
-        count,
-        int(seed),
-        bool(differentiate_step_size),
-        device,
-        dict(task_options),
+        preset, method, penalty, schedules, count, int(seed), through_control, device, options
     )
 
 

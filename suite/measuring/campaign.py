@@ -29,20 +29,8 @@ def standing_rows(
 ) -> RowFile:
     """What `path` holds that still stands; other rows are set aside, under another name.
 
-    Parameters
-    ----------
-    path : Path
-    quick, definition
-        As for :func:`~adjointbench.suite.measuring.rows.origin`.
-    anew : bool
-        Set aside all that there is.
-    say : callable
-        Is told where rows were set aside.
-
-    Returns
-    -------
-    RowFile
-        Empty where nothing stands, and a new file is to be begun.
+    With `anew` nothing stands. `say` is told where rows were set aside; what is returned is empty
+    then, and a new file is to be begun.
     """
     found = read_rows(path) if path.exists() else RowFile(path)
     if not anew and same_run(found, quick, definition):
@@ -70,16 +58,8 @@ class Progress:
 class Campaign:
     """Processes at work, and the file of rows that is written meanwhile.
 
-    Parameters
-    ----------
-    standing : RowFile
-        As of :func:`standing_rows`.
-    jobs : int
-        How many there will be, as no more processes are needed.
-    quick, definition
-        As for :func:`~adjointbench.suite.measuring.rows.origin`.
-    alone : bool
-        One process only: on an accelerator two would fight for its memory.
+    It goes on with the rows of `standing`. There are no more processes than `jobs`, and one only
+    where it is to be `alone`: on an accelerator two would fight for its memory.
     """
 
     def __init__(
