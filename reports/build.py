@@ -144,7 +144,7 @@ def _add_ladders(content: Content, ladders: Ladders, out: Path) -> None:
     """Sections about the newest commit on the machine that measured it."""
     rows = ladders.rows
     content.measured = f"{rows['machine'][0]}, commit {rows['code'][0] or 'unknown'}"
-    content.rtol = formats.power(typical_rtol(rows[["rtol"]].to_dict("records")))
+    content.rtol = formats.power(typical_rtol(rows["rtol"]))
     content.verdicts = verdicts(ladders)
     content.decisions = decision_parts(ladders, out)
     content.map = map_parts(ladders, out)

@@ -60,7 +60,7 @@ def kind_lines(ladders: Ladders) -> pd.DataFrame:
     rows = ladders.rows[ladders.rows["family"].ne(PEERS)]
     lines: dict[tuple[str, int], dict[str, Any]] = {}
     for problem, mine in rows.groupby("problem", sort=True):
-        rtol = typical_rtol(mine[["rtol"]].to_dict("records"))
+        rtol = typical_rtol(mine["rtol"])
         for index, row in mine[mine["rtol"].eq(rtol)].iterrows():
             kind = adjoint_of(row["method"])
             if kind not in known:

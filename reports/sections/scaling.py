@@ -17,6 +17,7 @@ from ...suite.measuring.studies.scaling import Crossover
 from ..figures.scaling import scaling_figure
 from ..figures.shown_figure import ShownFigure, save_figure
 from ..tables import published
+from ..tables.frames import rows_of
 from ..tables.shown_table import Column, as_table, by_family, text, time_or_status
 from .commands import scaling_command
 from .content import Part
@@ -32,7 +33,7 @@ def scaling_part(table: pd.DataFrame, out: Path) -> Part:
     out : Path
         The folder of the report: the figure goes into ``figures/`` there.
     """
-    measured = scaling.times(table.to_dict("records"))
+    measured = scaling.times(rows_of(table))
     lines = scaling_lines(table, measured)
     sizes = sorted((c for c in lines.columns if c.isdigit()), key=int)
     columns = (

@@ -169,7 +169,7 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
                 "right": is_right(judged).mean(),
             }
             for problem, ladder in mine.groupby("problem"):
-                rtol = typical_rtol(ladder[["rtol"]].to_dict("records"))
+                rtol = typical_rtol(ladder["rtol"])
                 line[str(problem)] = _counts(ladder[ladder["rtol"].eq(rtol)].iloc[0])
             lines.append(line)
     return pd.DataFrame(lines).fillna("–") if lines else pd.DataFrame()

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
 from ...suite.measuring.equal_times import Ranking, rank_at_error
 from ...suite.measuring.errors import WRONG
+from ...suite.measuring.row import Row
+from .frames import rows_of
 from .summary import is_wrong, summary
 
 #: Errors at which methods are raced, tightest first: the first that two methods reach counts.
@@ -75,12 +76,11 @@ class Ladders:
         return self.rows[self.rows["problem"].isin(known) & self.rows["status"].ne("skipped")]
 
     @cached_property
-    def _by_method(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    def _by_method(self) -> dict[str, dict[str, list[Row]]]:
         """The ladder of each method by problem, as :mod:`~adjointbench.suite` takes it."""
-        found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-        needed = ["problem", "method", "rtol", "status", "error", "seconds"]
-        for row in self.rows[needed].to_dict("records"):
-            found.setdefault(row["problem"], {}).setdefault(row["method"], []).append(row)
+        found: dict[str, dict[str, list[Row]]] = {}
+        for row in rows_of(self.rows):
+            found.setdefault(row.problem, {}).setdefault(row.method, []).append(row)
         return found
 
     def ranking(self, problem: str, error: float) -> Ranking:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .ladder import Rows, seconds_at_error
+from .ladder import seconds_at_error
+from .row import Row
 
 #: A factor below which two times are called equal: machines are not more quiet than this.
 NOISE = 1.2
@@ -61,7 +62,7 @@ def rank(times: Mapping[str, float | None]) -> Ranking:
     return Ranking(dict(sorted(there, key=lambda pair: pair[1])))
 
 
-def rank_at_error(ladders: Mapping[str, Rows], error: float) -> Ranking:
+def rank_at_error(ladders: Mapping[str, Sequence[Row]], error: float) -> Ranking:
     """The ranking of methods by the time that each takes for a gradient error.
 
     Parameters

@@ -15,10 +15,10 @@ FOLDERS = ("problems", "adjoints", "training", "suite", "reports")
 
 #: Tests of reports on all methods that there are.
 OF_METHODS = (
-    "test_every_method.py",
-    "test_peers_section.py",
-    "test_stiff.py",
-    "test_recommendation.py",
+    "reports/test_every_method.py",
+    "reports/test_peers_section.py",
+    "reports/test_stiff.py",
+    "suite/own_problem/test_recommendation.py",
 )
 
 #: Entries of which the guide speaks and shows none: of a kind of its own, and of a peer.
@@ -129,7 +129,7 @@ def test_reports_know_what_to_do_with_the_example_and_with_others(package: Path)
     table = package / "adjoints" / "methods" / "on_scipy.py"
     as_shown = table.read_text()
     table.write_text(as_shown + OTHERS)
-    tests = [str(ROOT / "tests" / "reports" / name) for name in OF_METHODS]
+    tests = [str(ROOT / "tests" / name) for name in OF_METHODS]
     try:
         listed = in_the_copy(
             package,

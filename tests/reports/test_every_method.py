@@ -19,6 +19,7 @@ from adjointbench.reports.tables.noise import packages_of
 from adjointbench.reports.tables.read import read_measurements
 from adjointbench.suite.measuring.machine import PACKAGES
 from adjointbench.suite.measuring.quick import QUICK_METHODS
+from adjointbench.suite.measuring.row import Row, from_record
 from adjointbench.suite.measuring.studies import scaling
 from adjointbench.suite.own_problem.method_order import FIRST, in_order
 from adjointbench.suite.own_problem.recommendation import recommend
@@ -123,7 +124,8 @@ def test_every_method_can_be_recommended():
     names = in_order()
     assert {m.name for m in METHODS} == {name.partition("(")[0] for name in names}
     for method in METHODS:
-        rows = [of_method(method, "lotka_volterra", rtol, solver="x") for rtol in RTOLS]
+        made = [of_method(method, "lotka_volterra", rtol, solver="x") for rtol in RTOLS]
+        rows = [from_record(Row, record) for record in made]
         best = recommend(rows, 1e-3, agreement=1e-10).best
         assert best is not None
         assert best.method == method.name

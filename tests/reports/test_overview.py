@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import broken, checkpoint_rows, row
+from synthetic import broken, checkpoint_rows, measured, row
 from test_findings import frame
 
 from adjointbench.reports.figures.canvas import DARK, in_page, ink_on, luminance, new_axes, to_svg
@@ -118,6 +118,6 @@ def test_what_is_least_and_what_is_fastest_by_checkpoints():
 
 
 def test_a_row_of_the_study_is_found():
-    rows = [row("lotka_volterra", "jax-discrete", 1e-3), *checkpoint_rows()]
-    assert checkpoints.pick(rows, "jax-discrete", 16)["saved_bytes"] == 5e3
+    rows = measured([row("lotka_volterra", "jax-discrete", 1e-3), *checkpoint_rows()])
+    assert checkpoints.pick(rows, "jax-discrete", 16).saved_bytes == 5e3
     assert checkpoints.pick(rows, "jax-discrete", 4) is None

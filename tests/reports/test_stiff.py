@@ -13,6 +13,7 @@ from adjointbench.reports.sections.published_times import published_table
 from adjointbench.reports.sections.scaling import crossing_sentence, scaling_lines, scaling_table
 from adjointbench.reports.sections.stiff import breakages, costs, reasons
 from adjointbench.reports.tables import published
+from adjointbench.reports.tables.frames import rows_of
 from adjointbench.reports.tables.kinds import KINDS
 from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.read import read_measurements
@@ -39,7 +40,7 @@ def report(tmp_path_factory):
 
 
 def lines_of(points):
-    return scaling_lines(scaling_table(points), scaling.times(points.to_dict("records")))
+    return scaling_lines(scaling_table(points), scaling.times(rows_of(points)))
 
 
 def line(table, method):
@@ -168,7 +169,7 @@ def test_crossings_in_words():
 
 
 def test_the_figure_shows_measured_and_published_lines(found):
-    measured = scaling.times(found.scaling.to_dict("records"))
+    measured = scaling.times(rows_of(found.scaling))
     families = dict(zip(found.scaling["method"], found.scaling["family"], strict=True))
     figure = scaling_figure(measured, families)
     axes = figure.axes[0]
@@ -182,7 +183,7 @@ def test_the_figure_shows_measured_and_published_lines(found):
 
 
 def test_names_at_the_right_end_stay_inside_of_the_axes(found):
-    measured = scaling.times(found.scaling.to_dict("records"))
+    measured = scaling.times(rows_of(found.scaling))
     figure = scaling_figure(measured, dict.fromkeys(measured, "discrete"))
     figure.canvas.draw()
     axes = figure.axes[0]

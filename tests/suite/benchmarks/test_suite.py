@@ -11,7 +11,7 @@ import pytest
 
 from adjointbench.suite.claims.table import CLAIMS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SUITE = ROOT / "suite" / "benchmarks"
 KINDS = ("time_", "track_", "peakmem_")
 

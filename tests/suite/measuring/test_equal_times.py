@@ -3,6 +3,7 @@
 import pytest
 
 from adjointbench.suite.measuring.equal_times import NOISE, outcome, rank, rank_at_error
+from adjointbench.suite.measuring.row import Row
 
 
 def test_the_fastest_comes_first_and_who_did_not_get_there_is_left_out():
@@ -36,10 +37,10 @@ def test_a_race_of_none_has_no_winner():
 
 def test_times_are_compared_at_equal_error_and_not_at_equal_tolerance():
     def ladder(factor, seconds):
-        rtols = (1e-3, 1e-6)
-        rows = [{"rtol": r, "status": "ok", "error": factor * r, "seconds": seconds} for r in rtols]
-        rows[1]["seconds"] *= 10
-        return rows
+        return [
+            Row(problem="p", method="m", rtol=r, status="ok", error=factor * r, seconds=seconds * s)
+            for r, s in ((1e-3, 1), (1e-6, 10))
+        ]
 
     ladders = {"sloppy": ladder(100, 0.5), "exact": ladder(1, 1.0), "off": ladder(1e9, 0.1)}
     found = rank_at_error(ladders, 1e-3)
