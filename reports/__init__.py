@@ -83,9 +83,6 @@ def compare_results(results: Iterable[Path | str], base: str) -> tuple[Compariso
     ValueError
         Where nothing was measured with `base`, or nothing at all.
     """
-    from .sections.changes import compare_with, findings, read_with_base
+    from .build import compared
 
-    found = read_with_base([Path(path) for path in results], base)
-    comparison = compare_with(found.rows, found.runs, base)
-    assert comparison is not None
-    return comparison, tuple(findings(comparison, found.runs))
+    return compared([Path(path) for path in results], base)

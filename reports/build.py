@@ -1,4 +1,4 @@
-"""Build a report: read, tabulate, draw, write."""
+"""Build a report, one way: rows, then tables, then figures and sections, then the page."""
 
 # pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
@@ -14,29 +14,32 @@ import pandas as pd
 
 from ..suite.measuring import formats
 from ..suite.measuring.ladder import typical_rtol
+from ..training.ratios import summary_of
 from .page import render
-from .sections.asv import add_benchmarks
-from .sections.changes import benchmark_changes, compare_with, comparison_parts, read_with_base
+from .sections import changes
+from .sections.asv import add_benchmarks, benchmark_changes
 from .sections.checkpoints import checkpoints_parts
 from .sections.claims import claims_parts
 from .sections.content import Content
+from .sections.decision import decision_parts
 from .sections.findings import findings
-from .sections.overview import decision_parts, map_parts
-from .sections.peers import kinds_parts, peers_parts
+from .sections.kinds import kinds_parts
+from .sections.map import map_parts
+from .sections.peers import peers_parts
 from .sections.problem import costs_parts, problem_section
+from .sections.scaling import scaling_table
 from .sections.stiff import stiff_parts
 from .sections.training import training_parts
 from .sections.verdicts import verdicts
-from .tables.peers import races
-from .tables.read import Measurements
-from .tables.shown_table import Column, as_table
-from .tables.stiff import scaling_table
+from .tables.changes import Comparison, compare_with
+from .tables.codes import in_order
+from .tables.ladders import Ladders, name_devices, newest
+from .tables.read import Measurements, read_measurements
+from .tables.shown_table import WHERE, Column, as_table, by_family
 from .tables.summary import failures, skips, summary, wrong_answers
 
-_WHERE = (Column("problem", "problem"), Column("method", "method"))
-
 _FAILURE_COLUMNS = (
-    *_WHERE,
+    *WHERE,
     Column("status", "status"),
     Column("phase", "phase"),
     Column("at rtol", "at tolerance"),
@@ -53,87 +56,104 @@ def build(
     compare: str | None = None,
 ) -> Path:
     """See :func:`adjointbench.reports.build_report`."""
-    found = read_with_base(paths, compare)
+    found = _read(paths, compare)
     if found.empty:
         reasons = "\n".join(f"  {trouble}" for trouble in found.troubles)
         raise ValueError(f"results: nothing could be read\n{reasons}")
     for trouble in found.troubles:
         say(trouble)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "figures").mkdir(exist_ok=True)
+    (out / "figures").mkdir(parents=True, exist_ok=True)
     content = Content(
         title=title,
         date=time.strftime("%d %B %Y, %H:%M"),
         troubles=found.troubles,
         runs=found.runs,
     )
-    _write_tables(found, out)
-    rows = _name_devices(found.rows)
-    comparison = compare_with(rows, found.runs, compare)
-    content.compared = comparison_parts(rows, comparison, found.runs, out)
-    own = {run["code"] for run in found.runs if not run["base"]}
-    rows, claims = (table[table["code"].isin(own)] for table in (rows, found.claims))
-    if not rows.empty:
-        _add_measurements(content, rows, out)
-    newest = _newest(rows)
-    content.findings = findings(newest, summary(newest) if len(newest) else newest, found.trainings)
-    content.peers, content.kinds = peers_parts(newest), kinds_parts(newest)
-    content.stiff = stiff_parts(newest, _newest(found.scaling, among=rows), out)
-    content.checkpoints = checkpoints_parts(_newest(found.checkpoints, among=rows), out)
-    content.training = training_parts(found.trainings, out)
-    content.claims = claims_parts(_newest(claims), out)
-    add_benchmarks(content, found.asv)
-    content.compared += benchmark_changes(found.asv)
+    _add_sections(content, found, compare, out)
     (out / "report.md").write_text(render(content, "report.md"), encoding="utf-8")
     target = out / "index.html"
     target.write_text(render(content, "page.html"), encoding="utf-8")
     return target
 
 
-def _write_tables(found: Measurements, out: Path) -> None:
+def compared(paths: Sequence[Path], base: str) -> tuple[Comparison, tuple[str, ...]]:
+    """See :func:`adjointbench.reports.compare_results`."""
+    found = _read(paths, base)
+    comparison = compare_with(found.rows, found.runs, base)
+    assert comparison is not None
+    return comparison, tuple(changes.findings(comparison, found.runs))
+
+
+def _read(paths: Sequence[Path], base: str | None) -> Measurements:
+    """Results, and those of `base` too where it is a file or a folder."""
+    found = Path(base) if base is not None else None
+    return read_measurements(paths, found if found is not None and found.exists() else None)
+
+
+def _add_sections(content: Content, found: Measurements, compare: str | None, out: Path) -> None:
+    """Everything that is shown: each table is made once, and handed to those that show it."""
+    rows, lines = name_devices(found.rows), _summary(found.rows, out)
+    sizes = found.scaling if found.scaling.empty else scaling_table(found.scaling)
+    _write_tables(found, sizes, out)
+    comparison = compare_with(rows, found.runs, compare)
+    code = in_order(rows)[-1] if len(rows) else ""
+    newest_lines = lines[lines["code"].eq(code)] if len(rows) else lines
+    content.compared = changes.comparison_parts(comparison, newest_lines, found.runs, out)
+    own = {run["code"] for run in found.runs if not run["base"]}
+    rows, claims = (table[table["code"].isin(own)] for table in (rows, found.claims))
+    ladders = None if rows.empty else _newest_ladders(rows, lines)
+    if ladders is not None:
+        _add_ladders(content, ladders, out)
+    ratios = found.trainings if found.trainings.empty else summary_of(found.trainings)
+    content.findings = findings(ladders, ratios)
+    content.stiff = stiff_parts(ladders, newest(sizes, among=rows), out)
+    content.checkpoints = checkpoints_parts(newest(found.checkpoints, among=rows), out)
+    content.training = training_parts(found.trainings, ratios, out)
+    content.claims = claims_parts(newest(claims), out)
+    add_benchmarks(content, found.asv)
+    content.compared += benchmark_changes(found.asv)
+
+
+def _summary(rows: pd.DataFrame, out: Path) -> pd.DataFrame:
+    """The summary of all that was measured, written, and then with devices in methods' names."""
+    if rows.empty:
+        return rows
+    lines = summary(rows)
+    lines.to_csv(out / "summary.csv", index=False)
+    return by_family(name_devices(lines), "problem")
+
+
+def _write_tables(found: Measurements, sizes: pd.DataFrame, out: Path) -> None:
+    """What was measured, as it is."""
     found.rows.to_csv(out / "measurements.csv", index=False)
-    if not found.rows.empty:
-        summary(found.rows).to_csv(out / "summary.csv", index=False)
-    if not found.scaling.empty:
-        scaling_table(found.scaling).to_csv(out / "scaling.csv", index=False)
+    if not sizes.empty:
+        sizes.to_csv(out / "scaling.csv", index=False)
     asv = found.asv.assign(parameters=found.asv["parameters"].map(", ".join))
     asv.to_csv(out / "benchmarks.csv", index=False)
 
 
-def _add_measurements(content: Content, rows: pd.DataFrame, out: Path) -> None:
-    """Sections about the newest commit on the machine that measured it, and comparisons."""
-    shown = _newest(rows)
-    lines = summary(shown)
-    content.measured = f"{shown['machine'][0]}, commit {shown['code'][0] or 'unknown'}"
-    content.rtol = formats.power(typical_rtol(shown.to_dict("records")))
-    content.verdicts = verdicts(shown, lines)
-    content.decisions = decision_parts(shown, lines, out)
-    content.map = map_parts(shown, out)
+def _newest_ladders(rows: pd.DataFrame, lines: pd.DataFrame) -> Ladders:
+    """The ladders of the newest commit on the machine that measured it, with their summary."""
+    shown = newest(rows)
+    first = shown.iloc[0]
+    theirs = lines["code"].eq(first["code"]) & lines["machine"].eq(first["machine"])
+    return Ladders(shown, lines[theirs].reset_index(drop=True))
+
+
+def _add_ladders(content: Content, ladders: Ladders, out: Path) -> None:
+    """Sections about the newest commit on the machine that measured it."""
+    rows = ladders.rows
+    content.measured = f"{rows['machine'][0]}, commit {rows['code'][0] or 'unknown'}"
+    content.rtol = formats.power(typical_rtol(rows["rtol"]))
+    content.verdicts = verdicts(ladders)
+    content.decisions = decision_parts(ladders, out)
+    content.map = map_parts(ladders, out)
     worst = Column("worst_error", "worst error", formats.error)
     at = Column("at rtol", "at tolerance")
-    content.wrong = as_table(wrong_answers(shown), (*_WHERE, worst, at))
-    content.failures = as_table(failures(shown), _FAILURE_COLUMNS)
-    content.skips = as_table(skips(shown), (*_WHERE, Column("message", "why")))
-    for problem in lines["problem"].unique():
-        content.problems.append(problem_section(str(problem), shown, lines, out))
-    content.costs = costs_parts(shown, lines, out)
-    races(shown).to_csv(out / "peers.csv", index=False)
-
-
-def _newest(rows: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The rows of the commit that is the newest `among` others, on the machine that measured it."""
-    others = rows if among is None or among.empty else among
-    if rows.empty:
-        return rows
-    newest = others.loc[others["date"].idxmax()]
-    here = rows["code"].eq(newest["code"]) & rows["machine"].eq(newest["machine"])
-    return rows[here].reset_index(drop=True)
-
-
-def _name_devices(rows: pd.DataFrame) -> pd.DataFrame:
-    """A method on a device other than the CPU is shown as a method of its own."""
-    if rows.empty:
-        return rows
-    elsewhere = rows["device"].ne("cpu")
-    name = rows["method"].where(~elsewhere, rows["method"] + " on " + rows["device"].astype(str))
-    return rows.assign(method=name)
+    content.wrong = as_table(wrong_answers(rows), (*WHERE, worst, at))
+    content.failures = as_table(failures(rows), _FAILURE_COLUMNS)
+    content.skips = as_table(skips(rows), (*WHERE, Column("message", "why")))
+    content.problems = [problem_section(name, ladders, out) for name in ladders.by_problem]
+    content.costs = costs_parts(ladders, out)
+    content.peers = peers_parts(ladders, out)
+    content.kinds = kinds_parts(ladders)

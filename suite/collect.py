@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .measuring.campaign import Campaign, Progress, standing_rows
 from .measuring.ladder import in_words
-from .measuring.pool import Event, Pool
-from .measuring.process import Task, key_of, make_workers
-from .measuring.rows import Row, RowFile, RowWriter, chosen_path, read_rows, same_run, set_aside
+from .measuring.rows import RowFile, chosen_path, read_rows
+from .measuring.task import Task
 from .selection import Selection, selection
 
 
@@ -41,49 +41,35 @@ def collect(
     -------
     RowFile
     """
-    jobs = list(chosen.jobs())
-    before = read_rows(path) if path.exists() and not anew else None
-    if before is not None and not same_run(before, chosen.quick):
-        before = None
-    done = before.done if before is not None else set()
-    missing = [job for job in jobs if key_of(job) not in done]
-    if done:
-        say(f"{len(jobs) - len(missing)} of {len(jobs)} are measured already in {path}")
-    if before is None and (kept := set_aside(path)):
-        say(f"the rows that {path.name} held are kept in {kept}")
-    if missing or before is None or not before.complete:
-        with RowWriter(path, anew=before is None, quick=chosen.quick) as writer:
-            measure_all(missing, writer, say)
+    return collect_tasks(list(chosen.jobs()), path, quick=chosen.quick, anew=anew, say=say)
+
+
+def collect_tasks(
+    tasks: Sequence[Task], path: Path, *, quick: bool, anew: bool, say: Callable[[str], Any]
+) -> RowFile:
+    """The same of tasks."""
+    standing = standing_rows(path, quick=quick, anew=anew, say=say)
+    missing = [task for task in tasks if task.key not in standing.done]
+    if standing.done:
+        say(f"{len(tasks) - len(missing)} of {len(tasks)} are measured already in {path}")
+    if missing or not standing.complete:
+        alone = any(task.device != "cpu" for task in missing)
+        with Campaign(standing, len(missing), quick=quick, alone=alone) as campaign:
+            start, finished = time.monotonic(), 0
+            for progress in campaign.measure(missing):
+                if progress.kind == "measured":
+                    finished += 1
+                    elapsed = time.monotonic() - start
+                    say(_line(progress, finished, len(missing), elapsed))
+            campaign.end()
     return read_rows(path)
 
 
-def measure_all(jobs: Sequence[Task], writer: RowWriter, say: Callable[[str], Any]) -> None:
-    """Measure and write: each row on disk before anything else happens to it."""
-    rows: dict[tuple[str, ...], list[Row]] = {key_of(job): [] for job in jobs}
-    finished, start = 0, time.monotonic()
-    for event in _events_of_all(jobs):
-        job = event.task
-        if event.row is not None:
-            writer.row(event.row)
-            rows[key_of(job)].append(event.row)
-        elif event.kind == "done":
-            writer.done(*key_of(job))
-            finished += 1
-            say(_line(finished, len(jobs), job, rows[key_of(job)], time.monotonic() - start))
-    writer.end()
-
-
-def _events_of_all(jobs: Sequence[Task]) -> Iterator[Event]:
-    """What happens to all jobs, several at work; one alone on an accelerator."""
-    workers = make_workers(len(jobs), alone=any(job.device != "cpu" for job in jobs))
-    with Pool(workers) as pool:
-        yield from pool.events(jobs)
-
-
-def _line(number: int, total: int, job: Task, rows: list[Row], elapsed: float) -> str:
+def _line(progress: Progress, number: int, total: int, elapsed: float) -> str:
     """One line of progress: what was measured, how it ended, and how long it will take yet."""
     rest = elapsed / number * (total - number)
-    what = f"{job.problem:26s} {job.method:34s} {in_words(rows)}"
+    task = progress.task
+    what = f"{task.problem:26s} {task.method:34s} {in_words(progress.rows)}"
     return f"[{number:3d}/{total}] {what}  (~{rest:.0f} s left)"
 
 
@@ -104,7 +90,7 @@ def main() -> str | None:
         return (
             f"interrupted; what was measured is in {path}, and the same command goes on from there"
         )
-    print(f"{len(file.rows)} rows in {path}")
+    print(f"{len(file.rows) + len(file.claims)} rows in {path}")
     return None
 
 

@@ -24,9 +24,9 @@ from .claims.tasks import OF_SCALING, chosen_claims, claim_tasks
 from .measuring.job import Job
 from .measuring.measure import LADDER, VERSION
 from .measuring.names import get_problem, join_name, problem_name, split_list, split_name
-from .measuring.process import Task
 from .measuring.quick import QUICK_LADDER, QUICK_METHODS
 from .measuring.studies import checkpoints, scaling
+from .measuring.task import Task
 
 #: With other settings than the published ones.
 VARIANTS = ("van_der_pol(mu=1000.0)",)
@@ -34,7 +34,6 @@ VARIANTS = ("van_der_pol(mu=1000.0)",)
 #: Two stiff classics, a trap, and a non-stiff classic; what takes longest comes first, so that no
 #: core is left with it in the end.
 QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lotka_volterra")
-
 
 #: Where asv takes its own times, with its own statistics: each is a process that compiles anew.
 TIMED_PROBLEMS, QUICK_TIMED_PROBLEMS = ("lotka_volterra", "pendulum"), ("lotka_volterra",)

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from adjointbench.suite.measuring.measure import LADDER
+from adjointbench.suite.measuring.row import Row, from_record
 from adjointbench.suite.measuring.studies import checkpoints, scaling
 
 #: Method: (family, backend, error over rtol, order, seconds at 1e-6, ratio).
@@ -32,8 +33,13 @@ ELSEWHERE = {
 PROBLEMS = ("lotka_volterra", "adaptive_ad_trap", "robertson")
 
 
+def measured(made: list[dict]) -> list[Row]:
+    """Rows as they are read from a file that holds them."""
+    return [from_record(Row, each) for each in made]
+
+
 def row(problem: str, method: str, rtol: float, **changes) -> dict:
-    """One measured row; `changes` replace columns."""
+    """One measured row as a line of its file; `changes` replace columns."""
     family, backend, factor, order, seconds, ratio = (METHODS | ELSEWHERE)[method]
     error = factor * 1e-3 * (rtol / 1e-3) ** order
     return {

@@ -172,6 +172,7 @@ def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
 @pytest.fixture
 def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list:
     """In an empty folder, comparisons that measure nothing and say that one method is right."""
+    from adjointbench.suite.measuring.row import Row
     from adjointbench.suite.own_problem import run as run_module
     from adjointbench.suite.own_problem.comparison import Outcome
 
@@ -179,11 +180,11 @@ def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list:
 
     def compare(chosen, watch, *, anew):
         asked.append((chosen, anew))
-        row = {
-            "method": "jax-discrete", "family": "discrete", "backend": "jax", "solver": "tsit5",
-            "problem": chosen.name, "device": "cpu", "rtol": 1e-4, "atol": 1e-7, "status": "ok",
-            "referenced": True, "error": 3e-5, "seconds": 1e-3,
-        }  # fmt: skip
+        row = Row(
+            method="jax-discrete", family="discrete", backend="jax", solver="tsit5",
+            problem=chosen.name, rtol=1e-4, atol=1e-7, status="ok",
+            referenced=True, error=3e-5, seconds=1e-3,
+        )  # fmt: skip
         return Outcome([row], chosen.problem.reference, ["torch-tape"], ["a remark"])
 
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .run_folder import CHECKPOINT, SETTINGS, Row
+from .records import CHECKPOINT, SETTINGS, Epoch, RunRecord
 from .train import train
 
 
@@ -21,7 +21,7 @@ def train_grid(
     regularizers: Sequence[str] = ("none", "error"),
     adjoints: Sequence[str] = ("discrete",),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    say: Callable[[str, Row], object] | None = None,
+    say: Callable[[str, Epoch], object] | None = None,
     **options: Any,
 ) -> list[Path]:
     """Train all combinations; what is finished is left alone, what was interrupted goes on.
@@ -79,6 +79,6 @@ def _finished(folder: Path) -> bool:
     """Whether its run came to its end, or broke down."""
     if not (folder / CHECKPOINT).is_file():
         return False
-    wanted = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["epochs"]
+    settings: RunRecord = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     with np.load(folder / CHECKPOINT) as found:
-        return int(found["epoch"]) >= wanted or str(found["status"]) != "ok"
+        return int(found["epoch"]) >= settings["epochs"] or str(found["status"]) != "ok"

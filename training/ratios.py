@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-#: What `adjointbench train` writes into the folder of a run.
-ROWS, SETTINGS = "epochs.csv", "settings.json"
+from .records import ROWS, SETTINGS, RunRecord
+
 NONE, UNFINISHED = "none", "unfinished"
 #: What tells one kind of run from another.
 KIND = ["task", "method", "regularizer"]
@@ -54,7 +54,7 @@ def read_trainings(paths: Iterable[Path], troubles: list[str]) -> pd.DataFrame:
     return _with_coefficients(pd.concat(tables, ignore_index=True))
 
 
-def _kind(settings: dict[str, Any]) -> dict[str, Any]:
+def _kind(settings: RunRecord) -> dict[str, Any]:
     regularizer = settings["regularizer"]
     return {
         "task": settings["task"],

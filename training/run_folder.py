@@ -10,25 +10,17 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast, get_type_hints
 
 import numpy as np
 
+from .records import CHECKPOINT, COLUMNS, ROWS, SETTINGS, Epoch
 from .settings import RunSettings
 
-Row = dict[str, Any]
-
-ROWS, SETTINGS, CHECKPOINT = "epochs.csv", "settings.json", "checkpoint.npz"
-#: What a row holds, in this order.
-COLUMNS: tuple[str, ...] = (
-    "epoch", "status", "loss", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
-    "nfe", "forward_evals", "reverse_evals", "steps", "rejected", "error", "error_squared",
-    "stiffness", "coefficient", "gradient_error", "train_seconds", "predict_seconds",
-    "steps_per_second",
-)  # fmt: skip
+_TYPES = get_type_hints(Epoch)
 
 
-def write_rows(folder: Path, rows: list[Row]) -> None:
+def write_rows(folder: Path, rows: list[Epoch]) -> None:
     """Write all rows anew, so that the file is whole at any moment."""
     with _replacing(folder / ROWS) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -52,20 +44,22 @@ def _replacing(target: Path) -> Iterator[Path]:
     os.replace(part, target)
 
 
-def read_rows(file: Path) -> list[Row]:
+def read_rows(file: Path) -> list[Epoch]:
     """The rows of an ``epochs.csv``, numbers as numbers."""
     with file.open(newline="") as lines:
         return [
-            {name: _value(name, text) for name, text in r.items()} for r in csv.DictReader(lines)
+            cast(Epoch, {name: _value(name, text) for name, text in row.items()})
+            for row in csv.DictReader(lines)
         ]
 
 
-def _value(name: str, text: str) -> Any:
+def _value(name: str, text: str) -> int | float | str | None:
     if text == "":
         return None
-    if name in ("status", "coefficient"):
+    wanted = _TYPES.get(name, str)
+    if wanted in (str, str | None):
         return text
-    return int(text) if name == "epoch" else float(text)
+    return int(float(text)) if wanted in (int, int | None) else float(text)
 
 
 def claim(folder: Path, settings: RunSettings, resume: bool) -> None:
@@ -97,7 +91,7 @@ def _versions(backend: str) -> dict[str, str]:
     return {"machine": platform.node(), "python": platform.python_version(), **found}
 
 
-def read_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], int, str, list[Row]] | None:
+def read_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], int, str, list[Epoch]] | None:
     """Arrays, epoch, status and rows up to there; ``None`` where there is no checkpoint."""
     if not (folder / CHECKPOINT).is_file() or not (folder / ROWS).is_file():
         return None

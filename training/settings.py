@@ -6,20 +6,16 @@ import inspect
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..adjoints.methods import METHODS, get_method, method_of
+from ..adjoints.methods import METHODS, Method, get_method, kinds, method_of, peers_on
 from ..adjoints.regularizers.regularizer import Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
+from .records import RunRecord
 
 BACKENDS = ("jax", "torch")
 #: Regularisers whose draws enter the equations; the others' enter the loss alone.
 _IN_EQUATIONS = ("jacobian", "steer")
 #: Arguments of a task that a run decides.
 _OWN = ("seed", "dtype")
-#: What the adjoints of other libraries are called in the table of methods.
-PEERS = {
-    ("jax", "diffrax"): "diffrax-recursive-checkpoint",
-    ("torch", "torchdiffeq"): "torchdiffeq-backprop",
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class RunSettings:
         """``"jax"`` or ``"torch"``."""
         return get_method(self.method).backend
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """What identifies the run, in a form that JSON can hold."""
         return {
             "task": self.preset.name,
@@ -98,7 +94,8 @@ def run_settings(
     backend : {"jax", "torch"}
     adjoint : str
         Of the backend's methods, as ``"discrete"``, ``"backsolve"``, ``"interpolating"``,
-        ``"blackbox"``; ``"diffrax"`` or ``"torchdiffeq"``; or a method's full name.
+        ``"blackbox"``; another library, as ``"diffrax"`` or ``"torchdiffeq"``, for the first of
+        its methods; or a method's full name.
     epochs, seed : int, optional
     device : str
     differentiate_step_size : bool
@@ -111,43 +108,44 @@ def run_settings(
         Where a name is unknown or something does not go together.
     """
     preset = get_preset(task)
-    settable = tuple(o for o in inspect.signature(preset.task).parameters if o not in _OWN)
-    for option in task_options:
-        if option not in settable:
-            raise ValueError(
-                f"option {option!r} of the task {task!r} is not known; "
-                f"it has: {', '.join(settable) or 'none'}"
-            )
+    _check_options(preset, task_options)
     name = regularizer if isinstance(regularizer, str) else regularizer.name
     schedules = coefficients_of(preset, name, coefficient)
     method = _method(backend, adjoint)
     penalty = None if name == "none" else _as_published(regularizer)
-    entry = get_method(method)
-    if penalty is not None and not entry.regularizes(penalty):
-        able = ", ".join(m.name for m in METHODS if m.regularizes(penalty))
-        raise ValueError(
-            f"regularizer={name!r} cannot be trained with by method={method!r}; use one of: {able}"
-        )
-    if penalty is not None and penalty.name in _IN_EQUATIONS and entry.keeps_constants:
-        raise ValueError(
-            f"regularizer={name!r} cannot be trained with by method={method!r}, which is prepared "
-            "with the constants of its equations, and this one draws some anew at each step; use "
-            "an open solver, as adjoint='discrete' or 'interpolating'"
-        )
+    if penalty is not None:
+        _check_penalty(penalty, get_method(method))
     count = preset.epochs if epochs is None else int(epochs)
     if count < 1:
         raise ValueError(f"epochs={epochs!r} must be at least 1")
+    through_control = bool(differentiate_step_size)
+    options = dict(task_options)
     return RunSettings(
-        preset,
-        method,
-        penalty,
-        schedules,
-        count,
-        int(seed),
-        bool(differentiate_step_size),
-        device,
-        dict(task_options),
+        preset, method, penalty, schedules, count, int(seed), through_control, device, options
     )
+
+
+def _check_options(preset: Preset, options: dict[str, Any]) -> None:
+    settable = tuple(o for o in inspect.signature(preset.task).parameters if o not in _OWN)
+    for option in options:
+        if option not in settable:
+            raise ValueError(
+                f"option {option!r} of the task {preset.name!r} is not known; "
+                f"it has: {', '.join(settable) or 'none'}"
+            )
+
+
+def _check_penalty(penalty: Regularizer, method: Method) -> None:
+    refused = f"regularizer={penalty.name!r} cannot be trained with by method={method.name!r}"
+    if not method.regularizes(penalty):
+        able = ", ".join(m.name for m in METHODS if m.regularizes(penalty))
+        raise ValueError(f"{refused}; use one of: {able}")
+    if penalty.name in _IN_EQUATIONS and method.keeps_constants:
+        raise ValueError(
+            f"{refused}, which is prepared "
+            "with the constants of its equations, and this one draws some anew at each step; use "
+            "an open solver, as adjoint='discrete' or 'interpolating'"
+        )
 
 
 def _as_published(regularizer: str | Regularizer) -> Regularizer:
@@ -163,11 +161,12 @@ def _method(backend: str, adjoint: str) -> str:
     names = {m.name for m in METHODS if m.backend == backend}
     if adjoint in names:
         return adjoint
-    own = {m.adjoint for m in METHODS if m.backend == backend and m.family != "peers"}
-    peers = {peer: name for (where, peer), name in PEERS.items() if where == backend}
-    if adjoint not in own | peers.keys():
+    own, peers = kinds(backend), peers_on(backend)
+    if adjoint in own:
+        return method_of(adjoint, backend).name
+    if adjoint not in peers:
         raise ValueError(
             f"adjoint={adjoint!r} is not known on backend={backend!r}; use one of: "
             f"{', '.join([*sorted(own), *peers])}"
         )
-    return peers[adjoint] if adjoint in peers else method_of(adjoint, backend).name
+    return peers[adjoint].name

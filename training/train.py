@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -16,9 +16,13 @@ from ..adjoints.program import Work
 from ..adjoints.regularizers.regularized import shares_of_steps
 from .gradient_error import GradientError
 from .loss_gradient import Evaluation, LossGradient
-from .run_folder import COLUMNS, Row, claim, read_checkpoint, write_checkpoint, write_rows
+from .records import COLUMNS, Epoch
+from .run_folder import claim, read_checkpoint, write_checkpoint, write_rows
 from .settings import RunSettings, run_settings
 from .task import Task
+
+#: What is known of an epoch so far: some of the columns of an :class:`Epoch`.
+Found = dict[str, Any]
 
 #: Calls whose median is the time of a prediction.
 _PREDICTIONS = 5
@@ -67,15 +71,15 @@ class Training:
     settings : RunSettings
     status : str
         ``"ok"``, or what ended it early.
-    rows : list of dict
-        One an epoch, the first (epoch 0) before any training: see :data:`COLUMNS`.
+    rows : list of Epoch
+        One an epoch, the first (epoch 0) before any training.
     params : dict of str to ndarray
         The weights at the end.
     """
 
     settings: RunSettings
     status: str = "ok"
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Epoch] = field(default_factory=list)
     params: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -85,7 +89,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     gradient_error: bool = False,
-    say: Callable[[Row], object] | None = None,
+    say: Callable[[Epoch], object] | None = None,
     **options: Any,
 ) -> Training:
     """Train a task; one row an epoch.
@@ -141,7 +145,7 @@ def train(
 
 def _epochs(
     loss_gradient: LossGradient, trainer: Trainer, training: Training, done: int
-) -> Iterator[Row]:
+) -> Iterator[Found]:
     """One row an epoch, until the last or until the training breaks down."""
     settings, task = loss_gradient.settings, loss_gradient.task
     warm = False
@@ -213,14 +217,14 @@ def _first(task: Task) -> np.ndarray:
     return np.arange(task.batch)
 
 
-def _untrained() -> Row:
+def _untrained() -> Found:
     return {"epoch": 0, "status": "ok", "train_seconds": 0.0}
 
 
-def _evaluated(trainer: Trainer, task: Task) -> Row:
+def _evaluated(trainer: Trainer, task: Task) -> Found:
     """Losses, accuracies, evaluations and estimates on the first batch, and a prediction's time."""
     first = trainer.evaluate("train", _first(task))
-    found: Row = {"nfe": first.rhs_evals, **first.estimates}
+    found: Found = {"nfe": first.rhs_evals, **first.estimates}
     found["train_loss"], found["train_accuracy"] = _judged(trainer, task, "train")
     if task.test:
         found["test_loss"], found["test_accuracy"] = _judged(trainer, task, "test")
@@ -249,13 +253,13 @@ def _judged(trainer: Trainer, task: Task, samples: str) -> tuple[float, float | 
 
 def _add(
     training: Training,
-    row: Row,
+    found: Found,
     folder: Path | None,
     trainer: Trainer,
-    say: Callable[[Row], object] | None,
+    say: Callable[[Epoch], object] | None,
 ) -> None:
     """Keep a row, in memory and in the folder; the checkpoint follows it."""
-    row = {name: row.get(name) for name in COLUMNS}
+    row = cast(Epoch, {name: found.get(name) for name in COLUMNS})
     training.rows.append(row)
     if folder is not None:
         write_rows(folder, training.rows)

@@ -59,11 +59,10 @@ def claims(
 
 def _measure(keys: tuple[str, ...], full: bool, path: Path) -> None:
     from adjointbench.suite.claims.tasks import claim_tasks
-    from adjointbench.suite.collect import measure_all
-    from adjointbench.suite.measuring.rows import RowWriter
+    from adjointbench.suite.collect import collect_tasks
 
-    with RowWriter(path, anew=True, quick=not full) as writer:
-        measure_all(list(claim_tasks(keys, not full)), writer, _say)
+    path.unlink(missing_ok=True)
+    collect_tasks(list(claim_tasks(keys, not full)), path, quick=not full, anew=True, say=_say)
 
 
 def _cells(line: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import importlib
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -75,9 +75,7 @@ def compare(
     with refusing():
         from adjointbench.suite.measuring.names import problem_name
         from adjointbench.suite.own_problem import comparison
-        from adjointbench.suite.own_problem.markdown import code, markdown
-        from adjointbench.suite.own_problem.question import as_stiff, question
-        from adjointbench.suite.own_problem.recommendation import recommend
+        from adjointbench.suite.own_problem.question import question
 
         if report:
             _check_report()
@@ -94,22 +92,32 @@ def compare(
         )
         _check_error(error)
         _make_folder(chosen.out)
-    outcome = _run(chosen, anew)
+    _answer(chosen, asked.fetch, error, _run(chosen, anew), report, as_json)
+
+
+def _answer(
+    chosen: Comparison, fetch: str, error: float, outcome: Outcome, report: bool, as_json: bool
+) -> NoReturn:
+    """Write the recommendation and the page, and print them."""
+    from adjointbench.suite.own_problem.markdown import code, markdown
+    from adjointbench.suite.own_problem.question import as_stiff
+    from adjointbench.suite.own_problem.recommendation import recommend
+
     found = recommend(
         outcome.rows,
         error,
-        problem=name,
-        device=device,
+        problem=chosen.name,
+        device=chosen.device,
         agreement=outcome.reference.agreement if outcome.reference else None,
         left=outcome.left,
     )
-    fetch = as_stiff(asked.fetch) if outcome.as_stiff else asked.fetch
+    fetch = as_stiff(fetch) if outcome.as_stiff else fetch
     text = markdown(found, fetch, outcome.remarks)
     (chosen.out / "recommendation.md").write_text(text, encoding="utf-8")
     with working("Writing the report ..."):
-        page = _report(chosen, name) if report and outcome.rows else None
+        page = _report(chosen) if report and outcome.rows else None
     if as_json:
-        lines = code(fetch, found.best, device) if found.best else None
+        lines = code(fetch, found.best, chosen.device) if found.best else None
         print_json(_record(found, chosen, outcome) | {"code": lines, "report": page})
     else:
         print_markdown(text)
@@ -157,14 +165,14 @@ def _check_report() -> None:
         ) from None
 
 
-def _report(chosen: Comparison, name: str) -> str:
+def _report(chosen: Comparison) -> str:
     """The page."""
     from adjointbench.reports import build_report
 
     page = build_report(
         [chosen.rows],
         chosen.out / "report",
-        title=f"Gradients of {name}",
+        title=f"Gradients of {chosen.name}",
         say=lambda trouble: None,
     )
     return str(page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -69,11 +69,17 @@ def gradient(
         "coefficient": coefficient,
     }
     given = {name: value for name, value in options.items() if value is not None}
+    _show(problem, parse_settings(settings), method, given, as_json)
+
+
+def _show(
+    problem: str, of_problem: dict[str, Any], method: str, options: dict[str, Any], as_json: bool
+) -> NoReturn:
     with working(f"Preparing {method} on {problem}, then measuring ..."):
         with refusing():
-            chosen = zoo.get(problem, **parse_settings(settings))
+            chosen = zoo.get(problem, **of_problem)
             start = time.perf_counter()
-            run = prepare(chosen, method, **given)
+            run = prepare(chosen, method, **options)
         result = run()
         record = make_record(run, result, first_call_s=time.perf_counter() - start)
     if as_json:

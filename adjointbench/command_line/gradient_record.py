@@ -70,7 +70,7 @@ def make_record(run: Run, result: GradientResult, *, first_call_s: float) -> dic
 
 def _compared(run: Run, result: GradientResult) -> dict[str, Any]:
     """The certified gradient, the errors against it, and the verdict."""
-    from adjointbench.suite.measuring.errors import WRONG, gradient_errors, relative_error
+    from adjointbench.suite.measuring.errors import WRONG, errors_against
 
     problem, reference = run.problem, run.problem.reference
     if result.status != "ok":
@@ -79,10 +79,7 @@ def _compared(run: Run, result: GradientResult) -> dict[str, Any]:
         return _uncertified("the regularizer is part of the loss")
     if reference is None:
         return _uncertified("nobody has certified this problem at these settings")
-    errors = gradient_errors(result.dparams, reference.dparams, problem.params) | {
-        "dy0_error": relative_error(result.dy0, reference.dy0),
-        "loss_error": relative_error(np.asarray(result.loss), np.asarray(reference.loss)),
-    }
+    errors = errors_against(reference, result, problem.params)
     certified = {
         "loss": reference.loss,
         "dparams": dict(reference.dparams),

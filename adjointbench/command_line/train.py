@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from .output import AsJson, console, print_json, refusing, table
 from .settings import Settings, parse_settings
+
+if TYPE_CHECKING:
+    from adjointbench.training.records import Epoch
 
 
 def train(
@@ -70,7 +73,7 @@ def train(
         adjointbench train two_spirals --grid none,error,taylor --seeds 0-4 --out runs
     """
     with refusing(extra="train"):
-        from adjointbench.training import PRESETS, train, train_grid
+        from adjointbench.training import PRESETS
 
         if task is None:
             _list(PRESETS, as_json)
@@ -83,34 +86,37 @@ def train(
             "gradient_error": gradient_error,
             **parse_settings(settings),
         }
-        if grid is not None:
-            folders = train_grid(
-                task,
-                out=Path("runs") if out is None else out,
-                regularizers=grid.split(","),
-                adjoints=(adjoints or adjoint).split(","),
-                seeds=_numbers(seeds),
-                say=lambda name, row: _say(row, f"{name}  "),
-                **options,
-            )
-            _finish_grid(folders, as_json)
-            return
-        training = train(
-            task,
-            regularizer=regularizer,
-            coefficient=coefficient,
-            adjoint=adjoint,
-            seed=seed,
-            out=out,
-            resume=resume,
-            say=None if as_json else _say,
-            **options,
-        )
+        if grid is None:
+            options |= {"regularizer": regularizer, "coefficient": coefficient, "seed": seed}
+            options |= {"adjoint": adjoint, "out": out, "resume": resume}
+            _train_once(task, options, as_json)
+        options |= {"regularizers": grid.split(","), "seeds": _numbers(seeds)}
+        options |= {"adjoints": (adjoints or adjoint).split(",")}
+        _train_grid(task, Path("runs") if out is None else out, options, as_json)
+
+
+def _train_once(task: str, options: dict[str, Any], as_json: bool) -> NoReturn:
+    from adjointbench.training import train
+
+    training = train(task, say=None if as_json else _say, **options)
     if as_json:
         print_json({"status": training.status, "rows": training.rows})
     elif training.status != "ok":
         print(f"The training broke down: {training.status}. Its rows are kept.")
     raise typer.Exit(int(training.status != "ok"))
+
+
+def _train_grid(task: str, out: Path, options: dict[str, Any], as_json: bool) -> None:
+    from adjointbench.training import train_grid
+
+    def say(name: str, row: Epoch) -> None:
+        _say(row, f"{name}  ")
+
+    folders = train_grid(task, out=out, say=say, **options)
+    if as_json:
+        print_json({"runs": [str(folder) for folder in folders]})
+    else:
+        print(f"{len(folders)} runs; adjointbench report {folders[0].parents[3]} shows them")
 
 
 def _list(presets: Any, as_json: bool) -> None:
@@ -125,7 +131,7 @@ def _list(presets: Any, as_json: bool) -> None:
     console().print(table("Tasks", columns, rows))
 
 
-def _say(row: dict[str, Any], where: str = "") -> None:
+def _say(row: Epoch, where: str = "") -> None:
     parts = [f"epoch {row['epoch']:3d}"]
     for name, key, form in (
         ("loss", "loss", "{:.4f}"),
@@ -140,13 +146,6 @@ def _say(row: dict[str, Any], where: str = "") -> None:
     if row["status"] != "ok":
         parts.append(str(row["status"]))
     print(where + "  ".join(parts), flush=True)
-
-
-def _finish_grid(folders: list[Path], as_json: bool) -> None:
-    if as_json:
-        print_json({"runs": [str(folder) for folder in folders]})
-    else:
-        print(f"{len(folders)} runs; adjointbench report {folders[0].parents[3]} shows them")
 
 
 def _numbers(text: str) -> list[int]:

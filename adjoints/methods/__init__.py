@@ -1,6 +1,15 @@
 """The table of adjoint methods."""
 
 from .method import Method
-from .table import METHODS, get_method, method_of, methods
+from .table import METHODS, find_method, get_method, kinds, method_of, methods, peers_on
 
-__all__ = ["METHODS", "Method", "get_method", "method_of", "methods"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "find_method",
+    "get_method",
+    "kinds",
+    "method_of",
+    "methods",
+    "peers_on",
+]

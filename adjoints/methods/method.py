@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..arguments import check_name
+
 if TYPE_CHECKING:
     from ..regularizers.regularizer import Regularizer
 
@@ -12,7 +14,9 @@ EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
 IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint", "auto")
 SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
 
-FAMILIES = ("discrete", "continuous", "blackbox", "peers")
+#: Methods of other libraries are a family of their own.
+PEERS = "peers"
+FAMILIES = ("discrete", "continuous", "blackbox", PEERS)
 BACKENDS = ("jax", "torch", "scipy")
 
 #: The kinds of adjoints that integrate the state itself backwards.
@@ -52,6 +56,8 @@ class Method:
         The solver's own estimates that a regulariser may be made of, where it ``supports`` one.
     requires : tuple of str
         The packages that it imports.
+    library : str
+        Of a peer, and of no other: the package whose solver and derivative it is.
     version : int
         Raised when its numbers may change: retires old benchmark results.
     """
@@ -69,7 +75,23 @@ class Method:
     supports: frozenset[str] = field(default_factory=frozenset)
     estimates: tuple[str, ...] = ("error", "error_squared", "stiffness")
     requires: tuple[str, ...] = ()
+    library: str = ""
     version: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse an entry that reports could not place."""
+        check_name(f"{self.name}: family", self.family, FAMILIES)
+        check_name(f"{self.name}: backend", self.backend, BACKENDS)
+        if self.is_peer != bool(self.library):
+            raise ValueError(
+                f"{self.name}: library={self.library!r} must name the package of a peer, and is "
+                f"empty of all others; family={self.family!r}"
+            )
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it is another library's, taken as it is."""
+        return self.family == PEERS
 
     @property
     def stiff(self) -> bool:
@@ -91,7 +113,7 @@ class Method:
         The loss sees others where they are given; equations behind a callback, or closed over by
         a peer on JAX, do not.
         """
-        return self.family == "blackbox" or (self.family == "peers" and self.backend == "jax")
+        return self.family == "blackbox" or (self.is_peer and self.backend == "jax")
 
     def regularizes(self, regularizer: Regularizer) -> bool:
         """Whether it can differentiate a loss with this regulariser."""

@@ -32,6 +32,7 @@ PEERS = (
         supports=JAX_OPTIONS | {"checkpoints", "regularizer"},
         estimates=("error", "error_squared"),
         requires=("jax", "diffrax"),
+        library="diffrax",
     ),
     Method(
         name="diffrax-direct",
@@ -46,6 +47,7 @@ PEERS = (
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS,
         requires=("jax", "diffrax"),
+        library="diffrax",
     ),
     Method(
         name="diffrax-backsolve",
@@ -60,6 +62,7 @@ PEERS = (
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS | ADJOINT_OPTIONS,
         requires=("jax", "diffrax"),
+        library="diffrax",
     ),
     Method(
         name="diffrax-forward",
@@ -74,6 +77,7 @@ PEERS = (
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS,
         requires=("jax", "diffrax"),
+        library="diffrax",
     ),
     Method(
         name="jax-odeint",
@@ -87,6 +91,7 @@ PEERS = (
         solvers=("dopri5",),
         supports=frozenset({"device", "max_steps"}),
         requires=("jax",),
+        library="jax",
     ),
     Method(
         name="torchdiffeq-backprop",
@@ -100,6 +105,7 @@ PEERS = (
         solvers=_TORCHDIFFEQ_SOLVERS,
         supports=_TORCH_OPTIONS,
         requires=("torch", "torchdiffeq"),
+        library="torchdiffeq",
     ),
     Method(
         name="torchdiffeq-adjoint",
@@ -113,6 +119,7 @@ PEERS = (
         solvers=_TORCHDIFFEQ_SOLVERS,
         supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
         requires=("torch", "torchdiffeq"),
+        library="torchdiffeq",
     ),
     Method(
         name="torchdiffeq-seminorm",
@@ -126,6 +133,7 @@ PEERS = (
         solvers=_TORCHDIFFEQ_SOLVERS,
         supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
         requires=("torch", "torchdiffeq"),
+        library="torchdiffeq",
     ),
     Method(
         name="torchode-autodiff",
@@ -139,6 +147,7 @@ PEERS = (
         solvers=_TORCHODE_SOLVERS,
         supports=_TORCH_OPTIONS | {"differentiate_step_size"},
         requires=("torch", "torchode"),
+        library="torchode",
     ),
     Method(
         name="torchode-backsolve",
@@ -152,6 +161,7 @@ PEERS = (
         solvers=_TORCHODE_SOLVERS,
         supports=_TORCH_OPTIONS | ADJOINT_OPTIONS,
         requires=("torch", "torchode"),
+        library="torchode",
     ),
     Method(
         name="cvodes-adjoint",
@@ -166,6 +176,7 @@ PEERS = (
         stiff_solver="cvodes",
         supports=_CVODES_COMMON,
         requires=("casadi", "scipy"),
+        library="casadi",
     ),
     Method(
         name="cvodes-forward",
@@ -180,5 +191,6 @@ PEERS = (
         stiff_solver="cvodes",
         supports=_CVODES_COMMON,
         requires=("casadi", "scipy"),
+        library="casadi",
     ),
 )

@@ -52,8 +52,28 @@ def get_method(name: str) -> Method:
     return next(m for m in METHODS if m.name == name)
 
 
+def find_method(name: str) -> Method | None:
+    """The entry of the method called `name`; ``None`` where there is none."""
+    return next((m for m in METHODS if m.name == name), None)
+
+
+def kinds(backend: str | None = None) -> tuple[str, ...]:
+    """The kinds of our own methods, on one backend or on all, in the order of the table."""
+    ours = (m for m in METHODS if not m.is_peer and backend in (None, m.backend))
+    return tuple(dict.fromkeys(m.adjoint for m in ours))
+
+
 def method_of(adjoint: str, backend: str) -> Method:
     """Our own method of a kind on a backend, the first of them; ``ValueError`` where none is."""
-    ours = [m for m in METHODS if m.backend == backend and m.family != "peers"]
-    check_name("adjoint", adjoint, tuple(dict.fromkeys(m.adjoint for m in ours)))
+    check_name("adjoint", adjoint, kinds(backend))
+    ours = (m for m in METHODS if not m.is_peer and m.backend == backend)
     return next(m for m in ours if m.adjoint == adjoint)
+
+
+def peers_on(backend: str) -> dict[str, Method]:
+    """The first method of each other library on a backend: what its users would take."""
+    found: dict[str, Method] = {}
+    for method in METHODS:
+        if method.is_peer and method.backend == backend:
+            found.setdefault(method.library, method)
+    return found

@@ -11,28 +11,33 @@ from collections.abc import Callable
 import pandas as pd
 
 from ...suite.measuring import formats
+from ...suite.measuring.equal_times import Ranking
 from ...suite.measuring.formats import listed
-from ...suite.measuring.ladder import share_right
-from ..tables.races import RACES, race
+from ..tables.ladders import is_right
 from ..tables.summary import is_wrong
 
 
-def work_precision_label(rows: pd.DataFrame) -> str:
-    """Who is lowest and who highest in a work–precision figure of one problem."""
+def work_precision_label(rows: pd.DataFrame, error: float, ranking: Ranking) -> str:
+    """Who is lowest and who highest in a work–precision figure of one problem.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The rows of the problem.
+    error, ranking : float, Ranking
+        A gradient error, and the methods by the time that they take for it.
+    """
     ok = rows[rows["status"].eq("ok") & rows["error"].notna()]
     if ok.empty:
         return "Work–precision figure without points: no method gave a gradient."
     said = [f"Time against gradient error, {ok['method'].nunique()} methods."]
-    for error in RACES:
-        times = race(rows, error)
-        if len(times) >= 2:
-            first, last = times.index[0], times.index[-1]
-            said.append(
-                f"At error {formats.power(error)} the lowest, and so the fastest, is {first} with "
-                f"{formats.seconds(times.iloc[0])}; the highest is {last} with "
-                f"{formats.seconds(times.iloc[-1])}."
-            )
-            break
+    if len(ranking) >= 2:
+        (last, slowest) = list(ranking.seconds.items())[-1]
+        said.append(
+            f"At error {formats.power(error)} the lowest, and so the fastest, is {ranking.fastest} "
+            f"with {formats.seconds(ranking.best)}; the highest is {last} with "
+            f"{formats.seconds(slowest)}."
+        )
     best = ok.loc[ok["error"].idxmin()]
     said.append(
         f"Furthest to the left is {best['method']}, its error {formats.error(best['error'])}."
@@ -43,11 +48,8 @@ def work_precision_label(rows: pd.DataFrame) -> str:
 def stability_label(rows: pd.DataFrame) -> str:
     """Which rows of a stability map of one problem are good throughout, and which are not."""
     tried = rows[rows["status"].ne("skipped")]
-    shares = {
-        str(name): share_right(ladder.to_dict("records"))
-        for name, ladder in tried.groupby("method", sort=False)
-    }
-    right = [name for name, share in shares.items() if share == 1]
+    shares = is_right(tried).groupby(tried["method"], sort=False).mean()
+    right = [str(name) for name, share in shares.items() if share == 1]
     broken = tried[tried["status"].ne("ok")]["method"].unique()
     said = [f"{len(right)} of {len(shares)} methods are right at every tolerance"]
     said[0] += f": {listed(right)}." if right else "."

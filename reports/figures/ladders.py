@@ -1,4 +1,4 @@
-"""The figures of a report, as matplotlib figures and as SVG text."""
+"""The figures of ladders of tolerances: work and precision, stability, and costs as dots."""
 
 # pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,9 +19,9 @@ from matplotlib.patches import Rectangle
 
 from ...suite.measuring.errors import LARGEST_ERROR, WRONG, log10_error
 from ...suite.measuring.formats import amount, power, size
-from ..tables.summary import FAMILIES, is_wrong
+from ..tables.summary import is_wrong
 from .canvas import GRID, INK, STYLE, amounts_on, ink_on, legend_outside, log_ticks, new_axes, say
-from .style import COLOURS, Look, looks
+from .style import COLOURS, Look, family_handles, looks
 
 _SHORT_STATUS = {
     "max_steps": "steps",
@@ -32,22 +33,20 @@ _SHORT_STATUS = {
 }
 
 
-def work_precision(rows: pd.DataFrame, methods: dict[str, Look] | None = None) -> Figure:
+def work_precision(rows: pd.DataFrame) -> Figure:
     """Time of one gradient against its error: one line a method, one point a tolerance.
 
     Parameters
     ----------
     rows : DataFrame
         The rows of one problem on one machine.
-    methods : dict of str to Look, optional
-        The looks to use; by default those of the methods in `rows`.
 
     Returns
     -------
     Figure
         Further down is faster, further left is more accurate.
     """
-    methods = methods or _looks_of(rows)
+    methods = _looks_of(rows)
     with mpl.rc_context(STYLE):
         figure, axes = new_axes(7.6, 4.4)
         shown = [name for name, look in methods.items() if _draw_line(axes, rows, name, look)]
@@ -58,7 +57,8 @@ def work_precision(rows: pd.DataFrame, methods: dict[str, Look] | None = None) -
             _shade_wrong(axes)
         else:
             say(axes, "no method gave a gradient here")
-        _family_legend(axes, {name: methods[name] for name in shown}, rows)
+        families = dict(zip(rows["method"], rows["family"], strict=True))
+        legend_outside(axes, family_handles({name: methods[name] for name in shown}, families))
     return figure
 
 
@@ -99,15 +99,13 @@ def _shade_wrong(axes: Axes) -> None:
     )
 
 
-def stability(rows: pd.DataFrame, methods: Sequence[str] | None = None) -> Figure:
+def stability(rows: pd.DataFrame) -> Figure:
     """Gradient error of each method at each tolerance, with the status in words.
 
     Parameters
     ----------
     rows : DataFrame
         The rows of one problem on one machine.
-    methods : sequence of str, optional
-        Top to bottom; by default those of `rows`, family by family.
 
     Returns
     -------
@@ -115,14 +113,15 @@ def stability(rows: pd.DataFrame, methods: Sequence[str] | None = None) -> Figur
         A cell holds the exponent of the error, or the status where there is no gradient; one
         that says ``ok`` with an error over 10 % is orange.
     """
-    names = list(methods or _looks_of(rows))
+    names = list(_looks_of(rows))
     rtols = sorted(rows["rtol"].unique(), reverse=True)
     wrong = is_wrong(rows)
     with mpl.rc_context(STYLE | {"axes.grid": False, "hatch.color": GRID}):
         figure, axes = new_axes(0.8 + 0.8 * len(rtols), 0.9 + 0.36 * len(names))
-        for index, row in rows[rows["method"].isin(names)].iterrows():
+        cells = rows[["rtol", "method", "status", "error"]].to_dict("records")
+        for row, is_bad in zip(cells, wrong, strict=True):
             place = (rtols.index(row["rtol"]), names.index(row["method"]))
-            _cell(axes, place, row, wrong=bool(wrong[index]))
+            _cell(axes, place, row, wrong=is_bad)
         axes.set_xlim(-0.5, len(rtols) - 0.5)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xticks(range(len(rtols)), [power(rtol) for rtol in rtols])
@@ -136,7 +135,7 @@ def stability(rows: pd.DataFrame, methods: Sequence[str] | None = None) -> Figur
     return figure
 
 
-def _cell(axes: Axes, place: tuple[int, int], row: pd.Series, *, wrong: bool) -> None:
+def _cell(axes: Axes, place: tuple[int, int], row: Mapping[str, Any], *, wrong: bool) -> None:
     """One cell: the deeper the blue the more accurate; orange is wrong, hatched broke down."""
     x, y = place
     face, ink, text = "none", INK, _SHORT_STATUS.get(row["status"], row["status"])
@@ -208,22 +207,6 @@ _PROBLEM_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 
 def _looks_of(rows: pd.DataFrame) -> dict[str, Look]:
     return looks(zip(rows["method"], rows["family"], strict=True))
-
-
-def _family_legend(axes: Axes, shown: dict[str, Look], rows: pd.DataFrame) -> None:
-    """Methods under their families, to the right of the axes."""
-    family = dict(zip(rows["method"], rows["family"], strict=True))
-    handles: list[Line2D] = []
-    for group in FAMILIES:
-        names = [name for name in shown if family[name] == group]
-        if names:
-            handles.append(Line2D([], [], linestyle="none", label=group.upper()))
-        for name in names:
-            look = shown[name]
-            handles.append(
-                Line2D([], [], color=look.colour, marker=look.marker, ls=look.line, label=name)
-            )
-    legend_outside(axes, handles)
 
 
 def _problem_legend(axes: Axes, problems: Sequence[str]) -> None:

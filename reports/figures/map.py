@@ -12,42 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ...suite.measuring.ladder import is_right
-from ..tables.summary import is_wrong
 from .canvas import GRID, INK, STYLE, ink_on, new_axes
 from .style import COLOURS, looks
 
 #: Seen on white, on pale and on dark blue.
 _HATCH = "#8a97a6"
-
-_COLUMNS = ("problem", "method", "family", "tried", "right", "wrong", "broken")
-
-
-def map_cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often each method was right, wrong and broken on each problem.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        The ladders of one machine and commit.
-
-    Returns
-    -------
-    DataFrame
-        One line a (problem, method) of problems with a certified reference: tolerances that were
-        ``tried``, and of these the ``right`` (``ok``, an error under 10 %), the ``wrong`` (``ok``
-        and off by more) and the ``broken``. Nothing was tried where the method was skipped.
-    """
-    judged = set(rows.loc[rows["referenced"].eq(True), "problem"])
-    mine = rows[rows["problem"].isin(judged)]
-    counted = mine[["problem", "method", "family"]].assign(
-        tried=mine["status"].ne("skipped"),
-        right=[is_right(row) for row in mine.to_dict("records")],
-        wrong=is_wrong(mine),
-        broken=~mine["status"].isin(["ok", "skipped"]),
-    )
-    by = ["problem", "method", "family"]
-    return counted.groupby(by, sort=False).sum().reset_index().reindex(columns=list(_COLUMNS))
 
 
 def map_figure(cells: pd.DataFrame) -> Figure:
@@ -56,7 +25,8 @@ def map_figure(cells: pd.DataFrame) -> Figure:
     Parameters
     ----------
     cells : DataFrame
-        As from :func:`map_cells`.
+        One line a method on a problem: how often it was ``tried``, and of these ``right``,
+        ``wrong`` and ``broken``.
 
     Returns
     -------

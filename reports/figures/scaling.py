@@ -11,9 +11,8 @@ from matplotlib.lines import Line2D
 
 from ...suite.measuring.studies.scaling import Times, by_unknowns
 from ..tables import published
-from ..tables.summary import FAMILIES
 from .canvas import INK, STYLE, legend_outside, log_ticks, new_axes
-from .style import looks
+from .style import family_handles, heading, looks
 
 #: Published lines are thin and pale, and end in their names.
 _PALE = 0.4
@@ -44,35 +43,26 @@ def scaling_figure(measured: Mapping[str, Times], families: Mapping[str, str]) -
     with mpl.rc_context(STYLE):
         figure, axes = new_axes(7.6, 5.2)
         lines = _draw_published(axes)
-        handles: list[Line2D] = []
         found = looks((name, families[name]) for name in measured)
-        for family in FAMILIES:
-            names = [name for name in found if families[name] == family]
-            handles += [_heading(family)] if names else []
-            for name in names:
-                look = found[name]
-                (line,) = axes.plot(
-                    list(measured[name]),
-                    list(measured[name].values()),
-                    color=look.colour,
-                    marker=look.marker,
-                    linestyle=look.line,
-                    markeredgewidth=0,
-                    alpha=0.9,
-                    label=name,
-                    zorder=3,
-                )
-                handles.append(line)
+        for name, look in found.items():
+            axes.plot(
+                list(measured[name]),
+                list(measured[name].values()),
+                color=look.colour,
+                marker=look.marker,
+                linestyle=look.line,
+                markeredgewidth=0,
+                alpha=0.9,
+                label=name,
+                zorder=3,
+            )
         log_ticks(axes)
         _leave_room(axes)
         axes.set_xlabel("states and parameters")
         axes.set_ylabel("seconds a gradient, warm")
-        legend_outside(axes, [*handles, _heading("published, other hardware"), *lines])
+        handles = [*family_handles(found, families), heading("published, other hardware"), *lines]
+        legend_outside(axes, handles)
     return figure
-
-
-def _heading(text: str) -> Line2D:
-    return Line2D([], [], linestyle="none", label=text.upper())
 
 
 def _draw_published(axes: Axes) -> list[Line2D]:

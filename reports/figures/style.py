@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..tables.summary import FAMILIES
+from matplotlib.lines import Line2D
+
+from ...adjoints.methods.method import FAMILIES
 
 #: Okabe and Ito's palette, which the colour-blind can tell apart.
 COLOURS = {
@@ -52,3 +54,22 @@ def looks(methods: Iterable[tuple[str, str]]) -> dict[str, Look]:
                 COLOURS[family], _MARKERS[index % len(_MARKERS)], _LINES[index % len(_LINES)]
             )
     return found
+
+
+def family_handles(shown: Mapping[str, Look], families: Mapping[str, str]) -> list[Line2D]:
+    """What a legend shows: methods under their families."""
+    handles = []
+    for family in FAMILIES:
+        names = [name for name in shown if families[name] == family]
+        handles += [heading(family)] if names else []
+        for name in names:
+            look = shown[name]
+            handles.append(
+                Line2D([], [], color=look.colour, marker=look.marker, ls=look.line, label=name)
+            )
+    return handles
+
+
+def heading(text: str) -> Line2D:
+    """A line of a legend that stands over others."""
+    return Line2D([], [], linestyle="none", label=text.upper())

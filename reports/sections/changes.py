@@ -12,20 +12,13 @@ from pathlib import Path
 import pandas as pd
 
 from ...suite.measuring import formats
-from ..tables.changes import SAME, Comparison, compare_benchmarks, compare_codes, compare_machines
-from ..tables.codes import Run, changed_packages, find_code, in_order, version_changes
-from ..tables.read import Measurements, read_measurements
-from ..tables.shown_table import Column, as_table
-from ..tables.summary import summary
+from ..tables.changes import SAME, Comparison, compare_machines
+from ..tables.codes import Run, version_changes
+from ..tables.shown_table import WHERE, Column, as_table
 from .content import Part
 
-#: Changes of asv's figures that the page lists; all of them are in the table file.
-MOST_CHANGES = 40
-
-_WHERE = (Column("problem", "problem"), Column("method", "method"))
-
 _COLUMNS = (
-    *_WHERE,
+    *WHERE,
     Column("machine", "machine"),
     Column("verdict", "verdict"),
     Column("time", "time", formats.amount),
@@ -44,47 +37,6 @@ _NOTE = (
     "tolerances that both have. Right: how many tolerances ended ok and within 10 %. Errors below "
     "what the reference is certified to are left out. All lines: comparison.csv."
 )
-
-
-def read_with_base(paths: Sequence[Path], base: str | None) -> Measurements:
-    """Results, and those of `base` too where it is a file or a folder."""
-    found = Path(base) if base is not None else None
-    return read_measurements(paths, found if found is not None and found.exists() else None)
-
-
-def compare_with(
-    rows: pd.DataFrame, runs: Sequence[Run], base: str | None = None
-) -> Comparison | None:
-    """The newest code against another one.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As from :func:`~adjointbench.reports.tables.read.read_measurements`.
-    runs : sequence of mapping
-        The heads of its files.
-    base : str, optional
-        What to compare with, see :func:`~adjointbench.reports.tables.codes.find_code`; by
-        default the code before the newest, if there is one.
-
-    Returns
-    -------
-    Comparison or None
-        Nothing where only one code was measured and no base is asked for.
-
-    Raises
-    ------
-    ValueError
-        Where nothing was measured with `base`.
-    """
-    mine = [run for run in runs if not run.get("base")]
-    ordered = in_order(rows[rows["code"].isin({run["code"] for run in mine})])
-    new = ordered[-1] if ordered else ""
-    if base is None and len(ordered) < 2:
-        return None
-    old = ordered[-2] if base is None else find_code(base, runs, new)
-    sides = [[run for run in runs if run["code"] == code] for code in (old, new)]
-    return compare_codes(rows, old, new, changed_packages(*sides))
 
 
 def findings(found: Comparison, runs: Sequence[Run] = ()) -> list[str]:
@@ -112,18 +64,19 @@ def findings(found: Comparison, runs: Sequence[Run] = ()) -> list[str]:
 
 
 def comparison_parts(
-    rows: pd.DataFrame, found: Comparison | None, runs: Sequence[Run], out: Path
+    found: Comparison | None, lines: pd.DataFrame, runs: Sequence[Run], out: Path
 ) -> list[Part]:
     """The parts about codes and machines for which there is data.
 
     Parameters
     ----------
-    rows : DataFrame
-        As from :func:`~adjointbench.reports.tables.read.read_measurements`.
     found : Comparison or None
-        Of two of its codes.
+        Of two codes.
+    lines : DataFrame
+        The :func:`~adjointbench.reports.tables.summary.summary` of the newest code, of all
+        machines; may be empty.
     runs : sequence of mapping
-        The heads of its files.
+        The heads of the files.
     out : Path
         The folder of the report, which gets ``comparison.csv``.
     """
@@ -138,27 +91,10 @@ def comparison_parts(
                 note=_NOTE,
             )
         )
-    newest = rows[rows["code"].eq(in_order(rows)[-1])] if not rows.empty else rows
-    if not rows.empty and newest["machine"].nunique() > 1:
-        wide = compare_machines(summary(newest))
+    if not lines.empty and lines["machine"].nunique() > 1:
+        wide = compare_machines(lines)
         names = [c for c in wide.columns if c not in ("problem", "method", "device")]
-        columns = (*_WHERE, *(Column(str(m), str(m), formats.seconds) for m in names))
+        columns = (*WHERE, *(Column(str(m), str(m), formats.seconds) for m in names))
         heading = "Time of one gradient on each machine"
         parts.append(Part(heading=heading, table=as_table(wide, columns)))
     return parts
-
-
-def benchmark_changes(asv: pd.DataFrame) -> list[Part]:
-    """The part about the figures of asv that changed most between its last two commits."""
-    names = in_order(asv, "commit") if not asv.empty else []
-    if len(names) < 2:
-        return []
-    changes = compare_benchmarks(asv, names[-2], names[-1]).head(MOST_CHANGES)
-    changes = changes.assign(parameters=changes["parameters"].map(", ".join))
-    columns = (
-        *(Column(name, name) for name in ("benchmark", "parameters", "machine")),
-        Column("value_old", names[-2], formats.amount),
-        Column("value_new", names[-1], formats.amount),
-    )
-    shown = as_table(changes, columns)
-    return [Part(heading="asv's figures that changed most", table=shown)] if shown else []

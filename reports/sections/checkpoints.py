@@ -19,11 +19,27 @@ from ...suite.measuring import formats
 from ...suite.measuring.names import bare_name
 from ...suite.measuring.studies import checkpoints
 from ..figures.canvas import STYLE, amounts_on
-from ..figures.shown_figure import save_figure
+from ..figures.shown_figure import ShownFigure, save_figure
 from ..figures.style import looks
 from ..tables.shown_table import Column, as_table
 from .commands import checkpoints_command
 from .content import Part
+
+_COLUMNS = (
+    Column("method", "method"),
+    Column("checkpoints", "checkpoints", formats.amount),
+    Column("saved_bytes", "kept", formats.size),
+    Column("seconds", "time", formats.seconds),
+    Column("ratio", "gradient / primal", formats.amount),
+    Column("steps", "steps", formats.amount),
+    Column("status", "ended"),
+)
+
+_NOTE = (
+    "Between two checkpoints the steps are computed again, one window at a time. Few "
+    "checkpoints make windows long, many are themselves what is kept. A dash: the method does "
+    "not tell what it keeps."
+)
 
 
 def checkpoint_lines(points: pd.DataFrame) -> pd.DataFrame:
@@ -63,47 +79,39 @@ def checkpoints_parts(points: pd.DataFrame, out: Path) -> list[Part]:
         return []
     lines = checkpoint_lines(points)
     sentences = findings(lines)
-    figures = ()
-    if lines["seconds"].notna().any():
-        caption = (
-            "What is kept, and the time of one gradient, by the number of checkpoints. "
-            f"{checkpoints.PROBLEM} at the relative tolerance {formats.power(checkpoints.RTOL)}, "
-            f"with max_steps={checkpoints.MAX_STEPS}."
-        )
-        shown = save_figure(
-            checkpoints_figure(lines),
-            "checkpoints",
-            out,
-            caption,
-            data=lines,
-            command=checkpoints_command(points),
-            label=" ".join([caption, *sentences]),
-        )
-        figures = (shown,)
-    columns = (
-        Column("method", "method"),
-        Column("checkpoints", "checkpoints", formats.amount),
-        Column("saved_bytes", "kept", formats.size),
-        Column("seconds", "time", formats.seconds),
-        Column("ratio", "gradient / primal", formats.amount),
-        Column("steps", "steps", formats.amount),
-        Column("status", "ended"),
-    )
-    note = (
-        "Between two checkpoints the steps are computed again, one window at a time. Few "
-        "checkpoints make windows long, many are themselves what is kept. A dash: the method does "
-        "not tell what it keeps."
-    )
     return [
         Part(
             heading="Memory against checkpoints",
             sentences=tuple(sentences),
-            figures=figures,
-            table=as_table(lines, columns),
-            note=note,
+            figures=_drawn(points, lines, sentences, out),
+            table=as_table(lines, _COLUMNS),
+            note=_NOTE,
             anchor="checkpoints",
         )
     ]
+
+
+def _drawn(
+    points: pd.DataFrame, lines: pd.DataFrame, sentences: list[str], out: Path
+) -> tuple[ShownFigure, ...]:
+    """The figure, where there is a time to draw."""
+    if not lines["seconds"].notna().any():
+        return ()
+    caption = (
+        "What is kept, and the time of one gradient, by the number of checkpoints. "
+        f"{checkpoints.PROBLEM} at the relative tolerance {formats.power(checkpoints.RTOL)}, "
+        f"with max_steps={checkpoints.MAX_STEPS}."
+    )
+    shown = save_figure(
+        checkpoints_figure(lines),
+        "checkpoints",
+        out,
+        caption,
+        data=lines,
+        command=checkpoints_command(points),
+        label=" ".join([caption, *sentences]),
+    )
+    return (shown,)
 
 
 def findings(lines: pd.DataFrame) -> list[str]:

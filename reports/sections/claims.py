@@ -16,6 +16,7 @@ import pandas as pd
 from ...suite.claims.claim import NOT_MEASURED, WORDS, Claim, judge_row
 from ...suite.claims.table import CLAIMS, claim_of
 from ...suite.measuring import formats
+from ...suite.measuring.row import ClaimRow, from_record
 from ..figures.claims import claim_figure
 from ..figures.shown_figure import save_figure
 from ..tables.shown_table import Column, Link, as_table
@@ -45,7 +46,7 @@ def scorecard(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for claim in CLAIMS:
         row = found.get(claim.key)
-        verdict = judge_row(claim, row)
+        verdict = judge_row(claim, None if row is None else from_record(ClaimRow, row))
         about = row or {}
         lines.append(
             {
@@ -132,7 +133,7 @@ def _scorecard_part(card: pd.DataFrame) -> Part:
 
 def _detail(claim: Claim, row: Mapping[str, Any], out: Path) -> Part:
     figures = row.get("figures") or {}
-    verdict = judge_row(claim, row)
+    verdict = judge_row(claim, from_record(ClaimRow, row))
     said = [
         f"{verdict.word[0].upper()}{verdict.word[1:]}. {verdict.sentence}",
         f"Source: {claim.source}.",

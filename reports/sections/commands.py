@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from ...adjoints.methods import METHODS
+from ...adjoints.methods import METHODS, find_method
 from ...suite.measuring.measure import LADDER
 from ...suite.measuring.names import bare_name
 from ...suite.measuring.quick import QUICK_LADDER, QUICK_METHODS
 from ...suite.measuring.studies.scaling import points_of
+from ..tables.ladders import without_device
 
 _ROWS, _RUNS = "rows.jsonl", "runs"
 
@@ -34,7 +35,7 @@ def ladder_command(rows: pd.DataFrame) -> str:
     devices = list(dict.fromkeys(rows["device"]))
     wanted = {"ADJOINTBENCH_QUICK": "1"} if quick else {}
     wanted["ADJOINTBENCH_PROBLEMS"] = ",".join(dict.fromkeys(rows["problem"]))
-    methods = dict.fromkeys(map(_without_device, rows["method"]))
+    methods = dict.fromkeys(map(without_device, rows["method"]))
     usual = QUICK_METHODS if quick else tuple(method.name for method in METHODS)
     if set(methods) != set(usual):
         wanted["ADJOINTBENCH_METHODS"] = ",".join(methods)
@@ -94,12 +95,8 @@ def _regularizer(name: str, coefficients: str) -> str:
 
 
 def _backend(method: str) -> str:
-    name = bare_name(method)
-    return next((entry.backend for entry in METHODS if entry.name == name), "jax")
-
-
-def _without_device(method: str) -> str:
-    return method.partition(" on ")[0]
+    entry = find_method(bare_name(method))
+    return "jax" if entry is None else entry.backend
 
 
 def _collect_and_report(environment: Mapping[str, str]) -> str:

@@ -11,6 +11,57 @@ from ..tables.shown_table import Table
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One finding.
+
+    Attributes
+    ----------
+    heading : str
+        What it is about.
+    text : str
+        A sentence or two.
+    href : str
+        Where on the page the evidence is.
+    """
+
+    heading: str
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which method was what on one problem, each as a sentence or part of one.
+
+    Attributes
+    ----------
+    problem : str
+    accurate, accurate_at : str
+        The most accurate method, a dash where there is no reference or no gradient; its error.
+    fast, fast_at : str
+        The fastest method and those close to it, or a dash; the time, and at which equal error.
+    stable : str
+        The methods that were right on the whole ladder, or how many.
+    wrong : tuple of str
+        The methods that said ``ok`` and were wrong by more than 10 %.
+    broken : tuple of str
+        The methods that broke down somewhere on the ladder.
+    skipped : tuple of str
+        The methods that did not apply.
+    """
+
+    problem: str
+    accurate: str
+    accurate_at: str
+    stable: str
+    fast: str
+    fast_at: str
+    wrong: tuple[str, ...]
+    broken: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ProblemSection:
     """What the report shows about one problem."""
 
@@ -51,10 +102,10 @@ class Content:
     measured: str = ""
     troubles: Sequence[str] = ()
     rtol: str = ""
-    findings: Sequence[Any] = ()
+    findings: Sequence[Finding] = ()
     decisions: list[Part] = field(default_factory=list)
     map: list[Part] = field(default_factory=list)
-    verdicts: Sequence[Any] = ()
+    verdicts: Sequence[Verdict] = ()
     wrong: Table | None = None
     problems: list[ProblemSection] = field(default_factory=list)
     peers: list[Part] = field(default_factory=list)

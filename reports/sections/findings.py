@@ -6,20 +6,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import pandas as pd
 
+from ...adjoints.methods.method import FAMILIES, PEERS
 from ...suite.measuring import formats
-from ...suite.measuring.equal_times import NOISE
+from ...suite.measuring.equal_times import NOISE, Ranking, outcome
 from ...suite.measuring.formats import listed
-from ...suite.measuring.ladder import is_right
-from ...training.ratios import summary_of
-from ..tables.races import race
-from ..tables.stiff import stiff_rows
-from ..tables.summary import FAMILIES, is_wrong
+from ..tables.ladders import Ladders, is_right
+from .content import Finding
 from .training import findings as training_findings
 
 #: The gradient error at which times are compared here.
@@ -29,94 +26,67 @@ ERROR = 1e-4
 MOST = 4
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One finding.
-
-    Attributes
-    ----------
-    heading : str
-        What it is about.
-    text : str
-        A sentence or two.
-    href : str
-        Where on the page the evidence is.
-    """
-
-    heading: str
-    text: str
-    href: str
-
-
-def findings(rows: pd.DataFrame, lines: pd.DataFrame, trainings: pd.DataFrame) -> list[Finding]:
+def findings(ladders: Ladders | None, ratios: pd.DataFrame) -> list[Finding]:
     """At most :data:`MOST` findings, those for which there is data.
 
     Parameters
     ----------
-    rows : DataFrame
-        The rows of one machine and commit; may be empty.
-    lines : DataFrame
-        Their :func:`~adjointbench.reports.tables.summary.summary`.
-    trainings : DataFrame
-        All epochs of all trainings; may be empty.
+    ladders : Ladders or None
+        Those of one machine and commit.
+    ratios : DataFrame
+        Of all trainings to those with no regulariser; may be empty.
     """
-    found = [training(trainings)] if not trainings.empty else []
-    if not rows.empty:
-        found = [fastest(rows), wrong(rows), stiff(rows), *found, cost(lines)]
+    found = [training(ratios)] if not ratios.empty else []
+    if ladders is not None:
+        found = [fastest(ladders), wrong(ladders), stiff(ladders), *found, cost(ladders.lines)]
     return [finding for finding in found if finding is not None][:MOST]
 
 
-def fastest(rows: pd.DataFrame) -> Finding | None:
+def fastest(ladders: Ladders) -> Finding | None:
     """Who is fastest at equal error on how many problems, and by how much against the best peer."""
-    races = [
-        race(mine, ERROR)
-        for problem, mine in rows.groupby("problem", sort=True)
-        if mine["referenced"].eq(True).any()
-    ]
-    races = [times for times in races if len(times) > 1]
-    if not races:
+    rankings = [ladders.ranking(problem, ERROR) for problem in ladders.judged]
+    rankings = [ranking for ranking in rankings if len(ranking) > 1]
+    if not rankings:
         return None
-    family = dict(zip(rows["method"], rows["family"], strict=True))
-    close = [name for times in races for name in times.index[times <= NOISE * times.iloc[0]]]
-    winners = pd.Series(close).value_counts()
+    winners = pd.Series([name for ranking in rankings for name in ranking.tied]).value_counts()
     said = [
         f"At a gradient error of {formats.power(ERROR)}, {winners.index[0]} is the fastest, or as "
-        f"fast within a factor of {NOISE:g}, on {winners.iloc[0]} of {_problems(len(races))}"
+        f"fast within a factor of {NOISE:g}, on {winners.iloc[0]} of {_problems(len(rankings))}"
     ]
-    ratios = [ratio for times in races if (ratio := _peer_over_ours(times, family)) is not None]
-    if ratios:
-        said.append(_against_peers(ratios))
+    ratios = [_peer_over_ours(ranking, ladders.families) for ranking in rankings]
+    if known := [ratio for ratio in ratios if ratio is not None]:
+        said.append(_against_peers(known))
     others = [f"{name} on {count}" for name, count in winners.iloc[1:4].items()]
     if others:
         said[0] += f" ({', '.join(others)})"
     return Finding("Fastest at equal error", ". ".join(said) + ".", "#peers")
 
 
-def _peer_over_ours(times: pd.Series, family: dict[str, str]) -> float | None:
+def _peer_over_ours(ranking: Ranking, family: dict[str, str]) -> float | None:
     """Seconds of the best peer over those of our best method; ``None`` where either is missing."""
-    peers = [seconds for name, seconds in times.items() if family[name] == "peers"]
-    ours = [seconds for name, seconds in times.items() if family[name] != "peers"]
-    return min(peers) / min(ours) if peers and ours else None
+    peers = ranking.among(name for name in ranking.seconds if family[name] == PEERS)
+    ours = ranking.among(ranking.seconds.keys() - peers.seconds.keys())
+    return peers.best / ours.best if len(peers) and len(ours) else None
 
 
 def _against_peers(ratios: list[float]) -> str:
-    won = sum(ratio > NOISE for ratio in ratios)
-    lost = sum(ratio < 1 / NOISE for ratio in ratios)
+    ends = [outcome(ratio) for ratio in ratios]
     return (
         f"Against the best peer on each of {_problems(len(ratios))} where both get there, the best "
-        f"method here is faster on {won}, slower on {lost} and equal on "
-        f"{len(ratios) - won - lost}; the peer's time over ours has the median "
+        f"method here is faster on {ends.count('won')}, slower on {ends.count('lost')} and equal "
+        f"on {ends.count('equal')}; the peer's time over ours has the median "
         f"{formats.amount(median(ratios))}, from {formats.amount(min(ratios))} to "
         f"{formats.amount(max(ratios))}"
     )
 
 
-def wrong(rows: pd.DataFrame) -> Finding | None:
+def wrong(ladders: Ladders) -> Finding | None:
     """What says ``ok`` and is wrong: how many of how many, and by which methods."""
+    rows = ladders.rows
     judged = rows[rows["status"].eq("ok") & rows["referenced"].eq(True)]
     if judged.empty:
         return None
-    lies = judged[is_wrong(judged)]
+    lies = judged[ladders.wrong[judged.index]]
     if lies.empty:
         text = f"None of {len(judged)} gradients that ended ok was wrong by more than 10 %."
         return Finding("Ok, and wrong", text, "#map")
@@ -129,13 +99,13 @@ def wrong(rows: pd.DataFrame) -> Finding | None:
     return Finding("Ok, and wrong", text, "#wrong")
 
 
-def stiff(rows: pd.DataFrame) -> Finding | None:
+def stiff(ladders: Ladders) -> Finding | None:
     """Which methods break on stiff problems, and which do not."""
-    tried = stiff_rows(rows)
+    tried = ladders.stiff
     tried = tried[tried["referenced"].eq(True) | tried["status"].ne("ok")]
     if tried.empty:
         return None
-    right = pd.Series([is_right(row) for row in tried.to_dict("records")], index=tried.index)
+    right = is_right(tried)
     by_method = right.groupby(tried["method"]).agg(["sum", "size"])
     by_method["share"] = by_method["sum"] / by_method["size"]
     whole = list(by_method.index[by_method["share"].eq(1)])
@@ -169,9 +139,9 @@ def cost(lines: pd.DataFrame) -> Finding | None:
     return Finding("Cost of a gradient", text, "#costs")
 
 
-def training(epochs: pd.DataFrame) -> Finding | None:
+def training(ratios: pd.DataFrame) -> Finding | None:
     """What error regularisation did to the first training in which it was used."""
-    for _, lines in summary_of(epochs).groupby(["task", "method"], sort=False):
+    for _, lines in ratios.groupby(["task", "method"], sort=False):
         said = training_findings(lines)
         if said:
             task: Any = lines["task"].iloc[0]

@@ -14,7 +14,8 @@ from ...suite.measuring import formats
 from ..figures.labels import dots_label, stability_label, work_precision_label
 from ..figures.ladders import dots, stability, work_precision
 from ..figures.shown_figure import ShownFigure, save_figure
-from ..tables.shown_table import Column, Table, as_table
+from ..tables.ladders import Ladders
+from ..tables.shown_table import WHERE, Column, Table, as_table
 from ..tables.summary import COUNTS
 from .commands import ladder_command
 from .content import Part, ProblemSection
@@ -40,33 +41,30 @@ _CELLS = "Orange says ok and is wrong, hatched broke down, a dash was skipped."
 _DATA = ("problem", "method", "family", "device", "rtol", "status", "error", "seconds")
 
 
-def problem_section(
-    name: str, rows: pd.DataFrame, lines: pd.DataFrame, out: Path
-) -> ProblemSection:
+def problem_section(name: str, ladders: Ladders, out: Path) -> ProblemSection:
     """Figures and table of one problem.
 
     Parameters
     ----------
     name : str
         The problem.
-    rows : DataFrame
-        The rows of one machine and commit.
-    lines : DataFrame
-        Their :func:`~adjointbench.reports.tables.summary.summary`.
+    ladders : Ladders
+        Those of one machine and commit.
     out : Path
         The folder of the report.
     """
-    mine, table = rows[rows["problem"].eq(name)], lines[lines["problem"].eq(name)]
+    table = ladders.lines[ladders.lines["problem"].eq(name)]
     shown = table[table["skipped"].eq("")]
     return ProblemSection(
         name=name,
-        about=_about(mine),
-        figures=_figures(name, mine, out),
+        about=_about(ladders.by_problem[name]),
+        figures=_figures(name, ladders, out),
         table=as_table(shown, _COLUMNS) or Table(_COLUMNS, ()),
     )
 
 
-def _figures(name: str, rows: pd.DataFrame, out: Path) -> tuple[ShownFigure, ...]:
+def _figures(name: str, ladders: Ladders, out: Path) -> tuple[ShownFigure, ...]:
+    rows = ladders.by_problem[name]
     data, command = rows[list(_DATA)], ladder_command(rows)
     drawn = [
         save_figure(
@@ -87,7 +85,7 @@ def _figures(name: str, rows: pd.DataFrame, out: Path) -> tuple[ShownFigure, ...
             f"{name}: time of one gradient against its error. Down and left is better.",
             data=data,
             command=command,
-            label=work_precision_label(rows),
+            label=work_precision_label(rows, *ladders.race(name)),
         )
         drawn.insert(0, shown)
     return tuple(drawn)
@@ -109,14 +107,15 @@ def _about(rows: pd.DataFrame) -> str:
     return ", ".join(words)
 
 
-def costs_parts(rows: pd.DataFrame, lines: pd.DataFrame, out: Path) -> list[Part]:
+def costs_parts(ladders: Ladders, out: Path) -> list[Part]:
     """What a gradient costs, and the counts that do not depend on the machine.
 
     Parameters
     ----------
-    rows, lines, out
+    ladders, out
         As for :func:`problem_section`.
     """
+    lines = ladders.lines
     wanted = (
         ("ratio", "gradient-over-primal", "time of one gradient over time of one primal solve"),
         ("saved_bytes", "bytes-kept", "bytes kept from the forward for the reverse pass"),
@@ -128,7 +127,7 @@ def costs_parts(rows: pd.DataFrame, lines: pd.DataFrame, out: Path) -> list[Part
             out,
             f"{label[0].upper()}{label[1:]}. A colour a family of methods, a mark a problem.",
             data=lines.loc[lines[column].gt(0), ["problem", "method", "family", column]],
-            command=ladder_command(rows),
+            command=ladder_command(ladders.rows),
             label=dots_label(
                 lines, column, label, formats.size if column == "saved_bytes" else formats.amount
             ),
@@ -139,7 +138,6 @@ def costs_parts(rows: pd.DataFrame, lines: pd.DataFrame, out: Path) -> list[Part
     parts = [Part("Costs", figures=figures)] if figures else []
     counted = lines[lines[list(COUNTS)].notna().any(axis=1)]
     columns = [Column(name, name.replace("_", " ")) for name in COUNTS if counted[name].any()]
-    where = (Column("problem", "problem"), Column("method", "method"))
-    shown = as_table(counted, (*where, *columns))
+    shown = as_table(counted, (*WHERE, *columns))
     note = "They do not depend on the machine. A dash: the method does not tell."
     return [*parts, Part("Counts", table=shown, note=note)] if shown else parts

@@ -1,184 +1,48 @@
 """The section of a report about stiff problems: scaling, published times, what breaks, costs."""
 
+# pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false, reportReturnType=false
+
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ...suite.measuring import formats
-from ...suite.measuring.measure import ATOL_SCALE
-from ...suite.measuring.studies import scaling
-from ...suite.measuring.studies.scaling import Crossover
-from ..figures.scaling import scaling_figure
-from ..figures.shown_figure import save_figure
-from ..tables import published
-from ..tables.shown_table import Column, as_table
-from ..tables.stiff import (
-    breakages,
-    costs,
-    published_table,
-    reasons,
-    scaling_lines,
-    scaling_table,
-    stiff_rows,
-)
-from .commands import scaling_command
+from ...suite.measuring.ladder import typical_rtol
+from ..tables.kinds import COSTS_SOURCE, KINDS, kind_of
+from ..tables.ladders import Ladders, is_right
+from ..tables.shown_table import Column, as_table, text
+from ..tables.summary import failures, is_wrong, wrong_answers
 from .content import Part
+from .published_times import published_times_part
+from .scaling import scaling_part
 
 
-def stiff_parts(rows: pd.DataFrame, points: pd.DataFrame, out: Path) -> list[Part]:
+def stiff_parts(ladders: Ladders | None, sizes: pd.DataFrame, out: Path) -> list[Part]:
     """The parts of the section for which there is data.
 
     Parameters
     ----------
-    rows : DataFrame
-        The ladders of one machine and commit; may be empty.
-    points : DataFrame
-        Its scaling study; may be empty.
+    ladders : Ladders or None
+        Those of one machine and commit.
+    sizes : DataFrame
+        Its scaling study, as from :func:`~.scaling.scaling_table`; may be empty.
     out : Path
         The folder of the report: figures go into ``figures/`` there.
     """
-    parts = [] if points.empty else [_scaling(points, out)]
-    stiff = stiff_rows(rows) if not rows.empty else rows
-    if not stiff.empty:
-        parts += [_breaks(stiff), _costs(stiff)]
-    times = None if rows.empty else _times(rows)
+    parts = [] if sizes.empty else [scaling_part(sizes, out)]
+    if ladders is None:
+        return parts
+    if not ladders.stiff.empty:
+        parts += [_breaks(ladders.stiff), _costs(ladders.stiff)]
+    times = published_times_part(ladders)
     if times is not None and parts:
-        parts.insert(1 if not points.empty else 0, times)
+        parts.insert(0 if sizes.empty else 1, times)
     return parts
-
-
-def _scaling(points: pd.DataFrame, out: Path) -> Part:
-    measured = scaling.times(points.to_dict("records"))
-    families = dict(zip(points["method"], points["family"], strict=True))
-    caption = (
-        "Brusselator to t = 1: time of one gradient against states and parameters. Relative "
-        f"tolerance {formats.power(scaling.RTOL)}, absolute {formats.power(scaling.ATOL)}. Thin "
-        "and grey: published, on other hardware; compare slopes and crossings, never times."
-    )
-    lines = scaling_lines(points)
-    sizes = sorted((c for c in lines.columns if c.isdigit()), key=int)
-    columns = (
-        Column("method", "method"),
-        *(Column(size, f"{size} states and parameters", _text) for size in sizes),
-        Column("exponent", "exponent", formats.slope),
-    )
-    sentences = _crossing_sentences(measured)
-    figures = ()
-    if measured:
-        shown = save_figure(
-            scaling_figure(measured, families),
-            "scaling",
-            out,
-            caption,
-            data=scaling_data(points),
-            command=scaling_command(points),
-            label=" ".join([caption, *sentences]),
-        )
-        figures = (shown,)
-    return Part(
-        heading="How time grows with a stiff problem",
-        sentences=tuple(sentences),
-        figures=figures,
-        table=as_table(lines, columns),
-        note=(
-            "Exponent: slope of log time against log(states + parameters), by least squares over "
-            f"the sizes with a time. {_published_exponents()} Published: {published.SOURCE}; "
-            f"crosses: {published.LATER_SOURCE}."
-        ),
-    )
-
-
-def scaling_data(points: pd.DataFrame) -> pd.DataFrame:
-    """What the scaling figure shows: seconds by size, measured and published."""
-    columns = ["method", "unknowns", "status", "seconds"]
-    measured = scaling_table(points)[columns].assign(source="measured")
-    theirs = [
-        {"method": name, "unknowns": size, "status": "ok", "seconds": seconds, "source": source}
-        for figures, source in (
-            (published.SCALING, published.SOURCE),
-            (published.LATER_SCALING, published.LATER_SOURCE),
-        )
-        for name, times in scaling.by_unknowns(figures).items()
-        for size, seconds in times.items()
-    ]
-    return pd.concat([measured, pd.DataFrame(theirs)], ignore_index=True)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else "–"
-
-
-def _published_exponents() -> str:
-    figures = scaling.by_unknowns(published.SCALING)
-    slopes = [f"{name} {formats.slope(scaling.exponent(f))}" for name, f in figures.items()]
-    return f"The same of the published times: {', '.join(slopes)}."
-
-
-def _crossing_sentences(measured: dict[str, dict[float, float]]) -> list[str]:
-    said = []
-    who = f"Forward mode ({scaling.FORWARD})"
-    own = scaling.own_crossover(measured, scaling.CONTINUOUS)
-    if own is not None:
-        said.append(crossing_sentence(who, own, "continuous adjoint of the same solver"))
-    figures = scaling.by_unknowns(published.SCALING)
-    theirs = scaling.crossover(figures.pop(published.FORWARD), figures)
-    if own is not None and theirs is not None:
-        said.append(crossing_sentence("Published: forward mode", theirs, "adjoint there"))
-    overall = scaling.own_crossover(measured)
-    if overall is not None and overall != own:
-        said.append(crossing_sentence(who, overall, "adjoint of the same solver, of any kind"))
-    if measured:
-        largest = max(size for mine in measured.values() for size in mine)
-        here = {name: mine[largest] for name, mine in measured.items() if largest in mine}
-        fastest = min(here, key=lambda name: here[name])
-        said.append(
-            f"Of all methods the fastest at {largest:.0f} states and parameters is {fastest}, "
-            f"with {formats.seconds(here[fastest])}."
-        )
-    return said
-
-
-def crossing_sentence(who: str, found: Crossover, where: str) -> str:
-    """In words where forward mode becomes slower than the best adjoint, of which `where` tells."""
-    best = f"{found.best}, the best {where}"
-    if found.at is not None:
-        return (
-            f"{who} becomes slower than {best}, at about {found.at:.0f} states and parameters "
-            f"(interpolated between {found.low:.0f} and {found.high:.0f})."
-        )
-    if math.isinf(found.high):
-        return (
-            f"{who} is faster than {best}, at all measured sizes, up to {found.low:.0f} states "
-            "and parameters."
-        )
-    return (
-        f"{who} is slower than {best}, already at {found.high:.0f} states and parameters, the "
-        "smallest measured."
-    )
-
-
-def _times(rows: pd.DataFrame) -> Part | None:
-    lines, found = published_table(rows)
-    if not found:
-        return None
-    columns = [Column("method", "method"), Column("counterpart", "published as")]
-    for problem, rtol in found:
-        columns.append(Column(problem, f"{problem}, rtol {formats.power(rtol)}", _text))
-        columns.append(Column(f"published {problem}", "published", _text))
-    return Part(
-        heading="Beside published times",
-        table=as_table(lines, columns),
-        note=(
-            "Seconds a gradient, or the status without one; wrong: said ok and was off by more "
-            "than 10 %. Here the absolute tolerance is the relative one times "
-            f"{formats.power(ATOL_SCALE)}. Published: other hardware and language, absolute "
-            "tolerance 1e-5, relative 1e-7, losses and saves as given there; compare ratios within "
-            f"a column. {published.SOURCE}."
-        ),
-    )
 
 
 def _breaks(stiff: pd.DataFrame) -> Part:
@@ -201,7 +65,7 @@ def _costs(stiff: pd.DataFrame) -> Part:
         Column("right", "right here", formats.percent),
         Column("cost", "attributed cost"),
         Column("memory", "memory"),
-        *(Column(problem, problem, _text) for problem in problems),
+        *(Column(problem, problem, text) for problem in problems),
     )
     return Part(
         heading="Attributed costs, and what was counted",
@@ -210,6 +74,112 @@ def _costs(stiff: pd.DataFrame) -> Part:
             "n states, p parameters, K checkpoints. Right here: share of all tolerances of all "
             "stiff problems that gave the certified gradient to 10 %. Under each problem: "
             "Jacobians / linear solves of one gradient at the tolerance nearest to 1e-6, or the "
-            f"status; a dash: not told. Attributed as in {published.COSTS_SOURCE}."
+            f"status; a dash: not told. Attributed as in {COSTS_SOURCE}."
         ),
     )
+
+
+def breakages(rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """For each stiff problem what was wrong though ``ok``, and what broke down, in sentences.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Those of stiff problems on one machine and commit.
+
+    Returns
+    -------
+    list of (str, list of str)
+        Problem and sentences; a problem where all went well says so.
+    """
+    told = []
+    for problem, mine in rows.groupby("problem", sort=True):
+        lies = wrong_answers(mine)
+        sentences = [
+            f"{line['method']} said ok at {line['at rtol']} and was wrong by more than 10 %: "
+            f"its error came to {formats.error(line['worst_error'])}."
+            for _, line in lies.iterrows()
+        ]
+        for (method, status, phase), group in failures(mine).groupby(
+            ["method", "status", "phase"], sort=False
+        ):
+            where = f" in the {phase} pass" if phase in ("forward", "reverse") else ""
+            rtols = ", ".join(group["at rtol"])
+            why = str(group["message"].iloc[0]).rstrip(".")
+            reason = f": {why}" if why else ""
+            sentences.append(f"{method} ended with {status}{where} at {rtols}{reason}.")
+        told.append((str(problem), sentences or [_all_well(mine)]))
+    return told
+
+
+def _all_well(rows: pd.DataFrame) -> str:
+    count = rows["method"].nunique()
+    if rows["referenced"].eq(True).all():
+        return f"All {count} methods were right throughout."
+    return (
+        f"All {count} methods ended ok; without a certified reference nothing says whether they "
+        "were right."
+    )
+
+
+def reasons(rows: pd.DataFrame) -> list[str]:
+    """Why the kinds of methods broke that did break, each with how often."""
+    why = rows["method"].map(lambda method: kind_of(method).breaks)
+    said = []
+    for reason in dict.fromkeys(kind.breaks for kind in KINDS.values() if kind.breaks):
+        mine = rows[why.eq(reason)]
+        lies, broke = int(is_wrong(mine).sum()), int(mine["status"].ne("ok").sum())
+        if lies + broke:
+            said.append(
+                f"{', '.join(sorted(set(mine['method'])))}: of {len(mine)} stiff solves "
+                f"{len(mine) - lies - broke} were right, {lies} said ok and were wrong, "
+                f"{broke} broke down. {reason}"
+            )
+    return said
+
+
+def costs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Attributed stability and cost beside what was measured on the stiff problems.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Those of stiff problems on one machine and commit.
+
+    Returns
+    -------
+    DataFrame
+        One line a measured method: ``kind``, ``stability``, ``cost``, ``memory`` (attributed),
+        ``method``, ``family``, ``right`` (share of all tolerances of all stiff problems), and
+        one column a problem with Jacobians and linear solves at the typical tolerance.
+    """
+    names = rows["method"].map(lambda method: getattr(kind_of(method).attributed, "name", ""))
+    lines = []
+    for kind in dict.fromkeys(kind.attributed for kind in KINDS.values() if kind.attributed):
+        found = rows[names.eq(kind.name)]
+        for method, mine in found.groupby("method", sort=False):
+            judged = mine[mine["referenced"].eq(True) | mine["status"].ne("ok")]
+            line = {
+                "kind": kind.name,
+                "stability": kind.stability,
+                "cost": kind.cost,
+                "memory": kind.memory,
+                "method": method,
+                "family": mine["family"].iloc[0],
+                "right": is_right(judged).mean(),
+            }
+            for problem, ladder in mine.groupby("problem"):
+                rtol = typical_rtol(ladder["rtol"])
+                line[str(problem)] = _counts(ladder[ladder["rtol"].eq(rtol)].iloc[0])
+            lines.append(line)
+    return pd.DataFrame(lines).fillna("–") if lines else pd.DataFrame()
+
+
+def _counts(row: Any) -> str:
+    """Jacobians and linear solves of one gradient, or its status where there is none."""
+    if row["status"] != "ok":
+        return str(row["status"])
+    pair = (row["jacobian_evals"], row["linear_solves"])
+    if all(pd.isna(count) for count in pair):
+        return "–"
+    return " / ".join(formats.amount(None if pd.isna(count) else count) for count in pair)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ...suite.measuring import formats
-from ...training.ratios import NONE, RATIOS, families_of, last_epochs, summary_of
+from ...training.ratios import NONE, RATIOS, families_of, last_epochs
 from ..figures.shown_figure import save_figure
 from ..figures.training import training_figure
 from ..tables.published import LOCAL_TRAINING, TRAINING
@@ -34,23 +34,24 @@ _DRAWN = ("task", "method", "regularizer", "coefficients", "seed", "epoch", "sta
 _DRAWN += ("train_loss", "test_accuracy", "nfe", "train_seconds")
 
 
-def training_parts(epochs: pd.DataFrame, out: Path) -> list[Part]:
+def training_parts(epochs: pd.DataFrame, ratios: pd.DataFrame, out: Path) -> list[Part]:
     """The parts about trainings; none where there are none.
 
     Parameters
     ----------
     epochs : DataFrame
         Of :func:`~adjointbench.training.ratios.read_trainings`.
+    ratios : DataFrame
+        Their :func:`~adjointbench.training.ratios.summary_of`.
     out : path
         The report's folder, which gets figures and tables.
     """
     if epochs.empty:
         return []
     epochs.to_csv(out / "trainings.csv", index=False)
-    lines = summary_of(epochs)
-    lines.to_csv(out / "training_ratios.csv", index=False)
+    ratios.to_csv(out / "training_ratios.csv", index=False)
     parts = []
-    for (task, method), mine in lines.groupby(["task", "method"], sort=False):
+    for (task, method), mine in ratios.groupby(["task", "method"], sort=False):
         rows = epochs[epochs["task"].eq(task) & epochs["method"].eq(method)]
         first = rows.iloc[0]
         caption = (

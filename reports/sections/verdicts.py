@@ -6,74 +6,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pandas as pd
 
 from ...suite.measuring.formats import error as as_error
 from ...suite.measuring.formats import power
 from ...suite.measuring.formats import seconds as as_seconds
-from ..tables.races import RACES, race
-from ..tables.summary import is_wrong
-
-#: Methods within this factor of the fastest count as fast, too.
-CLOSE = 1.25
+from ..tables.ladders import Ladders
+from .content import Verdict
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Which method was what on one problem, each as a sentence or part of one.
-
-    Attributes
-    ----------
-    problem : str
-    accurate, accurate_at : str
-        The most accurate method, a dash where there is no reference or no gradient; its error.
-    fast, fast_at : str
-        The fastest method and those close to it, or a dash; the time, and at which equal error.
-    stable : str
-        The methods that were right on the whole ladder, or how many.
-    wrong : tuple of str
-        The methods that said ``ok`` and were wrong by more than 10 %.
-    broken : tuple of str
-        The methods that broke down somewhere on the ladder.
-    skipped : tuple of str
-        The methods that did not apply.
-    """
-
-    problem: str
-    accurate: str
-    accurate_at: str
-    stable: str
-    fast: str
-    fast_at: str
-    wrong: tuple[str, ...]
-    broken: tuple[str, ...]
-    skipped: tuple[str, ...]
-
-
-def verdicts(rows: pd.DataFrame, table: pd.DataFrame) -> list[Verdict]:
-    """One verdict a problem.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        The rows of one machine and commit.
-    table : DataFrame
-        Their :func:`~adjointbench.reports.tables.summary.summary`.
-    """
-    wrong = is_wrong(rows)
+def verdicts(ladders: Ladders) -> list[Verdict]:
+    """One verdict a problem."""
     found = []
-    for problem, mine in rows.groupby("problem", sort=True):
-        lines = table[table["problem"].eq(problem)]
+    for problem, mine in ladders.by_problem.items():
+        lines = ladders.lines[ladders.lines["problem"].eq(problem)]
         bad = ~mine["status"].isin(["ok", "skipped"])
         found.append(
             Verdict(
-                problem=str(problem),
+                problem=problem,
                 **_accurate(lines),
                 stable=_stable(lines),
-                **_fast(mine),
-                wrong=_names(mine[wrong[mine.index]]),
+                **_fast(ladders, problem),
+                wrong=_names(mine[ladders.wrong[mine.index]]),
                 broken=_names(mine[bad]),
                 skipped=_names(mine[mine["status"].eq("skipped")]),
             )
@@ -106,13 +60,10 @@ def _stable(lines: pd.DataFrame) -> str:
     return ", ".join(right)
 
 
-def _fast(rows: pd.DataFrame) -> dict[str, str]:
-    """The fastest method at equal error, and those close behind."""
-    for target in RACES:
-        times = race(rows, target)
-        if len(times) >= 2 or (target == RACES[-1] and len(times)):
-            fastest = times.iloc[0]
-            close = list(times[times <= CLOSE * fastest].index)
-            at = f"{as_seconds(fastest)} at error {power(target)}"
-            return {"fast": ", ".join(close), "fast_at": at}
-    return {"fast": "–", "fast_at": ""}
+def _fast(ladders: Ladders, problem: str) -> dict[str, str]:
+    """The fastest method at equal error, and those that are as fast."""
+    error, ranking = ladders.race(problem)
+    if not len(ranking):
+        return {"fast": "–", "fast_at": ""}
+    at = f"{as_seconds(ranking.best)} at error {power(error)}"
+    return {"fast": ", ".join(ranking.tied), "fast_at": at}

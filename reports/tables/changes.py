@@ -9,14 +9,14 @@ A code is a commit with certain versions of the libraries; see :mod:`.codes`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ...suite.measuring.equal_times import NOISE
 from ...suite.measuring.errors import ROUNDING
+from .codes import Run, changed_packages, find_code, in_order
 from .noise import Noise, noise
 from .summary import KEY, is_wrong
 
@@ -67,6 +67,41 @@ class Comparison:
     noise: dict[str, Noise]
     alone: dict[str, list[str]]
     same_machine: bool
+
+
+def compare_with(
+    rows: pd.DataFrame, runs: Sequence[Run], base: str | None = None
+) -> Comparison | None:
+    """The newest code against another one.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As from :func:`~adjointbench.reports.tables.read.read_measurements`.
+    runs : sequence of mapping
+        The heads of its files.
+    base : str, optional
+        What to compare with, see :func:`~adjointbench.reports.tables.codes.find_code`; by
+        default the code before the newest, if there is one.
+
+    Returns
+    -------
+    Comparison or None
+        Nothing where only one code was measured and no base is asked for.
+
+    Raises
+    ------
+    ValueError
+        Where nothing was measured with `base`.
+    """
+    mine = [run for run in runs if not run.get("base")]
+    ordered = in_order(rows[rows["code"].isin({run["code"] for run in mine})])
+    new = ordered[-1] if ordered else ""
+    if base is None and len(ordered) < 2:
+        return None
+    old = ordered[-2] if base is None else find_code(base, runs, new)
+    sides = [[run for run in runs if run["code"] == code] for code in (old, new)]
+    return compare_codes(rows, old, new, changed_packages(*sides))
 
 
 def compare_codes(
@@ -200,30 +235,3 @@ def compare_machines(table: pd.DataFrame) -> pd.DataFrame:
         index=["problem", "method", "device"], columns="machine", values="seconds", sort=False
     )
     return wide.reset_index()
-
-
-def compare_benchmarks(asv: pd.DataFrame, old: str, new: str) -> pd.DataFrame:
-    """The figures of asv itself at two commits, those that changed most first.
-
-    Parameters
-    ----------
-    asv : DataFrame
-        As ``Measurements.asv``.
-    old, new : str
-        Two of its commits.
-
-    Returns
-    -------
-    DataFrame
-        ``value_old``, ``value_new`` and their difference ``change``; times that changed by less
-        than :data:`~adjointbench.reports.tables.noise.NOISE` are left out.
-    """
-    by = ["benchmark", "parameters", "machine"]
-    ok = asv[asv["status"].eq("ok")]
-    sides = [ok[ok["commit"].eq(commit)][[*by, "unit", "value"]] for commit in (old, new)]
-    both = sides[0].drop(columns="unit").merge(sides[1], on=by, suffixes=("_old", "_new"))
-    both["change"] = both["value_new"] - both["value_old"]
-    size = both["change"].abs() / both["value_old"].abs().where(both["value_old"] != 0, 1.0)
-    chance = both["unit"].eq("seconds") & size.lt(NOISE - 1)
-    shown = both.assign(size=size)[~chance & both["change"].ne(0)]
-    return shown.sort_values("size", ascending=False).drop(columns=["size", "unit"])

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...adjoints.methods import METHODS
+from ...adjoints.methods.method import PEERS
 from ...suite.measuring.equal_times import NOISE
 
 if TYPE_CHECKING:
@@ -24,12 +26,8 @@ FEWEST_CONTROLS = 4
 #: The share of the controls that the band holds.
 HELD = 0.95
 
-#: The packages that the times of a peer depend on, by its backend.
-PACKAGES = {
-    "jax": {"jax", "jaxlib", "diffrax", "equinox"},
-    "torch": {"torch", "torchdiffeq", "torchode"},
-    "scipy": {"numpy", "scipy", "casadi"},
-}
+#: What lies beneath the packages that methods name as theirs.
+BENEATH = {"jax": {"jaxlib"}, "diffrax": {"equinox"}, "scipy": {"numpy"}}
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,12 @@ class Noise:
         )
 
 
+def packages_of(backend: str) -> set[str]:
+    """The packages that the times of the peers on a backend depend on."""
+    named = {p for m in METHODS if m.is_peer and m.backend == backend for p in m.requires}
+    return named.union(*(BENEATH.get(package, set()) for package in named))
+
+
 def noise(both: pd.DataFrame, changed: Collection[str] = ()) -> Noise:
     """The noise between two runs on one machine, as the peers that did not change tell it.
 
@@ -83,8 +87,8 @@ def noise(both: pd.DataFrame, changed: Collection[str] = ()) -> Noise:
         No drift and a band of :data:`NOISE` where too little tells more.
     """
     changed = set(changed)
-    same = both["backend"].map(lambda backend: not PACKAGES.get(backend, set()) & changed)
-    ratios = both.loc[both["family"].eq("peers") & same & both["time"].gt(0), "time"].to_numpy()
+    same = both["backend"].map(lambda backend: not packages_of(backend) & changed)
+    ratios = both.loc[both["family"].eq(PEERS) & same & both["time"].gt(0), "time"].to_numpy()
     if len(ratios) < FEWEST_CONTROLS:
         return Noise()
     drift = float(np.median(ratios))

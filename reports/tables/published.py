@@ -5,18 +5,12 @@ Only ratios and slopes can be compared with what is measured here, never times.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 SOURCE = (
     "Y. Ma, V. Dixit, M. Innes, X. Guo, C. Rackauckas, A comparison of automatic differentiation "
     "and continuous sensitivity analysis for derivatives of differential equation solutions, "
     "HPEC 2021, arXiv:1812.01892"
 )
 LATER_SOURCE = "SciMLBenchmarks.jl, Brusselator, August 2026"
-COSTS_SOURCE = (
-    "F. Sapienza et al., Differentiable programming for differential equations: a review, "
-    "arXiv:2406.09699"
-)
 
 FORWARD, TAPE = "forward-mode AD", "tape reverse AD"
 INTERPOLATING, QUADRATURE = "interpolating", "quadrature"
@@ -53,58 +47,6 @@ LATER_SCALING: dict[str, dict[int, float]] = {
     "Gauss": {15: 1.33},
     "CVODES, GMRES": {15: 0.190},
 }
-
-#: The published method that comes closest to ours of a kind; of other kinds there is none.
-COUNTERPARTS = {
-    "forward": FORWARD,
-    "discrete": TAPE,
-    "tape": TAPE,
-    "interpolating": INTERPOLATING,
-    "quadrature": QUADRATURE,
-    "backsolve": BACKSOLVE,
-    "backsolve-seminorm": BACKSOLVE,
-    "finite-difference": DIFFERENCES,
-}
-
-
-@dataclass(frozen=True)
-class Attributed:
-    """What the literature says of a kind of method on stiff problems, n states, p parameters.
-
-    Attributes
-    ----------
-    name, stability, cost, memory : str
-        As in :data:`COSTS_SOURCE`; K is the number of checkpoints.
-    adjoints : tuple of str
-        What kinds of methods here these are.
-    """
-
-    name: str
-    stability: str
-    cost: str
-    memory: str
-    adjoints: tuple[str, ...]
-
-
-ATTRIBUTED = (
-    Attributed("reverse-mode AD of the solver", "good", "O(n³ + p)", "high", ("discrete", "tape")),
-    Attributed(
-        "forward sensitivity",
-        "good",
-        "O(n³ p³), less where staggered",
-        "O(1)",
-        ("forward", "sensitivities"),
-    ),
-    Attributed("backsolve", "poor", "O((n + p)³)", "O(1)", ("backsolve", "backsolve-seminorm")),
-    Attributed(
-        "interpolating",
-        "good",
-        "O((n + p)³)",
-        "high, O(nK) with checkpoints",
-        ("interpolating",),
-    ),
-    Attributed("quadrature, Gauss", "good", "O(n³ + p)", "high", ("quadrature", "gauss")),
-)
 
 TRAINING_SOURCE = (
     "A. Pal, Y. Ma, V. Shah, C. Rackauckas, Opening the black box: accelerating neural "

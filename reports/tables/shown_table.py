@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring import formats
+from ...suite.measuring.errors import WRONG
 from .summary import COUNTS
 
 
@@ -25,6 +27,10 @@ class Column:
     def numeric(self) -> bool:
         """Whether it is aligned to the right."""
         return self.write is not formats.plain or self.name in COUNTS
+
+
+#: What most tables begin with.
+WHERE = (Column("problem", "problem"), Column("method", "method"))
 
 
 @dataclass(frozen=True)
@@ -122,3 +128,25 @@ def _number_in(text: str) -> str:
 
 def _word(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else ""
+
+
+def text(value: object) -> str:
+    """Text in a column that is aligned and sorted like numbers; a dash where there is none."""
+    return value if isinstance(value, str) else formats.NONE
+
+
+def by_family(lines: pd.DataFrame, *first: str) -> pd.DataFrame:
+    """Lines of methods by the columns `first`, then family by family, and by name within."""
+    return lines.sort_values([*first, "family", "method"], key=_place)
+
+
+def _place(column: pd.Series) -> pd.Series:
+    return column.map(FAMILIES.index) if column.name == "family" else column
+
+
+def time_or_status(row: Mapping[str, Any]) -> str:
+    """The seconds of a row, and whether it is wrong; its status where there is no gradient."""
+    if row["status"] != "ok":
+        return str(row["status"])
+    wrong = row["referenced"] is True and not row["error"] < WRONG
+    return formats.seconds(row["seconds"]) + (", wrong" if wrong else "")

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring.errors import WRONG
 from ...suite.measuring.formats import power
 from ...suite.measuring.ladder import amplification, observed_order, share_right, typical_rtol
+from .frames import rows_of
 
 #: What tells one line of a report from another.
 KEY = ("problem", "method", "device", "machine", "code")
-
-FAMILIES = ("discrete", "continuous", "blackbox", "peers")
 
 COUNTS = (
     "steps",
@@ -69,9 +69,9 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _line(ladder: pd.DataFrame) -> dict[str, Any]:
-    rows = ladder.to_dict("records")
+    rows = rows_of(ladder)
     ok = ladder[ladder["status"].eq("ok")]
-    typical = ladder[ladder["rtol"].eq(typical_rtol(rows))].iloc[0]
+    typical = ladder[ladder["rtol"].eq(typical_rtol(ladder["rtol"]))].iloc[0]
     skipped = ladder[ladder["status"].eq("skipped")]
     at_typical = ("error", "dy0_error", "seconds", "ratio", "first_call_s", "saved_bytes")
     solvers = ladder["solver"].dropna()

@@ -19,7 +19,8 @@ VERSION = results_version()
 class _Ladder:
     """Base: parameters, the shared measurement, and the rows of one combination.
 
-    asv shares what ``setup_cache`` returns between all classes that inherit this one function.
+    asv shares what ``setup_cache`` returns, the file of rows, between all classes that inherit this
+    one function.
     """
 
     params = (CHOSEN.problems, CHOSEN.methods, CHOSEN.devices)
@@ -31,17 +32,18 @@ class _Ladder:
         from adjointbench.suite.collect import collect
 
         path, anew = chosen_path(_results_folder())
-        return collect(CHOSEN, path, anew=anew).rows
+        return collect(CHOSEN, path, anew=anew)
 
     setup_cache.timeout = 24 * 3600
 
-    def setup(self, rows, problem, method, device):
-        self.rows = ladder(rows, problem, method, device)
-        self.row = next(row for row in self.rows if row["rtol"] == typical_rtol(self.rows))
+    def setup(self, file, problem, method, device):
+        self.rows = ladder(file.rows, problem, method, device)
+        typical = typical_rtol(row.rtol for row in self.rows)
+        self.row = next(row for row in self.rows if row.rtol == typical)
 
     def figure(self, name):
         """A figure at the typical tolerance; NaN, which asv takes for skipped, where unknown."""
-        value = self.row.get(name)
+        value = getattr(self.row, name)
         return math.nan if value is None else value
 
 
@@ -54,9 +56,9 @@ def _results_folder():
 class _CertifiedLadder(_Ladder):
     """Base of what compares with the certified reference: skipped where there is none."""
 
-    def setup(self, rows, problem, method, device):
-        super().setup(rows, problem, method, device)
-        if not any(row.get("referenced") for row in self.rows):
+    def setup(self, file, problem, method, device):
+        super().setup(file, problem, method, device)
+        if not any(row.referenced for row in self.rows):
             raise NotImplementedError("the problem has no certified reference")
 
 
@@ -67,6 +69,6 @@ def ladder(rows, problem, method, device):
     mine = pick(rows, problem, method, device)
     if not mine:
         raise NotImplementedError("not measured")
-    if all(row["status"] == "skipped" for row in mine):
-        raise NotImplementedError(mine[0]["message"])
+    if all(row.status == "skipped" for row in mine):
+        raise NotImplementedError(mine[0].message)
     return mine

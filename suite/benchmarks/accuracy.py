@@ -12,17 +12,17 @@ class Accuracy(_CertifiedLadder):
 
     unit = "log10(relative error)"
 
-    def track_log10_gradient_error(self, rows, problem, method, device):
+    def track_log10_gradient_error(self, file, problem, method, device):
         return self._log10("error")
 
-    def track_log10_start_value_error(self, rows, problem, method, device):
+    def track_log10_start_value_error(self, file, problem, method, device):
         return self._log10("dy0_error")
 
-    def track_log10_loss_error(self, rows, problem, method, device):
+    def track_log10_loss_error(self, file, problem, method, device):
         return self._log10("loss_error")
 
     def _log10(self, name):
-        return log10_error(self.row.get(name))
+        return log10_error(getattr(self.row, name))
 
 
 class FrozenSteps:

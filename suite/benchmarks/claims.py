@@ -3,7 +3,7 @@
 import math
 
 from adjointbench.suite.claims.table import CLAIMS
-from adjointbench.suite.claims.tasks import STUDY, made_of_scaling
+from adjointbench.suite.claims.tasks import made_of_scaling
 
 from ._ladder import _Ladder
 
@@ -18,20 +18,20 @@ class _Claim(_Ladder):
     param_names = ()
     claim = CLAIMS[0]
 
-    def setup(self, rows):
-        mine = [row for row in (*rows, *made_of_scaling(rows)) if row.get("study") == STUDY]
-        row = next((row for row in mine if row["number"] == self.claim.key), None)
+    def setup(self, file):
+        mine = (*file.claims, *made_of_scaling(file.rows, file.claims))
+        row = next((row for row in mine if row.number == self.claim.key), None)
         if row is None:
             raise NotImplementedError("not measured")
-        if row["status"] != "ok":
-            raise NotImplementedError(f"{row['status']}: {row.get('message')}")
-        figures = row["figures"]
+        if row.status != "ok":
+            raise NotImplementedError(f"{row.status}: {row.message}")
+        figures = row.figures
         self.value = figures.get(self.claim.tracked or self.claim.leading)
         if self.value is None:
             raise NotImplementedError(figures.get("not_measured", "there is no figure"))
 
 
-def _track_figure(self, rows):
+def _track_figure(self, file):
     return math.copysign(min(abs(self.value), _LARGEST), self.value)
 
 

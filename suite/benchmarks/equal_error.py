@@ -18,11 +18,11 @@ class EqualError(_Ladder):
     params = (PEERS, ERRORS)
     param_names = ("peer", "error")
 
-    def setup(self, rows, peer, error):
-        self.ours = ladder(rows, "lotka_volterra", OURS, "cpu")
-        self.theirs = ladder(rows, "lotka_volterra", peer, "cpu")
+    def setup(self, file, peer, error):
+        self.ours = ladder(file.rows, "lotka_volterra", OURS, "cpu")
+        self.theirs = ladder(file.rows, "lotka_volterra", peer, "cpu")
 
-    def track_time_over_peer(self, rows, peer, error):
+    def track_time_over_peer(self, file, peer, error):
         from adjointbench.suite.measuring.ladder import seconds_at_error
 
         ours, theirs = seconds_at_error(self.ours, error), seconds_at_error(self.theirs, error)
@@ -53,17 +53,17 @@ class NeuralOde:
 
     def setup(self, measured, method):
         self.row = measured[method]
-        if self.row["status"] == "skipped":
-            raise NotImplementedError(self.row["message"])
-        if self.row.get("exception"):
-            raise RuntimeError(self.row["message"])
+        if self.row.status == "skipped":
+            raise NotImplementedError(self.row.message)
+        if self.row.exception:
+            raise RuntimeError(self.row.message)
 
     def track_gradient_seconds(self, measured, method):
-        return self.row.get("seconds", math.nan)
+        return math.nan if self.row.seconds is None else self.row.seconds
 
     track_gradient_seconds.unit = "seconds"
 
     def track_gradient_over_primal(self, measured, method):
-        return self.row.get("ratio", math.nan)
+        return math.nan if self.row.ratio is None else self.row.ratio
 
     track_gradient_over_primal.unit = "ratio"

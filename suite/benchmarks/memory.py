@@ -10,7 +10,7 @@ class Kept(_Ladder):
 
     unit = "bytes"
 
-    def track_saved_bytes(self, rows, problem, method, device):
+    def track_saved_bytes(self, file, problem, method, device):
         return self.figure("saved_bytes")
 
 
@@ -42,12 +42,12 @@ class Checkpoints(_Ladder):
     param_names = ("method", "checkpoints")
     unit = "bytes"
 
-    def setup(self, rows, method, number):
-        self.row = checkpoints.pick(rows, method, number)
+    def setup(self, file, method, number):
+        self.row = checkpoints.pick(file.rows, method, number)
         if self.row is None:
             raise NotImplementedError("not measured")
-        if self.row["status"] == "skipped":
-            raise NotImplementedError(self.row["message"])
+        if self.row.status == "skipped":
+            raise NotImplementedError(self.row.message)
 
-    def track_saved_bytes(self, rows, method, number):
+    def track_saved_bytes(self, file, method, number):
         return self.figure("saved_bytes")

@@ -10,8 +10,8 @@ from ._ladder import CHOSEN, VERSION, _Ladder
 class _Scaling(_Ladder):
     """Base: the rows of the study alone, and their times."""
 
-    def setup(self, rows, *where):
-        self.rows = [row for row in rows if row.get("study") == scaling.STUDY]
+    def setup(self, file, *where):
+        self.rows = [row for row in file.rows if row.study == scaling.STUDY]
         if not self.rows:
             raise NotImplementedError("not measured")
         self.times = scaling.times(self.rows)
@@ -24,16 +24,16 @@ class Brusselator(_Scaling):
     param_names = ("method", "n")
     version = VERSION
 
-    def setup(self, rows, method, n):
-        super().setup(rows)
+    def setup(self, file, method, n):
+        super().setup(file)
         where = (method, scaling.problem_of(n))
-        mine = [row for row in self.rows if (row["method"], row["problem"]) == where]
+        mine = [row for row in self.rows if (row.method, row.problem) == where]
         if not mine:
             raise NotImplementedError("not measured")
-        if mine[0]["status"] == "skipped":
-            raise NotImplementedError(mine[0]["message"])
+        if mine[0].status == "skipped":
+            raise NotImplementedError(mine[0].message)
 
-    def track_gradient_seconds(self, rows, method, n):
+    def track_gradient_seconds(self, file, method, n):
         """NaN where it broke down or its time was over: the rows have the status."""
         return self.times.get(method, {}).get(scaling.unknowns(n), math.nan)
 
@@ -46,7 +46,7 @@ class Exponent(_Scaling):
     params = (scaling.METHODS,)
     param_names = ("method",)
 
-    def track_exponent(self, rows, method):
+    def track_exponent(self, file, method):
         slope = scaling.exponent(self.times.get(method, {}))
         return math.nan if slope is None else slope
 
@@ -63,10 +63,10 @@ class Crossover(_Scaling):
     param_names = ()
     unit = "states and parameters"
 
-    def track_crossover(self, rows):
+    def track_crossover(self, file):
         return self._at(scaling.ADJOINTS)
 
-    def track_crossover_with_continuous_adjoints(self, rows):
+    def track_crossover_with_continuous_adjoints(self, file):
         return self._at(scaling.CONTINUOUS)
 
     def _at(self, adjoints):

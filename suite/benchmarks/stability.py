@@ -14,19 +14,19 @@ from ._ladder import _CertifiedLadder, _Ladder
 class Stability(_CertifiedLadder):
     """Figures over the whole ladder of tolerances."""
 
-    def track_share_wrong_or_broken(self, rows, problem, method, device):
+    def track_share_wrong_or_broken(self, file, problem, method, device):
         return 1.0 - share_right(self.rows)
 
     track_share_wrong_or_broken.unit = "share of the ladder"
 
-    def track_missing_order(self, rows, problem, method, device):
+    def track_missing_order(self, file, problem, method, device):
         """By how much the slope of log error against log tolerance falls short of one."""
         order = observed_order(self.rows)
         return math.nan if order is None else 1.0 - order
 
     track_missing_order.unit = "1 - slope of log error against log tolerance"
 
-    def track_log10_amplification(self, rows, problem, method, device):
+    def track_log10_amplification(self, file, problem, method, device):
         factor = amplification(self.rows)
         return math.nan if factor is None else log10_error(factor)
 
@@ -39,13 +39,13 @@ class Success(_Ladder):
     A solver that breaks down is a figure above zero; code that breaks is a failed benchmark.
     """
 
-    def setup(self, rows, problem, method, device):
-        super().setup(rows, problem, method, device)
+    def setup(self, file, problem, method, device):
+        super().setup(file, problem, method, device)
         for row in self.rows:
-            if row.get("exception"):
-                raise RuntimeError(row["message"])
+            if row.exception:
+                raise RuntimeError(row.message)
 
-    def track_share_broken(self, rows, problem, method, device):
-        return sum(row["status"] != "ok" for row in self.rows) / len(self.rows)
+    def track_share_broken(self, file, problem, method, device):
+        return sum(row.status != "ok" for row in self.rows) / len(self.rows)
 
     track_share_broken.unit = "share of the ladder"

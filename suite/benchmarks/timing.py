@@ -11,22 +11,22 @@ _PREPARED = {}
 class Times(_Ladder):
     """Times at the tolerance nearest to 1e-6."""
 
-    def track_gradient_seconds(self, rows, problem, method, device):
+    def track_gradient_seconds(self, file, problem, method, device):
         return self.figure("seconds")
 
     track_gradient_seconds.unit = "seconds"
 
-    def track_gradient_over_primal(self, rows, problem, method, device):
+    def track_gradient_over_primal(self, file, problem, method, device):
         return self.figure("ratio")
 
     track_gradient_over_primal.unit = "ratio"
 
-    def track_first_call_seconds(self, rows, problem, method, device):
+    def track_first_call_seconds(self, file, problem, method, device):
         return self.figure("first_call_s")
 
     track_first_call_seconds.unit = "seconds"
 
-    def track_compile_seconds(self, rows, problem, method, device):
+    def track_compile_seconds(self, file, problem, method, device):
         return self.figure("compile_s")
 
     track_compile_seconds.unit = "seconds"

@@ -1,17 +1,17 @@
 """A short training with each regulariser: what a step costs, and what it does to the solves."""
 
-from adjointbench.suite.claims import trained
+from adjointbench.suite.claims import trainings
 
 from ._ladder import CHOSEN, VERSION, _Ladder
 
-REGULARIZERS = trained.REGULARIZERS if CHOSEN.quick else ("none", "error", "local", "taylor")
+REGULARIZERS = trainings.REGULARIZERS if CHOSEN.quick else ("none", "error", "local", "taylor")
 
 
 class _OfClaims(_Ladder):
     """Base in the quick subset: the trainings that the claims are measured by, one seed."""
 
-    def setup(self, rows, backend, regularizer):
-        epochs = [epoch for epoch in trained.epochs_of(rows) if epoch["seed"] == 0]
+    def setup(self, file, backend, regularizer):
+        epochs = [epoch for epoch in trainings.epochs_of(file.claims) if epoch["seed"] == 0]
         if not epochs:
             raise NotImplementedError("not measured; ADJOINTBENCH_CLAIMS=10 does")
         self.rows = [epoch for epoch in epochs if epoch["regularizer"] == regularizer]
@@ -30,9 +30,9 @@ class _OfItsOwn:
 
     setup_cache.timeout = 3600
 
-    def setup(self, rows, backend, regularizer):
-        self.rows = rows[backend][regularizer]
-        self.last, self.plain = self.rows[-1], rows[backend]["none"][-1]
+    def setup(self, measured, backend, regularizer):
+        self.rows = measured[backend][regularizer]
+        self.last, self.plain = self.rows[-1], measured[backend]["none"][-1]
         if self.last["status"] != "ok":
             raise NotImplementedError(f"the training broke down: {self.last['status']}")
 
@@ -45,37 +45,37 @@ class Training(_OfClaims if CHOSEN.quick else _OfItsOwn):
     timeout = 600
     version = VERSION
 
-    def track_step_seconds(self, rows, backend, regularizer):
+    def track_step_seconds(self, measured, backend, regularizer):
         return 1.0 / max(row["steps_per_second"] for row in self.rows[1:])
 
     track_step_seconds.unit = "seconds"
 
-    def track_epoch_seconds(self, rows, backend, regularizer):
+    def track_epoch_seconds(self, measured, backend, regularizer):
         return self.last["train_seconds"] / self.last["epoch"]
 
     track_epoch_seconds.unit = "seconds"
 
-    def track_evaluations(self, rows, backend, regularizer):
+    def track_evaluations(self, measured, backend, regularizer):
         return self.last["nfe"]
 
     track_evaluations.unit = "count"
 
-    def track_test_error(self, rows, backend, regularizer):
+    def track_test_error(self, measured, backend, regularizer):
         return 1.0 - self.last["test_accuracy"]
 
     track_test_error.unit = "share told wrong"
 
-    def track_train_time_over_none(self, rows, backend, regularizer):
+    def track_train_time_over_none(self, measured, backend, regularizer):
         return self.last["train_seconds"] / self.plain["train_seconds"]
 
     track_train_time_over_none.unit = "ratio"
 
-    def track_predict_time_over_none(self, rows, backend, regularizer):
+    def track_predict_time_over_none(self, measured, backend, regularizer):
         return self.last["predict_seconds"] / self.plain["predict_seconds"]
 
     track_predict_time_over_none.unit = "ratio"
 
-    def track_evaluations_over_none(self, rows, backend, regularizer):
+    def track_evaluations_over_none(self, measured, backend, regularizer):
         return self.last["nfe"] / self.plain["nfe"]
 
     track_evaluations_over_none.unit = "ratio"
@@ -84,5 +84,7 @@ class Training(_OfClaims if CHOSEN.quick else _OfItsOwn):
 def _rows(backend, regularizer):
     from adjointbench.training import train
 
-    training = train(trained.TASK, regularizer=regularizer, backend=backend, epochs=trained.EPOCHS)
+    training = train(
+        trainings.TASK, regularizer=regularizer, backend=backend, epochs=trainings.EPOCHS
+    )
     return training.rows

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from ..measuring.row import ClaimRow
 from ..measuring.timing import Silence
 
 #: What a measuring function returns: numbers, text, and lists of lines for a table. Beside a
@@ -93,7 +94,7 @@ class Claim:
     published: str = ""
     tracked: str = ""
     group: str = ""
-    plot: Plot | None = field(default=None)
+    plot: Plot | None = None
 
     @property
     def red_flag(self) -> bool:
@@ -120,10 +121,10 @@ class Claim:
             return Verdict(NOT_MEASURED, f"There is no figure: {name}.")
 
 
-def judge_row(claim: Claim, row: Mapping[str, Any] | None) -> Verdict:
+def judge_row(claim: Claim, row: ClaimRow | None) -> Verdict:
     """The verdict on what was measured; without a row, or where it broke down, there is none."""
     if row is None:
         return Verdict(NOT_MEASURED, "It was not selected.")
-    if row["status"] != "ok":
-        return Verdict(NOT_MEASURED, f"{row['status']}: {row.get('message') or 'no message'}")
-    return claim.judge(row["figures"])
+    if row.status != "ok":
+        return Verdict(NOT_MEASURED, f"{row.status}: {row.message or 'no message'}")
+    return claim.judge(row.figures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from ...adjoints.gradient import prepare
 from ...adjoints.regularizers.regularizer import Regularizer
 from ..measuring.measure import iterate_ladder
+from ..measuring.row import Row
 from ..measuring.studies import scaling
 from ..measuring.timing import Silence, in_turn, timed_gradient
 from .claim import (
@@ -50,7 +51,7 @@ def by_size(quick: bool, silence: Silence) -> Figures:
     return figures_of_scaling(rows)
 
 
-def figures_of_scaling(rows: Iterable[Mapping[str, Any]]) -> Figures:
+def figures_of_scaling(rows: Iterable[Row]) -> Figures:
     """The figures of the claim, from rows of the scaling study."""
     times = scaling.times(rows)
     forward, reverse = times.get(scaling.FORWARD, {}), times.get("jax-discrete", {})

@@ -12,12 +12,12 @@ from ...adjoints.methods import METHODS, get_method
 from ...problems import Problem
 from ..measuring.errors import WRONG
 from ..measuring.frozen_steps import adaptive_program_error, frozen_step_error
-from ..measuring.ladder import is_right
+from ..measuring.ladder import is_right, share_right
 from ..measuring.timing import Silence
 from .claim import REASON, Claim, Figures, Limit
 from .judges import all_of, at_least
 from .sensitivities import BACKSOLVE, DISCRETE, TRAP, TRAP_STEP
-from .zoo_gradients import Line, answers, problem_of
+from .zoo_gradients import problem_of, shown, zoo_gradients, zoo_rows
 
 #: One of each kind that needs little or no compilation.
 QUICK_METHODS = (
@@ -42,39 +42,34 @@ def trap(quick: bool, silence: Silence) -> Figures:
     reference = problem_of(TRAP).reference
     assert reference is not None
     ((name, truth),) = reference.dparams.items()
-    lines: list[Line] = []
+    rtols = (1e-3, 1e-6) if quick else (1e-3, 1e-6, 1e-9)
+    rows, lines = [], []
     for method in QUICK_METHODS if quick else tuple(method.name for method in METHODS):
-        step: dict[str, Any] = {}
-        if "first_step" in get_method(method).supports:
-            step["first_step"] = TRAP_STEP
-        for line in answers(TRAP, method, (1e-3, 1e-6) if quick else (1e-3, 1e-6, 1e-9), **step):
-            lines.append(
-                {
-                    "method": method,
-                    "family": get_method(method).family,
-                    "rtol": line["rtol"],
-                    "status": line["status"],
-                    "answer": float(line["dparams"][name]) if "dparams" in line else None,
-                    "truth": float(truth),
-                    "error": line["error"],
-                }
-            )
-    discrete = [line["error"] for line in lines if line["method"] == DISCRETE]
-    continuous = [line for line in lines if line["family"] == "continuous"]
-    ended = [line for line in lines if line["error"] is not None]
-    wrong = {line["method"] for line in ended if line["error"] >= WRONG}
+        for row, result in zoo_gradients(TRAP, method, rtols, **_first_step(method)):
+            answer = None if result is None else float(result.dparams[name])
+            told = {"answer": answer, "truth": float(truth), "error": row.error}
+            rows.append(row)
+            lines.append(shown(row, "method", "family", "rtol", "status") | told)
+    discrete = [row.error for row in rows if row.method == DISCRETE and row.error is not None]
+    ended = [row for row in rows if row.error is not None]
+    wrong = {row.method for row in ended if not is_right(row)}
     return {
         "discrete_error": min(discrete),
         "discrete_error_low": min(discrete),
         "discrete_error_high": max(discrete),
         "discrete_answer": next(x["answer"] for x in lines if x["method"] == DISCRETE),
         "truth": float(truth),
-        "continuous_right": sum(map(is_right, continuous)) / len(continuous),
+        "continuous_right": share_right([row for row in rows if row.family == "continuous"]),
         "wrong": len(wrong),
-        "methods": len({line["method"] for line in ended}),
+        "methods": len({row.method for row in ended}),
         "wrong_names": ", ".join(sorted(wrong)) or "none",
         "lines": lines,
     }
+
+
+def _first_step(method: str) -> dict[str, Any]:
+    """The first step of the trap, where it can be given."""
+    return {"first_step": TRAP_STEP} if "first_step" in get_method(method).supports else {}
 
 
 def toy_at_a_loose_tolerance(quick: bool, silence: Silence) -> Figures:
@@ -107,24 +102,25 @@ def backsolve_on_stiff(quick: bool, silence: Silence) -> Figures:
     """What backsolve gives on the two stiff problems on which it was published to fail."""
     if quick:
         return {REASON: "Only with all sizes: to compile the reverse solves takes half a minute."}
-    lines = []
-    for problem in (BRUSSELATOR, POLLU):
-        for method in (BACKSOLVE, "diffrax-backsolve"):
-            (line,) = answers(problem, method, (1e-7,), atol=1e-5)
-            lines.append({k: line[k] for k in ("problem", "method", "status", "error")})
+    found = [
+        each
+        for problem in (BRUSSELATOR, POLLU)
+        for method in (BACKSOLVE, "diffrax-backsolve")
+        for each in zoo_rows(problem, method, (1e-7,), atol=1e-5)
+    ]
     worst = {
         problem: max(
-            (x["error"] if x["status"] == "ok" else 1e3)
-            for x in lines
-            if x["problem"] == problem and x["status"] != "skipped"
+            each.error if each.error is not None else 1e3
+            for each in found
+            if each.problem == problem and each.status != "skipped"
         )
         for problem in (BRUSSELATOR, POLLU)
     }
     return {
         "brusselator_error": worst[BRUSSELATOR],
         "pollu_error": worst[POLLU],
-        "statuses": "; ".join(f"{x['problem']} by {x['method']}: {x['status']}" for x in lines),
-        "lines": lines,
+        "statuses": "; ".join(f"{x.problem} by {x.method}: {x.status}" for x in found),
+        "lines": [shown(x, "problem", "method", "status", "error") for x in found],
     }
 
 
@@ -154,7 +150,7 @@ def resident_set(quick: bool, silence: Silence) -> Figures:
     }
 
 
-def _memory(problem: Problem, method: str, settings: dict[str, Any]) -> Line:
+def _memory(problem: Problem, method: str, settings: dict[str, Any]) -> dict[str, Any]:
     run = prepare(problem, method, rtol=1e-5, atol=1e-5, **settings)
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 from .claim import DOES_NOT_HOLD, HOLDS, IN_PART, Figures, Limits, Verdict
@@ -19,25 +20,18 @@ def at_most(name: str, says: str) -> Decide:
     says : str
         The sentence, with figures in braces.
     """
-
-    def decide(figures: Figures, limits: Limits) -> Verdict:
-        value = figures[name]
-        word = HOLDS if value <= limits["holds"].value else DOES_NOT_HOLD
-        if word != HOLDS and value <= limits["part"].value:
-            word = IN_PART
-        return Verdict(word, says.format(**figures))
-
-    return decide
+    return _graded(name, says, operator.le)
 
 
 def at_least(name: str, says: str) -> Decide:
     """Holds where the figure is at least ``limits["holds"]``, in part from ``limits["part"]``."""
+    return _graded(name, says, operator.ge)
 
+
+def _graded(name: str, says: str, reaches: Callable[[float, float], bool]) -> Decide:
     def decide(figures: Figures, limits: Limits) -> Verdict:
-        value = figures[name]
-        word = HOLDS if value >= limits["holds"].value else DOES_NOT_HOLD
-        if word != HOLDS and value >= limits["part"].value:
-            word = IN_PART
+        holds, in_part = (reaches(figures[name], limits[x].value) for x in ("holds", "part"))
+        word = HOLDS if holds else IN_PART if in_part else DOES_NOT_HOLD
         return Verdict(word, says.format(**figures))
 
     return decide

@@ -10,10 +10,11 @@ from ..measuring.errors import relative_error
 from ..measuring.frozen_steps import frozen_step_errors
 from ..measuring.ladder import is_right, share_right
 from ..measuring.measure import ATOL_SCALE
+from ..measuring.row import Row
 from ..measuring.timing import Silence
 from .claim import DOES_NOT_HOLD, HOLDS, IN_PART, Claim, Figures, Limit, Limits, Plot, Verdict
 from .judges import all_of, at_least
-from .zoo_gradients import Line, answers, problem_of, shown
+from .zoo_gradients import problem_of, shown, zoo_rows
 
 DISCRETE, BACKSOLVE, INTERPOLATING = "jax-discrete", "jax-backsolve", "jax-interpolating"
 QUICK_RTOLS, RTOLS = (1e-3, 1e-6, 1e-9), (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
@@ -59,38 +60,36 @@ def prepare_both(problem: Any, rtol: float) -> float:
 
 
 @functools.cache
-def _stability(quick: bool) -> tuple[Line, ...]:
-    """Answers of each kind of adjoint on non-stiff and stiff problems."""
+def _stability(quick: bool) -> tuple[Row, ...]:
+    """Gradients by each kind of adjoint on non-stiff and stiff problems."""
     methods = [DISCRETE, INTERPOLATING, BACKSOLVE]
     methods += [] if quick else ["jax-quadrature", "jax-gauss", "jax-backsolve-seminorm"]
     rtols = QUICK_RTOLS if quick else RTOLS
     return tuple(
-        line
+        row
         for problem in (*NON_STIFF, *(QUICK_STIFF if quick else STIFF))
         for method in methods
-        for line in answers(problem, method, rtols)
+        for row in zoo_rows(problem, method, rtols)
     )
 
 
 def stability(quick: bool, silence: Silence) -> Figures:
     """The share of the tolerances at which each kind of adjoint is right."""
-    lines = _stability(quick)
+    found = _stability(quick)
     shares = {
-        method: share_right([line for line in lines if line["method"] == method])
-        for method in dict.fromkeys(line["method"] for line in lines)
+        method: share_right([each for each in found if each.method == method])
+        for method in dict.fromkeys(each.method for each in found)
     }
     others = [share for method, share in shares.items() if method not in (DISCRETE, BACKSOLVE)]
-    backsolve = [line for line in lines if line["method"] == BACKSOLVE]
-    stiff = [line for line in backsolve if line["problem"] not in NON_STIFF]
-    easy = [line for line in backsolve if line["problem"] in NON_STIFF]
+    backsolve = [each for each in found if each.method == BACKSOLVE]
     return {
         "backsolve_share": shares[BACKSOLVE],
         "discrete_share": shares[DISCRETE],
         "other_continuous_share": max(others),
         "other_continuous_least": min(others),
-        "backsolve_stiff_share": share_right(stiff),
-        "backsolve_easy_share": share_right(easy),
-        "lines": [shown(line) for line in lines],
+        "backsolve_stiff_share": share_right([x for x in backsolve if x.problem not in NON_STIFF]),
+        "backsolve_easy_share": share_right([x for x in backsolve if x.problem in NON_STIFF]),
+        "lines": [shown(each) for each in found],
     }
 
 
@@ -98,16 +97,16 @@ def continuous_is_better(quick: bool, silence: Silence) -> Figures:
     """Problems on which a continuous adjoint is right where the discrete one is not."""
     rtols = QUICK_RTOLS if quick else RTOLS
     trap = [
-        line
+        row
         for method in (DISCRETE, INTERPOLATING, BACKSOLVE)
-        for line in answers(TRAP, method, rtols, first_step=TRAP_STEP)
+        for row in zoo_rows(TRAP, method, rtols, first_step=TRAP_STEP)
     ]
-    lines = [*_stability(quick), *trap]
+    every = [*_stability(quick), *trap]
     better: dict[str, list[float]] = {}
-    for problem in dict.fromkeys(line["problem"] for line in lines):
-        mine = [line for line in lines if line["problem"] == problem]
-        wrong = {x["rtol"] for x in mine if x["method"] == DISCRETE and not is_right(x)}
-        right = {x["rtol"] for x in mine if x["method"] != DISCRETE and is_right(x)}
+    for problem in dict.fromkeys(each.problem for each in every):
+        mine = [each for each in every if each.problem == problem]
+        wrong = {x.rtol for x in mine if x.method == DISCRETE and not is_right(x)}
+        right = {x.rtol for x in mine if x.method != DISCRETE and is_right(x)}
         better[problem] = sorted(wrong & right)
     everywhere = [name for name, found in better.items() if len(found) == len(rtols)]
     return {
@@ -115,40 +114,30 @@ def continuous_is_better(quick: bool, silence: Silence) -> Figures:
         "problems_at_every_tolerance": len(everywhere),
         "names": ", ".join(everywhere) or "none",
         "looked_at": len(better),
-        "lines": [shown(line) for line in trap],
+        "lines": [shown(each) for each in trap],
     }
 
 
 def discretisation(quick: bool, silence: Silence) -> Figures:
     """The same adjoint of the same forward solve, its own equations solved by several solvers."""
-    lines: list[Line] = []
+    shares = []
     for problem in QUICK_STIFF if quick else STIFF:
         for method in (INTERPOLATING,) if quick else (INTERPOLATING, BACKSOLVE):
             for solver in ("rodas5p", "tsit5") if quick else ("rodas5p", "kvaerno5", "tsit5"):
-                found = answers(problem, method, QUICK_RTOLS, adjoint_solver=solver)
-                lines += [line | {"reverse_solver": solver} for line in found]
-    shares = [
-        {
-            "problem": problem,
-            "method": method,
-            "reverse_solver": solver,
-            "share_right": share_right(mine),
-            "statuses": ", ".join(dict.fromkeys(line["status"] for line in mine)),
-        }
-        for problem, method, solver, mine in _grouped(lines)
-    ]
-    spreads = [
-        max(alike) - min(alike)
-        for method in dict.fromkeys(share["method"] for share in shares)
-        for problem in dict.fromkeys(share["problem"] for share in shares)
-        if (
-            alike := [
-                share["share_right"]
-                for share in shares
-                if (share["method"], share["problem"]) == (method, problem)
-            ]
-        )
-    ]
+                found = zoo_rows(problem, method, QUICK_RTOLS, adjoint_solver=solver)
+                shares.append(
+                    {
+                        "problem": problem,
+                        "method": method,
+                        "reverse_solver": solver,
+                        "share_right": share_right(found),
+                        "statuses": ", ".join(dict.fromkeys(each.status for each in found)),
+                    }
+                )
+    alike: dict[tuple[str, str], list[float]] = {}
+    for x in shares:
+        alike.setdefault((x["method"], x["problem"]), []).append(x["share_right"])
+    spreads = [max(by_solver) - min(by_solver) for by_solver in alike.values()]
     return {
         "spread": max(spreads),
         "spread_low": min(spreads),
@@ -160,14 +149,6 @@ def discretisation(quick: bool, silence: Silence) -> Figures:
         ),
         "lines": shares,
     }
-
-
-def _grouped(lines: list[Line]) -> list[tuple[str, str, str, list[Line]]]:
-    groups: dict[tuple[str, str, str], list[Line]] = {}
-    for line in lines:
-        where = (line["problem"], line["method"], line["reverse_solver"])
-        groups.setdefault(where, []).append(line)
-    return [(*where, mine) for where, mine in groups.items()]
 
 
 def _judge_better(figures: Figures, limits: Limits) -> Verdict:

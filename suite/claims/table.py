@@ -5,17 +5,28 @@ from __future__ import annotations
 from .claim import Claim
 from .cost import COST
 from .flags import FLAGS
-from .language import LANGUAGE
+from .jax_control_flow import JAX_CONTROL_FLOW
 from .loops import LOOPS
 from .primitive import PRIMITIVE
 from .primitive_costs import PRIMITIVE_COSTS
 from .sensitivities import SENSITIVITIES
+from .torch_compile import TORCH_COMPILE
 from .trained import TRAINED
 
 #: All of them by number, the red flags last.
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted(
-        (*LANGUAGE, *SENSITIVITIES, *PRIMITIVE, *PRIMITIVE_COSTS, *LOOPS, *COST, *TRAINED, *FLAGS),
+        (
+            *JAX_CONTROL_FLOW,
+            *TORCH_COMPILE,
+            *SENSITIVITIES,
+            *PRIMITIVE,
+            *PRIMITIVE_COSTS,
+            *LOOPS,
+            *COST,
+            *TRAINED,
+            *FLAGS,
+        ),
         key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),
     )
 )

@@ -1,25 +1,23 @@
-"""Claims as tasks of :func:`~adjointbench.suite.collect.collect`, and their rows."""
+"""``ClaimTask``: one claim, or several that share their measurement, as a task."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..measuring.measure import processor_time
-from ..measuring.rows import Row, study_of
+from ..measuring.row import ClaimRow, Row, message_of
 from ..measuring.studies import scaling
+from ..measuring.task import Task
 from ..measuring.timing import Silence
 from .claim import Claim, Figures
 from .cost import figures_of_scaling
 from .table import CLAIMS, claim_of
-
-#: What rows of claims are marked with.
-STUDY = "claims"
 
 #: The claim whose measurement is the scaling study.
 OF_SCALING = "3"
@@ -28,30 +26,37 @@ OF_SCALING = "3"
 TIMEOUT_S, QUICK_TIMEOUT_S = 1800.0, 240.0
 
 
-@dataclass(frozen=True)
-class ClaimTask:
+@dataclass(frozen=True, kw_only=True)
+class ClaimTask(Task):
     """One claim, or several that share their measurement, by one process."""
+
+    name = "claims"
+    gives = ClaimRow
 
     keys: tuple[str, ...]
     quick: bool
-    timeout_s: float
-    study: str = STUDY
-    task: str = "claims"
-    method: str = ""
-    device: str = "cpu"
 
-    @property
-    def problem(self) -> str:
-        """The claims' names."""
-        names = [claim_of(key).name for key in self.keys]
-        return names[0] + "".join(f", {key}" for key in self.keys[1:])
+    def rows(self, silence: Silence) -> Iterator[ClaimRow]:
+        """A row for each claim, in a measuring process."""
+        for key in self.keys:
+            yield measure_claim(claim_of(key), self.quick, silence)
 
-    def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
+    def unmeasured(
+        self, measured: Sequence[ClaimRow], status: str, message: str
+    ) -> Iterator[ClaimRow]:
         """The rows of the claims that were not reached."""
-        done = {row["number"] for row in measured}
+        done = {row.number for row in measured}
         for key in self.keys:
             if key not in done:
-                yield _about(claim_of(key), self.quick) | {"figures": {}}
+                yield ClaimRow(
+                    problem=claim_of(key).name,
+                    number=key,
+                    quick=self.quick,
+                    status=status,
+                    message=message,
+                    exception=status == "failed",
+                    allowed_s=self.timeout_s if status == "timeout" else None,
+                )
 
 
 def claim_tasks(keys: Sequence[str], quick: bool) -> Iterator[ClaimTask]:
@@ -61,27 +66,26 @@ def claim_tasks(keys: Sequence[str], quick: bool) -> Iterator[ClaimTask]:
         groups.setdefault(claim_of(key).group or key, []).append(key)
     for members in sorted(groups.values(), key=len, reverse=True):
         seconds = QUICK_TIMEOUT_S if quick else TIMEOUT_S
-        yield ClaimTask(tuple(members), quick, seconds * len(members))
+        yield ClaimTask(
+            problem=", ".join([claim_of(members[0]).name, *members[1:]]),
+            study=ClaimRow.study,
+            timeout_s=seconds * len(members),
+            keys=tuple(members),
+            quick=quick,
+        )
 
 
-def rows_of_task(job: Mapping[str, Any], silence: Silence) -> Iterator[Row]:
-    """The rows of a :class:`ClaimTask`, in a measuring process."""
-    for key in job["keys"]:
-        yield measure_claim(claim_of(key), job["quick"], silence)
-
-
-def measure_claim(claim: Claim, quick: bool, silence: Silence) -> Row:
+def measure_claim(claim: Claim, quick: bool, silence: Silence) -> ClaimRow:
     """The row of one claim; an exception is a row as well, of status ``"failed"``."""
     start = processor_time()
-    row = _about(claim, quick) | {"figures": {}, "status": "ok"}
+    row = ClaimRow(problem=claim.name, number=claim.key, quick=quick, status="ok")
     try:
-        row["figures"] = plain(claim.measure(quick, silence))
+        row = replace(row, figures=plain(claim.measure(quick, silence)))
     except ModuleNotFoundError as error:
-        row |= {"status": "skipped", "message": f"{error.name} is not installed"}
+        row = replace(row, status="skipped", message=f"{error.name} is not installed")
     except Exception as error:
-        message = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        row |= {"status": "failed", "message": message, "exception": True}
-    return row | {"processor_s": processor_time() - start}
+        row = replace(row, status="failed", message=message_of(error), exception=True)
+    return replace(row, processor_s=processor_time() - start)
 
 
 def plain(figures: Figures) -> dict[str, Any]:
@@ -101,28 +105,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _about(claim: Claim, quick: bool) -> Row:
-    return {
-        "problem": claim.name,
-        "method": "",
-        "device": "cpu",
-        "number": claim.key,
-        "quick": quick,
-    }
-
-
-def made_of_scaling(rows: Sequence[Row]) -> list[Row]:
+def made_of_scaling(rows: Sequence[Row], claims: Sequence[ClaimRow]) -> list[ClaimRow]:
     """The row of the claim on sizes, from a run's rows of the scaling study.
 
     None where no claims were measured, that one was by itself, or there is no such study.
     """
-    claims = [row for row in rows if study_of(row) == STUDY]
-    study = [row for row in rows if study_of(row) == scaling.STUDY]
-    if not claims or not study or any(row["number"] == OF_SCALING for row in claims):
+    study = [row for row in rows if row.study == scaling.STUDY]
+    if not claims or not study or any(row.number == OF_SCALING for row in claims):
         return []
-    figures = plain(figures_of_scaling(study))
-    about = _about(claim_of(OF_SCALING), claims[0]["quick"])
-    return [about | {"study": STUDY, "status": "ok", "figures": figures}]
+    claim, figures = claim_of(OF_SCALING), plain(figures_of_scaling(study))
+    about = ClaimRow(problem=claim.name, number=claim.key, quick=claims[0].quick, status="ok")
+    return [replace(about, figures=figures)]
 
 
 def chosen_claims(text: str | None = None) -> tuple[str, ...]:

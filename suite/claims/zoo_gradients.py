@@ -1,18 +1,20 @@
-"""What methods answer on problems of the zoo, and how far that is from the truth."""
+"""The gradients that methods give on problems of the zoo, and how far they are from the truth."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...adjoints.gradient import prepare
+from ...adjoints.methods import get_method
+from ...adjoints.result import GradientResult
 from ...problems import Problem
 from ..measuring.errors import gradient_errors
 from ..measuring.measure import ATOL_SCALE
 from ..measuring.names import get_problem
-
-Line = dict[str, Any]
+from ..measuring.row import Row
 
 
 @functools.cache
@@ -21,35 +23,36 @@ def problem_of(name: str) -> Problem:
     return get_problem(name)
 
 
-def answers(problem: str, method: str, rtols: Sequence[float], **settings: Any) -> Iterator[Line]:
-    """How a method ends at each tolerance, and its error where the truth is known.
+def zoo_gradients(
+    problem: str, method: str, rtols: Sequence[float], **settings: Any
+) -> Iterator[tuple[Row, GradientResult | None]]:
+    """How a method ends at each tolerance, its error, and its result where it does not refuse.
 
-    Yields
-    ------
-    dict
-        ``status``, ``phase`` and, where it ended well, ``error``; and ``dparams``. A refusal is
-        ``"skipped"``.
+    The row holds no more than that; the error is there where it ended well, and the truth is known.
     """
     found = problem_of(problem)
+    family = get_method(method).family
     for rtol in rtols:
-        line: Line = {"problem": problem, "method": method, "rtol": rtol}
+        row = Row(problem=problem, method=method, family=family, rtol=rtol, status="skipped")
         tolerances: dict[str, Any] = {"rtol": rtol, "atol": rtol * ATOL_SCALE} | settings
         try:
             result = prepare(found, method, **tolerances)()
-        except ValueError as refusal:
-            yield line | {"status": "skipped", "error": None, "message": str(refusal)}
+        except ValueError:
+            yield row, None
             continue
         error = None
         if result.status == "ok" and found.reference is not None:
-            error = gradient_errors(result.dparams, found.reference.dparams, found.params)["error"]
-        yield line | {
-            "status": result.status,
-            "phase": result.phase,
-            "error": error,
-            "dparams": result.dparams,
-        }
+            errors = gradient_errors(result.dparams, found.reference.dparams, found.params)
+            error = errors["error"]
+        yield replace(row, status=result.status, error=error), result
 
 
-def shown(line: Line) -> Line:
-    """A line without what no table shows."""
-    return {k: v for k, v in line.items() if k in ("problem", "method", "rtol", "status", "error")}
+def zoo_rows(problem: str, method: str, rtols: Sequence[float], **settings: Any) -> list[Row]:
+    """The rows of :func:`zoo_gradients`."""
+    return [row for row, _ in zoo_gradients(problem, method, rtols, **settings)]
+
+
+def shown(row: Row, *names: str) -> dict[str, Any]:
+    """What a table shows of a row."""
+    names = names or ("problem", "method", "rtol", "status", "error")
+    return {name: getattr(row, name) for name in names}

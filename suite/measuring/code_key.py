@@ -2,7 +2,7 @@
 
 It tells whether rows that were measured before still stand. What counts is every module that a
 measuring process may run: all problems, adjoints and trainings, and of the suite what the
-tasks of :mod:`.worker` import, however far; and the numbers of the certified references. Modules
+tasks of :mod:`.child` import, however far; and the numbers of the certified references. Modules
 count as syntax trees, so that comments, docstrings and layout do not, and what is written for
 people does not either: texts of :data:`SENTENCE` words or more, the verdicts on figures and all
 that a claim has beside its measurement.
@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .worker import TASKS
+from .child import TASKS
 
 #: Folders that count as a whole, since the table of methods and the zoo import by name.
 WHOLE = ("problems", "adjoints", "training")
 
 #: Modules of the suite that hand rows on and make none.
-_CARRIERS = frozenset({"rows", "machine", "code_key"})
+_CARRIERS = frozenset({"row", "rows", "machine", "code_key"})
 
 #: From so many words on a text is a sentence.
 SENTENCE = 5
@@ -57,7 +57,7 @@ def modules_of(root: Path) -> set[Path]:
     whole = {path for part in WHOLE for path in (root / part).rglob("*.py")}
     suite = root / "suite"
     found: set[Path] = set()
-    roots = ["measuring.worker", *(target.partition(":")[0] for target in TASKS.values())]
+    roots = ["measuring.child", *(target.partition(":")[0] for target in TASKS.values())]
     waiting = [_file(suite, module) for module in roots]
     while waiting:
         path = waiting.pop()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
+
+from ...adjoints.result import GradientResult
+from ...problems.reference import Reference
 
 #: Errors are kept inside these bounds wherever a logarithm is taken: asv cannot publish infinity.
 SMALLEST_ERROR, LARGEST_ERROR = 1e-17, 1e3
@@ -49,26 +53,36 @@ def relative_error(value: np.ndarray, reference: np.ndarray) -> float:
     return float(np.minimum(error, OVERFLOW))
 
 
+class GradientErrors(TypedDict):
+    """Errors of a parameter gradient against the certified one."""
+
+    #: Relative error of the log-parameter gradient, ``||p (g - g*)|| / ||p g*||``, as parameters
+    #: may differ by many orders of magnitude; the plain one where every ``p g*`` is zero.
+    error: float
+    #: The largest relative error among the components of ``g*`` that are not zero.
+    largest_component_error: float
+    #: Of the angle between ``p g`` and ``p g*``.
+    cosine: float
+
+
+class Errors(GradientErrors):
+    """The same, and the relative errors of ``dL/dy0`` and of the loss."""
+
+    dy0_error: float
+    loss_error: float
+
+
 def gradient_errors(
     gradient: Mapping[str, np.ndarray],
     reference: Mapping[str, np.ndarray],
     params: Mapping[str, np.ndarray],
-) -> dict[str, float]:
+) -> GradientErrors:
     """Errors of a parameter gradient against the certified one.
 
     Parameters
     ----------
     gradient, reference, params : mapping of str to ndarray
         The gradient, the certified gradient and the parameters, of the same names and shapes.
-
-    Returns
-    -------
-    dict of str to float
-        ``error``: relative error of the log-parameter gradient,
-        ``||p (g - g*)|| / ||p g*||``, as parameters may differ by many orders of magnitude;
-        the plain relative error where every ``p g*`` is zero.
-        ``largest_component_error``: the largest relative error among the components of
-        ``g*`` that are not zero. ``cosine``: of the angle between ``p g`` and ``p g*``.
     """
     g, g_ref, p = (_concatenate(a, reference) for a in (gradient, reference, params))
     scale = p if np.any(p * g_ref) else np.ones_like(p)
@@ -78,6 +92,17 @@ def gradient_errors(
         "error": relative_error(scale * g, scale * g_ref),
         "largest_component_error": float(component.max()) if component.size else 0.0,
         "cosine": _cosine(scale * g, scale * g_ref),
+    }
+
+
+def errors_against(
+    reference: Reference, result: GradientResult, params: Mapping[str, np.ndarray]
+) -> Errors:
+    """All errors of a result against a certified reference."""
+    return {
+        **gradient_errors(result.dparams, reference.dparams, params),
+        "dy0_error": relative_error(result.dy0, reference.dy0),
+        "loss_error": relative_error(np.asarray(result.loss), np.asarray(reference.loss)),
     }
 
 

@@ -1,51 +1,83 @@
-"""``Job``: what one measuring process is asked to measure."""
+"""``Job``: one method on one problem over a ladder of tolerances, as a task."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ...adjoints.methods import get_method
-from .measure import ATOL_SCALE
-from .names import split_name
-from .rows import Row
+from ...problems.reference import find_reference
+from .measure import ATOL_SCALE, iterate_ladder
+from .names import get_problem, split_name
+from .row import Row
+from .task import Task
+from .timing import Silence
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class Job(Task):
     """One method on one problem on one device, over a ladder of tolerances.
 
-    `study` is empty where the rows are those of an ordinary ladder; `task` says to the measuring
-    process what to do (see :data:`adjointbench.suite.measuring.worker.TASKS`). `locator` is where a
-    problem stands that is not of the zoo, `references` the file that holds its reference;
-    `as_stiff` has it solved as a stiff one, whatever it says of itself.
+    `budget_s` is for the repeated calls behind each time. `locator` is where a problem stands that
+    is not of the zoo, `references` the file that holds its reference; `as_stiff` has it solved as a
+    stiff one, whatever it says of itself.
     """
 
-    problem: str
-    method: str
-    device: str
+    name = "ladder"
+    gives = Row
+
     rtols: tuple[float, ...]
-    timeout_s: float
     budget_s: float
     atol_scale: float = ATOL_SCALE
-    study: str = ""
-    task: str = "ladder"
     locator: str = ""
     references: str = ""
     as_stiff: bool = False
 
-    def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
-        """What the missing rows would have been about, where the job was cut off."""
+    def rows(self, silence: Silence) -> Iterator[Row]:
+        """The rows of the ladder, in a measuring process."""
+        problem = get_problem(self.locator or self.problem)
+        if self.as_stiff:
+            problem = replace(problem, stiff=True)
+        file = Path(self.references) if self.references else None
+        _import_packages(split_name(self.method)[0])
+        for row in iterate_ladder(
+            problem,
+            self.method,
+            self.rtols,
+            reference=find_reference(problem.name, problem.definition_hash, file),
+            atol_scale=self.atol_scale,
+            device=self.device,
+            budget_s=self.budget_s,
+            silence=silence,
+        ):
+            yield replace(row, study=self.study or None)
+
+    def unmeasured(self, measured: Sequence[Row], status: str, message: str) -> Iterator[Row]:
+        """A row for each tolerance that is missing, where the job was cut off."""
         entry = get_method(split_name(self.method)[0])
-        about = {
-            "problem": self.problem,
-            "method": self.method,
-            "device": self.device,
-            "family": entry.family,
-            "backend": entry.backend,
-            "phase": None,
-            **({"stiff": True} if self.as_stiff else {}),
-        }
         for rtol in self.rtols:
-            if rtol not in [row["rtol"] for row in measured]:
-                yield about | {"rtol": rtol}
+            if rtol not in [row.rtol for row in measured]:
+                yield Row(
+                    problem=self.problem,
+                    method=self.method,
+                    device=self.device,
+                    family=entry.family,
+                    backend=entry.backend,
+                    rtol=rtol,
+                    status=status,
+                    message=message,
+                    exception=status == "failed",
+                    stiff=True if self.as_stiff else None,
+                    study=self.study or None,
+                    allowed_s=self.timeout_s if status == "timeout" else None,
+                )
+
+
+def _import_packages(method: str) -> None:
+    """Import what a method needs, so that the time of its first call is not that of importing."""
+    for package in get_method(method).requires:
+        with suppress(ImportError):
+            importlib.import_module(package)

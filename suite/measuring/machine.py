@@ -8,8 +8,10 @@ import platform
 import subprocess
 from pathlib import Path
 
-#: The packages whose versions may change a number.
-PACKAGES = (
+from ...adjoints.methods import METHODS
+
+#: The packages whose versions may change a number: in this order, then what else methods need.
+_FIRST = (
     "adjointbench",
     "numpy",
     "scipy",
@@ -25,6 +27,7 @@ PACKAGES = (
     "scikit-learn",
     "mlxtend",
 )
+PACKAGES = tuple(dict.fromkeys((*_FIRST, *(p for method in METHODS for p in method.requires))))
 
 
 def machine_name() -> str:

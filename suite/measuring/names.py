@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import problems
-from ...adjoints.methods import METHODS
+from ...adjoints.methods import find_method
 from ...problems import Problem
 from ...problems.locate import is_locator, load
 
@@ -58,8 +58,8 @@ def bare_name(text: str) -> str:
 
 def adjoint_of(text: str) -> str:
     """The kind of the method that a name begins with; empty where the table has none of it."""
-    name = bare_name(text)
-    return next((method.adjoint for method in METHODS if method.name == name), "")
+    method = find_method(bare_name(text))
+    return "" if method is None else method.adjoint
 
 
 def _keywords(call: str) -> dict[str, Any] | None:

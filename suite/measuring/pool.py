@@ -1,4 +1,4 @@
-"""Several tasks at work at a time, each on a measuring process of its own."""
+"""``Pool``: several tasks at work at a time, each on a :mod:`.worker` of its own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from .process import Task, Worker, WorkerDied
-from .rows import Row
+from .task import Task
+from .worker import Worker, WorkerDied
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Event:
 
     kind: Literal["began", "row", "done", "left"]
     task: Task
-    row: Row | None = None
+    row: Any = None
 
 
 #: Takes a task that would be next; returns it with the time that it may take, or ``None`` where
@@ -29,29 +29,17 @@ class Event:
 Admit = Callable[[Task], Task | None]
 
 
-def measure_job(worker: Worker, job: Task) -> Iterator[Row]:
+def measure_job(worker: Worker, job: Task) -> Iterator[Any]:
     """The rows of `job`, all that there should be whatever happens: a crash is a row too."""
-    measured: list[Row] = []
+    measured: list[Any] = []
     try:
         for row in worker.measure(job):
             measured.append(row)
-            yield row | _study(job)
+            yield row
     except TimeoutError:
-        reason = {
-            "status": "timeout",
-            "message": f"not done after {job.timeout_s:.3g} s",
-            "allowed_s": job.timeout_s,
-        }
+        yield from job.unmeasured(measured, "timeout", f"not done after {job.timeout_s:.3g} s")
     except WorkerDied as death:
-        reason = {"status": "failed", "message": str(death), "exception": True}
-    else:
-        return
-    for about in job.unmeasured(measured):
-        yield about | reason | _study(job)
-
-
-def _study(job: Task) -> Row:
-    return {"study": job.study} if job.study else {}
+        yield from job.unmeasured(measured, "failed", str(death))
 
 
 class Pool:

@@ -1,9 +1,6 @@
-"""The file of measured rows: one JSON object a line, written as the numbers come.
+"""The file of measured rows: written line by line as the numbers come, and read.
 
-The first line (``"kind": "run"``) says on which machine, with which versions and for which
-commit the rows were measured; ``"row"`` lines follow, a ``"done"`` line closes each method on
-each problem, and ``"end"`` the whole run. A run that was cut off lacks some of these, and what
-it has is used. Rows that belong to no ladder of tolerances name their ``"study"``.
+What its lines are is told in :mod:`.row`.
 """
 
 from __future__ import annotations
@@ -11,15 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .code_key import code_hash
 from .machine import commit, machine, machine_name, versions
-
-Row = dict[str, Any]
+from .row import CLAIMS, ClaimRow, Key, Origin, Row, from_record, to_record
 
 
 @dataclass
@@ -29,12 +25,14 @@ class RowFile:
     Attributes
     ----------
     path : Path
-    run : dict
-        The machine, versions and commit; empty where the file lacks them.
-    rows : list of dict
-        The rows, one a (study, problem, method, device, rtol): the last that was measured.
-    done : set of tuple
-        The (study, problem, method, device) that were measured to their end.
+    run : Origin
+        Machine, versions and commit; empty where the file lacks them.
+    rows : list of Row
+        Of the ladders and of the studies, each (key, rtol) once: the last that was measured.
+    claims : list of ClaimRow
+        Likewise, those of claims.
+    done : set of Key
+        What was measured to its end.
     complete : bool
         Whether the run came to its end.
     broken : int
@@ -42,9 +40,10 @@ class RowFile:
     """
 
     path: Path
-    run: dict[str, Any] = field(default_factory=dict)
+    run: Origin = field(default_factory=Origin)
     rows: list[Row] = field(default_factory=list)
-    done: set[tuple[str, str, str, str]] = field(default_factory=set)
+    claims: list[ClaimRow] = field(default_factory=list)
+    done: set[Key] = field(default_factory=set)
     complete: bool = False
     broken: int = 0
 
@@ -58,31 +57,39 @@ def read_rows(path: Path) -> RowFile:
         Where the file cannot be read at all.
     """
     found = RowFile(path)
-    rows: dict[tuple[Any, ...], Row] = {}
+    rows: dict[tuple[Key, float], Row] = {}
+    claims: dict[Key, ClaimRow] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        entry = _parse(line)
-        if entry is None:
-            found.broken += 1
-        elif entry["kind"] == "run":
+        entry = _entry(line)
+        if isinstance(entry, Origin):
             found.run = entry
-        elif entry["kind"] == "row":
-            where = (entry.get(k) for k in ("problem", "method", "device", "rtol"))
-            rows[(study_of(entry), *where)] = entry
-        elif entry["kind"] == "done":
-            where = (entry["problem"], entry["method"], entry["device"])
-            found.done.add((study_of(entry), *where))
-        elif entry["kind"] == "end":
+        elif isinstance(entry, Row):
+            rows[entry.key, entry.rtol] = entry
+        elif isinstance(entry, ClaimRow):
+            claims[entry.key] = entry
+        elif isinstance(entry, Key):
+            found.done.add(entry)
+        elif entry == "end":
             found.complete = True
-    found.rows = list(rows.values())
+        found.broken += entry is None
+    found.rows, found.claims = list(rows.values()), list(claims.values())
     return found
 
 
-def _parse(line: str) -> dict[str, Any] | None:
+def _entry(line: str) -> Origin | Row | ClaimRow | Key | str | None:
+    """What a line holds; another kind than these by its name, ``None`` where it is broken."""
     try:
-        entry = json.loads(line)
-    except ValueError:
+        record = json.loads(line)
+        kind = record["kind"]
+        if kind == "run":
+            return from_record(Origin, record)
+        if kind == "row":
+            return from_record(ClaimRow if record.get("study") == CLAIMS else Row, record)
+        if kind == "done":
+            return Key(**{name: record.get(name) or "" for name in Key._fields})
+        return str(kind)
+    except (ValueError, KeyError, TypeError):
         return None
-    return entry if isinstance(entry, dict) and "kind" in entry else None
 
 
 class RowWriter:
@@ -93,22 +100,21 @@ class RowWriter:
         self.path = path
         self._stream = path.open("w" if anew else "a", encoding="utf-8")
         if anew:
-            self._write("run", run_header(quick, definition))
+            self._write(to_record(origin(quick, definition)))
         else:
             self._stream.write("\n" if _cut_off(path) else "")
 
-    def row(self, row: Row) -> None:
+    def row(self, row: Row | ClaimRow) -> None:
         """Append one measured row."""
-        self._write("row", row)
+        self._write(to_record(row))
 
-    def done(self, study: str, problem: str, method: str, device: str) -> None:
+    def done(self, key: Key) -> None:
         """Say that one method on one problem was measured to its end."""
-        where = {"problem": problem, "method": method, "device": device}
-        self._write("done", where | ({"study": study} if study else {}))
+        self._write({"kind": "done"} | key._asdict())
 
     def end(self) -> None:
         """Say that the run came to its end."""
-        self._write("end", {"date": _now()})
+        self._write({"kind": "end", "date": _now()})
 
     def __enter__(self) -> RowWriter:
         return self
@@ -116,32 +122,21 @@ class RowWriter:
     def __exit__(self, *exception: object) -> None:
         self._stream.close()
 
-    def _write(self, kind: str, entry: dict[str, Any]) -> None:
-        self._stream.write(json.dumps({"kind": kind} | entry, default=str) + "\n")
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        kind_first = {"kind": entry["kind"], **entry}
+        self._stream.write(json.dumps(kind_first, default=str) + "\n")
         self._stream.flush()
 
 
-def run_header(quick: bool, definition: str = "") -> dict[str, Any]:
-    """What identifies a run: machine, versions, commit, date, and a hash of the code.
-
-    `definition` is the hash of the problem, where that is the user's own.
-    """
-    mine = {"definition": definition} if definition else {}
-    return mine | {
-        "commit": commit(),
-        "code": code_hash(),
-        "quick": quick,
-        "date": _now(),
-        "machine": machine(),
-        "versions": versions(),
-    }
+def origin(quick: bool, definition: str = "") -> Origin:
+    """What identifies a run that begins now; `definition` is the hash of a user's problem."""
+    return Origin(commit(), code_hash(), quick, _now(), machine(), versions(), definition)
 
 
 def same_run(file: RowFile, quick: bool, definition: str = "") -> bool:
     """Whether the rows of `file` could have been measured by this very code and machine."""
-    now = run_header(quick, definition)
-    keys = ("code", "quick", "machine", "versions", "definition")
-    return all(file.run.get(key) == now.get(key) for key in keys)
+    now = origin(quick, definition)
+    return replace(file.run, commit=now.commit, date=now.date) == now
 
 
 def set_aside(path: Path) -> Path | None:
@@ -152,7 +147,10 @@ def set_aside(path: Path) -> Path | None:
     Path or None
         Its new name, which no report takes for results; ``None`` where there is nothing to keep.
     """
-    if not path.exists() or not read_rows(path).rows:
+    if not path.exists():
+        return None
+    file = read_rows(path)
+    if not file.rows and not file.claims:
         return None
     changed = time.strftime("%Y-%m-%dT%H%M%S", time.localtime(path.stat().st_mtime))
     kept = path.with_name(f"{path.name}.{changed}")
@@ -179,20 +177,10 @@ def chosen_path(results: Path) -> tuple[Path, bool]:
     return path, path.exists() and read_rows(path).complete
 
 
-def study_of(row: Row) -> str:
-    """The study that a row was measured for; empty for the ladder of tolerances."""
-    return row.get("study") or ""
-
-
 def pick(rows: Iterable[Row], problem: str, method: str, device: str) -> list[Row]:
     """The ladder of one method on one problem, loosest tolerance first."""
-    where = (problem, method, device)
-    mine = [
-        row
-        for row in rows
-        if not study_of(row) and (row["problem"], row["method"], row["device"]) == where
-    ]
-    return sorted(mine, key=lambda row: -row["rtol"])
+    key = Key("", problem, method, device)
+    return sorted((row for row in rows if row.key == key), key=lambda row: -row.rtol)
 
 
 def _cut_off(path: Path) -> bool:

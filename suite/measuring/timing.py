@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -27,9 +27,22 @@ TimedCall = Callable[[int], float]
 Silence = Callable[[], AbstractContextManager[Any]]
 
 
+class Times(TypedDict):
+    """Warm times in seconds."""
+
+    #: Of one gradient: the median and the quartiles, and how many times they are of.
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+    calls: int
+    #: Of one primal solve, the median; and that of gradient over primal, pair by pair.
+    primal_seconds: NotRequired[float]
+    ratio: NotRequired[float]
+
+
 def time_run(
     run: Run, budget_s: float = 0.2, silence: Silence = nullcontext, *, primal: bool = True
-) -> dict[str, float]:
+) -> Times:
     """Warm times of one gradient and one primal solve, taken in turn.
 
     Gradient and primal alternate, so that a machine that slows down for a while slows both, and
@@ -47,13 +60,6 @@ def time_run(
         Makes the context in which times are taken, after compiling and warming up.
     primal : bool
         Time the primal solve as well.
-
-    Returns
-    -------
-    dict of str to float
-        ``seconds``: the gradient's median; ``seconds_low``, ``seconds_high``: its quartiles;
-        ``calls``. With a primal also ``primal_seconds``, its median, and ``ratio``, the median
-        of gradient over primal, pair by pair.
     """
     calls = [timed_gradient(run)]
     if primal and (other := timed_primal(run)) is not None:
@@ -61,7 +67,7 @@ def time_run(
     with silence():
         gradients, *primals = in_turn(calls, budget_s)
     low, median, high = np.percentile(gradients, [25, 50, 75])
-    found = {
+    found: Times = {
         "seconds": float(median),
         "seconds_low": float(low),
         "seconds_high": float(high),

@@ -3,55 +3,92 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...adjoints.certify import CertificationError, ContradictionError, certify
 from ...problems import Problem
 from ...problems.reference import save_references
 from ..measuring.errors import WRONG
 from ..measuring.names import get_problem
-from ..measuring.rows import Row
+from ..measuring.row import message_of
+from ..measuring.task import Task
 from ..measuring.timing import Silence
-
-STUDY = "certify"
 
 #: Factors on the tolerances of a certificate, whether an implicit solver is to be used, and the
 #: part of the time that is left for it; in the order in which they are tried.
 STIFF_ATTEMPTS = ((1.0, True, 0.6), (1e3, True, 0.6), (1e5, True, 1.0))
 ATTEMPTS = ((1.0, False, 0.35), (1.0, True, 0.6), (1e3, False, 0.6), (1e5, False, 1.0))
 
-
 #: The solvers by which a certificate shows that the problem is stiff.
 IMPLICIT = ("radau", "rodas5p", "bdf")
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """One attempt at a certificate: a task whose one row says how it went.
+class Certified:
+    """How an attempt went.
+
+    `agreement` is that of the two computations, where they agree; `contradicted` says that the
+    loss itself contradicts them, so that another attempt would not help.
+    """
+
+    status: str
+    message: str = ""
+    agreement: float | None = None
+    contradicted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate(Task):
+    """One attempt at a certificate, as a task.
 
     The process writes the reference into the file `references` itself, for the problem at
     `locator`. It may take the part `share` of the time that is left.
     """
 
-    problem: str
+    name = "certify"
+    gives = Certified
+
     locator: str
     references: str
     loosened: float
     as_stiff: bool
     share: float
-    timeout_s: float = 0.0
     differentiable: bool = True
-    method: str = ""
-    device: str = "cpu"
-    study: str = STUDY
-    task: str = "certify"
 
-    def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
-        """The row of an attempt that was cut off."""
-        yield {"problem": self.problem}
+    def rows(self, silence: Silence) -> Iterator[Certified]:
+        """The one answer."""
+        try:
+            yield self._certified()
+        except ContradictionError as error:
+            yield Certified("failed", str(error), contradicted=True)
+        except (CertificationError, ValueError) as error:
+            yield Certified("failed", str(error))
+        except Exception as error:
+            yield Certified("failed", message_of(error))
+
+    def _certified(self) -> Certified:
+        """Certify, and write the reference where it can be believed."""
+        place = self.locator or self.problem
+        problem = get_problem(place)
+        solved = dataclasses.replace(problem, stiff=self.as_stiff)
+        found = certify(solved, loosened=self.loosened, differentiable=self.differentiable)
+        if not found.agreement < WRONG:
+            return Certified("failed", f"the two differ by {found.agreement:.0e}")
+        reference = dataclasses.replace(
+            found,
+            command=f"adjointbench compare {place}",
+            definition_hash=problem.definition_hash(),
+        )
+        save_references([reference], Path(self.references))
+        return Certified("ok", agreement=found.agreement)
+
+    def unmeasured(
+        self, measured: Sequence[Certified], status: str, message: str
+    ) -> Iterator[Certified]:
+        """The answer of an attempt that was cut off."""
+        yield Certified(status, message)
 
     def describe(self) -> str:
         """What is special about the attempt."""
@@ -66,30 +103,11 @@ class Certificate:
 def attempts(problem: Problem, name: str, locator: str, references: Path) -> Iterator[Certificate]:
     """What to try in turn until one gives a reference; their times are to be set."""
     for loosened, as_stiff, share in STIFF_ATTEMPTS if problem.stiff else ATTEMPTS:
-        yield Certificate(name, locator, str(references), loosened, as_stiff, share)
-
-
-def rows_of_certificate(job: Mapping[str, Any], silence: Silence) -> Iterator[Row]:
-    """Certify, and write the reference where it can be believed; the one row of the task."""
-    problem = get_problem(job["locator"] or job["problem"])
-    solved = dataclasses.replace(problem, stiff=job["as_stiff"])
-    try:
-        found = certify(solved, loosened=job["loosened"], differentiable=job["differentiable"])
-    except ContradictionError as error:
-        yield {"status": "failed", "message": str(error), "contradicted": True}
-        return
-    except (CertificationError, ValueError) as error:
-        yield {"status": "failed", "message": str(error)}
-        return
-    except Exception as error:
-        yield {"status": "failed", "message": f"{type(error).__name__}: {error}".splitlines()[0]}
-        return
-    if not found.agreement < WRONG:
-        yield {"status": "failed", "message": f"the two differ by {found.agreement:.0e}"}
-        return
-    command = f"adjointbench compare {job['locator'] or job['problem']}"
-    reference = dataclasses.replace(
-        found, command=command, definition_hash=problem.definition_hash()
-    )
-    save_references([reference], Path(job["references"]))
-    yield {"status": "ok", "message": "", "agreement": found.agreement}
+        yield Certificate(
+            problem=name,
+            locator=locator,
+            references=str(references),
+            loosened=loosened,
+            as_stiff=as_stiff,
+            share=share,
+        )

@@ -17,7 +17,7 @@ from ...problems import Problem
 from ...problems.reference import Reference, find_reference
 from ..measuring.job import Job
 from ..measuring.names import problem_name
-from ..measuring.rows import Row
+from ..measuring.row import Row
 from .method_order import is_compiled
 
 #: Relative tolerances, loosest first: enough to interpolate between, few enough for a minute.
@@ -143,7 +143,7 @@ class Outcome:
 
     Attributes
     ----------
-    rows : list of dict
+    rows : list of Row
         What the folder holds of these methods, on this device.
     reference : Reference or None
     left : list of str

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from ..measuring import formats
 from ..measuring.measure import compiled_where_possible
 from ..measuring.names import split_name
+from .candidates import Candidate
 from .probe import LABELS
-from .recommendation import Candidate, Recommendation, Trouble
+from .recommendation import Recommendation
+from .troubles import Trouble
 
 #: Headings of the table; all but the first are of numbers.
 _COLUMNS = ("method", "time", "rtol", "error", "of dL/dy0", "ratio", "kept", "first call")

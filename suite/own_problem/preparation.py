@@ -11,7 +11,7 @@ from ...adjoints.certify import TARGET
 from ...problems.reference import Reference
 from ..measuring.formats import power
 from ..measuring.pool import Event, Pool
-from .certification import IMPLICIT, Certificate, attempts
+from .certification import IMPLICIT, Certificate, Certified, attempts
 from .comparison import CERTIFICATE_SHARE, Comparison, Watch
 from .probe import BACKENDS, LABELS, Probe
 
@@ -23,7 +23,7 @@ _LEAST_S = 2.0
 
 
 @dataclass
-class Groundwork:
+class Preparation:
     """What is known before the first method is measured.
 
     Attributes
@@ -59,13 +59,18 @@ class Groundwork:
         return sentences
 
 
-def lay(chosen: Comparison, backends: Iterable[str], pool: Pool, watch: Watch) -> Groundwork:
+def certify_and_probe(
+    chosen: Comparison, backends: Iterable[str], pool: Pool, watch: Watch
+) -> Preparation:
     """Certify a reference where there is none, and probe `backends` meanwhile."""
-    found = Groundwork()
+    found = Preparation()
     tries = iter(_attempts(chosen))
     last = time.monotonic() + CERTIFICATE_SHARE * chosen.budget_s
     first = [c for c in (_timed(next(tries, None), last),) if c is not None]
-    probes = [Probe(chosen.name, chosen.locator, backend, _PROBE_S) for backend in backends]
+    probes = [
+        Probe(problem=chosen.name, locator=chosen.locator, method=backend, timeout_s=_PROBE_S)
+        for backend in backends
+    ]
     for event in pool.events([*first, *probes]):
         _hear(event, found, watch)
     differentiable = not set(BACKENDS) <= set(found.unable)
@@ -104,7 +109,7 @@ def _timed(certificate: Certificate | None, last: float) -> Certificate | None:
     return replace(certificate, timeout_s=max(certificate.share * left, _LEAST_S))
 
 
-def _hear(event: Event, found: Groundwork, watch: Watch) -> None:
+def _hear(event: Event, found: Preparation, watch: Watch) -> None:
     """Take note of what an attempt or a probe tells."""
     task = event.task
     what = f"whether it runs on {LABELS.get(task.method)}"
@@ -114,12 +119,12 @@ def _hear(event: Event, found: Groundwork, watch: Watch) -> None:
         watch.began(what)
     if event.row is None:
         return
-    message = next(iter(event.row["message"].splitlines()), "")
-    if event.row["status"] == "ok":
+    message = next(iter(event.row.message.splitlines()), "")
+    if event.row.status == "ok":
         message = ""
     elif isinstance(task, Certificate):
         found.failed.append(f"{task.describe()}: {message}")
-        found.contradicted = bool(event.row.get("contradicted"))
+        found.contradicted = isinstance(event.row, Certified) and event.row.contradicted
     else:
         found.unable[task.method] = message
     watch.ended(what, message)

@@ -13,10 +13,8 @@ import numpy as np
 
 from ...problems import Problem
 from ..measuring.names import get_problem
-from ..measuring.rows import Row
+from ..measuring.task import Task
 from ..measuring.timing import Silence
-
-STUDY = "probe"
 
 #: The backends that are probed; a problem ran on NumPy when it was made.
 BACKENDS = ("jax", "torch")
@@ -30,26 +28,30 @@ REMEDY = (
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A task whose one row says whether the equations, and their derivatives, run."""
+class Probed:
+    """Whether the equations run: ``"ok"``, or a sentence why not."""
 
-    problem: str
+    status: str
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(Task):
+    """A task that tells whether the equations, and their derivatives, run on a backend."""
+
+    name = "probe"
+    gives = Probed
+
     locator: str
-    method: str
-    timeout_s: float
-    device: str = "cpu"
-    study: str = STUDY
-    task: str = "probe"
 
-    def unmeasured(self, measured: Sequence[Row]) -> Iterator[Row]:
-        """The row of a probe that was cut off."""
-        yield {"problem": self.problem}
+    def rows(self, silence: Silence) -> Iterator[Probed]:
+        """The one answer."""
+        sentence = probe(get_problem(self.locator or self.problem), self.method)
+        yield Probed("failed" if sentence else "ok", sentence)
 
-
-def rows_of_probe(job: Mapping[str, Any], silence: Silence) -> Iterator[Row]:
-    """The one row of a :class:`Probe`."""
-    sentence = probe(get_problem(job["locator"] or job["problem"]), job["method"])
-    yield {"status": "failed" if sentence else "ok", "message": sentence}
+    def unmeasured(self, measured: Sequence[Any], status: str, message: str) -> Iterator[Probed]:
+        """The answer of a probe that was cut off."""
+        yield Probed(status, message)
 
 
 def probe(problem: Problem, backend: str) -> str:

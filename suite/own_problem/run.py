@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...adjoints.methods import get_method
+from ..measuring.campaign import Campaign, Progress, standing_rows
 from ..measuring.job import Job
 from ..measuring.ladder import in_words
 from ..measuring.names import split_name
-from ..measuring.pool import Event, Pool
-from ..measuring.process import Task, key_of, make_workers
-from ..measuring.rows import Row, RowWriter, read_rows, same_run, set_aside
+from ..measuring.row import Row
+from ..measuring.rows import RowFile, read_rows
+from ..measuring.task import Task
 from .comparison import LEAST_COMPILING_S, Comparison, Outcome, Watch
 from .method_order import for_cores, is_compiled
-from .preparation import Groundwork, lay
+from .preparation import Preparation, certify_and_probe
 from .probe import BACKENDS
 
 #: Seconds left with which a method is still begun.
@@ -41,24 +42,15 @@ def compare(chosen: Comparison, watch: Watch, *, anew: bool = False) -> Outcome:
     Outcome
     """
     deadline = time.monotonic() + chosen.budget_s
-    fresh = _set_aside_other_rows(chosen, anew, watch)
-    workers = make_workers(len(chosen.methods) + 1, alone=chosen.device != "cpu")
-    new_rows = RowWriter(chosen.rows, anew=fresh, quick=False, definition=chosen.definition())
-    with new_rows as writer, Pool(workers) as pool:
-        return _Run(chosen, watch, pool, writer, deadline).outcome()
-
-
-def _set_aside_other_rows(chosen: Comparison, anew: bool, watch: Watch) -> bool:
-    """Whether a new file of rows is to be begun; other rows are kept under another name."""
+    definition = chosen.definition()
     if anew:
         chosen.references.unlink(missing_ok=True)
-    elif chosen.rows.exists():
-        if same_run(read_rows(chosen.rows), False, chosen.definition()):
-            return False
-        watch.say("the problem, the code, the machine or a version has changed since")
-    if kept := set_aside(chosen.rows):
-        watch.say(f"the rows that were there are kept in {kept}")
-    return True
+    standing = standing_rows(
+        chosen.rows, quick=False, definition=definition, anew=anew, say=watch.say
+    )
+    jobs, alone = len(chosen.methods) + 1, chosen.device != "cpu"
+    with Campaign(standing, jobs, quick=False, definition=definition, alone=alone) as campaign:
+        return _Run(chosen, watch, campaign, standing, deadline).outcome()
 
 
 class _Run:
@@ -68,14 +60,14 @@ class _Run:
         self,
         chosen: Comparison,
         watch: Watch,
-        pool: Pool,
-        writer: RowWriter,
+        campaign: Campaign,
+        standing: RowFile,
         deadline: float,
     ) -> None:
         self._chosen = chosen
         self._watch = watch
-        self._pool = pool
-        self._writer = writer
+        self._campaign = campaign
+        self._standing = standing
         self._deadline = deadline
         self._outcome = Outcome()
 
@@ -85,28 +77,29 @@ class _Run:
         found.reference = chosen.reference()
         missing, unable = self._missing(), {}
         if missing or found.reference is None:
-            ground = lay(chosen, self._backends(missing), self._pool, self._watch)
-            found.reference, unable = ground.reference, ground.unable
+            backends = self._backends(missing)
+            known = certify_and_probe(chosen, backends, self._campaign.pool, self._watch)
+            found.reference, unable = known.reference, known.unable
         else:
-            ground = Groundwork(found.reference)
-        found.as_stiff = ground.looks_stiff and not chosen.problem.stiff
+            known = Preparation(found.reference)
+        found.as_stiff = known.looks_stiff and not chosen.problem.stiff
         self._chosen = replace(chosen, as_stiff=found.as_stiff)
         missing = self._missing()
-        found.remarks = ground.remarks(chosen.problem.stiff)
+        found.remarks = known.remarks(chosen.problem.stiff)
         for remark in found.remarks:
             self._watch.say(remark)
         self._tell_measured(missing)
         self._measure(missing, unable)
         if not found.left:
-            self._writer.end()
+            self._campaign.end()
         found.rows = [row for row in read_rows(chosen.rows).rows if self._asked(row)]
         return found
 
     def _asked(self, row: Row) -> bool:
         """Whether a row of the folder is one of this comparison, not of a wider one before."""
         chosen = self._chosen
-        method, device = row["method"] in chosen.methods, row["device"] == chosen.device
-        return row["problem"] == chosen.name and method and device
+        method, device = row.method in chosen.methods, row.device == chosen.device
+        return row.problem == chosen.name and method and device
 
     def _backends(self, jobs: Sequence[Job]) -> tuple[str, ...]:
         """Those to be probed; the zoo runs on all of them."""
@@ -125,39 +118,35 @@ class _Run:
 
     def _missing(self) -> list[Job]:
         """What the folder does not hold yet, or holds without an error or with too little time."""
-        chosen, found = self._chosen, read_rows(self._chosen.rows)
+        chosen, standing = self._chosen, self._standing
         jobs = []
         for job in map(chosen.job, chosen.methods):
-            rows = {r["rtol"]: r for r in found.rows if _of(job, r)}
-            done = key_of(job) in found.done
+            rows = {row.rtol: row for row in standing.rows if row.key == job.key}
+            done = job.key in standing.done
             rtols = [r for r in job.rtols if not (done and self._stands(rows.get(r), job))]
             if rtols:
                 jobs.append(replace(job, rtols=tuple(rtols)))
         methods = [job.method for job in jobs]
-        order = for_cores(methods, len(self._pool), chosen.budget_s)
+        order = for_cores(methods, len(self._campaign.pool), chosen.budget_s)
         return sorted(jobs, key=lambda job: order.index(job.method))
 
     def _stands(self, row: Row | None, job: Job) -> bool:
         """Whether a row need not be measured again."""
-        if row is None or (job.as_stiff and not row.get("stiff")):
+        if row is None or (job.as_stiff and not row.stiff):
             return False
-        if row["status"] == "timeout":
-            return row.get("allowed_s", 0.0) >= 0.9 * job.timeout_s
-        return row["status"] != "ok" or bool(row["referenced"]) or self._outcome.reference is None
+        if row.status == "timeout":
+            return (row.allowed_s or 0.0) >= 0.9 * job.timeout_s
+        return row.status != "ok" or bool(row.referenced) or self._outcome.reference is None
 
     def _measure(self, jobs: list[Job], unable: Mapping[str, str]) -> None:
         able = []
         for job in jobs:
-            sentence = self._refusal(job, unable)
-            if sentence:
-                self._skip(job, sentence)
+            if sentence := self._refusal(job, unable):
+                self._campaign.skip(job, sentence)
             else:
                 able.append(job)
-        if not able:
-            return
-        heard: dict[str, list[Row]] = {job.method: [] for job in able}
-        for event in self._pool.events(able, self._admit):
-            self._note(event, heard[event.task.method])
+        for progress in self._campaign.measure(able, self._admit):
+            self._note(progress)
 
     def _refusal(self, job: Job, unable: Mapping[str, str]) -> str:
         """Why a method cannot be tried at all; empty where it can."""
@@ -169,11 +158,6 @@ class _Run:
             return f"it takes derivatives from JAX or PyTorch, and {unable['jax']}"
         return ""
 
-    def _skip(self, job: Job, sentence: str) -> None:
-        for about in job.unmeasured([]):
-            self._writer.row(about | {"status": "skipped", "message": sentence})
-        self._writer.done(*key_of(job))
-
     def _admit(self, task: Task) -> Task | None:
         """The task with the time that it may take; ``None`` where there is none left."""
         assert isinstance(task, Job)
@@ -182,36 +166,22 @@ class _Run:
             return None
         return replace(task, timeout_s=min(task.timeout_s, left))
 
-    def _note(self, event: Event, heard: list[Row]) -> None:
-        """Write what was measured; what the end of the budget cut off is left for the next run."""
-        job = event.task
-        row = event.row
-        if event.kind == "began":
-            self._watch.began(job.method)
-        elif row is not None:
-            heard.append(row)
-            if not _cut_off(row, job):
-                self._writer.row(row)
-        elif event.kind == "left" or any(_cut_off(row, job) for row in heard):
-            self._outcome.left.append(job.method)
-            if event.kind == "done":
-                self._watch.ended(job.method, "not done before the time was over")
+    def _note(self, progress: Progress) -> None:
+        """Tell what has happened; what there was no time for is left to the next run."""
+        method = progress.task.method
+        if progress.kind == "began":
+            self._watch.began(method)
+        elif progress.kind == "measured":
+            rows = [row for row in progress.rows if isinstance(row, Row)]
+            self._watch.ended(method, summary_line(rows))
         else:
-            self._writer.done(*key_of(job))
-            self._watch.ended(job.method, summary_line(heard))
-
-
-def _of(job: Job, row: Row) -> bool:
-    return (row["problem"], row["method"], row["device"]) == (job.problem, job.method, job.device)
-
-
-def _cut_off(row: Row, job: Task) -> bool:
-    """Whether it was the budget that was over, and not the method's own share."""
-    return row["status"] == "timeout" and row["allowed_s"] < 0.99 * job.timeout_s
+            self._outcome.left.append(method)
+            if progress.kind == "cut off":
+                self._watch.ended(method, "not done before the time was over")
 
 
 def summary_line(rows: Sequence[Row]) -> str:
     """How the ladder of one method went, and how long it takes, in a few words."""
-    times = [row["seconds"] for row in rows if row.get("seconds") is not None]
+    times = [row.seconds for row in rows if row.seconds is not None]
     told = f", {1e3 * min(times):.3g} … {1e3 * max(times):.3g} ms" if times else ""
     return in_words(rows) + told

@@ -15,10 +15,29 @@ FOLDERS = ("problems", "adjoints", "training", "suite", "reports")
 
 #: Tests of reports on all methods that there are.
 OF_METHODS = (
+    "reports/test_every_method.py",
     "reports/test_peers_section.py",
     "reports/test_stiff.py",
     "suite/own_problem/test_recommendation.py",
 )
+
+#: Entries of which the guide speaks and shows none: of a kind of its own, and of a peer.
+OTHERS = """
+from dataclasses import replace as _replace
+
+ON_SCIPY += (_replace(ON_SCIPY[-1], name="scipy-guess", adjoint="guess"),)
+ON_SCIPY += tuple(
+    _replace(
+        ON_SCIPY[0],
+        name=f"newlib-{name}",
+        family="peers",
+        adjoint=name,
+        library="newlib",
+        requires=("scipy", "newlib"),
+    )
+    for name in ("sensitivities", "divination")
+)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +124,40 @@ def test_example_of_a_method(package: Path) -> None:
     assert "one-sided-difference" in found["listed"]
 
 
-def test_reports_know_what_to_do_with_the_example_of_a_method(package: Path) -> None:
+def test_reports_know_what_to_do_with_the_example_and_with_others(package: Path) -> None:
+    """Of a kind that there is, of a new one, and of a new library."""
+    table = package / "adjoints" / "methods" / "on_scipy.py"
+    as_shown = table.read_text()
+    table.write_text(as_shown + OTHERS)
     tests = [str(ROOT / "tests" / name) for name in OF_METHODS]
-    done = python(package, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests)
+    try:
+        listed = in_the_copy(
+            package,
+            "import json, adjointbench as ab; print(json.dumps([m.name for m in ab.methods()]))",
+        )
+        done = python(package, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests)
+    finally:
+        table.write_text(as_shown)
+    assert {"one-sided-difference", "scipy-guess", "newlib-divination"} <= set(listed)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_an_entry_that_reports_could_not_place_is_refused(package: Path) -> None:
+    found = in_the_copy(
+        package,
+        "import json\n"
+        "from dataclasses import replace\n"
+        "from adjointbench.adjoints.methods import get_method\n"
+        "said = []\n"
+        "for change in ({'family': 'blackboxes'}, {'backend': 'numpy'}, {'family': 'peers'}):\n"
+        "    try:\n        replace(get_method('one-sided-difference'), **change)\n"
+        "    except ValueError as error:\n        said.append(str(error))\n"
+        "print(json.dumps(said))",
+    )
+    family, backend, library = found
+    assert "one-sided-difference: family='blackboxes' is not known" in family
+    assert "backend='numpy'" in backend
+    assert "must name the package of a peer" in library
 
 
 def test_commands_on_the_examples_run(package: Path) -> None:

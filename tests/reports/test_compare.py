@@ -7,8 +7,9 @@ from typer.testing import CliRunner
 
 from adjointbench.command_line import app
 from adjointbench.reports import compare_results
-from adjointbench.reports.sections.changes import compare_with, findings
-from adjointbench.reports.tables.changes import compare_benchmarks, compare_machines
+from adjointbench.reports.sections.asv import compare_benchmarks
+from adjointbench.reports.sections.changes import findings
+from adjointbench.reports.tables.changes import compare_machines, compare_with
 from adjointbench.reports.tables.codes import find_code, in_order, name_codes
 from adjointbench.reports.tables.noise import FEWEST_CONTROLS, noise
 from adjointbench.reports.tables.read import read_measurements

@@ -5,7 +5,7 @@ import pytest
 from test_findings import frame
 
 from adjointbench import problems
-from adjointbench.reports.tables.decision import (
+from adjointbench.reports.sections.decision import (
     ORDER,
     class_of,
     classes,
@@ -13,7 +13,7 @@ from adjointbench.reports.tables.decision import (
     least,
     most_right,
 )
-from adjointbench.reports.tables.summary import summary
+from adjointbench.reports.tables.ladders import Ladders
 
 SMALL = {"tags": (), "stiff": False, "n_states": 2, "n_params": 4}
 
@@ -47,8 +47,8 @@ def test_every_class_has_a_problem_of_the_zoo():
 def test_classes_take_what_the_rows_know():
     rows = frame().assign(n_states=2, n_params=4)
     rows["tags"] = [["chaotic"] if p == "linear" else None for p in rows["problem"]]
-    assert classes(rows) == {"chaotic": ["linear"], "stiff, small": ["pollu"]}
-    assert classes(rows.assign(referenced=False)) == {}
+    assert classes(Ladders(rows)) == {"chaotic": ["linear"], "stiff, small": ["pollu"]}
+    assert classes(Ladders(rows.assign(referenced=False))) == {}
 
 
 def test_the_least_by_the_geometric_mean_over_all_problems():
@@ -82,8 +82,7 @@ def test_the_most_often_right_must_be_tried_on_all():
 
 
 def test_the_table_has_every_class_and_what_matters():
-    rows = frame()
-    found = decisions(rows, summary(rows)).set_index(["class", "matters"])
+    found = decisions(Ladders(frame())).set_index(["class", "matters"])
     assert found.loc[("stiff, small", "fastest at error 1e-3"), "method"] == "jax-discrete"
     peers = found.loc[("stiff, small", "an installed library alone, at error 1e-3")]
     assert peers["method"] == "diffrax-backsolve"
@@ -91,5 +90,5 @@ def test_the_table_has_every_class_and_what_matters():
     torch = found.loc[("stiff, small", "in PyTorch, at error 1e-3")]
     assert (torch["method"], torch["value"]) == ("–", "none was measured")
     faster = frame(({"method": "jax-backsolve"}, {"seconds": 1e-9}))
-    found = decisions(faster, summary(faster)).set_index(["class", "matters"])
+    found = decisions(Ladders(faster)).set_index(["class", "matters"])
     assert found.loc[("stiff, small", "fastest at error 1e-3"), "method"] == "jax-backsolve"

@@ -5,10 +5,15 @@ import pytest
 from synthetic import broken, row
 
 from adjointbench.reports.sections import findings as module
+from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.summary import summary
 
 RTOLS = (1e-3, 1e-6, 1e-9)
 FASTEST = "is the fastest, or as fast within a factor of 1.2,"
+
+
+def ladders(*changes):
+    return Ladders(frame(*changes))
 
 
 def frame(*changes):
@@ -26,7 +31,7 @@ def frame(*changes):
 
 
 def test_who_is_fastest_and_by_how_much_against_the_best_peer():
-    found = module.fastest(frame())
+    found = module.fastest(ladders())
     assert f"jax-discrete {FASTEST} on 2 of 2 problems" in found.text
     assert "faster on 2, slower on 0 and equal on 0" in found.text
     # The peer takes 3 times as long at equal tolerance, and is 1.5 times as accurate.
@@ -39,7 +44,7 @@ def test_a_peer_can_be_the_fastest():
         ({"method": "jax-discrete"}, {"seconds": 1.0}),
         ({"method": "jax-backsolve"}, {"seconds": 2.0}),
     )
-    found = module.fastest(frame(*slow))
+    found = module.fastest(ladders(*slow))
     assert f"diffrax-backsolve {FASTEST} on 2 of 2 problems" in found.text
     assert "faster on 0, slower on 2" in found.text
 
@@ -48,7 +53,7 @@ def test_who_is_as_fast_within_noise_counts_as_fastest():
     close = {"seconds": 1.0, "error": 1e-5}
     slower = close | {"seconds": 1.1}
     found = module.fastest(
-        frame(
+        ladders(
             ({"method": "jax-backsolve"}, close),
             ({"method": "diffrax-backsolve"}, {"seconds": 9.0}),
             ({"method": "jax-discrete", "problem": "linear"}, slower),
@@ -60,28 +65,28 @@ def test_who_is_as_fast_within_noise_counts_as_fastest():
 
 def test_without_a_peer_or_a_reference_less_is_said():
     rows = frame()
-    found = module.fastest(rows[rows["family"].ne("peers")])
+    found = module.fastest(Ladders(rows[rows["family"].ne("peers")]))
     assert "peer" not in found.text
-    assert module.fastest(rows.assign(referenced=False)) is None
+    assert module.fastest(Ladders(rows.assign(referenced=False))) is None
 
 
 def test_what_is_ok_and_wrong_is_counted_with_its_methods():
-    found = module.wrong(frame(({"method": "jax-backsolve", "problem": "pollu"}, {"error": 5.0})))
+    found = module.wrong(ladders(({"method": "jax-backsolve", "problem": "pollu"}, {"error": 5.0})))
     assert "3 of 18 gradients" in found.text
     assert "jax-backsolve 3 times" in found.text
     assert found.href == "#wrong"
-    assert module.wrong(frame()).text.startswith("None of 18 gradients")
-    assert module.wrong(frame(({}, {"referenced": False}))) is None
+    assert module.wrong(ladders()).text.startswith("None of 18 gradients")
+    assert module.wrong(ladders(({}, {"referenced": False}))) is None
 
 
 def test_what_breaks_on_stiff_problems_and_what_does_not():
     lost = {"method": "jax-backsolve", "problem": "pollu", "rtol": 1e-6}
-    found = module.stiff(frame((lost, broken("nonfinite", "not finite"))))
+    found = module.stiff(ladders((lost, broken("nonfinite", "not finite"))))
     assert "On 1 stiff problem 89 % of 9 gradients were right" in found.text
     assert "Right throughout: diffrax-backsolve, jax-discrete." in found.text
     assert "jax-backsolve 2 of 3" in found.text
-    assert "Least often" not in module.stiff(frame()).text
-    assert module.stiff(frame(({}, {"stiff": False}))) is None
+    assert "Least often" not in module.stiff(ladders()).text
+    assert module.stiff(ladders(({}, {"stiff": False}))) is None
 
 
 def test_what_a_gradient_costs_by_the_cheapest_of_each_family():
@@ -93,8 +98,6 @@ def test_what_a_gradient_costs_by_the_cheapest_of_each_family():
     assert module.cost(summary(frame(({}, {"ratio": None})))) is None
 
 
-@pytest.mark.parametrize("rows", [frame(), frame().iloc[:0]])
-def test_there_are_at_most_four_and_none_without_rows(rows):
-    lines = summary(rows) if len(rows) else rows
-    found = module.findings(rows, lines, pd.DataFrame())
-    assert len(found) == (4 if len(rows) else 0)
+@pytest.mark.parametrize(("given", "count"), [(ladders(), 4), (None, 0)])
+def test_there_are_at_most_four_and_none_without_rows(given, count):
+    assert len(module.findings(given, pd.DataFrame())) == count

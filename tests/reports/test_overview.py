@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import broken, checkpoint_rows, row
+from synthetic import broken, checkpoint_rows, measured, row
 from test_findings import frame
 
 from adjointbench.reports.figures.canvas import DARK, in_page, ink_on, luminance, new_axes, to_svg
@@ -14,8 +14,10 @@ from adjointbench.reports.figures.labels import (
     stability_label,
     work_precision_label,
 )
-from adjointbench.reports.figures.map import map_cells, map_figure
+from adjointbench.reports.figures.map import map_figure
 from adjointbench.reports.sections.checkpoints import checkpoint_lines, findings
+from adjointbench.reports.sections.map import map_cells
+from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.summary import summary
 from adjointbench.suite.measuring.formats import listed
 from adjointbench.suite.measuring.studies import checkpoints
@@ -27,16 +29,16 @@ LIE = ({"method": "jax-discrete", "problem": "pollu", "rtol": 1e-3}, {"error": 2
 
 def test_cells_count_what_was_right_wrong_broken_and_not_tried():
     skip = ({"method": "diffrax-backsolve"}, broken("skipped", "cannot"))
-    cells = map_cells(frame(LOST, LIE, skip)).set_index(["problem", "method"])
+    cells = map_cells(Ladders(frame(LOST, LIE, skip))).set_index(["problem", "method"])
     counts = ["tried", "right", "wrong", "broken"]
     assert list(cells.loc[("pollu", "jax-discrete"), counts]) == [3, 2, 1, 0]
     assert list(cells.loc[("pollu", "jax-backsolve"), counts]) == [3, 2, 0, 1]
     assert list(cells.loc[("linear", "diffrax-backsolve"), counts]) == [0, 0, 0, 0]
-    assert map_cells(frame().assign(referenced=False)).empty
+    assert map_cells(Ladders(frame().assign(referenced=False))).empty
 
 
 def test_the_map_tells_wrong_and_broken_without_colour():
-    drawn = map_figure(map_cells(frame(LOST, LIE)))
+    drawn = map_figure(map_cells(Ladders(frame(LOST, LIE))))
     texts = [text.get_text() for text in drawn.axes[0].texts]
     assert texts.count("67 !") == 1
     assert texts.count("67 ×") == 2
@@ -47,14 +49,16 @@ def test_the_map_tells_wrong_and_broken_without_colour():
 def test_labels_say_who_is_lowest():
     rows = frame(LOST, LIE)
     mine = rows[rows["problem"].eq("pollu")]
-    said = work_precision_label(mine)
+    said = work_precision_label(mine, *Ladders(mine).race("pollu"))
     assert "the fastest, is jax-discrete" in said
     assert "Furthest to the left is diffrax-backsolve" in said
     assert "Wrong by over 10 % somewhere, and ok: jax-discrete." in said
     said = stability_label(mine)
     assert said.startswith("1 of 3 methods are right at every tolerance: diffrax-backsolve.")
     assert "broke down: jax-backsolve." in said
-    assert "Right everywhere they were tried: diffrax-backsolve." in map_label(map_cells(rows))
+    assert "Right everywhere they were tried: diffrax-backsolve." in map_label(
+        map_cells(Ladders(rows))
+    )
     said = dots_label(summary(rows), "ratio", "time over time")
     assert "the lowest is jax-discrete with 4, the highest diffrax-backsolve with 20" in said
 
@@ -114,6 +118,6 @@ def test_what_is_least_and_what_is_fastest_by_checkpoints():
 
 
 def test_a_row_of_the_study_is_found():
-    rows = [row("lotka_volterra", "jax-discrete", 1e-3), *checkpoint_rows()]
-    assert checkpoints.pick(rows, "jax-discrete", 16)["saved_bytes"] == 5e3
+    rows = measured([row("lotka_volterra", "jax-discrete", 1e-3), *checkpoint_rows()])
+    assert checkpoints.pick(rows, "jax-discrete", 16).saved_bytes == 5e3
     assert checkpoints.pick(rows, "jax-discrete", 4) is None

@@ -5,21 +5,14 @@ import pytest
 from synthetic import peer_rows, row, write_rows
 
 import adjointbench as ab
-from adjointbench.adjoints.methods import METHODS, method_of
+from adjointbench.adjoints.methods import METHODS, kinds, method_of
 from adjointbench.adjoints.methods import table as methods_module
+from adjointbench.adjoints.methods.method import BACKENDS
 from adjointbench.reports import build_report
-from adjointbench.reports.tables import peers as peers_module
-from adjointbench.reports.tables.peers import (
-    BACKENDS,
-    KINDS,
-    kind_lines,
-    race_lines,
-    races,
-    standings,
-    uncompiled,
-)
+from adjointbench.reports.sections.kinds import kind_lines, uncompiled
+from adjointbench.reports.sections.peers import race_lines, races, standings
+from adjointbench.reports.tables.ladders import Ladders, name_devices
 from adjointbench.reports.tables.read import read_measurements
-from adjointbench.suite.measuring import names as names_module
 from adjointbench.suite.measuring.machine import PACKAGES, versions
 
 
@@ -27,6 +20,11 @@ from adjointbench.suite.measuring.machine import PACKAGES, versions
 def rows(tmp_path_factory):
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     return read_measurements([write_rows(path, peer_rows())]).rows
+
+
+def ladders(path, made):
+    """Those of made-up rows."""
+    return Ladders(name_devices(read_measurements([write_rows(path / "rows.jsonl", made)]).rows))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def cells(table, **where):
 
 @pytest.mark.parametrize("error", [1e-3, 1e-5, 1e-7])
 def test_a_peer_is_raced_at_equal_error_against_the_fastest_of_its_backend(rows, error):
-    line = at(races(rows), "lotka_volterra", "torchdiffeq-backprop", error)
+    line = at(races(Ladders(rows)), "lotka_volterra", "torchdiffeq-backprop", error)
     assert line["ours"] == "torch-discrete"
     assert line["seconds_ours"] == pytest.approx(1e-3 * (1e-6 / error) ** 0.2)
     assert line["seconds_peer"] == pytest.approx(1e-2 * (1e-6 / error) ** 0.2)
@@ -62,35 +60,41 @@ def test_a_peer_is_raced_at_equal_error_against_the_fastest_of_its_backend(rows,
 
 def test_a_loss_is_a_loss(rows):
     # It needs a tolerance 100 times as tight for the same error, 100 ** 0.2 times the time.
-    line = at(races(rows), "lotka_volterra", "torchode-autodiff", 1e-5)
+    line = at(races(Ladders(rows)), "lotka_volterra", "torchode-autodiff", 1e-5)
     assert line["ratio"] == pytest.approx(0.2 * 100**0.2)
     assert line["outcome"] == "lost"
-    shown = cells(race_lines(races(rows)), problem="lotka_volterra", peer="torchode-autodiff")
+    shown = cells(
+        race_lines(races(Ladders(rows))), problem="lotka_volterra", peer="torchode-autodiff"
+    )
     assert shown["1e-5"] == "lost: torch-discrete 1.99 × slower"
 
 
 def test_what_is_within_the_noise_of_a_machine_is_equal(rows):
-    shown = cells(race_lines(races(rows)), problem="lotka_volterra", peer="torchode-backsolve")
+    shown = cells(
+        race_lines(races(Ladders(rows))), problem="lotka_volterra", peer="torchode-backsolve"
+    )
     assert shown["1e-3"] == "equal: torch-discrete 1.1 × faster"
 
 
 def test_who_does_not_reach_an_error_is_said(rows):
-    shown = cells(race_lines(races(rows)), problem="lotka_volterra", peer="torchode-backsolve")
+    shown = cells(
+        race_lines(races(Ladders(rows))), problem="lotka_volterra", peer="torchode-backsolve"
+    )
     assert shown["1e-7"] == "peer does not reach it; torch-discrete in 1.58 ms"
-    shown = cells(race_lines(races(rows)), problem="pollu", peer="jax-odeint")
+    shown = cells(race_lines(races(Ladders(rows))), problem="pollu", peer="jax-odeint")
     # Errors of 3e-4 and 3e-5: no more than the first race.
     assert shown["1e-3"].startswith("won: jax-discrete 5 ×")
     assert shown["1e-7"] == "lost: no method here reaches it, the peer in 1.97 ms"
     nobody = rows[rows["problem"].eq("pollu")].assign(error=0.5)
-    assert races(nobody)["outcome"].unique().tolist() == ["neither reaches"]
+    assert races(Ladders(nobody))["outcome"].unique().tolist() == ["neither reaches"]
 
 
 def test_who_was_skipped_or_cannot_be_judged_takes_no_part(rows):
-    found = races(rows)
+    found = races(Ladders(rows))
     assert set(found.loc[found["problem"].eq("pollu"), "peer"]) == {"jax-odeint"}
     assert set(found.loc[found["stiff"], "problem"]) == {"pollu"}
-    assert races(rows.assign(referenced=False)).empty
-    assert races(rows[rows["family"].ne("peers")]).empty
+    assert races(Ladders(rows.assign(referenced=False))).empty
+    assert races(Ladders(rows[rows["family"].ne("peers")])).empty
 
 
 def test_methods_on_another_device_race_among_themselves(tmp_path):
@@ -100,13 +104,13 @@ def test_methods_on_another_device_race_among_themselves(tmp_path):
         for method, seconds in pairs
         for device, factor in (("cpu", 1.0), ("cuda", 0.1))
     ]
-    found = races(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
+    found = races(ladders(tmp_path, made))
     assert list(found["device"].unique()) == ["cpu", "cuda"]
     assert found["ratio"].dropna().tolist() == pytest.approx([10.0, 10.0])
 
 
 def test_standings_count_won_lost_and_equal(rows):
-    said = standings(races(rows))
+    said = standings(races(Ladders(rows)))
     assert said == [
         "Against jax-odeint: 4 won, 0 lost, 0 equal; its time over ours 5, from 5 to 5; 2 times it "
         "reaches the error where we do not.",
@@ -119,13 +123,13 @@ def test_standings_count_won_lost_and_equal(rows):
     ]
     broken = rows[rows["problem"].eq("pollu")].copy()
     broken.loc[broken["family"].eq("peers"), "error"] = 1.0
-    assert standings(races(broken)) == [
+    assert standings(races(Ladders(broken))) == [
         "Against jax-odeint: no race at equal error; once it does not reach the error where we do."
     ]
 
 
 def test_every_kind_stands_on_one_line_with_all_backends(rows):
-    lines = kind_lines(rows)
+    lines = kind_lines(Ladders(rows))
     discrete = cells(lines, problem="lotka_volterra", kind="discrete")
     assert (discrete["jax"], discrete["torch"]) == ("200 µs, 3.0e-6", "1 ms, 1.0e-6")
     assert discrete["scipy"] == "–"
@@ -135,8 +139,8 @@ def test_every_kind_stands_on_one_line_with_all_backends(rows):
     blackbox = cells(lines, problem="lotka_volterra", kind="blackbox")
     assert blackbox["torch"] == "5 ms, 3, wrong"
     assert cells(lines, problem="pollu", kind="discrete")["jax"] == "nonfinite"
-    kinds = list(lines.loc[lines["problem"].eq("lotka_volterra"), "kind"])
-    assert kinds == sorted(kinds, key=KINDS.index)
+    found = list(lines.loc[lines["problem"].eq("lotka_volterra"), "kind"])
+    assert found == sorted(found, key=kinds().index)
 
 
 def test_other_settings_stand_beside_the_default_ones(tmp_path):
@@ -145,7 +149,7 @@ def test_other_settings_stand_beside_the_default_ones(tmp_path):
         row("linear", "torch-discrete", 1e-6),
         eager | {"method": "torch-discrete(compile=False)"},
     ]
-    lines = kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
+    lines = kind_lines(ladders(tmp_path, made))
     assert list(lines["torch"]) == ["1 ms, 1.0e-6; 40 ms, 1.0e-6 (compile=False)"]
 
 
@@ -158,8 +162,8 @@ def test_every_method_of_ours_stands_in_a_line_of_its_kind(tmp_path):
     ours = [m for m in ab.methods() if m.family != "peers"]
     assert {m.backend for m in ours} == set(BACKENDS)
     made = [measured(method) for method in ours]
-    lines = kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
-    assert list(lines["kind"]) == list(KINDS)
+    lines = kind_lines(ladders(tmp_path, made))
+    assert list(lines["kind"]) == list(kinds())
     for method in ours:
         cell = cells(lines, kind=method.adjoint)[method.backend]
         assert cell.startswith("1 ms, 1.0e-6"), method.name
@@ -169,16 +173,15 @@ def test_every_method_of_ours_stands_in_a_line_of_its_kind(tmp_path):
 def test_a_second_method_of_a_kind_stands_by_its_name(tmp_path, monkeypatch):
     first = next(m for m in METHODS if m.name == "finite-difference")
     second = dataclasses.replace(first, name="one-sided-difference")
-    for module in (methods_module, names_module, peers_module):
-        monkeypatch.setattr(module, "METHODS", (*METHODS, second))
+    monkeypatch.setattr(methods_module, "METHODS", (*METHODS, second))
     made = [measured(first), measured(second, seconds=0.04)]
-    lines = kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows)
+    lines = kind_lines(ladders(tmp_path, made))
     assert list(lines["scipy"]) == ["1 ms, 1.0e-6; 40 ms, 1.0e-6 (one-sided-difference)"]
 
 
 def test_a_method_of_other_code_has_no_kind(tmp_path):
     made = [row("linear", "jax-discrete", 1e-6) | {"method": "jax-telepathy"}]
-    assert kind_lines(read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows).empty
+    assert kind_lines(ladders(tmp_path, made)).empty
 
 
 def test_what_was_to_be_compiled_and_was_not_is_said(rows):

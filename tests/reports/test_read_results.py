@@ -2,9 +2,10 @@ import json
 import math
 
 import pytest
-from synthetic import NAN, row, write_asv, write_rows
+from synthetic import NAN, measured, row, write_asv, write_rows
 
-from adjointbench.reports.tables.read import COLUMNS, read_measurements
+from adjointbench.reports.tables.frames import COLUMNS, rows_of
+from adjointbench.reports.tables.read import read_measurements
 
 METHODS = ("jax-discrete", "jax-gauss", "scipy-forward")
 
@@ -94,3 +95,15 @@ def test_a_run_that_was_cut_off_is_shown_and_told(tmp_path):
     assert len(found.rows) == 3 * 6 * 8
     assert any("1 lines are broken" in trouble for trouble in found.troubles)
     assert any("cut off" in trouble for trouble in found.troubles)
+
+
+def test_columns_have_the_types_of_what_was_measured(tmp_path):
+    one, other = (row("linear", m, 1e-3, referenced=True) for m in ("jax-discrete", "jax-gauss"))
+    path = write_rows(tmp_path / "rows.jsonl", [one, other | {"steps": None, "cosine": None}])
+    rows = read_measurements([path]).rows
+    assert {rows[name].dtype.name for name in ("rtol", "seconds", "cosine", "agreement")} == {
+        "float64"
+    }
+    assert [rows[name].dtype.name for name in ("saved_bytes", "steps")] == ["int64", "float64"]
+    assert rows["exception"].dtype == bool
+    assert rows_of(rows) == measured([one, other | {"steps": None, "cosine": None}])

@@ -9,18 +9,14 @@ from synthetic import row, rows, scaling_row, scaling_rows, stiff_rows, write_ro
 from adjointbench.reports import build_report
 from adjointbench.reports.figures.canvas import to_svg
 from adjointbench.reports.figures.scaling import scaling_figure
-from adjointbench.reports.sections.stiff import crossing_sentence
+from adjointbench.reports.sections.published_times import published_table
+from adjointbench.reports.sections.scaling import crossing_sentence, scaling_lines, scaling_table
+from adjointbench.reports.sections.stiff import breakages, costs, reasons
 from adjointbench.reports.tables import published
+from adjointbench.reports.tables.frames import rows_of
+from adjointbench.reports.tables.kinds import KINDS
+from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.read import read_measurements
-from adjointbench.reports.tables.stiff import (
-    breakages,
-    costs,
-    published_table,
-    reasons,
-    scaling_lines,
-    scaling_table,
-)
-from adjointbench.reports.tables.stiff import stiff_rows as only_stiff
 from adjointbench.suite.measuring.studies import scaling
 
 
@@ -32,7 +28,7 @@ def found(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stiff(found):
-    return only_stiff(found.rows)
+    return Ladders(found.rows).stiff
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +37,10 @@ def report(tmp_path_factory):
     write_rows(root / "rows.jsonl", rows() + stiff_rows() + scaling_rows())
     build_report([root], root / "out", say=pytest.fail)
     return root / "out"
+
+
+def lines_of(points):
+    return scaling_lines(scaling_table(points), scaling.times(rows_of(points)))
 
 
 def line(table, method):
@@ -64,11 +64,11 @@ def test_a_timeout_that_does_not_know_the_problem_is_stiff_all_the_same(tmp_path
         row("pollu", "jax-forward", 1e-3, status="timeout"),
     ]
     table = read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows
-    assert set(only_stiff(table)["method"]) == {"jax-gauss", "jax-forward"}
+    assert set(Ladders(table).stiff["method"]) == {"jax-gauss", "jax-forward"}
 
 
 def test_scaling_lines_hold_times_statuses_and_exponents(found):
-    lines = scaling_lines(found.scaling)
+    lines = lines_of(found.scaling)
     assert list(lines["method"][:2]) == ["jax-discrete", "jax-forward"]
     forward = line(lines, "jax-forward")
     assert forward["exponent"] == pytest.approx(2.5)
@@ -81,7 +81,7 @@ def test_scaling_lines_hold_times_statuses_and_exponents(found):
 def test_a_point_that_is_wrong_says_so(tmp_path):
     made = [scaling_row("jax-gauss", n, 1.0, referenced=True, error=e) for n, e in ((2, 9), (3, 0))]
     table = read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).scaling
-    only = line(scaling_lines(table), "jax-gauss")
+    only = line(lines_of(table), "jax-gauss")
     assert (only["24"], only["54"]) == ("1 s, wrong", "1 s")
 
 
@@ -92,7 +92,7 @@ def test_scaling_table_has_sizes(found):
 
 
 def test_times_stand_beside_their_published_counterparts(found):
-    table, problems = published_table(found.rows)
+    table, problems = published_table(Ladders(found.rows))
     assert problems == [("lotka_volterra", 1e-7), ("pollu", 1e-7)]
     forward = line(table, "jax-forward")
     assert forward["counterpart"] == published.FORWARD
@@ -106,16 +106,15 @@ def test_times_stand_beside_their_published_counterparts(found):
 
 def test_a_wrong_gradient_in_the_table_of_times_says_so(tmp_path):
     made = [row("pollu", "jax-backsolve", 1e-6, error=3.0, seconds=0.5)]
-    table, problems = published_table(
-        read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows
-    )
+    rows = read_measurements([write_rows(tmp_path / "rows.jsonl", made)]).rows
+    table, problems = published_table(Ladders(rows))
     assert problems == [("pollu", 1e-6)]
     assert line(table, "jax-backsolve")["pollu"] == "500 ms, wrong"
 
 
 def test_published_figures_are_complete():
     assert all(len(line) == len(published.TABLE_PROBLEMS) for line in published.TABLE.values())
-    assert set(published.COUNTERPARTS.values()) <= set(published.TABLE)
+    assert {kind.published for kind in KINDS.values()} - {""} <= set(published.TABLE)
     assert set(published.SCALING) <= set(published.TABLE)
 
 
@@ -170,7 +169,7 @@ def test_crossings_in_words():
 
 
 def test_the_figure_shows_measured_and_published_lines(found):
-    measured = scaling.times(found.scaling.to_dict("records"))
+    measured = scaling.times(rows_of(found.scaling))
     families = dict(zip(found.scaling["method"], found.scaling["family"], strict=True))
     figure = scaling_figure(measured, families)
     axes = figure.axes[0]
@@ -184,7 +183,7 @@ def test_the_figure_shows_measured_and_published_lines(found):
 
 
 def test_names_at_the_right_end_stay_inside_of_the_axes(found):
-    measured = scaling.times(found.scaling.to_dict("records"))
+    measured = scaling.times(rows_of(found.scaling))
     figure = scaling_figure(measured, dict.fromkeys(measured, "discrete"))
     figure.canvas.draw()
     axes = figure.axes[0]

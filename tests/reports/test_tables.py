@@ -4,7 +4,7 @@ import pytest
 from synthetic import write_rows
 
 from adjointbench.reports.sections.verdicts import verdicts
-from adjointbench.reports.tables.races import race
+from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.read import read_measurements
 from adjointbench.reports.tables.summary import failures, skips, summary, wrong_answers
 
@@ -72,14 +72,13 @@ def test_skips_say_why_once(rows):
 
 
 def test_the_race_is_run_at_equal_error(rows):
-    trap = rows[rows["problem"].eq("adaptive_ad_trap")]
-    times = race(trap, 1e-6)
-    assert list(times.index) == ["jax-backsolve", "jax-gauss", "diffrax-backsolve"]
-    assert times["jax-backsolve"] == pytest.approx(4e-4)
+    found = Ladders(rows).ranking("adaptive_ad_trap", 1e-6)
+    assert list(found.seconds) == ["jax-backsolve", "jax-gauss", "diffrax-backsolve"]
+    assert found.best == pytest.approx(4e-4)
 
 
 def test_verdicts_name_the_right_methods(rows):
-    found = {v.problem: v for v in verdicts(rows, summary(rows))}
+    found = {v.problem: v for v in verdicts(Ladders(rows))}
     trap = found["adaptive_ad_trap"]
     assert trap.accurate == "jax-backsolve"
     assert trap.fast == "jax-backsolve"

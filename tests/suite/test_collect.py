@@ -6,17 +6,24 @@ from dataclasses import replace
 import pytest
 
 from adjointbench.reports.tables.read import read_measurements
-from adjointbench.suite import collect as collect_module
 from adjointbench.suite.collect import collect
-from adjointbench.suite.measuring import process as workers_module
+from adjointbench.suite.measuring import campaign
+from adjointbench.suite.measuring import worker as workers_module
 from adjointbench.suite.measuring.job import Job
 from adjointbench.suite.measuring.pool import measure_job
-from adjointbench.suite.measuring.process import Silence, Worker, WorkerDied, make_workers
+from adjointbench.suite.measuring.row import Row
 from adjointbench.suite.measuring.rows import pick, read_rows
 from adjointbench.suite.measuring.studies import scaling
+from adjointbench.suite.measuring.worker import Silence, Worker, WorkerDied, make_workers
 from adjointbench.suite.selection import Selection, results_version, selection
 
-JOB = Job("linear", "finite-difference", "cpu", (1e-3, 1e-5), timeout_s=60.0, budget_s=0.01)
+JOB = Job(
+    problem="linear",
+    method="finite-difference",
+    rtols=(1e-3, 1e-5),
+    timeout_s=60.0,
+    budget_s=0.01,
+)
 
 
 class Pretended:
@@ -36,19 +43,19 @@ class Pretended:
 
 
 def test_a_timeout_is_a_row_for_each_tolerance_that_is_missing():
-    done = {"rtol": 1e-3, "status": "ok"}
+    done = Row(problem="linear", method="finite-difference", rtol=1e-3, status="ok")
     rows = list(measure_job(Pretended([done], TimeoutError()), JOB))
     assert rows[0] == done
-    assert rows[1]["rtol"] == 1e-5
-    assert rows[1]["status"] == "timeout"
-    assert "60 s" in rows[1]["message"]
+    assert rows[1].rtol == 1e-5
+    assert rows[1].status == "timeout"
+    assert "60 s" in rows[1].message
 
 
 def test_a_crash_is_a_row_with_the_last_words():
     rows = list(measure_job(Pretended([], WorkerDied("ended with exit status -9: x")), JOB))
-    assert [row["status"] for row in rows] == ["failed", "failed"]
-    assert all("exit status -9" in row["message"] for row in rows)
-    assert rows[0]["family"] == "blackbox"
+    assert [row.status for row in rows] == ["failed", "failed"]
+    assert all("exit status -9" in row.message for row in rows)
+    assert rows[0].family == "blackbox"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,7 @@ def test_a_crash_is_a_row_with_the_last_words():
 def test_a_process_that_hangs_or_dies(monkeypatch, code, expected):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
     worker = Worker(Silence())
-    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    job = replace(JOB, rtols=(1e-3,), timeout_s=5.0)
     with pytest.raises(expected) as caught:
         list(worker.measure(job))
     if expected is WorkerDied:
@@ -73,13 +80,15 @@ def test_a_worker_has_one_core_and_torch_one_thread_and_no_old_programs(monkeypa
     pytest.importorskip("torch")
     code = (
         "import json, os, sys\n"
-        "from adjointbench.suite.measuring.worker import _pin\n"
+        "from adjointbench.suite.measuring.child import _pin\n"
         "_pin(int(sys.argv[1]))\n"
         "import torch\n"
         "from torch._inductor import config\n"
         "cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else [0]\n"
-        "print(json.dumps({'threads': torch.get_num_threads(), 'cores': cores,\n"
-        "    'anew': config.force_disable_caches}))\n"
+        "told = {'threads': torch.get_num_threads(), 'cores': cores,\n"
+        "    'anew': config.force_disable_caches}\n"
+        "row = {'problem': '', 'method': '', 'rtol': 1, 'status': '', 'settings': told}\n"
+        "print(json.dumps(row))\n"
         "print('null', flush=True)\n"
         "sys.stdin.readline()\n"
     )
@@ -90,7 +99,7 @@ def test_a_worker_has_one_core_and_torch_one_thread_and_no_old_programs(monkeypa
         (told,) = worker.measure(replace(JOB, timeout_s=120.0))
     finally:
         worker.close()
-    assert told == {"threads": 1, "cores": [0], "anew": True}
+    assert told.settings == {"threads": 1, "cores": [0], "anew": True}
 
 
 def selected(**changes):
@@ -100,15 +109,16 @@ def selected(**changes):
 
 def test_what_is_in_the_file_is_not_measured_again(tmp_path, monkeypatch):
     done = [
-        {"rtol": r, "status": "ok", "problem": "linear", "device": "cpu"} for r in selected().rtols
+        Row(problem="linear", method="finite-difference", rtol=r, status="ok")
+        for r in selected().rtols
     ]
     workers = []
 
     def pretend(jobs, alone):
-        workers.append(Pretended([r | {"method": "finite-difference"} for r in done]))
+        workers.append(Pretended(done))
         return workers[-1:]
 
-    monkeypatch.setattr(collect_module, "make_workers", pretend)
+    monkeypatch.setattr(campaign, "make_workers", pretend)
     said = []
     path = tmp_path / "rows.jsonl"
     assert collect(selected(), path, say=said.append).complete
@@ -129,7 +139,7 @@ def test_what_is_in_the_file_is_not_measured_again(tmp_path, monkeypatch):
 
 def test_an_error_of_our_own_is_not_swallowed(tmp_path, monkeypatch):
     wrong = Pretended(raises=ValueError("not in list"))
-    monkeypatch.setattr(collect_module, "make_workers", lambda jobs, alone: [wrong])
+    monkeypatch.setattr(campaign, "make_workers", lambda jobs, alone: [wrong])
     with pytest.raises(ValueError, match="not in list"):
         collect(selected(), tmp_path / "rows.jsonl", say=print)
     assert not read_rows(tmp_path / "rows.jsonl").complete
@@ -174,7 +184,7 @@ def test_the_time_of_a_job_does_not_run_while_others_are_timed(monkeypatch):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
     silence = Silence()
     timed, other = Worker(silence, 0), Worker(silence, 1)
-    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    job = replace(JOB, rtols=(1e-3,), timeout_s=5.0)
     with ThreadPoolExecutor() as pool:
         with silence.around(timed):
             measured = pool.submit(lambda: list(other.measure(job)))
@@ -237,26 +247,25 @@ class Measures(Pretended):
 
     def measure(self, job):
         self.jobs.append(job)
-        for rtol in job.rtols:
-            where = {"problem": job.problem, "method": job.method, "device": job.device}
-            yield where | {"rtol": rtol, "status": "ok", "atol": rtol * job.atol_scale}
+        for row in job.unmeasured([], "ok", ""):
+            yield replace(row, atol=row.rtol * job.atol_scale)
 
 
 def test_the_points_of_the_scaling_study_are_told_from_a_ladder(tmp_path, monkeypatch):
     where = {"problems": ("brusselator(t_end=1.0)",), "methods": ("cvodes-adjoint",)}
     where |= {"scaling_methods": scaling.PEERS[:2]}
     chosen, worker = selected(**where, sizes=(5,)), Measures()
-    monkeypatch.setattr(collect_module, "make_workers", lambda jobs, alone: [worker])
+    monkeypatch.setattr(campaign, "make_workers", lambda jobs, alone: [worker])
     path = tmp_path / "rows.jsonl"
     rows = collect(chosen, path, say=print).rows
     ladder = pick(rows, "brusselator(t_end=1.0)", "cvodes-adjoint", "cpu")
-    assert [row["rtol"] for row in ladder] == list(chosen.rtols)
-    points = [row for row in rows if row.get("study") == scaling.STUDY]
-    assert [row["method"] for row in points] == [
+    assert [row.rtol for row in ladder] == list(chosen.rtols)
+    points = [row for row in rows if row.study == scaling.STUDY]
+    assert [row.method for row in points] == [
         "cvodes-adjoint",
         "cvodes-adjoint(solver=cvodes-gmres)",
     ]
-    assert all(row["atol"] == pytest.approx(scaling.ATOL) for row in points)
+    assert all(row.atol == pytest.approx(scaling.ATOL) for row in points)
     measured = len(worker.jobs)
     collect(selected(**where, sizes=(5, 3)), path, say=print)
     assert {job.problem for job in worker.jobs[measured:]} == {"brusselator(n=3, t_end=1.0)"}
@@ -279,6 +288,6 @@ def test_a_worker_measures_and_keeps_what_libraries_print_to_itself(tmp_path):
         again = list(worker.measure(JOB))
     finally:
         worker.close()
-    assert [row["rtol"] for row in rows] == [1e-5, 1e-3]  # the typical one first
-    assert {row["status"] for row in rows} == {"ok"} == {row["status"] for row in again}
-    assert rows[1]["error"] < 1e-2
+    assert [row.rtol for row in rows] == [1e-5, 1e-3]  # the typical one first
+    assert {row.status for row in rows} == {"ok"} == {row.status for row in again}
+    assert rows[1].error < 1e-2

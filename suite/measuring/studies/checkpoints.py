@@ -8,10 +8,10 @@ solve. One problem of some hundred steps, at one tolerance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..names import join_name, split_name
+from ..row import Row
 
 #: What rows of this study are marked with.
 STUDY = "checkpoints"
@@ -49,10 +49,10 @@ def selected(names: Sequence[str], *, quick: bool) -> tuple[str, ...]:
     return tuple(method_of(name, number) for name in methods for number in numbers)
 
 
-def pick(rows: Sequence[Mapping[str, Any]], method: str, number: int) -> Mapping[str, Any] | None:
+def pick(rows: Sequence[Row], method: str, number: int) -> Row | None:
     """The row of a method with so many checkpoints; ``None`` where it was not measured."""
     name = method_of(method, number)
     for row in rows:
-        if row.get("study") == STUDY and row["method"] == name:
+        if row.study == STUDY and row.method == name:
             return row
     return None

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .... import problems
 from ..names import get_problem, join_name, problem_name, split_name
+from ..row import Row
 
 #: What rows of this study are marked with, to tell them from those of a ladder of tolerances.
 STUDY = "scaling"
@@ -57,13 +57,12 @@ def unknowns(n: int) -> int:
     return 6 * n**2
 
 
-def times(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[float, float]]:
+def times(rows: Iterable[Row]) -> dict[str, dict[float, float]]:
     """Seconds of each method by size, of rows of this study; only where there is a gradient."""
     found: dict[str, dict[float, float]] = {}
     for row in rows:
-        seconds = row.get("seconds")
-        if row["status"] == "ok" and seconds is not None and not math.isnan(seconds):
-            found.setdefault(row["method"], {})[unknowns(points_of(row["problem"]))] = seconds
+        if row.status == "ok" and row.seconds is not None:
+            found.setdefault(row.method, {})[unknowns(points_of(row.problem))] = row.seconds
     return {method: dict(sorted(mine.items())) for method, mine in found.items()}
 
 

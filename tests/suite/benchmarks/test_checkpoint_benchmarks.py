@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from adjointbench.suite.measuring.row import Row
+from adjointbench.suite.measuring.rows import RowFile
 from adjointbench.suite.measuring.studies import checkpoints
 
 ROOT = Path(__file__).parents[3]
@@ -18,12 +20,13 @@ def benchmark(monkeypatch):
 
 
 def row(number, **changes):
-    where = {"study": checkpoints.STUDY, "problem": checkpoints.PROBLEM}
-    return where | {"method": checkpoints.method_of("jax-discrete", number)} | changes
+    where = {"study": checkpoints.STUDY, "problem": checkpoints.PROBLEM, "rtol": checkpoints.RTOL}
+    return Row(method=checkpoints.method_of("jax-discrete", number), **where, **changes)
 
 
 def test_bytes_by_the_number_of_checkpoints(benchmark):
-    rows = [row(2, status="ok", saved_bytes=16e3), row(16, status="timeout")]
+    made = [row(2, status="ok", saved_bytes=16000), row(16, status="timeout")]
+    rows = RowFile(Path("rows.jsonl"), rows=made)
     benchmark.setup(rows, "jax-discrete", 2)
     assert benchmark.track_saved_bytes(rows, "jax-discrete", 2) == 16e3
     benchmark.setup(rows, "jax-discrete", 16)
@@ -31,7 +34,8 @@ def test_bytes_by_the_number_of_checkpoints(benchmark):
 
 
 def test_what_was_not_measured_or_was_refused_is_skipped(benchmark):
-    rows = [row(2, status="skipped", message="cannot")]
+    made = [row(2, status="skipped", message="cannot")]
+    rows = RowFile(Path("rows.jsonl"), rows=made)
     with pytest.raises(NotImplementedError, match="cannot"):
         benchmark.setup(rows, "jax-discrete", 2)
     with pytest.raises(NotImplementedError, match="not measured"):

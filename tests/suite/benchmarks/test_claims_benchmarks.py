@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from adjointbench.suite.measuring.row import ClaimRow
+from adjointbench.suite.measuring.rows import RowFile
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -17,8 +20,13 @@ def suite():
     sys.path.remove(str(ROOT / "suite"))
 
 
-def row(number, figures, **changes):
-    return {"study": "claims", "number": number, "status": "ok", "figures": figures} | changes
+def file(*figures, **changes):
+    """A file of rows of claims, each of a number and figures."""
+    made = [
+        ClaimRow(**{"problem": number, "number": number, "status": "ok", "figures": told} | changes)
+        for number, told in figures
+    ]
+    return RowFile(Path("rows.jsonl"), claims=made)
 
 
 def test_each_claim_has_a_benchmark_of_its_own(suite):
@@ -32,7 +40,7 @@ def test_each_claim_has_a_benchmark_of_its_own(suite):
 
 def test_the_figure_is_the_leading_one_and_finite(suite):
     figures = {"11": {"ratio": 0.8}, "12": {"ratio": 1e300}, "4": {"reverse_raises": 1.0}}
-    rows = [row(*pair) for pair in figures.items()]
+    rows = file(*figures.items())
     values = []
     for name in ("Claim11", "Claim12", "Claim04"):
         benchmark = getattr(suite("claims"), name)()
@@ -44,10 +52,10 @@ def test_the_figure_is_the_leading_one_and_finite(suite):
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ([], "not measured"),
-        ([row("23", {"not_measured": "no GPU"})], "no GPU"),
-        ([row("23", {}, status="timeout", message="not done")], "timeout: not done"),
-        ([row("23", {"slowdown": None})], "no figure"),
+        (file(), "not measured"),
+        (file(("23", {"not_measured": "no GPU"})), "no GPU"),
+        (file(("23", {}), status="timeout", message="not done"), "timeout: not done"),
+        (file(("23", {"slowdown": None})), "no figure"),
     ],
 )
 def test_what_is_not_measured_is_skipped_with_the_reason(suite, rows, reason):
@@ -69,8 +77,8 @@ def test_quick_trainings_are_those_of_the_claims(suite):
         for epoch in (0, 1, 2)
     ]
     benchmark = suite("training")._OfClaims()
-    benchmark.setup([row("4", {}), row("10", {"lines": epochs})], "jax", "error")
+    benchmark.setup(file(("4", {}), ("10", {"lines": epochs})), "jax", "error")
     assert [epoch["nfe"] for epoch in benchmark.rows] == [0, 10, 20]
     assert benchmark.plain["regularizer"] == "none"
     with pytest.raises(NotImplementedError, match="ADJOINTBENCH_CLAIMS"):
-        benchmark.setup([row("4", {})], "jax", "error")
+        benchmark.setup(file(("4", {})), "jax", "error")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from adjointbench.suite.measuring.measure import LADDER
+from adjointbench.suite.measuring.row import Row
+from adjointbench.suite.measuring.rows import RowFile
 
 ROOT = Path(__file__).parents[3]
 WHERE = ("lotka_volterra", "jax-discrete", "cpu")
@@ -21,24 +23,14 @@ def suite():
     sys.path.remove(str(ROOT / "suite"))
 
 
-def rows(**changes):
-    return [
-        {
-            "problem": WHERE[0],
-            "method": WHERE[1],
-            "device": WHERE[2],
-            "rtol": rtol,
-            "status": "ok",
-            "referenced": True,
-            "error": 2 * rtol,
-            "loss_error": rtol / 5,
-            "seconds": 1e-3,
-            "ratio": 4.0,
-            "steps": 30,
-        }
-        | changes
+def rows(method=WHERE[1], **changes):
+    measured = {"status": "ok", "referenced": True, "seconds": 1e-3, "ratio": 4.0, "steps": 30}
+    made = [
+        {"rtol": rtol, "error": 2 * rtol, "loss_error": rtol / 5} | measured | changes
         for rtol in LADDER
     ]
+    found = [Row(problem=WHERE[0], method=method, device=WHERE[2], **each) for each in made]
+    return RowFile(Path("rows.jsonl"), rows=found)
 
 
 def measured(benchmark, name, made):
@@ -86,7 +78,7 @@ def test_what_a_method_refuses_is_skipped_with_its_reason(suite):
 
 def test_what_was_not_measured_is_skipped(suite):
     with pytest.raises(NotImplementedError):
-        suite("timing").Times().setup([], *WHERE)
+        suite("timing").Times().setup(RowFile(Path("rows.jsonl")), *WHERE)
 
 
 def test_without_a_reference_there_is_no_error_to_track(suite):
@@ -99,7 +91,7 @@ def test_without_a_reference_there_is_no_error_to_track(suite):
 def test_speed_at_equal_error(suite):
     benchmark = suite("equal_error").EqualError()
     peer = "diffrax-backsolve"
-    made = rows() + [row | {"method": peer, "seconds": 0.01} for row in rows()]
+    made = RowFile(Path("rows.jsonl"), rows=[*rows().rows, *rows(peer, seconds=0.01).rows])
     benchmark.setup(made, peer, 1e-5)
     assert benchmark.track_time_over_peer(made, peer, 1e-5) == pytest.approx(0.1)
 

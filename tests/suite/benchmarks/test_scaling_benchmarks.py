@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from adjointbench.suite.measuring.row import Row
+from adjointbench.suite.measuring.rows import RowFile
 from adjointbench.suite.measuring.studies import scaling
 
 ROOT = Path(__file__).parents[3]
@@ -21,19 +23,26 @@ def benchmarks():
 
 
 def point(method, n, seconds, **changes):
-    where = {"study": scaling.STUDY, "problem": scaling.problem_of(n), "method": method}
-    return where | {"status": "ok", "seconds": seconds, "message": ""} | changes
+    about = {"study": scaling.STUDY, "status": "ok"} | changes
+    where = {"problem": scaling.problem_of(n), "method": method, "rtol": scaling.RTOL}
+    return Row(**where, seconds=seconds, **about)
 
 
-def rows():
-    made = []
-    for method, factor, power in (
-        ("jax-forward", 1e-6, 2.0),
-        ("jax-discrete", 30e-6, 1.0),
-        ("jax-gauss", 100e-6, 1.0),
-    ):
-        made += [point(method, n, factor * (6 * n**2) ** power) for n in (2, 3, 5)]
-    return made
+def file(*made):
+    return RowFile(Path("rows.jsonl"), rows=list(made))
+
+
+POWERS = {"jax-forward": (1e-6, 2.0), "jax-discrete": (30e-6, 1.0), "jax-gauss": (100e-6, 1.0)}
+
+
+def rows(powers=POWERS):
+    return file(
+        *(
+            point(method, n, factor * (6 * n**2) ** power)
+            for method, (factor, power) in powers.items()
+            for n in (2, 3, 5)
+        )
+    )
 
 
 def test_seconds_are_those_of_the_row(benchmarks):
@@ -44,10 +53,10 @@ def test_seconds_are_those_of_the_row(benchmarks):
 
 def test_a_point_that_failed_has_no_time_and_one_that_was_refused_is_skipped(benchmarks):
     benchmark = benchmarks.Brusselator()
-    made = [
+    made = file(
         point("jax-gauss", 2, None, status="timeout"),
         point("jax-forward", 2, None, status="skipped", message="it cannot"),
-    ]
+    )
     benchmark.setup(made, "jax-gauss", 2)
     assert math.isnan(benchmark.track_gradient_seconds(made, "jax-gauss", 2))
     with pytest.raises(NotImplementedError, match="it cannot"):
@@ -69,15 +78,13 @@ def test_exponents_and_crossovers(benchmarks):
 
 
 def test_a_crossover_below_the_sizes_measured_is_the_smallest(benchmarks):
-    made = [row for row in rows() if row["method"] != "jax-discrete"]
-    for row in made:
-        row["seconds"] *= 10.0 if row["method"] == "jax-forward" else 1.0
+    made = rows({"jax-forward": (1e-5, 2.0), "jax-gauss": POWERS["jax-gauss"]})
     crossing = benchmarks.Crossover()
     crossing.setup(made)
     assert crossing.track_crossover(made) == 24
 
 
 def test_rows_of_the_ladder_are_no_points(benchmarks):
-    ladder = [point("jax-gauss", 2, 1.0) | {"study": None}]
+    ladder = file(point("jax-gauss", 2, 1.0, study=None))
     with pytest.raises(NotImplementedError, match="not measured"):
         benchmarks.Exponent().setup(ladder, "jax-gauss")

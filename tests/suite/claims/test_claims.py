@@ -1,6 +1,7 @@
 """Claims: verdicts at both sides of every threshold, and from measuring to the report."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from adjointbench.suite.claims.tasks import (
 )
 from adjointbench.suite.claims.zoo_gradients import problem_of
 from adjointbench.suite.collect import collect
+from adjointbench.suite.measuring.row import ClaimRow, Row
 from adjointbench.suite.measuring.studies import scaling
 from adjointbench.suite.selection import Selection
 
@@ -246,7 +248,8 @@ def test_verdicts_at_both_sides_of_the_thresholds(key, figures, word):
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 def test_there_is_no_verdict_without_figures(claim):
-    failed = {"status": "timeout", "message": "not done after 120 s", "figures": {}}
+    told = "not done after 120 s"
+    failed = ClaimRow(problem=claim.name, number=claim.key, status="timeout", message=told)
     assert judge_row(claim, None).word == NOT_MEASURED
     assert "120 s" in judge_row(claim, failed).sentence
     assert judge_row(claim, failed).word == NOT_MEASURED
@@ -257,7 +260,7 @@ def test_there_is_no_verdict_without_figures(claim):
 @pytest.mark.parametrize(("key", "word"), [("4", HOLDS), ("5", IN_PART), ("6", HOLDS)])
 def test_the_claims_about_the_language_for_real(key, word):
     row = measure_claim(claim_of(key), True, nullcontext)
-    assert row["status"] == "ok", row.get("message")
+    assert row.status == "ok", row.message
     assert judge_row(claim_of(key), row).word == word
 
 
@@ -267,11 +270,11 @@ def test_what_is_judged_by_its_error_has_a_certified_gradient(problem):
 
 
 def test_messages_are_shown_whole_and_counts_are_counts():
-    loop = measure_claim(claim_of("4"), True, nullcontext)["figures"]
+    loop = measure_claim(claim_of("4"), True, nullcontext).figures
     assert "Reverse-mode differentiation does not work for lax.while_loop" in loop["message"]
     assert loop["forward_error"] < 1e-12
     assert loop["open_solver_error"] < 1e-12
-    counts = measure_claim(claim_of("5"), True, nullcontext)["figures"]
+    counts = measure_claim(claim_of("5"), True, nullcontext).figures
     assert [line["taken"] for line in counts["lines"]] == [1, 4, 4]
     assert counts["untaken_vmap"] == 4
 
@@ -283,8 +286,8 @@ def test_what_raises_is_a_row(monkeypatch):
     claim = claim_of("4")
     monkeypatch.setitem(claim.__dict__, "measure", broken)
     row = measure_claim(claim, True, nullcontext)
-    assert row["status"] == "failed"
-    assert row["message"] == "RuntimeError: out of luck"
+    assert row.status == "failed"
+    assert row.message == "RuntimeError: out of luck"
 
 
 def test_kernels_of_a_compiled_program():
@@ -329,33 +332,42 @@ def test_a_task_that_is_cut_off_leaves_a_row_for_each_claim():
     tasks = list(claim_tasks(("4", "10", "11", "14"), True))
     assert [task.keys for task in tasks] == [("10", "11", "14"), ("4",)]
     assert tasks[0].problem == "claim 10, 11, 14"
-    (left,) = ClaimTask(("4", "6"), True, 1.0).unmeasured([{"number": "4"}])
-    assert (left["problem"], left["number"]) == ("claim 6", "6")
+    done = ClaimRow(problem="claim 4", number="4", status="ok")
+    (left,) = ClaimTask(problem="claim 4, 6", keys=("4", "6"), quick=True).unmeasured(
+        [done], "timeout", "not done"
+    )
+    assert (left.problem, left.number, left.status) == ("claim 6", "6", "timeout")
 
 
 def scaling_rows(forward=(1.0, 10.0), gauss=(2.0, 5.0), discrete=(1.0, 4.0)):
     ladder = {scaling.FORWARD: forward, "jax-gauss": gauss, "jax-discrete": discrete}
     return [
-        {"study": "scaling", "problem": scaling.problem_of(n), "method": method}
-        | {"device": "cpu", "status": "ok", "seconds": seconds, "rtol": 1e-7}
+        Row(
+            study="scaling",
+            problem=scaling.problem_of(n),
+            method=method,
+            status="ok",
+            seconds=seconds,
+            rtol=1e-7,
+        )
         for method, times in ladder.items()
         for n, seconds in zip((2, 3), times, strict=True)
     ]
 
 
 def test_the_claim_on_sizes_is_made_of_the_scaling_study():
-    claims = [{"study": "claims", "number": "4", "quick": True}]
-    (row,) = made_of_scaling([*claims, *scaling_rows()])
-    assert row["figures"]["gain_on_forward"] == 2.0
-    assert row["figures"]["gain_on_discrete"] == 0.8
-    assert 24 < row["figures"]["crossover"] < 54
+    claims = [ClaimRow(problem="claim 4", number="4", quick=True, status="ok")]
+    (row,) = made_of_scaling(scaling_rows(), claims)
+    assert row.figures["gain_on_forward"] == 2.0
+    assert row.figures["gain_on_discrete"] == 0.8
+    assert 24 < row.figures["crossover"] < 54
     verdict = judge_row(claim_of("3"), row)
     assert verdict.word == IN_PART
     assert "overtaken at" in verdict.sentence
     never = figures_of_scaling(scaling_rows(forward=(0.1, 0.1)))
     assert "overtaken by none" in claim_of("3").judge(never).sentence
-    assert made_of_scaling(scaling_rows()) == []
-    assert made_of_scaling([{"study": "claims", "number": "3"}, *scaling_rows()]) == []
+    assert made_of_scaling(scaling_rows(), []) == []
+    assert made_of_scaling(scaling_rows(), [replace(claims[0], number="3")]) == []
 
 
 def test_figures_with_their_spread():
@@ -373,7 +385,7 @@ def test_from_measuring_to_the_report(tmp_path):
     said = []
     file = collect(chosen, path, say=said.append)
     assert file.complete
-    assert {row["status"] for row in file.rows} == {"ok"}
+    assert {row.status for row in file.claims} == {"ok"}
     found = read_measurements([path])
     card = scorecard(found.claims).set_index("number")
     assert len(card) == len(CLAIMS)

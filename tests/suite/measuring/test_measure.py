@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -5,6 +6,8 @@ import numpy as np
 import pytest
 
 import adjointbench as ab
+from adjointbench.adjoints.result import Stats
+from adjointbench.suite.measuring.errors import Errors
 from adjointbench.suite.measuring.frozen_steps import (
     extrapolated_derivative,
     frozen_step_error,
@@ -16,27 +19,28 @@ from adjointbench.suite.measuring.measure import (
     measure_ladder,
     processor_time,
 )
-from adjointbench.suite.measuring.timing import time_run, timed_gradient, timed_primal
+from adjointbench.suite.measuring.row import Row
+from adjointbench.suite.measuring.timing import Times, time_run, timed_gradient, timed_primal
 
 
 def test_errors_of_a_ladder_fall_with_the_tolerance():
     problem = ab.problems.get("linear")
     rows = measure_ladder(problem, "jax-discrete", (1e-3, 1e-5, 1e-7), budget_s=0.02)
-    assert [row["status"] for row in rows] == ["ok"] * 3
+    assert [row.status for row in rows] == ["ok"] * 3
     assert 0.5 < observed_order(rows) < 1.5
     for row in rows:
-        assert row["atol"] == pytest.approx(row["rtol"] * 1e-3)
-        assert row["seconds_low"] <= row["seconds"] <= row["seconds_high"]
-        assert row["steps"] > 0
-        assert row["solver"] == "tsit5"
-        assert row["referenced"]
+        assert row.atol == pytest.approx(row.rtol * 1e-3)
+        assert row.seconds_low <= row.seconds <= row.seconds_high
+        assert row.steps > 0
+        assert row.solver == "tsit5"
+        assert row.referenced
 
 
 def test_what_a_method_refuses_is_a_skipped_row_with_its_sentence():
     problem = ab.problems.get("stiff_neural_ode")
     rows = measure_ladder(problem, "complex-step", (1e-3, 1e-5))
-    assert [row["status"] for row in rows] == ["skipped"] * 2
-    assert "analytic" in rows[0]["message"]
+    assert [row.status for row in rows] == ["skipped"] * 2
+    assert "analytic" in rows[0].message
 
 
 def test_a_breakdown_is_a_row_with_its_status():
@@ -50,11 +54,11 @@ def test_a_breakdown_is_a_row_with_its_status():
         loss=lambda ys, p: ys[-1, 0],
     )
     (row,) = measure_ladder(pole, "jax-discrete", (1e-6,))
-    assert row["status"] in ("max_steps", "step_too_small", "nonfinite")
-    assert row["message"]
-    assert row["loss"] is None
-    assert "seconds" not in row
-    assert not row["referenced"]
+    assert row.status in ("max_steps", "step_too_small", "nonfinite")
+    assert row.message
+    assert row.loss is None
+    assert row.seconds is None
+    assert not row.referenced
 
 
 def test_an_exception_is_a_row(monkeypatch):
@@ -65,8 +69,14 @@ def test_an_exception_is_a_row(monkeypatch):
 
     monkeypatch.setattr("adjointbench.suite.measuring.measure.prepare", explode)
     (row,) = measure_ladder(problem, "jax-discrete", (1e-3,))
-    assert (row["status"], row["phase"], row["exception"]) == ("failed", "prepare", True)
-    assert row["message"] == "MemoryError: too large"
+    assert (row.status, row.phase, row.exception) == ("failed", "prepare", True)
+    assert row.message == "MemoryError: too large"
+
+
+def test_a_row_has_all_that_a_method_tells():
+    columns = {field.name for field in dataclasses.fields(Row)}
+    assert {field.name for field in dataclasses.fields(Stats)} <= columns
+    assert {*Errors.__annotations__, *Times.__annotations__} <= columns
 
 
 def test_times_are_medians_of_calls_in_turn():
@@ -80,8 +90,8 @@ def test_times_are_medians_of_calls_in_turn():
 def test_the_trap_is_wrong_about_the_solution_and_right_about_its_steps():
     trap = ab.problems.get("adaptive_ad_trap")
     (row,) = measure_ladder(trap, "jax-discrete", (1e-6,), budget_s=0.01)
-    assert row["status"] == "ok"
-    assert row["error"] > 1
+    assert row.status == "ok"
+    assert row.error > 1
     assert frozen_step_error(trap, "jax-discrete") < 1e-9
 
 
@@ -115,8 +125,7 @@ def test_benchmarks_ask_for_compiling_and_rows_tell_what_came_of_it(monkeypatch)
     problem = ab.problems.get("linear")
     for method in ("torch-discrete", "torch-discrete(compile=False)", "torchdiffeq-backprop"):
         (row,) = measure_ladder(problem, method, (1e-3,), budget_s=0.01)
-        assert row["status"] == "ok"
-        assert {"compiled", "transfers"} <= set(row)
+        assert row.status == "ok"
     assert asked == [True, False, None]
 
 

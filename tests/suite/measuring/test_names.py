@@ -63,6 +63,6 @@ def test_a_problem_has_one_name():
 def test_rows_carry_the_names_with_their_settings():
     problem = get_problem("linear(saves=4)")
     (row,) = measure_ladder(problem, "scipy-forward(solver=rk45)", (1e-4,), budget_s=0.01)
-    assert (row["problem"], row["method"]) == ("linear(saves=4)", "scipy-forward(solver=rk45)")
-    assert row["solver"] == "rk45"
-    assert row["status"] == "ok"
+    assert (row.problem, row.method) == ("linear(saves=4)", "scipy-forward(solver=rk45)")
+    assert row.solver == "rk45"
+    assert row.status == "ok"

@@ -1,8 +1,10 @@
 import json
 
 import pytest
-from synthetic import row, write_rows
+from synthetic import measured, write_rows
+from synthetic import row as line
 
+from adjointbench.suite.measuring.row import ClaimRow, Key
 from adjointbench.suite.measuring.rows import (
     RowWriter,
     chosen_path,
@@ -14,43 +16,54 @@ from adjointbench.suite.measuring.rows import (
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    rows = [row("linear", "jax-discrete", rtol) for rtol in (1e-3, 1e-5)]
+    rows = measured([line("linear", "jax-discrete", rtol) for rtol in (1e-3, 1e-5)])
+    claim = ClaimRow(problem="claim 4", number="4", status="ok", figures={"lines": [{"x": 1}]})
     with RowWriter(tmp_path / "deep" / "rows.jsonl", anew=True, quick=True) as writer:
         for each in rows:
             writer.row(each)
-        writer.done("", "linear", "jax-discrete", "cpu")
+        writer.row(claim)
+        writer.done(Key("", "linear", "jax-discrete", "cpu"))
         writer.end()
     file = read_rows(writer.path)
-    assert [{k: v for k, v in r.items() if k != "kind"} for r in file.rows] == rows
+    assert file.rows == rows
+    assert file.claims == [claim]
     assert file.done == {("", "linear", "jax-discrete", "cpu")}
     assert file.complete
-    assert file.run["quick"] is True
-    assert file.run["versions"]["numpy"]
+    assert file.run.quick is True
+    assert file.run.versions["numpy"]
     assert same_run(file, quick=True)
     assert not same_run(file, quick=False)
 
 
 def test_a_row_is_on_disk_as_soon_as_it_is_written(tmp_path):
     with RowWriter(tmp_path / "rows.jsonl", anew=True, quick=True) as writer:
-        writer.row(row("linear", "jax-discrete", 1e-3))
+        writer.row(*measured([line("linear", "jax-discrete", 1e-3)]))
         assert len(read_rows(writer.path).rows) == 1
 
 
 def test_a_line_cut_off_is_passed_over_and_not_run_into(tmp_path):
-    path = write_rows(tmp_path / "rows.jsonl", [row("linear", "jax-discrete", 1e-3)], end=False)
+    path = write_rows(tmp_path / "rows.jsonl", [line("linear", "jax-discrete", 1e-3)], end=False)
     with path.open("a") as stream:
         stream.write('{"kind": "row", "problem": "lin')
     with RowWriter(path, anew=False, quick=False) as writer:
-        writer.row(row("linear", "jax-discrete", 1e-5))
+        writer.row(*measured([line("linear", "jax-discrete", 1e-5)]))
     file = read_rows(path)
-    assert [r["rtol"] for r in file.rows] == [1e-3, 1e-5]
+    assert [r.rtol for r in file.rows] == [1e-3, 1e-5]
     assert file.broken == 1
 
 
 def test_a_row_measured_again_replaces_the_first(tmp_path):
-    twice = [row("linear", "jax-discrete", 1e-3, seconds=s) for s in (1.0, 2.0)]
+    twice = [line("linear", "jax-discrete", 1e-3, seconds=s) for s in (1.0, 2.0)]
     file = read_rows(write_rows(tmp_path / "rows.jsonl", twice))
-    assert [r["seconds"] for r in file.rows] == [2.0]
+    assert [r.seconds for r in file.rows] == [2.0]
+
+
+def test_columns_that_are_missing_or_unknown_are_no_trouble(tmp_path):
+    old = {"problem": "linear", "method": "m", "rtol": 1e-3, "status": "ok", "long_gone": 1}
+    (row,) = read_rows(write_rows(tmp_path / "rows.jsonl", [old])).rows
+    assert (row.device, row.seconds, row.exception) == ("cpu", None, False)
+    file = read_rows(write_rows(tmp_path / "rows.jsonl", [old, {"problem": "linear"}]))
+    assert (len(file.rows), file.broken) == (1, 1)
 
 
 def test_rows_of_other_code_are_not_the_same_run(tmp_path):
@@ -58,9 +71,11 @@ def test_rows_of_other_code_are_not_the_same_run(tmp_path):
 
 
 def test_pick_orders_by_tolerance():
-    rows = [row("linear", m, r) for m in ("jax-gauss", "jax-discrete") for r in (1e-9, 1e-3)]
+    rows = measured(
+        [line("linear", m, r) for m in ("jax-gauss", "jax-discrete") for r in (1e-9, 1e-3)]
+    )
     picked = pick(rows, "linear", "jax-discrete", "cpu")
-    assert [(r["method"], r["rtol"]) for r in picked] == [
+    assert [(r.method, r.rtol) for r in picked] == [
         ("jax-discrete", 1e-3),
         ("jax-discrete", 1e-9),
     ]
@@ -82,7 +97,7 @@ def test_only_a_run_that_was_cut_off_is_gone_on_with(tmp_path, monkeypatch, comp
 
 def test_every_line_is_json(tmp_path):
     with RowWriter(tmp_path / "rows.jsonl", anew=True, quick=True) as writer:
-        writer.row({"problem": "linear", "odd": complex(1, 2)})
+        writer.row(*measured([line("linear", "jax-discrete", 1e-3, settings={"odd": 1j})]))
         writer.end()
     kinds = [json.loads(line)["kind"] for line in writer.path.read_text().splitlines()]
     assert kinds == ["run", "row", "end"]

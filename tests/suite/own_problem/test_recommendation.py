@@ -1,6 +1,7 @@
 """From measured rows to a recommendation: on rows that were made up."""
 
 import pytest
+from synthetic import measured
 
 from adjointbench.suite.own_problem.markdown import code, markdown
 from adjointbench.suite.own_problem.recommendation import recommend
@@ -13,6 +14,7 @@ def row(method, rtol, error=None, seconds=None, status="ok", **more):
     """A row whose error is the tolerance, if nothing else is said."""
     ok = status == "ok"
     return {
+        "problem": "decay",
         "method": method,
         "family": "discrete",
         "backend": BACKEND[method.partition("-")[0]],
@@ -41,7 +43,7 @@ def ladder(method, seconds, error=lambda rtol: rtol, **more):
 
 
 def recommended(rows, error=1e-4, agreement=1e-10, **more):
-    return recommend(rows, error, problem="decay", agreement=agreement, **more)
+    return recommend(measured(rows), error, problem="decay", agreement=agreement, **more)
 
 
 def test_the_fastest_that_gets_there_at_equal_error():

@@ -1,4 +1,4 @@
-"""Which method for which problem: problem classes against what matters, computed."""
+"""The section of a report that says which method when: problem classes against what matters."""
 
 # pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
@@ -6,19 +6,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ...adjoints.methods.method import PEERS
 from ...suite.measuring import formats
-from ...suite.measuring.equal_times import NOISE
+from ...suite.measuring.equal_times import NOISE, rank
 from ...suite.measuring.errors import WRONG
-from ...suite.measuring.formats import listed
-from ...suite.measuring.ladder import is_right
-from .races import race
+from ..tables.ladders import Ladders, is_right
+from ..tables.shown_table import Column, as_table
+from .content import Part
 
 #: From so many states or parameters on a problem is large, or has many parameters.
 MANY = 50
@@ -57,7 +59,8 @@ class Choice:
     Attributes
     ----------
     methods : tuple of str
-        The best, and those within :data:`~adjointbench.reports.tables.noise.NOISE` of it.
+        The best, and those that are as good within
+        :data:`~adjointbench.suite.measuring.equal_times.NOISE`.
     value : float
         What the best is judged by.
     problems : int
@@ -77,17 +80,19 @@ def class_of(problem: Mapping[str, Any]) -> str:
     return next(name for name, fits in CLASSES.items() if fits(problem))
 
 
-def classes(rows: pd.DataFrame) -> dict[str, list[str]]:
+def classes(ladders: Ladders) -> dict[str, list[str]]:
     """The problems of each class, in the order :data:`ORDER`; only those with a reference."""
     found: dict[str, list[str]] = {name: [] for name in ORDER}
-    for name, mine in rows[rows["referenced"].eq(True)].groupby("problem", sort=True):
+    for name in ladders.judged:
+        mine = ladders.by_problem[name]
+        mine = mine[mine["referenced"].eq(True)]
         about = {
             "tags": _first(mine, "tags", ()),
             "stiff": bool(_first(mine, "stiff", False)),
             "n_states": _first(mine, "n_states", 0),
             "n_params": _first(mine, "n_params", 0),
         }
-        found[class_of(about)].append(str(name))
+        found[class_of(about)].append(name)
     return {name: members for name, members in found.items() if members}
 
 
@@ -96,12 +101,12 @@ def _first(rows: pd.DataFrame, column: str, default: Any) -> Any:
     return known.iloc[0] if len(known) else default
 
 
-def least(values: Mapping[str, pd.Series]) -> Choice:
+def least(values: Mapping[str, Mapping[str, float] | pd.Series]) -> Choice:
     """The method with the smallest geometric mean of its ratios to the best on each problem.
 
     Parameters
     ----------
-    values : mapping of str to Series
+    values : mapping of str to mapping
         By problem, a positive figure of each method that has one there.
 
     Returns
@@ -109,23 +114,23 @@ def least(values: Mapping[str, pd.Series]) -> Choice:
     Choice
         Only a method that has a figure on every problem where any has one is chosen.
     """
-    table = pd.DataFrame({name: series for name, series in values.items() if len(series)})
+    table = pd.DataFrame({name: pd.Series(mine) for name, mine in values.items() if len(mine)})
     if table.empty:
         return Choice(reason="no method gets there" if values else "none was measured")
     whole = table.dropna()
     if whole.empty:
         return Choice(reason=f"no method gets there on all {table.shape[1]} problems")
-    means = np.exp(np.log(whole / table.min()).mean(axis=1)).sort_values()
-    close = means[means <= NOISE * means.iloc[0]]
-    return Choice(tuple(map(str, close.index)), float(means.iloc[0]), table.shape[1])
+    means = rank(np.exp(np.log(whole / table.min()).mean(axis=1)).to_dict())
+    return Choice(means.tied, float(means.best), table.shape[1])
 
 
 def most_right(rows: pd.DataFrame) -> Choice:
     """The method that is right at most tolerances of all problems of `rows`, tried on each."""
     tried = rows[rows["status"].ne("skipped")]
-    right = tried.assign(right=[is_right(row) for row in tried.to_dict("records")])
-    by_method = right.groupby("method", sort=True).agg(
-        share=("right", "mean"), problems=("problem", "nunique")
+    by_method = (
+        tried.assign(right=is_right(tried))
+        .groupby("method", sort=True)
+        .agg(share=("right", "mean"), problems=("problem", "nunique"))
     )
     whole = by_method[by_method["problems"].eq(rows["problem"].nunique())]
     if whole.empty or not whole["share"].max() > 0:
@@ -134,15 +139,8 @@ def most_right(rows: pd.DataFrame) -> Choice:
     return Choice(tuple(best.index), float(best["share"].iloc[0]), int(best["problems"].iloc[0]))
 
 
-def decisions(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+def decisions(ladders: Ladders) -> pd.DataFrame:
     """The decision table.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        The rows of one machine and commit.
-    lines : DataFrame
-        Their :func:`~adjointbench.reports.tables.summary.summary`.
 
     Returns
     -------
@@ -152,15 +150,13 @@ def decisions(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
         method), ``problems`` (on how many it rests) and ``members`` (the problems of the class).
     """
     told = []
-    for name, members in classes(rows).items():
-        mine = rows[rows["problem"].isin(members)]
-        costs = lines[lines["problem"].isin(members)]
-        for matters, (choice, write) in _criteria(mine, costs).items():
+    for name, members in classes(ladders).items():
+        for matters, (choice, write) in _criteria(ladders, members).items():
             told.append(
                 {
                     "class": name,
                     "matters": matters,
-                    "method": listed(choice.methods) if choice.methods else "–",
+                    "method": formats.listed(choice.methods) if choice.methods else "–",
                     "value": write(choice) if choice.methods else choice.reason,
                     "problems": float(choice.problems) if choice.problems else np.nan,
                     "members": ", ".join(members),
@@ -170,27 +166,27 @@ def decisions(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def _criteria(
-    rows: pd.DataFrame, lines: pd.DataFrame
+    ladders: Ladders, members: Sequence[str]
 ) -> dict[str, tuple[Choice, Callable[[Choice], str]]]:
-    """What matters, and who is best in it."""
+    """What matters, and who is best in it on the problems of a class."""
+    rows = ladders.rows[ladders.rows["problem"].isin(members)]
+    lines = ladders.lines[ladders.lines["problem"].isin(members)]
     right = lines[lines["error"].lt(WRONG)]
-    torch, peers = (rows[rows[c].eq(v)] for c, v in (("backend", "torch"), ("family", "peers")))
+    torch, peers = (rows[rows[c].eq(v)] for c, v in (("backend", "torch"), ("family", PEERS)))
+
+    def fastest(of: pd.DataFrame, error: float) -> Choice:
+        names, there = set(of["method"]), sorted(set(of["problem"]))
+        return least({p: ladders.ranking(p, error).among(names).seconds for p in there})
+
     return {
-        "fastest at error 1e-3": (least(_times(rows, 1e-3)), _times_the_best),
-        "fastest at error 1e-7": (least(_times(rows, 1e-7)), _times_the_best),
+        "fastest at error 1e-3": (fastest(rows, 1e-3), _times_the_best),
+        "fastest at error 1e-7": (fastest(rows, 1e-7), _times_the_best),
         "right at most tolerances": (most_right(rows), _share),
         "least memory kept": (least(_figures(right, "saved_bytes")), _times_the_best),
-        "in PyTorch, at error 1e-3": (least(_times(torch, 1e-3)), _times_the_best),
-        "an installed library alone, at error 1e-3": (
-            least(_times(peers, 1e-3)),
-            _times_the_best,
-        ),
+        "in PyTorch, at error 1e-3": (fastest(torch, 1e-3), _times_the_best),
+        "an installed library alone, at error 1e-3": (fastest(peers, 1e-3), _times_the_best),
         "shortest first call": (least(_figures(right, "first_call_s")), _times_the_best),
     }
-
-
-def _times(rows: pd.DataFrame, error: float) -> dict[str, pd.Series]:
-    return {str(name): race(mine, error) for name, mine in rows.groupby("problem", sort=True)}
 
 
 def _figures(lines: pd.DataFrame, column: str) -> dict[str, pd.Series]:
@@ -207,3 +203,40 @@ def _times_the_best(choice: Choice) -> str:
 
 def _share(choice: Choice) -> str:
     return formats.percent(choice.value)
+
+
+def decision_parts(ladders: Ladders, out: Path) -> list[Part]:
+    """The part with the decision table, which is also written to ``decisions.csv`` in `out`."""
+    found = decisions(ladders)
+    if found.empty:
+        return []
+    found.to_csv(out / "decisions.csv", index=False)
+    note = (
+        "Among the methods that were measured here; one is named only if it gets there on every "
+        "problem of the class where any does. Fastest, least and shortest: the smallest geometric "
+        "mean of the ratio to the best on each problem (1 × is the best everywhere); methods "
+        f"within {NOISE:g} of it are tied. Memory and first call: at the typical tolerance, of "
+        "gradients that are right. As lines, with their figures: decisions.csv."
+    )
+    matters = list(dict.fromkeys(found["matters"]))
+    columns = (Column("class", "problems"), *(Column(name, name) for name in matters))
+    shown = as_table(_matrix(found), columns, stacks=True)
+    return [Part("Which method when", table=shown, note=note)]
+
+
+def _matrix(found: pd.DataFrame) -> pd.DataFrame:
+    """One line a class, one column a thing that matters."""
+    lines = []
+    for name, mine in found.groupby("class", sort=False):
+        members = mine["members"].iloc[0]
+        cells = {line["matters"]: _cell(line, members) for line in mine.to_dict("records")}
+        lines.append({"class": f"{name}: {members}"} | cells)
+    return pd.DataFrame(lines)
+
+
+def _cell(line: dict[str, Any], members: str) -> str:
+    if pd.isna(line["problems"]):
+        return f"– {line['value']}"
+    count = len(members.split(", "))
+    on = "" if line["problems"] == count else f", on {line['problems']:.0f} of {count}"
+    return f"{line['method']} ({line['value']}{on})"

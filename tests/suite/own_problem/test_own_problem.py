@@ -13,7 +13,7 @@ import pytest
 import adjointbench as ab
 from adjointbench.adjoints.methods import get_method
 from adjointbench.reports.tables.read import read_measurements
-from adjointbench.suite.measuring import process as workers_module
+from adjointbench.suite.measuring import worker as workers_module
 from adjointbench.suite.measuring.pool import Pool
 from adjointbench.suite.measuring.rows import read_rows
 from adjointbench.suite.own_problem import comparison as comparison_module
@@ -48,9 +48,9 @@ def make(rate=0.5):
 #: A measuring process in which one method crashes and another hangs.
 WORKER = """
 import os, time
-from adjointbench.reports import measure, worker
+from adjointbench.suite.measuring import child, job
 
-real = measure.iterate_ladder
+real = job.iterate_ladder
 
 def pretended(problem, method, *arguments, **options):
     if method == "complex-step":
@@ -59,8 +59,8 @@ def pretended(problem, method, *arguments, **options):
         time.sleep(600)
     yield from real(problem, method, *arguments, **options)
 
-measure.iterate_ladder = pretended
-worker.main()
+job.iterate_ladder = pretended
+child.main()
 """
 
 METHODS = ("jax-discrete", "finite-difference", "complex-step", "scipy-forward", "scipy-adjoint")
@@ -118,17 +118,17 @@ def test_from_a_file_to_a_recommendation(folder, monkeypatch):
     assert "finite-difference began" not in told
     assert "a reference" not in told
     assert comparison.references.stat().st_mtime_ns == certified
-    rows = {row["method"]: row for row in outcome.rows}
-    assert {method: row["status"] for method, row in rows.items()} == {
+    rows = {row.method: row for row in outcome.rows}
+    assert {method: row.status for method, row in rows.items()} == {
         "jax-discrete": "skipped",
         "finite-difference": "ok",
         "complex-step": "failed",
         "scipy-forward": "timeout",
         "scipy-adjoint": "ok",
     }
-    assert "exit status -6" in rows["complex-step"]["message"]
-    assert "line 6 of switched_problem.py" in rows["jax-discrete"]["message"]
-    assert "array API" in rows["jax-discrete"]["message"]
+    assert "exit status -6" in rows["complex-step"].message
+    assert "line 6 of switched_problem.py" in rows["jax-discrete"].message
+    assert "array API" in rows["jax-discrete"].message
     assert not outcome.left
     assert read_rows(comparison.rows).complete
 
@@ -149,13 +149,13 @@ def pretended_measures(seconds=0.0, status="ok", referenced=True, **more):
     """What measures in place of a worker: one row a tolerance."""
 
     def measure(worker, job):
-        if job.task != "ladder":
-            failed = job.task == "certify"
-            yield {"status": "failed" if failed else "ok", "message": "not today" * failed}
-            return
-        time.sleep(seconds)
-        for about in job.unmeasured([]):
-            yield about | {"status": status, "message": "", "referenced": referenced} | more
+        if job.name == "ladder":
+            time.sleep(seconds)
+            for row in job.unmeasured([], status, ""):
+                yield replace(row, referenced=referenced, **more)
+        else:
+            failed = job.name == "certify"
+            yield job.gives("failed" if failed else "ok", "not today" * failed)
 
     return measure
 
@@ -163,7 +163,7 @@ def pretended_measures(seconds=0.0, status="ok", referenced=True, **more):
 def test_what_the_budget_leaves_is_measured_by_the_same_command(folder, monkeypatch):
     monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures(2.5))
     comparison, _ = chosen(budget_s=4.0, methods=in_order(["jax-discrete", "torch-tape"]))
-    monkeypatch.setattr("adjointbench.suite.own_problem.run.make_workers", one_worker)
+    monkeypatch.setattr("adjointbench.suite.measuring.campaign.make_workers", one_worker)
     first = compare(comparison, Listening())
     assert first.left == ["torch-tape"]
     assert not read_rows(comparison.rows).complete
@@ -180,8 +180,8 @@ def one_worker(jobs, alone):
 
 def test_what_the_end_of_the_budget_cuts_off_is_no_timeout(folder, monkeypatch):
     def cut_off(worker, job):
-        for about in job.unmeasured([]) if job.task == "ladder" else ():
-            yield about | {"status": "timeout", "message": "", "allowed_s": job.timeout_s}
+        if job.name == "ladder":
+            yield from job.unmeasured([], "timeout", "")
 
     monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", cut_off)
     comparison, _ = chosen(budget_s=5.0, methods=("jax-discrete",))
@@ -189,11 +189,11 @@ def test_what_the_end_of_the_budget_cuts_off_is_no_timeout(folder, monkeypatch):
     assert not read_rows(comparison.rows).rows
     # With time enough it is its own share that is over, until it is given more.
     longer, _ = chosen(budget_s=100.0, methods=("jax-discrete",))
-    assert [row["status"] for row in compare(longer, Listening()).rows] == ["timeout"]
+    assert [row.status for row in compare(longer, Listening()).rows] == ["timeout"]
     longest, _ = chosen(budget_s=300.0, methods=("jax-discrete",))
     monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures())
-    assert [row["status"] for row in compare(longer, Listening()).rows] == ["timeout"]
-    assert [row["status"] for row in compare(longest, Listening()).rows] == ["ok"]
+    assert [row.status for row in compare(longer, Listening()).rows] == ["timeout"]
+    assert [row.status for row in compare(longest, Listening()).rows] == ["ok"]
 
 
 def test_another_problem_sets_the_rows_aside(folder, monkeypatch):
@@ -223,7 +223,7 @@ def test_rows_without_an_error_are_measured_again_once_there_is_a_reference(fold
     monkeypatch.setattr(Comparison, "reference", lambda self: reference)
     monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", pretended_measures())
     (row,) = compare(comparison, Listening()).rows
-    assert row["referenced"]
+    assert row.referenced
 
 
 def test_what_looks_stiff_is_measured_again_with_implicit_solvers(folder, monkeypatch):
@@ -238,7 +238,7 @@ def test_what_looks_stiff_is_measured_again_with_implicit_solvers(folder, monkey
     for _ in range(2):
         outcome = compare(comparison, Listening())
         assert outcome.as_stiff
-        assert [(row["status"], row["stiff"]) for row in outcome.rows] == [("ok", True)]
+        assert [(row.status, row.stiff) for row in outcome.rows] == [("ok", True)]
     assert "looks stiff" in outcome.remarks[1]
     run: dict = {}
     exec(as_stiff(asked.fetch), run)
@@ -252,7 +252,7 @@ def test_workers_outlive_the_tasks_of_one_round():
     job = Comparison(linear, "", (method,), Path("x"), rtols=(1e-3,)).job(method)
     with Pool([worker]) as pool:
         for _ in range(2):
-            kinds = [event.row["status"] for event in pool.events([job]) if event.row]
+            kinds = [event.row.status for event in pool.events([job]) if event.row]
             assert kinds == ["ok"]
             process = worker._process
             time.sleep(0.2)
