@@ -13,9 +13,9 @@ from jax import lax
 from ..steps.error_test import Step
 from ..steps.runge_kutta import combine
 from .config import Config
-from .recorded_step import local_outputs
+from .recorded_step import step_outputs
 from .sides import clipper, time_limits
-from .sources import Local, Sources, local_cotangent
+from .sources import Sources, StepOutputs, entering_at_step
 from .state import Operands, Row
 
 Tree = Any
@@ -47,17 +47,17 @@ def entering_cotangents(
     """
     if not sources.any:
         return None, None, None
-    own, local = jax.vmap(local_cotangent, in_axes=(0, 0, None))(rows, index, sources)
+    own, doutputs = jax.vmap(entering_at_step, in_axes=(0, 0, None))(rows, index, sources)
 
-    def outputs(y: jax.Array, stages: list[jax.Array], params: Tree) -> Local:
-        def one(row: Row, y: jax.Array, stages: list[jax.Array]) -> Local:
+    def outputs(y: jax.Array, stages: list[jax.Array], params: Tree) -> StepOutputs:
+        def one(row: Row, y: jax.Array, stages: list[jax.Array]) -> StepOutputs:
             step = step_of_stages(config, row, y, stages, params, ops)
-            return local_outputs(config, row, y, step, ops, sources)
+            return step_outputs(config, row, y, step, ops, sources)
 
         return jax.vmap(one)(rows, y, stages)
 
     _, vjp = jax.vjp(outputs, rows.y, stages, ops.params)
-    direct, by_stage, dp = vjp(local)
+    direct, by_stage, dp = vjp(doutputs)
     steps = index.shape[0]
     entering = direct.reshape(steps, -1)
     if own is not None:

@@ -107,8 +107,8 @@ class CompiledLoss:
             loss, gradients = self._differentiate(value, argnums=(0, 1))(*arguments)
             return loss, *gradients
 
-        compiled, fixed = self._compile(call), self._fixed
-        return lambda params, y0: compiled(params, y0, *fixed)
+        executable, fixed = self._compile(call), self._fixed
+        return lambda params, y0: executable(params, y0, *fixed)
 
     @functools.cached_property
     def bare_primal(self) -> Callable[[Any, Any], Any]:
@@ -117,8 +117,8 @@ class CompiledLoss:
         def value(*arguments: Any) -> Any:
             return self._loss(*arguments)[0]
 
-        compiled, fixed = self._compile(value), self._fixed
-        return lambda params, y0: compiled(params, y0, *fixed)
+        executable, fixed = self._compile(value), self._fixed
+        return lambda params, y0: executable(params, y0, *fixed)
 
     @functools.cached_property
     def _primal(self) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""What a compiled solve does: all that is static, its solver included."""
+"""What a solve does: all that is static, its solver included."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Solver(Protocol):
 
 @dataclass(frozen=True)
 class Config:
-    """What a compiled solve does; everything here is static.
+    """What a solve does; everything here is static.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class Config:
     jacobian : callable, optional
         ``jacobian(t, y, params)``, the matrix that an implicit solver takes; by default it is
         formed by forward mode.
-    plain : bool
+    jax_differentiates : bool
         Whether JAX itself differentiates the loop body, so that only plain loops and branches
         may be used, dearer under ``vmap``.
     """
@@ -179,7 +179,7 @@ class Config:
     given_steps: bool = False
     through_step_size: bool = False
     jacobian: Callable[..., jax.Array] | None = None
-    plain: bool = False
+    jax_differentiates: bool = False
 
     @property
     def tableau(self) -> Tableau:
@@ -194,7 +194,7 @@ class Config:
     @property
     def choose(self) -> Callable[..., Any]:
         """``cond`` in the form that is cheap under ``vmap``, where JAX allows it."""
-        return lax.cond if self.plain else cond_any
+        return lax.cond if self.jax_differentiates else cond_any
 
     @property
     def windows(self) -> int:

@@ -17,7 +17,7 @@ from .forward_mode import solve_forward
 from .forward_pass import outputs, solve_recording
 from .outcomes import Outputs, Pulled
 from .reverse_warnings import differentiated_once, tell_breakdown
-from .slopes_by_times import moved_saves, moved_start
+from .slopes_by_times import saves_by_time, start_by_time
 from .state import Operands
 
 Tree = Any
@@ -62,13 +62,13 @@ def solve_outputs(
         Everything else; its ``params`` are not read, and its times are held.
     """
     ops = rest._replace(params=params)
-    start = moved_start(config, t0, y0, ops)
+    start = start_by_time(config, t0, y0, ops)
     out: Any
     if config.adjoint == "forward":
         out = solve_forward(config, keep_steps, start, ops)
     else:
         out = _solve_reverse(config, keep_steps, start, params, rest)
-    return out._replace(ys=moved_saves(config, save_at, out.ys, ops))
+    return out._replace(ys=saves_by_time(config, save_at, out.ys, ops))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))

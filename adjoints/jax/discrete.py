@@ -27,7 +27,7 @@ from .record import Record, dense_rows
 from .saves import end_cotangent, interior_saves
 from .sources import Sources
 from .state import Operands, State
-from .sweep import hands_on_slopes, sweep
+from .sweep import carries_slopes, sweep
 from .totals import largest_steps, per_step
 
 Tree = Any
@@ -60,7 +60,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     w = end_cotangent(config, ops, dys)
     dy0, dparams = sweep(config, record, final, y0, ops, w, sources)
     counts = config.solver.sweep_counts(final.accepted, final)
-    if hands_on_slopes(config, sources, y0.size):
+    if carries_slopes(config, sources, y0.size):
         more = final.accepted + 1
         counts = counts._replace(rhs_evals=counts.rhs_evals + more, vjp_evals=counts.vjp_evals + 1)
     return Pulled(dy0, dparams, counts)

@@ -78,7 +78,7 @@ def sweep_explicit_chunk(
 
 
 def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> list[jax.Array]:
-    """As many stages as the local outputs need."""
+    """As many stages as the outputs of the step need."""
     step = step_again(config, row, row.y, ops.params, ops)
     if sources.dense_y is not None:
         return add_dense_stages(config, row, row.y, step, ops).stages

@@ -17,5 +17,5 @@ def solve_forward(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands
 
     With ``config.through_step_size`` it is the derivative of the whole adaptive program.
     """
-    plain = replace(config, plain=True)
-    return outputs(solve_recording(plain, y0, ops, keep_steps=keep_steps, keep_rows=False))
+    config = replace(config, jax_differentiates=True)
+    return outputs(solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=False))

@@ -111,14 +111,14 @@ def one_kernel(function: Callable[..., Tree]) -> Callable[..., Tree]:
     def with_trace(*operands: Tree) -> tuple[Tree, jax.Array]:
         return function(*operands), _trace_of(operands)
 
-    compiled = jax.jit(with_trace)
+    jitted = jax.jit(with_trace)
 
     def run(*operands: Tree) -> Tree:
         if not _allowed.get():
             return function(*operands)
-        if not is_fit(compiled.trace(*operands).jaxpr):
-            return compiled(*operands)[0]
-        marked = set_xla_metadata(compiled(*_not_constant(operands)), **_MARK)
+        if not is_fit(jitted.trace(*operands).jaxpr):
+            return jitted(*operands)[0]
+        marked = set_xla_metadata(jitted(*_not_constant(operands)), **_MARK)
         return lax.optimization_barrier(marked)[0]
 
     return run

@@ -11,7 +11,7 @@ from ..steps.error_test import Step, Terms, step_terms
 from ..steps.runge_kutta import dense_coefficients, dense_stages
 from .config import Config
 from .sides import clipper, time_limits
-from .sources import Local, Sources
+from .sources import Sources, StepOutputs
 from .state import Operands, Row, Trial
 from .stepping import take
 
@@ -20,12 +20,12 @@ Tree = Any
 
 def take_step(
     config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands, sources: Sources
-) -> tuple[jax.Array, Local]:
+) -> tuple[jax.Array, StepOutputs]:
     """The recorded step, jump included, as a function of state and parameters."""
     step = step_again(config, row, y, params, ops)
     if sources.dense_y is not None:
         step = add_dense_stages(config, row, y, step, ops._replace(params=params))
-    local = local_outputs(config, row, y, step, ops, sources)
+    outputs = step_outputs(config, row, y, step, ops, sources)
     y1 = step.y1
     on_stop = config.on_stop
     if on_stop is not None:
@@ -36,7 +36,7 @@ def take_step(
             lambda y: y,
             y1,
         )
-    return y1, local
+    return y1, outputs
 
 
 def step_again(config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands) -> Step:
@@ -62,9 +62,9 @@ def add_dense_stages(config: Config, row: Row, y: jax.Array, step: Step, ops: Op
     return step._replace(stages=stages)
 
 
-def local_outputs(
+def step_outputs(
     config: Config, row: Row, y: jax.Array, step: Step, ops: Operands, sources: Sources
-) -> Local:
+) -> StepOutputs:
     """What the step yields besides the new state; its stages include those of dense output."""
     coefficients, terms = None, Terms(None, None, None)
     if sources.dense_y is not None:
@@ -73,4 +73,4 @@ def local_outputs(
     if any(wanted):
         found = step_terms(config.tableau, step, y, row.h, ops.rtol, ops.atol, config.error_norm)
         terms = Terms(*(t if w else None for t, w in zip(found, wanted, strict=True)))
-    return Local(coefficients, terms)
+    return StepOutputs(coefficients, terms)

@@ -93,7 +93,7 @@ def _filled(tangents: Tree) -> Tree:
     )
 
 
-def moved_start(config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> jax.Array:
+def start_by_time(config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> jax.Array:
     """`y0`, whose derivative by `t0` is that of the state at the held time ``ops.t0``."""
     clip = clipper(time_limits(config, ops.stops.first, ops))
 
@@ -103,7 +103,7 @@ def moved_start(config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> 
     return _along(slope, t0, y0, ops.params)
 
 
-def moved_saves(config: Config, save_at: jax.Array, ys: jax.Array, ops: Operands) -> jax.Array:
+def saves_by_time(config: Config, save_at: jax.Array, ys: jax.Array, ops: Operands) -> jax.Array:
     """The saved states, with their derivatives by the save times: at a stop, those after it."""
 
     def slopes(t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:

@@ -29,15 +29,17 @@ class Sources(NamedTuple):
         return self.dense_y is not None or any(w is not None for w in self.terms)
 
 
-class Local(NamedTuple):
+class StepOutputs(NamedTuple):
     """What a step yields besides the new state."""
 
     coefficients: jax.Array | None
     terms: Terms
 
 
-def local_cotangent(row: Row, index: jax.Array, sources: Sources) -> tuple[jax.Array | None, Local]:
-    """Cotangents of the state and the local outputs that enter at this step."""
+def entering_at_step(
+    row: Row, index: jax.Array, sources: Sources
+) -> tuple[jax.Array | None, StepOutputs]:
+    """Cotangents of the state and of the outputs that enter at this step."""
     own, coefficients = None, None
     if sources.dense_y is not None:
         assert sources.dense_coefficients is not None
@@ -52,4 +54,4 @@ def local_cotangent(row: Row, index: jax.Array, sources: Sources) -> tuple[jax.A
         return jnp.where(step == index, value, 0.0)
 
     pairs = zip(sources.terms, sources.steps, strict=True)
-    return own, Local(coefficients, Terms(*(weight(v, s) for v, s in pairs)))
+    return own, StepOutputs(coefficients, Terms(*(weight(v, s) for v, s in pairs)))

@@ -33,7 +33,7 @@ class Report(NamedTuple):
 
 
 def pack_report(config: Config, final: State, reverse: Counts | None) -> jax.Array:
-    """The fields of :class:`Report` in one array: each output of a compiled call costs time."""
+    """The fields of :class:`Report` in one array: each output of a program costs time."""
     solver = config.solver
     ahead = (final.status, final.accepted, final.attempts, solver.rhs_evals(final))
     ahead += (solver.jacobian_evals(final), final.linear_solves)

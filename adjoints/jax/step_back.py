@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from .config import Config
-from .recorded_step import add_dense_stages, local_outputs, take_step
-from .sources import Local, Sources, local_cotangent
+from .recorded_step import add_dense_stages, step_outputs, take_step
+from .sources import Sources, StepOutputs, entering_at_step
 from .state import Operands, Row, Trial
 from .stepping import take
 
@@ -33,17 +33,17 @@ def sweep_step(
     `w` is the cotangent of the state at the end of the step, or that and the one of the slope.
     """
     row, index = jax.tree.map(lambda leaf: leaf[0], row), index[0]
-    config = replace(config, plain=True)
-    hands_on = isinstance(w, tuple)
-    step_from = _slope_to_slope if hands_on else _state_to_state
-    start = (row.y, config.rhs(row.t, row.y, (ops.params, ops.constants))) if hands_on else row.y
+    config = replace(config, jax_differentiates=True)
+    with_slope = isinstance(w, tuple)
+    step_from = _slope_to_slope if with_slope else _state_to_state
+    start = (row.y, config.rhs(row.t, row.y, (ops.params, ops.constants))) if with_slope else row.y
 
     def back(sources: Sources) -> tuple[Tree, Tree]:
-        own, local = local_cotangent(row, index, sources)
+        own, doutputs = entering_at_step(row, index, sources)
         _, vjp = jax.vjp(partial(step_from, config, row, ops, sources), start, ops.params)
-        dstart, dp = vjp((w, local))
+        dstart, dp = vjp((w, doutputs))
         if own is not None:
-            dstart = (dstart[0] + own, dstart[1]) if hands_on else dstart + own
+            dstart = (dstart[0] + own, dstart[1]) if with_slope else dstart + own
         return dstart, dp
 
     if sources.dense_y is None:
@@ -56,7 +56,7 @@ def sweep_step(
 
 def _state_to_state(
     config: Config, row: Row, ops: Operands, sources: Sources, y: jax.Array, params: Tree
-) -> tuple[jax.Array, Local]:
+) -> tuple[jax.Array, StepOutputs]:
     """The recorded step as a function of the state at its start."""
     return take_step(config, row, y, params, ops, sources)
 
@@ -68,7 +68,7 @@ def _slope_to_slope(
     sources: Sources,
     start: tuple[jax.Array, jax.Array],
     params: Tree,
-) -> tuple[tuple[jax.Array, jax.Array], Local]:
+) -> tuple[tuple[jax.Array, jax.Array], StepOutputs]:
     """The recorded step as a function of state and slope at its start, to those at its end."""
     y, slope = start
     ops = ops._replace(params=params)
@@ -76,4 +76,4 @@ def _slope_to_slope(
     step = take(config, trial, ops)
     if sources.dense_y is not None:
         step = add_dense_stages(config, row, y, step, ops)
-    return (step.y1, step.slope), local_outputs(config, row, y, step, ops, sources)
+    return (step.y1, step.slope), step_outputs(config, row, y, step, ops, sources)

@@ -75,6 +75,6 @@ def step_on(
 
     stored = tuple(buffers[name] for name in names)
     carry, stored = control_flow.while_recording(
-        active, turn, carry, stored, (ops, windows), plain=config.plain
+        active, turn, carry, stored, (ops, windows), plain=config.jax_differentiates
     )
     return carry, {**dict.fromkeys(buffers), **dict(zip(names, stored, strict=True))}

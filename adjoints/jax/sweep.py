@@ -42,10 +42,10 @@ def sweep(
         Like ``ops.params``.
     """
     zeros = jax.tree.map(jnp.zeros_like, ops.params)
-    hands_on = hands_on_slopes(config, sources, cotangent.size)
-    w: Tree = (cotangent, jnp.zeros_like(cotangent)) if hands_on else cotangent
+    with_slope = carries_slopes(config, sources, cotangent.size)
+    w: Tree = (cotangent, jnp.zeros_like(cotangent)) if with_slope else cotangent
     w, dparams = _sweep_windows(config, record, final, ops, w, zeros, sources)
-    return _pull_slope(config, w, y0, ops, dparams) if hands_on else (w, dparams)
+    return _pull_slope(config, w, y0, ops, dparams) if with_slope else (w, dparams)
 
 
 def _sweep_windows(
@@ -76,7 +76,7 @@ def _sweep_windows(
     return w, dparams
 
 
-def hands_on_slopes(config: Config, sources: Sources, states: int) -> bool:
+def carries_slopes(config: Config, sources: Sources, states: int) -> bool:
     """Whether the sweep carries the cotangent of a step's first slope to the step before it.
 
     That slope is the last stage there, which only the embedded error and the stiffness estimate
@@ -135,8 +135,8 @@ def _sweep_in_turns(
 ) -> tuple[jax.Array, Tree]:
     """Sweep over the first `count` rows, `length` at a time; `first` is the first one's number."""
     like = row_like(config, final)
-    one_turn = config.solver.sweep_chunk if length > 1 else None
-    one_turn = one_turn or sweep_step
+    chunked = config.solver.sweep_chunk
+    one_turn = sweep_step if length == 1 or chunked is None else chunked
 
     def body(carry: Tree) -> Tree:
         turn, w, dparams = carry

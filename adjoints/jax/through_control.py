@@ -55,13 +55,13 @@ def _record_attempts(config: Config, y0: jax.Array, ops: Operands) -> jax.Array:
 def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
     """Cotangents of start value and parameters."""
     stored, final, totals, y0, ops = kept
-    plain = replace(config, plain=True)
+    through = replace(config, jax_differentiates=True)
     weights = per_step(config, dtotals, final)
-    dense, ddense = _dense_cotangents(plain, stored, final, ops, dys)
+    dense, ddense = _dense_cotangents(through, stored, final, ops, dys)
 
     def one(smooth: Tree, params: Tree, state: State) -> Tree:
         current = state._replace(**dict(zip(SMOOTH, smooth, strict=True)))
-        found = attempt(plain, current, ops._replace(params=params), dense=dense is not None)
+        found = attempt(through, current, ops._replace(params=params), dense=dense is not None)
         after = tuple(getattr(found.state, name) for name in SMOOTH)
         terms = jax.tree.map(lambda term: jnp.where(found.accept, term, 0.0), found.terms)
         terms = _largest_only(config, terms, totals)
@@ -71,7 +71,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     def without_value(smooth: Tree, state: State) -> Tree:
         """An attempt without a value changes the step size alone, to a fixed share of it."""
         current = state._replace(**dict(zip(SMOOTH, smooth, strict=True)))
-        h = SMALLEST_FACTOR * control_of(plain).reach(current, ops).h
+        h = SMALLEST_FACTOR * control_of(through).reach(current, ops).h
         return tuple(h if name == "h" else x for name, x in zip(SMOOTH, smooth, strict=True))
 
     def select(predicate: jax.Array, one: Tree, other: Tree) -> Tree:
@@ -100,7 +100,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     _, smooth_bar, dparams = lax.while_loop(lambda c: c[0] >= 0, body, carry)
 
     def begin(y0: jax.Array, params: Tree) -> Tree:
-        state = start(plain, y0, ops._replace(params=params))
+        state = start(through, y0, ops._replace(params=params))
         return tuple(getattr(state, name) for name in SMOOTH)
 
     _, vjp = jax.vjp(begin, y0, ops.params)

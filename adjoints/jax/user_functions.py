@@ -1,4 +1,4 @@
-"""From what a user passes to what a compiled solve reads: fields, jumps and stops."""
+"""From what a user passes to what a solve reads: right-hand sides, jumps and stops."""
 
 from __future__ import annotations
 
