@@ -223,13 +223,16 @@ def from_record(type_: type[_T], record: Mapping[str, Any]) -> _T:
     TypeError
         Where something is missing that has no default.
     """
-    known = {}
-    for name, is_tuple in _fields_of(type_):
-        value: Any = record.get(name)
-        unknown = value is None or (isinstance(value, float) and math.isnan(value))
-        if not unknown:
-            known[name] = tuple(value) if is_tuple else value
+    known = {
+        name: tuple(record[name]) if is_tuple else record[name]
+        for name, is_tuple in _fields_of(type_)
+        if _is_known(record.get(name))
+    }
     return type_(**known)
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
 @functools.cache
