@@ -17,6 +17,7 @@ from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring.errors import WRONG
 from ...suite.measuring.formats import power
 from ...suite.measuring.ladder import amplification, observed_order, share_right, typical_rtol
+from ...suite.measuring.row import Row
 from .frames import rows_of
 
 #: What tells one line of a report from another.
@@ -59,17 +60,19 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         not right) and ``skipped`` (why, where it was).
     """
     wrong = is_wrong(rows)
+    measured = dict(zip(rows.index, rows_of(rows), strict=True))
     lines = []
     for key, ladder in rows.groupby(list(KEY), sort=False, dropna=False):
-        line = dict(zip(KEY, key, strict=True)) | _line(ladder)
+        line = dict(zip(KEY, key, strict=True)) | _line(
+            ladder, [measured[index] for index in ladder.index]
+        )
         lines.append(line | {"wrong": int(wrong[ladder.index].sum())})
     table = pd.DataFrame(lines)
     order = table["family"].map(FAMILIES.index)
     return table.iloc[np.lexsort((table["method"], order, table["problem"]))].reset_index(drop=True)
 
 
-def _line(ladder: pd.DataFrame) -> dict[str, Any]:
-    rows = rows_of(ladder)
+def _line(ladder: pd.DataFrame, rows: Sequence[Row]) -> dict[str, Any]:
     ok = ladder[ladder["status"].eq("ok")]
     typical = ladder[ladder["rtol"].eq(typical_rtol(ladder["rtol"]))].iloc[0]
     skipped = ladder[ladder["status"].eq("skipped")]

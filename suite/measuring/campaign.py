@@ -32,10 +32,10 @@ def standing_rows(
     With `anew` nothing stands. `say` is told where rows were set aside; what is returned is empty
     then, and a new file is to be begun.
     """
-    found = read_rows(path) if path.exists() else RowFile(path)
-    if not anew and same_run(found, quick, definition):
-        return found
-    if not anew and found.run.code:
+    if path.exists() and not anew:
+        found = read_rows(path)
+        if same_run(found, quick, definition):
+            return found
         say("the problem, the code, the machine or a version has changed since")
     if kept := set_aside(path):
         say(f"the rows that {path.name} held are kept in {kept}")

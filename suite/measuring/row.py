@@ -12,12 +12,14 @@ The file is JSON, one object a line, whose ``"kind"`` says what it is:
     The whole run came to its end; a run that was cut off lacks it, and what it has is used.
 
 Names in the file are those of the fields. A field that a line lacks, as older code did not know
-it, has its default; what no field is called is passed over.
+it, has its default, and the line is broken where there is none; what no field is called is passed
+over.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -221,16 +223,24 @@ def from_record(type_: type[_T], record: Mapping[str, Any]) -> _T:
     TypeError
         Where something is missing that has no default.
     """
-    known = {}
-    for each in dataclasses.fields(type_):  # type: ignore[arg-type]
-        value: Any = record.get(each.name)
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            continue
-        # JSON has no tuples.
-        if isinstance(value, list) and str(each.type).startswith("tuple"):
-            value = tuple(value)
-        known[each.name] = value
+    known = {
+        name: tuple(record[name]) if is_tuple else record[name]
+        for name, is_tuple in _fields_of(type_)
+        if _is_known(record.get(name))
+    }
     return type_(**known)
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+@functools.cache
+def _fields_of(type_: Any) -> tuple[tuple[str, bool], ...]:
+    """The names of its fields, and which are tuples, that JSON does not have."""
+    return tuple(
+        (each.name, str(each.type).startswith("tuple")) for each in dataclasses.fields(type_)
+    )
 
 
 def to_record(row: Any) -> dict[str, Any]:
