@@ -7,11 +7,14 @@ RUN := .venv/bin/python
 # One thread a process: what is compared is the method, not the number of cores.
 export OMP_NUM_THREADS ?= 1
 
+# A worker a core; who is done takes over tests of the others.
+WORKERS := -n auto --dist worksteal
+
 # More arguments for asv run, for example ASV="--bench accuracy"
 ASV ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment bench bench-full test test-long lint format docs asv
+.PHONY: help environment bench bench-full test test-fast test-long lint format docs asv
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | while read -r target text; do \
@@ -41,11 +44,14 @@ bench bench-full: environment
 	exit $$status
 
 test: environment  ## The tests; some of them: make test TESTS=tests/problems
-	@$(RUN) -m pytest -n auto $(TESTS)
+	@$(RUN) -m pytest $(WORKERS) $(TESTS)
+
+test-fast: environment  ## A part of them that sees every part of the package, between two edits
+	@$(RUN) -m pytest $(WORKERS) -m "not slow and not long and not gpu" $(TESTS)
 
 test-long: export ADJOINTBENCH_EXAMPLES ?= 1000
 test-long: environment  ## Other random problems each time; every method on every closed form
-	@$(RUN) -m pytest -n auto -m "" tests/random_problems tests/adjoints/contract
+	@$(RUN) -m pytest $(WORKERS) -m "" tests/random_problems tests/adjoints/contract
 
 lint: environment  ## Style and types, without changing anything
 	@$(RUN) -m ruff check .

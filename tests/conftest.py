@@ -1,13 +1,60 @@
-"""Settings of JAX for every test, made before anything imports it."""
+"""Settings of every test, made before anything imports JAX: most of their time is compiling."""
 
+import gc
 import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+#: Compiled programs of JAX, by what they are compiled from and with: the processes of a run share
+#: them, and the next run finds those that did not change. ``pytest --cache-clear`` empties it.
+PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "d" / "jax"
+MOST_BYTES = 2**30
+
+#: Files of tests, and one folder, that ``make test-fast`` leaves out: they compile much, start
+#: processes, or go through many combinations of what other tests see once.
+# fmt: off
+SLOW = {
+    "contract", "random_problems", "test_blackbox", "test_browser", "test_certify",
+    "test_choice", "test_code", "test_code_key", "test_collect", "test_commands",
+    "test_contributing", "test_diffrax_recipe", "test_directions", "test_jax_composes",
+    "test_jax_discrete", "test_jax_implicit", "test_jax_odeint", "test_jax_orders",
+    "test_kernels", "test_measure", "test_nonfinite_derivatives", "test_peers",
+    "test_regularizers", "test_scipy_forward", "test_scipy_stops", "test_scipy_units",
+    "test_solve_stops", "test_solve_times", "test_torch_agrees_with_jax", "test_torch_compiled",
+    "test_torch_continuous", "test_torch_methods", "test_torch_peers", "test_torch_rejected",
+    "test_torch_stops", "test_torch_times", "test_torch_units", "test_training", "test_zoo",
+}
+# fmt: on
 
 # Two virtual devices, so that tests can ask for "cpu:1" and look at where results live. The other
-# flag, and no optimisation, more than halve the time that tests take, which is that of compiling.
+# flags, and no optimisation, more than halve the time that tests take.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_force_host_platform_device_count=2 --xla_cpu_use_fusion_emitters=false",
+    "--xla_force_host_platform_device_count=2 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1",
 )
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # A dtype that is promoted by accident is an error, in our code and in the equations.
 os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
+
+# Tracing makes millions of objects that live on: looking through them takes a fifth of its time.
+gc.set_threshold(200_000, 50, 100)
+
+
+def pytest_sessionstart() -> None:
+    """Begin anew where programs of many versions have piled up."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if not is_worker and sum(f.stat().st_size for f in PROGRAMS.glob("*")) > MOST_BYTES:
+        shutil.rmtree(PROGRAMS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow."""
+    for item in items:
+        if {item.path.stem, item.path.parent.name} & SLOW:
+            item.add_marker(pytest.mark.slow)

@@ -16,7 +16,7 @@ from synthetic import (
     write_asv,
     write_rows,
 )
-from test_trainings import RUNS, write_run
+from synthetic_trainings import RUNS, write_run
 
 from adjointbench.reports import build_report
 
