@@ -68,9 +68,8 @@ def solve_stage(
     guess : array
     factors
         Of ``I - gamma h J`` with the Jacobian at the start of the step.
-    y, scaled_h : array
-        The state at the start, and ``gamma h``: they scale what counts as converged.
-    ops : Operands
+    y, scaled_h, ops
+        The state at the start, ``gamma h`` and the tolerances scale what counts as converged.
     tolerance : float
         Share of the solve's tolerance to which it converges.
     components : int, optional
@@ -99,19 +98,18 @@ def solve_stage(
 
     def newton(residual: Callable[..., jax.Array], guess: jax.Array) -> Any:
         found = _iterate(residual, guess, factors, size_of, tolerance, noise)
+        how = jnp.stack([found.iterations, jnp.int32(found.converged)])
         # As floating numbers, whose tangents `custom_root` can make.
-        return found.slope, jnp.stack([found.iterations, jnp.int32(found.converged)]).astype(
-            y.dtype
-        )
+        return found.slope, how.astype(y.dtype)
 
-    def tangent_solve(linear: Callable[[jax.Array], jax.Array], right: jax.Array) -> jax.Array:
-        matrix = jacobian_of(linear, jnp.zeros_like(right))
-        return linear_solver(linear, factorize(matrix))(right)
-
-    slope, how = lax.custom_root(
-        residual, lax.stop_gradient(guess), newton, tangent_solve, has_aux=True
-    )
+    guess = lax.stop_gradient(guess)
+    slope, how = lax.custom_root(residual, guess, newton, _tangent_solve, has_aux=True)
     return Stage(slope, how[0].astype(jnp.int32), how[1] > 0)
+
+
+def _tangent_solve(linear: Callable[[jax.Array], jax.Array], right: jax.Array) -> jax.Array:
+    matrix = jacobian_of(linear, jnp.zeros_like(right))
+    return linear_solver(linear, factorize(matrix))(right)
 
 
 def _iterate(
