@@ -61,7 +61,7 @@ def test_a_crash_is_a_row_with_the_last_words():
 def test_a_process_that_hangs_or_dies(monkeypatch, code, expected):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
     worker = Worker(Silence())
-    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=2.0, budget_s=0.01)
     with pytest.raises(expected) as caught:
         list(worker.measure(job))
     if expected is WorkerDied:
@@ -174,13 +174,13 @@ def test_the_time_of_a_job_does_not_run_while_others_are_timed(monkeypatch):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
     silence = Silence()
     timed, other = Worker(silence, 0), Worker(silence, 1)
-    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=5.0, budget_s=0.01)
+    job = Job("linear", "finite-difference", "cpu", (1e-3,), timeout_s=2.0, budget_s=0.01)
     with ThreadPoolExecutor() as pool:
         with silence.around(timed):
             measured = pool.submit(lambda: list(other.measure(job)))
             time.sleep(0.3)
             other.pause()  # it has been started meanwhile
-            time.sleep(5.5)
+            time.sleep(2.5)
             assert not measured.done()
         assert measured.result() == []
     timed.close()
