@@ -86,7 +86,7 @@ def test_exact_derivative_of_the_accepted_steps(solver):
     assert gap(gradient_of(loss), complex_step_gradient(solver, steps)) < 1e-11
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5", "implicit_midpoint"])
 def test_reverse_and_forward_mode_agree(solver):
     options = {"solver": solver, "rtol": 1e-6, "atol": 1e-9, "max_steps": 200}
     saves = [0.3, 1.1, 2.0]
@@ -215,7 +215,7 @@ def test_continuous_adjoints_converge_with_the_tolerance(adjoint, solver):
     assert errors[2] < errors[0] / 50
 
 
-@pytest.mark.parametrize("solver", ADAPTIVE)
+@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5"])
 def test_estimates_have_the_derivatives_of_frozen_steps(solver):
     """Reverse and forward mode agree to rounding, and with differences of the replayed steps."""
     base = {"solver": solver, "newton_tolerance": 1e-12}
@@ -297,7 +297,7 @@ def test_a_solution_that_blows_up_is_a_status():
     assert np.isnan(found.ys).all()
 
 
-@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5", "auto"])
+@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5"])
 def test_windows_of_the_record_are_taken_again_exactly(solver):
     def loss(**options):
         def of(mu):
