@@ -104,11 +104,16 @@ def test_a_kink_has_no_gradient():
         certify(problem)
 
 
-SOME = ("linear", "pendulum", "robertson", "stiff_neural_ode")
+SOME = ("linear", "pendulum", "robertson")
 
 
-@pytest.mark.parametrize("name", SOME)
-@pytest.mark.parametrize("block", ["first", "last", "y0"])
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [
+        *((name, block) for name in SOME for block in ("first", "last", "y0")),
+        ("stiff_neural_ode", "last"),
+    ],
+)
 def test_one_percent_in_one_entry_is_caught(name, block):
     problem = ab.problems.get(name)
     stored = problem.reference

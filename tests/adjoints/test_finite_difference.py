@@ -54,6 +54,22 @@ def test_values_of_zero_get_a_step_of_the_size_of_the_solution():
     assert result.dparams["k"] == pytest.approx((1 - decayed) / 0.1, rel=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_a_dose_of_zero_gets_a_step_of_the_size_of_the_state_it_is_added_to(unit):
+    problem = tiny.decay(
+        rhs=lambda t, y, p: -0.5 * y,
+        y0=np.array([unit]),
+        params={"dose": np.array([0.0])},
+        save_at=np.array([2.0]),
+        jump_times=(1.0,),
+        jump=lambda i, t, y, p: y + p["dose"],
+        loss=lambda ys, p: (ys[-1, 0] / unit) ** 3,
+    )
+    result = ab.gradient(problem, METHOD, rtol=1e-9, atol=1e-12 * unit)
+    slope = 3 * np.exp(-2.0) * np.exp(-0.5) / unit
+    assert result.dparams["dose"] == pytest.approx(slope, rel=1e-5)
+
+
 def test_a_breakdown_at_a_perturbed_value_says_where():
     # Fine at k = 1, where the pole lies just behind the end; not at a k a little larger.
     problem = tiny.decay(

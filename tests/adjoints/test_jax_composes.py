@@ -30,20 +30,21 @@ def float64():
 
 @pytest.mark.parametrize("adjoint", ["discrete", "backsolve", "interpolating", "gauss"])
 def test_vmap_of_grad_and_grad_of_vmap(adjoint, float64):
-    one = jax.grad(lambda y: final_sum(y, adjoint=adjoint))
+    one = jax.jit(jax.grad(lambda y: final_sum(y, adjoint=adjoint)))
     expected = np.stack([one(y) for y in starts(jnp.float64)])
     lanes = jax.jit(jax.vmap(one))(starts(jnp.float64))
     np.testing.assert_allclose(lanes, expected, rtol=1e-6)
-    together = jax.grad(lambda ys: jax.vmap(lambda y: final_sum(y, adjoint=adjoint))(ys).sum())
+    together = jax.jit(
+        jax.grad(lambda ys: jax.vmap(lambda y: final_sum(y, adjoint=adjoint))(ys).sum())
+    )
     np.testing.assert_allclose(together(starts(jnp.float64)), expected, rtol=1e-6)
 
 
 def test_vmap_over_windows_of_the_record(float64):
     one = jax.grad(lambda y: final_sum(y, rtol=1e-7, checkpoints=16))
     plain = jax.grad(lambda y: final_sum(y, rtol=1e-7, checkpoints=1))
-    np.testing.assert_allclose(
-        jax.vmap(one)(starts(jnp.float64)), jax.vmap(plain)(starts(jnp.float64)), rtol=1e-5
-    )
+    found, expected = (jax.jit(jax.vmap(f))(starts(jnp.float64)) for f in (one, plain))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_jacrev_gives_a_row_for_each_output():

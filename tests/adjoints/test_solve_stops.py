@@ -151,3 +151,20 @@ def test_given_steps_that_do_not_lead_to_the_end_are_a_status():
         slope, solution = traced(jnp.array(1.0), steps)
         assert (solution.status_code == 0) == (status == "ok"), name
         np.testing.assert_allclose([solution.ys[0, 0], -slope], 2 * [expected], rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_step_sees_the_other_side_of_a_switch(dtype):
+    """Steps of a constant rate have no error, unless one of their ends lies beyond the switch."""
+
+    def final(p):
+        def rhs(t, y, p):
+            return jnp.where(t < dtype(1.1), p[0], p[1]) + 0 * y
+
+        options = {"discontinuities": (1.1,), "rtol": 1e-4, "atol": 1e-6, "max_steps": 64}
+        solution = solve(rhs, jnp.zeros(1, dtype), [2.0], p, **options)
+        return solution.ys[0, 0], solution
+
+    slopes, solution = jax.grad(final, has_aux=True)(jnp.asarray([10.0, -3.0], dtype))
+    assert int(solution.stats["rejected"]) == 0
+    np.testing.assert_allclose(slopes, [1.1, 0.9], rtol=1e-5)

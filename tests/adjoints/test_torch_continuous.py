@@ -264,18 +264,3 @@ def test_no_parameters():
 
     found = torch.func.grad(final)(torch.ones(3, dtype=torch.float64))
     np.testing.assert_allclose(found, np.exp(-1), rtol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("adjoint", ["interpolating"])
-def test_compiled(adjoint):
-    found, counts = gradient(tiny.doses(), adjoint, compile=True)
-    expected, eager = gradient(tiny.doses(), adjoint)
-    assert counts.compiled == "yes"
-    assert counts.compile_s > 0
-    assert gap(found, expected) < 1e-12
-    assert counts.steps == eager.steps
-    assert counts.transfers < eager.transfers
-    # What was compiled serves other tolerances.
-    _, counts = gradient(tiny.doses(), adjoint, compile=True, rtol=1e-7)
-    assert counts.steps > eager.steps

@@ -91,8 +91,16 @@ def truth_of_oscillators():
     return ab.gradient(tiny.oscillators(), "jax-discrete", rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", ["torch-discrete", "torch-tape", "torch-forward"])
-@pytest.mark.parametrize("regularizer", ["error", "error_squared", "stiffness"])
+@pytest.mark.parametrize(
+    ("method", "regularizer"),
+    [
+        ("torch-discrete", "error"),
+        ("torch-discrete", "error_squared"),
+        ("torch-discrete", "stiffness"),
+        ("torch-tape", "error"),
+        ("torch-forward", "stiffness"),
+    ],
+)
 def test_a_regularizer_is_that_of_jax(method, regularizer):
     problem = ab.problems.get("lotka_volterra", t_end=2.0)
     options = {"regularizer": regularizer, **REGULARIZED}
@@ -134,18 +142,6 @@ def test_the_tape_keeps_ten_times_as_much():
 def test_what_makes_no_sense_is_refused_with_a_remedy(options, match):
     with pytest.raises(ValueError, match=match):
         ab.gradient(decay(), **{"method": "torch-discrete", **options})
-
-
-@pytest.mark.slow
-def test_a_compiled_gradient_says_so_and_agrees():
-    problem = ab.problems.get("robertson")
-    eager = ab.gradient(problem, "torch-discrete")
-    run = ab.prepare(problem, "torch-discrete", compile=True)
-    result = run()
-    assert result.stats.compiled == "yes"
-    assert result.stats.compile_s > 0
-    assert result.stats.transfers < eager.stats.transfers / 10
-    np.testing.assert_allclose(result.dparams["k"], eager.dparams["k"], rtol=1e-10)
 
 
 def test_without_a_compiler_it_runs_eagerly_and_says_why(monkeypatch):

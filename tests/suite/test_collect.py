@@ -68,7 +68,7 @@ def test_a_crash_is_a_row_with_the_last_words():
 def test_a_process_that_hangs_or_dies(monkeypatch, code, expected):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
     worker = Worker(Silence())
-    job = replace(JOB, rtols=(1e-3,), timeout_s=5.0)
+    job = replace(JOB, rtols=(1e-3,), timeout_s=2.0)
     with pytest.raises(expected) as caught:
         list(worker.measure(job))
     if expected is WorkerDied:
@@ -184,13 +184,13 @@ def test_the_time_of_a_job_does_not_run_while_others_are_timed(monkeypatch):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", code))
     silence = Silence()
     timed, other = Worker(silence, 0), Worker(silence, 1)
-    job = replace(JOB, rtols=(1e-3,), timeout_s=5.0)
+    job = replace(JOB, rtols=(1e-3,), timeout_s=2.0)
     with ThreadPoolExecutor() as pool:
         with silence.around(timed):
             measured = pool.submit(lambda: list(other.measure(job)))
             time.sleep(0.3)
             other.pause()  # it has been started meanwhile
-            time.sleep(5.5)
+            time.sleep(2.5)
             assert not measured.done()
         assert measured.result() == []
     timed.close()

@@ -104,7 +104,7 @@ def chosen(**changes):
 
 def test_from_a_file_to_a_recommendation(folder, monkeypatch):
     monkeypatch.setattr(workers_module, "COMMAND", (sys.executable, "-c", WORKER))
-    monkeypatch.setattr(comparison_module, "SHARE", 0.04)
+    monkeypatch.setattr(comparison_module, "SHARE", 0.02)
     monkeypatch.setattr(comparison_module, "LEAST_S", 1.0)
     comparison, asked = chosen()
     with pytest.raises(KeyboardInterrupt):
