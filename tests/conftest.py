@@ -17,10 +17,10 @@ MOST_BYTES = 2**30
 # fmt: off
 SLOW = {
     "contract", "random_problems", "test_blackbox", "test_browser", "test_certify",
-    "test_choice", "test_code", "test_code_key", "test_collect", "test_commands",
-    "test_contributing", "test_diffrax_recipe", "test_directions", "test_jax_composes",
+    "test_code", "test_code_key", "test_collect", "test_commands",
+    "test_contributing", "test_diffrax_estimates", "test_directions", "test_jax_composes",
     "test_jax_discrete", "test_jax_implicit", "test_jax_odeint", "test_jax_orders",
-    "test_kernels", "test_measure", "test_nonfinite_derivatives", "test_peers",
+    "test_kernels", "test_measure", "test_nonfinite_derivatives", "test_own_problem", "test_peers",
     "test_regularizers", "test_scipy_forward", "test_scipy_stops", "test_scipy_units",
     "test_solve_stops", "test_solve_times", "test_torch_agrees_with_jax", "test_torch_compiled",
     "test_torch_continuous", "test_torch_methods", "test_torch_peers", "test_torch_rejected",

@@ -163,3 +163,13 @@ def test_run_as_module_and_as_command_are_the_same() -> None:
     ]
     assert outputs[0].stdout == outputs[1].stdout
     assert [row["name"] for row in json.loads(outputs[0].stdout)] == [m.name for m in ab.methods()]
+
+
+def test_what_is_slow_is_there() -> None:
+    """A file of tests that is renamed does not come back into ``make test-fast`` by itself."""
+    tests = list((ROOT / "tests").rglob("*"))
+    names = {path.stem if path.suffix == ".py" else path.name for path in tests}
+    conftest = ast.parse((ROOT / "tests" / "conftest.py").read_text())
+    assigned = {n.targets[0].id: n.value for n in conftest.body if isinstance(n, ast.Assign)}
+    slow = ast.literal_eval(assigned["SLOW"])
+    assert slow <= names, slow - names
