@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from ..methods.method import BACKWARD
 from ..steps.runge_kutta import dense_value
 from . import storage
 from .config import Config
@@ -76,7 +77,7 @@ class AdjointField:
     @property
     def back(self) -> bool:
         """Whether the state is integrated backwards too."""
-        return self.kind.startswith("backsolve")
+        return self.kind in BACKWARD
 
     @property
     def alone(self) -> bool:

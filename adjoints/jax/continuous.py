@@ -30,6 +30,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ..adjoint_units import AdjointUnits, adjoint_units
+from ..methods.method import BACKWARD
 from ..steps.error_test import Terms
 from .adjoint_equation import (
     AdjointField,
@@ -53,7 +54,7 @@ CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quad
 
 def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
     """Solve, and keep what :func:`pull_back` needs."""
-    rows = not config.adjoint.startswith("backsolve")
+    rows = config.adjoint not in BACKWARD
     solved = solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=rows)
     out = outputs(solved)
     return out, (solved.record, out.ys, out.final, ops, y0)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..methods.method import BACKWARD
 from ..steps.runge_kutta import Rhs, dense_value
 from .derivatives import Derivatives
 from .forward_pass import Jumped
@@ -80,7 +81,7 @@ class AdjointField:
     @property
     def back(self) -> bool:
         """Whether the state is integrated backwards too."""
-        return self.kind.startswith("backsolve")
+        return self.kind in BACKWARD
 
     @property
     def alone(self) -> bool:
