@@ -50,7 +50,7 @@ def definition_hash(
     parts = [
         ("name", name),
         *(("function", _describe(function)) for function in functions),
-        *((_last(m), _module_tree(m)) for m in sorted({_module(f) for f in functions})),
+        *((_last(m), module_tree(m)) for m in sorted({_module(f) for f in functions})),
         *((key, _digits(value)) for key, value in arrays.items()),
         *((key, repr(value)) for key, value in times.items()),
     ]
@@ -80,7 +80,7 @@ def _describe(value: Any) -> str:
 
 
 @functools.cache
-def _module_tree(name: str, importers: tuple[str, ...] = ()) -> str:
+def module_tree(name: str, importers: tuple[str, ...] = ()) -> str:
     """The syntax of a module and of its siblings that it imports; empty where there is none.
 
     `importers` are those on the way here, which are in the text already.
@@ -92,7 +92,7 @@ def _module_tree(name: str, importers: tuple[str, ...] = ()) -> str:
         return ""
     above = (*importers, name)
     siblings = [sibling for sibling in _imported_siblings(tree, name) if sibling not in above]
-    return "\n".join([_dump(tree), *(_module_tree(sibling, above) for sibling in siblings)])
+    return "\n".join([_dump(tree), *(module_tree(sibling, above) for sibling in siblings)])
 
 
 def _imported_siblings(tree: ast.Module, name: str) -> Iterator[str]:

@@ -33,7 +33,7 @@ def main() -> None:
     """Do the tasks of the standard input until it closes."""
     answers = _private_stdout()
     _die_with_parent()
-    _pin(int(sys.argv[1]))
+    pin(int(sys.argv[1]))
 
     @contextlib.contextmanager
     def silence() -> Iterator[None]:
@@ -62,7 +62,7 @@ def _private_stdout() -> TextIO:
     return answers
 
 
-def _pin(core: int) -> None:
+def pin(core: int) -> None:
     """One core and one thread: methods are compared, not the number of cores."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if hasattr(os, "sched_setaffinity"):

@@ -92,7 +92,7 @@ class Worker:
             Where the process ended by itself.
         """
         deadline = self._clock() + job.timeout_s
-        self._start()
+        self.start()
         self._send({"name": job.name} | to_record(job))
         with contextlib.ExitStack() as silence:
             while (answer := self._next(deadline)) is not None:
@@ -132,7 +132,8 @@ class Worker:
         self._stop()
         self._log.unlink(missing_ok=True)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the process, unless it runs; the first task does so by itself."""
         if self._process is not None:
             return
         self._answers = queue.Queue()

@@ -103,10 +103,11 @@ def test_the_dtype_is_the_problems_and_the_host_keeps_its_setting(setting):
 
 
 def test_results_live_on_the_device_asked_for():
-    run = ab.prepare(decay(), "jax-discrete", device="cpu:1")
+    problem = decay()
+    run = ab.prepare(problem, "jax-discrete", device="cpu:1")
     device = jax.devices("cpu")[1]
-    example = run._program._example()
-    out = run.compiled(*example)
+    with jax.enable_x64(True):
+        out = run.compiled(*jax.device_put((problem.params, problem.y0), device))
     assert all(leaf.devices() == {device} for leaf in jax.tree.leaves(out))
     assert run().loss == ab.gradient(decay(), "jax-discrete").loss
 
@@ -230,13 +231,14 @@ def test_other_tolerances_need_no_other_program(method):
     problem = decay()
     first = ab.prepare(problem, method, rtol=1e-4)
     second = ab.prepare(problem, method, rtol=1e-8, atol=1e-10)
-    assert second._program._compiled is first._program._compiled
+    # The seconds are those of the one compilation.
+    assert second().stats.compile_s == first().stats.compile_s
     assert second().stats.steps > first().stats.steps
     fresh = ab.gradient(decay(), method, rtol=1e-8, atol=1e-10)
     assert second().loss == fresh.loss
     np.testing.assert_array_equal(second().dparams["k"], fresh.dparams["k"])
     other = ab.prepare(problem, method, rtol=1e-4, max_steps=99)
-    assert other._program._compiled is not first._program._compiled
+    assert other().stats.compile_s != first().stats.compile_s
 
 
 @pytest.mark.parametrize("method", ["jax-discrete", "diffrax-direct", "torch-discrete"])

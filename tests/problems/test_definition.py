@@ -44,7 +44,7 @@ def hash_of(tmp_path, monkeypatch):
         sys.modules.pop("decay_definition", None)
         from adjointbench.problems import definition
 
-        definition._module_tree.cache_clear()
+        definition.module_tree.cache_clear()
         module = importlib.import_module("decay_definition")
         result = module.decay(**arguments).definition_hash()
         sys.modules.pop("decay_definition", None)
@@ -101,7 +101,7 @@ def test_two_ways_to_the_same_problem_have_one_hash():
 def test_a_shared_network_is_part_of_the_definition():
     from adjointbench.problems import definition
 
-    tree = definition._module_tree("adjointbench.problems.zoo.cubic_spiral")
+    tree = definition.module_tree("adjointbench.problems.zoo.cubic_spiral")
     assert "name='tanh_mlp',args" in tree
     assert "class Problem" not in tree
     assert "name='register',args" not in tree

@@ -80,8 +80,8 @@ def test_a_worker_has_one_core_and_torch_one_thread_and_no_old_programs(monkeypa
     pytest.importorskip("torch")
     code = (
         "import json, os, sys\n"
-        "from adjointbench.suite.measuring.child import _pin\n"
-        "_pin(int(sys.argv[1]))\n"
+        "from adjointbench.suite.measuring.child import pin\n"
+        "pin(int(sys.argv[1]))\n"
         "import torch\n"
         "from torch._inductor import config\n"
         "cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else [0]\n"
@@ -164,7 +164,7 @@ def test_others_are_stopped_while_one_is_timed(tmp_path, monkeypatch):
 
     try:
         for worker in (timed, other):
-            worker._start()
+            worker.start()
         deadline = time.monotonic() + 20
         while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)

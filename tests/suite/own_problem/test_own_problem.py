@@ -1,6 +1,7 @@
 """A comparison from end to end: a problem in a file, methods that crash, hang and cannot."""
 
 import json
+import subprocess
 import sys
 import textwrap
 import time
@@ -245,7 +246,14 @@ def test_what_looks_stiff_is_measured_again_with_implicit_solvers(folder, monkey
     assert run["problem"].stiff
 
 
-def test_workers_outlive_the_tasks_of_one_round():
+def test_workers_outlive_the_tasks_of_one_round(monkeypatch):
+    started, popen = [], subprocess.Popen
+
+    def counted(*arguments, **options):
+        started.append(popen(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(workers_module.subprocess, "Popen", counted)
     (worker,) = workers_module.make_workers(1)
     method = "finite-difference"
     linear = ab.problems.get("linear")
@@ -254,9 +262,7 @@ def test_workers_outlive_the_tasks_of_one_round():
         for _ in range(2):
             kinds = [event.row.status for event in pool.events([job]) if event.row]
             assert kinds == ["ok"]
-            process = worker._process
-            time.sleep(0.2)
-            assert process.poll() is None
+            assert [process.poll() for process in started] == [None]
 
 
 def test_a_method_of_each_family_and_backend_comes_first():
