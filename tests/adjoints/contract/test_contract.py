@@ -20,8 +20,9 @@ METHODS = {m.name: m for m in ab.methods()}
 
 #: Errors allowed, in units of the relative tolerance. A tolerance is for one step; the sum of
 #: their errors, interpolation, and rounding over the steps of a difference come on top.
-#: By families; a method whose error is something else has a line with its name.
-MULTIPLES = {"discrete": 100, "continuous": 150, "blackbox": 150, "peers": 400}
+#: By families; a method whose error is something else has a line with its name: odeint steps over
+#: the times at which equations change, of which it knows nothing.
+MULTIPLES = {"discrete": 100, "continuous": 150, "blackbox": 150, "peers": 400, "jax-odeint": 1000}
 
 #: Parts of the gradient that are smaller than this share of the largest are held to it.
 SMALL = 1e-2
