@@ -94,7 +94,7 @@ SAID = [
     # Docstrings, comments, and sentences of refusals and of the table of methods.
     ("adjoints/scipy/continuous.py", '"""The continuous adjoint:', '"""The adjoint:'),
     ("adjoints/scipy/continuous.py", "#: Adjoint systems", "#: Systems"),
-    ("adjoints/gradient.py", "leave it out, or use one of", "leave it, or use any of"),
+    ("adjoints/options.py", "leave it out, or use one of", "leave it, or use any of"),
     ("adjoints/result.py", "the solver took max_steps steps", "the solver has taken max_steps"),
     (
         "adjoints/methods/on_scipy.py",
