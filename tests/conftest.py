@@ -28,6 +28,9 @@ SLOW = {
 }
 # fmt: on
 
+#: Where programs are compiled as users have them, each as one kernel where XLA can.
+ONE_KERNEL = {"contract", "random_problems", "test_gradient", "test_kernels"}
+
 # Two virtual devices, so that tests can ask for "cpu:1" and look at where results live. The other
 # flags, and no optimisation, more than halve the time that tests take.
 os.environ.setdefault(
@@ -39,6 +42,8 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# A program that is one kernel takes XLA twice as long to compile.
+os.environ.setdefault("ADJOINTBENCH_ONE_KERNEL", "0")
 # A dtype that is promoted by accident is an error, in our code and in the equations.
 os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
 
@@ -58,3 +63,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {item.path.stem, item.path.parent.name} & SLOW:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def as_one_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let programs be single kernels in the files that are about them."""
+    if {request.path.stem, request.path.parent.name} & ONE_KERNEL:
+        monkeypatch.setenv("ADJOINTBENCH_ONE_KERNEL", "1")

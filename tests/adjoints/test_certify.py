@@ -34,14 +34,20 @@ def test_certificate_of_the_linear_problem_is_the_closed_form():
     ]
 
 
-@pytest.mark.parametrize("name", ["lotka_volterra", "adaptive_ad_trap", "pendulum", "lorenz"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lotka_volterra",
+        "adaptive_ad_trap",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("pendulum", "lorenz")),
+    ],
+)
 def test_stored_references_are_found_again(name):
     problem = ab.problems.get(name)
     difference = compare(certify(problem), problem.reference)
     assert difference.largest <= 1e-10
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["robertson", "two_spirals"])
 def test_stored_references_of_larger_problems_are_found_again(name):
     problem = ab.problems.get(name)
