@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..steps.error_test import Step, control_error, status_after, step_terms
+from ..steps.acceptance import Step, control_error, status_after, step_terms
 from ..steps.step_size import SMALLEST_ERROR
 from .config import Config
 from .control import Control, Reach, Recorded, control_of, reach_of_recorded, status_of_given

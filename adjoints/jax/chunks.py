@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..steps.error_test import Step
+from ..steps.acceptance import Step
 from ..steps.runge_kutta import combine
 from .config import Config
 from .recorded_step import step_outputs

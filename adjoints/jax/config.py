@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import jax
 from jax import lax
 
-from ..steps.error_test import Step
+from ..steps.acceptance import Step
 from ..steps.runge_kutta import Rhs
 from ..steps.tableau import Tableau
 from .control_flow import cond_any

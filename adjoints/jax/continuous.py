@@ -31,7 +31,7 @@ from jax.flatten_util import ravel_pytree
 
 from ..adjoint_units import AdjointUnits, adjoint_units
 from ..methods.method import BACKWARD
-from ..steps.error_test import Terms
+from ..steps.acceptance import Terms
 from .adjoint_equation import (
     AdjointField,
     AdjointStop,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from ..steps.error_test import (
+from ..steps.acceptance import (
     CODES,
     FIXED_STEPS,
     given_step_fits,

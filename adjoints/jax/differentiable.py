@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from ..steps.error_test import CODES, Terms
+from ..steps.acceptance import CODES, Terms
 from . import continuous, discrete, through_control
 from .config import Config
 from .forward_mode import solve_forward

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..steps.error_test import CODES, RUNNING, Step
+from ..steps.acceptance import CODES, RUNNING, Step
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
 from .config import ChunkSweep, Config

@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 
-from ..steps.error_test import Terms
+from ..steps.acceptance import Terms
 from .config import Config
 from .forward_pass import outputs, solve_recording
 from .outcomes import Outputs, Pulled

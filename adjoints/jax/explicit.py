@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from ..steps.error_test import Step, explicit_step
+from ..steps.acceptance import Step, explicit_step
 from ..steps.tableau import Tableau
 from .config import ChunkSweep, Config
 from .explicit_chunks import sweep_explicit_chunk

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..steps.error_test import Step
+from ..steps.acceptance import Step
 from ..steps.runge_kutta import combine, stiffness_pair
 from .chunks import (
     add_trees,

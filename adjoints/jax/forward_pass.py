@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 from . import control_flow, storage
 from .config import Config
 from .outcomes import Outputs

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..steps.error_test import CODES, RUNNING
+from ..steps.acceptance import CODES, RUNNING
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
 from .config import Config

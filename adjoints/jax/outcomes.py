@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ..steps.error_test import Terms
+from ..steps.acceptance import Terms
 from .state import State
 
 Tree = Any

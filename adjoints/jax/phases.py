@@ -17,7 +17,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from ..steps.error_test import Step
+from ..steps.acceptance import Step
 from .state import State, Trial
 
 #: Where ``|h| radius`` is above this, stability limits the explicit method: three quarters of

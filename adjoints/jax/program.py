@@ -14,7 +14,7 @@ from ...problems import Problem
 from ..program import Settings, TrainingGradient, Work, gradient_result, of_problem
 from ..regularizers.regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats
-from ..steps.error_test import Terms
+from ..steps.acceptance import Terms
 from ..steps.stops import Stops
 from . import storage
 from .compile_cache import Built, build, static_settings

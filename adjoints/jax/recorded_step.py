@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax import lax
 
-from ..steps.error_test import Step, Terms, step_terms
+from ..steps.acceptance import Step, Terms, step_terms
 from ..steps.runge_kutta import dense_coefficients, dense_stages
 from .config import Config
 from .sides import clipper, time_limits

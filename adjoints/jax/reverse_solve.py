@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
-from ..steps.error_test import RUNNING
+from ..steps.acceptance import RUNNING
 from . import control_flow, storage
 from .adjoint_equation import AdjointField, Along, gauss_nodes, step_quadrature
 from .attempt import attempt

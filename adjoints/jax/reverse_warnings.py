@@ -12,7 +12,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from ..result import STATUSES, reverse_breakdown
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 
 Tree = Any
 

@@ -7,19 +7,13 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from ..steps.error_test import Step
+from ..steps.acceptance import Step
 from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
 from .config import ChunkSweep, Config
 from .explicit import evals_at_start
-from .implicit_steps import (
-    failure_of,
-    frozen_jacobian,
-    implicit_pair,
-    largest_row_sum,
-    rhs_on_side,
-)
+from .implicit_steps import failure_of, frozen_jacobian, implicit_pair, largest_row_sum, rhs_on_side
 from .linear import factorize, linear_solver
 from .outcomes import Counts
 from .rosenbrock_chunks import sweep_rosenbrock_chunk

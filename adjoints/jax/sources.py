@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..steps.error_test import Terms
+from ..steps.acceptance import Terms
 from .state import Row
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..steps.error_test import CODES, RUNNING
+from ..steps.acceptance import CODES, RUNNING
 from ..steps.step_size import SMALLEST_ERROR
 from . import control_flow
 from .attempt import attempt

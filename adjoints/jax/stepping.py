@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..steps.error_test import Step
+from ..steps.acceptance import Step
 from .config import Config
 from .state import Operands, Trial
 

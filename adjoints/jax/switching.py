@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..steps.error_test import RUNNING, Step
+from ..steps.acceptance import RUNNING, Step
 from ..steps.runge_kutta import combine, stiffness
 from ..steps.tableau import Tableau
 from .config import Config, Solver

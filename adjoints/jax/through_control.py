@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..steps.error_test import Terms
+from ..steps.acceptance import Terms
 from ..steps.step_size import SMALLEST_FACTOR
 from . import control_flow, storage
 from .attempt import attempt

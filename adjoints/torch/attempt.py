@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..steps.error_test import (
+from ..steps.acceptance import (
     CODES,
     FIXED_STEPS,
     RUNNING,

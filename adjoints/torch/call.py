@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 from .derivatives import TRANSFORMS
 from .forward_pass import Solved, solve_recording
 from .plain_fallback import with_plain_fallback

@@ -25,7 +25,7 @@ from dataclasses import replace
 import torch
 
 from ..adjoint_units import AdjointUnits, adjoint_units
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 from ..steps.stops import Stops
 from .adjoint_equation import (
     AdjointField,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..result import STATUSES
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 from .call import Call, Outputs, Pulled, outputs_of, pulled_back, solved_of
 from .transforms import aside, is_wrapped
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 from .call import outputs_of, pulled_back
 from .compiled_loops import Compiled, compiled, straight
 from .derivatives import TRANSFORMS

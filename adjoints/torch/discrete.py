@@ -22,7 +22,7 @@ from dataclasses import replace
 
 import torch
 
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 from .attempt import evaluate_transposed
 from .call import Call, Counts, Pulled
 from .compiled_sweep import sweep_compiled

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..steps.error_test import CODES, RUNNING
+from ..steps.acceptance import CODES, RUNNING
 from .attempt import evaluate
 from .schedule import Schedule, Segments
 from .state import Config, Operands, State, Tensors

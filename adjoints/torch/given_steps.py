@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..steps.error_test import given_step_fits, given_step_slack
+from ..steps.acceptance import given_step_fits, given_step_slack
 from .attempt import Given
 
 

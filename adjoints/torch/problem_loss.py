@@ -12,7 +12,7 @@ import torch
 from ...problems import Problem
 from ..program import Settings
 from ..regularizers.regularizer import estimates_of
-from ..steps.error_test import Terms
+from ..steps.acceptance import Terms
 from ..steps.stops import stops_between
 from .call import Call, Counts, Outputs, outputs_of, solved_of
 from .device import find_device, put, put_named

@@ -19,7 +19,7 @@ from ..program import (
     of_problem,
 )
 from ..result import STATUSES, GradientResult, Stats
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 from .device import numpy_named, put, put_named
 from .differentiations import ByForwardMode, ByReversePass, ByTape, Differentiation
 from .problem_loss import Found, Named, ProblemLoss

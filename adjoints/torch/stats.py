@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..result import Stats
-from ..steps.error_test import CODES
+from ..steps.acceptance import CODES
 from ..steps.tableau import Tableau
 from .call import Counts
 from .forward_pass import Work

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..steps.error_test import CODES, RUNNING
+from ..steps.acceptance import CODES, RUNNING
 from .attempt import Given, attempt, judged, rejected, start
 from .compiled_loops import compiled, distinct, loop, straight
 from .given_steps import GivenSteps

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from ..steps.error_test import CODES, RUNNING, Step, explicit_step
+from ..steps.acceptance import CODES, RUNNING, Step, explicit_step
 from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine, dense_coefficients, dense_stages
 from .linear import factorize, linear_solver
