@@ -10,7 +10,7 @@ import pytest
 STRICT = ("contract", "test_jax_", "test_solve_", "test_kernels")
 
 #: Tests in which two programs are held to the last digits, as XLA's optimisations make them.
-OPTIMISED = ("test_diffrax_estimates",)
+OPTIMISED = ("test_diffrax_estimates", "test_peers")
 
 
 @pytest.fixture(autouse=True)

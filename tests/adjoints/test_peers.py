@@ -24,7 +24,7 @@ def test_lotka_volterra_agrees_with_cvodes(method):
     assert result.status == "ok"
     np.testing.assert_allclose(result.dparams["p"], tiny.LOTKA_VOLTERRA_DP, rtol=1e-6)
     np.testing.assert_allclose(result.dy0, tiny.LOTKA_VOLTERRA_DY0, rtol=1e-6)
-    assert run.primal() == pytest.approx(result.loss, rel=1e-10)
+    assert run.primal() == pytest.approx(result.loss, rel=1e-12)
     assert result.stats.steps > 100
     assert result.stats.rhs_evals is None
 
@@ -32,9 +32,9 @@ def test_lotka_volterra_agrees_with_cvodes(method):
         arguments = jax.device_put((dict(problem.params), problem.y0))
     loss, dparams, dy0 = run.compiled(*arguments)
     assert (loss.dtype, dparams["p"].dtype, dy0.dtype) == (np.float64,) * 3
-    assert float(loss) == pytest.approx(result.loss, rel=1e-10)
-    np.testing.assert_allclose(np.asarray(dparams["p"]), result.dparams["p"], rtol=1e-10)
-    np.testing.assert_allclose(np.asarray(dy0), result.dy0, rtol=1e-10)
+    assert float(loss) == pytest.approx(result.loss, rel=1e-12)
+    np.testing.assert_allclose(np.asarray(dparams["p"]), result.dparams["p"], rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(dy0), result.dy0, rtol=1e-12)
 
 
 @pytest.mark.parametrize("solver", ["dopri5", "dopri8", "kvaerno5"])
