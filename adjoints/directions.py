@@ -22,7 +22,7 @@ from .gradient import Run, prepare
 from .result import GradientResult
 from .scipy.finite_difference import sizes_of
 from .scipy.flat import pack, unpack
-from .slopes import GOAL, LEVELS, Slope, slope_of
+from .slopes import GOAL, Slope, slope_of
 
 #: Directions of each array, where it has more than one component.
 DIRECTIONS = 2
@@ -55,12 +55,6 @@ class Differences:
     disagreement: float
     error: float
     solves: int
-
-
-def most_solves(problem: Problem) -> int:
-    """How many solves :func:`compare_with_loss` takes at most."""
-    sizes = [value.size for value in (*problem.params.values(), problem.y0)]
-    return 2 + sum(2 * LEVELS * min(DIRECTIONS, size) for size in sizes)
 
 
 def compare_with_loss(

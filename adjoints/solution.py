@@ -36,3 +36,12 @@ class OpenSolution(Generic[Array]):
     stiffness_estimate: Array | None
     stats: dict[str, Array]
     status_code: Array
+
+    @property
+    def estimates(self) -> dict[str, Array | None]:
+        """The solver's estimates by the names of the regularisers that are made of them."""
+        return {
+            "error": self.error_estimate,
+            "error_squared": self.error_squared,
+            "stiffness": self.stiffness_estimate,
+        }

@@ -13,7 +13,7 @@ import optax
 
 from ..adjoints.jax.device import find_device
 from ..adjoints.jax.solve import solve
-from ..adjoints.program import Work
+from ..adjoints.program import Work, of_problem
 from ..adjoints.result import STATUSES
 from .loss_gradient import Evaluation, LossGradient
 from .presets import WEIGHT_DECAY, Optimizer
@@ -164,7 +164,7 @@ class JaxTrainer:
             y0,
             problem.save_at.astype(problem.dtype),
             p,
-            t0=problem.t_span[0],
+            **of_problem(problem),
             solver=self._loss_gradient.evaluation_solver,
             rtol=preset.rtol,
             atol=preset.atol,
@@ -172,11 +172,6 @@ class JaxTrainer:
             error_norm="scaled",
             reduction="mean",
         )
-        estimates = {
-            "error": solution.error_estimate,
-            "error_squared": solution.error_squared,
-            "stiffness": solution.stiffness_estimate,
-        }
         nan = jnp.asarray(jnp.nan, problem.dtype)
         judge = self._task.correct
         return (
@@ -184,7 +179,7 @@ class JaxTrainer:
             None if judge is None else judge(solution.ys, p),
             solution.status_code,
             solution.stats["rhs_evals"],
-            {name: nan if value is None else value for name, value in estimates.items()},
+            {name: nan if value is None else value for name, value in solution.estimates.items()},
             solution.steps[0],
             solution.stats["steps"],
         )

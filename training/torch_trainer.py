@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from ..adjoints.program import Work
+from ..adjoints.program import Work, of_problem
 from ..adjoints.result import STATUSES
 from ..adjoints.torch.device import find_device, put, put_named
 from ..adjoints.torch.solve import solve
@@ -94,7 +94,7 @@ class TorchTrainer:
                 y0,
                 problem.save_at,
                 p,
-                t0=problem.t_span[0],
+                **of_problem(problem),
                 solver=self._loss_gradient.evaluation_solver,
                 rtol=preset.rtol,
                 atol=preset.atol,
@@ -103,11 +103,6 @@ class TorchTrainer:
                 reduction="mean",
                 compile=self._loss_gradient.compiles,
             )
-            estimates = {
-                "error": solution.error_estimate,
-                "error_squared": solution.error_squared,
-                "stiffness": solution.stiffness_estimate,
-            }
             loss, judge = problem.loss(solution.ys, p), self._task.correct
             correct = None if judge is None else judge(solution.ys, p).cpu().numpy()
         return Evaluation(
@@ -115,7 +110,7 @@ class TorchTrainer:
             correct,
             solution.status,
             int(solution.stats["rhs_evals"]),
-            {k: float("nan") if v is None else float(v) for k, v in estimates.items()},
+            {k: float("nan") if v is None else float(v) for k, v in solution.estimates.items()},
             solution.steps[0].cpu().numpy(),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,6 @@ from .saves import count_saves, dense_of_step
 from .sides import time_limits
 from .state import Attempt, DenseRow, Operands, Row, State, Trial
 from .stepping import take
-
-Tree = Any
 
 
 class Verdict(NamedTuple):

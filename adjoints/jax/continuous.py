@@ -48,7 +48,6 @@ from .reverse_solve import integrate_back
 from .saves import end_cotangent
 from .state import Operands, State
 
-Tree = Any
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
 
 

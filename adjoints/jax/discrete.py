@@ -30,8 +30,6 @@ from .state import Operands, State
 from .sweep import carries_slopes, sweep
 from .totals import largest_steps, per_step
 
-Tree = Any
-
 
 def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tuple[Outputs, Any]:
     """Solve, and keep what :func:`pull_back` needs."""

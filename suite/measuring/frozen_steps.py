@@ -14,7 +14,7 @@ import numpy as np
 
 from ...adjoints.gradient import prepare
 from ...adjoints.methods import get_method
-from ...adjoints.program import Settings
+from ...adjoints.program import Settings, of_problem
 from ...adjoints.regularizers.regularizer import Regularizer, estimates_of
 from ...adjoints.result import GradientResult
 from ...problems import Problem
@@ -157,15 +157,12 @@ def _replay(problem: Problem, settings: Settings) -> Callable[[dict[str, np.ndar
             problem.y0,
             problem.save_at,
             {**params, **problem.constants},
-            t0=problem.t_span[0],
+            **of_problem(problem),
             solver=settings.solver,
             rtol=settings.rtol,
             atol=settings.atol,
             max_steps=settings.max_steps,
             first_step=settings.first_step,
-            discontinuities=problem.discontinuities,
-            jump_times=problem.jump_times,
-            jump=problem.jump,
             steps=steps,
             error_norm=error_norm,
             reduction=reduction,
@@ -173,15 +170,10 @@ def _replay(problem: Problem, settings: Settings) -> Callable[[dict[str, np.ndar
 
     def total(params: Any, steps: Any) -> Any:
         found = solution(params, steps)
-        estimates = {
-            "error": found.error_estimate,
-            "error_squared": found.error_squared,
-            "stiffness": found.stiffness_estimate,
-        }
         terms = () if settings.regularizer is None else settings.regularizer.terms
         pairs = zip(settings.coefficient, terms, strict=False)
         loss = problem.loss(found.ys, {**params, **problem.constants})
-        return loss + sum(c * estimates[term] for c, term in pairs)
+        return loss + sum(c * found.estimates[term] for c, term in pairs)
 
     with jax.enable_x64(True):
         steps = solution(problem.params).steps

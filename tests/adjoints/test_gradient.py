@@ -116,12 +116,10 @@ def test_results_live_on_the_device_asked_for():
 def test_a_regularizer_adds_its_value_and_its_gradient(regularizer):
     problem = ab.problems.get("lotka_volterra")
     options = {"rtol": 1e-4, "atol": 1e-6, "max_steps": 256}
-    plain, _, once = (
-        ab.gradient(problem, "jax-discrete", **options),
-        None,
-        ab.gradient(problem, "jax-discrete", regularizer=regularizer, coefficient=0.5, **options),
-    )
-    twice = ab.gradient(problem, "jax-forward", regularizer=regularizer, coefficient=1.0, **options)
+    plain = ab.gradient(problem, "jax-discrete", **options)
+    options["regularizer"] = regularizer
+    once = ab.gradient(problem, "jax-discrete", coefficient=0.5, **options)
+    twice = ab.gradient(problem, "jax-forward", coefficient=1.0, **options)
     added, added_twice = once.loss - plain.loss, twice.loss - plain.loss
     assert added > 0
     assert added_twice == pytest.approx(2 * added, rel=1e-6)
