@@ -25,6 +25,7 @@ environment:  ## Make .venv, or bring it up to date (the other targets do this b
 
 bench: export ADJOINTBENCH_QUICK = 1
 bench:  ## The quick benchmarks, then the report: about ten minutes on two cores
+bench-full: export ADJOINTBENCH_FULL = 1
 bench-full:  ## The whole suite, then the report: hours
 # The ladders are measured first, with progress on the console, and asv reads them. What an
 # interrupted run has measured is used by the next; after a finished one all is measured anew, and

@@ -1,6 +1,7 @@
-"""Which problems, methods and tolerances a run measures: everything, or a quick part.
+"""Which problems, methods and tolerances a run measures: a moderate part, a quick one, or all.
 
-Environment variables narrow it: ``ADJOINTBENCH_QUICK=1`` takes the quick part,
+``ADJOINTBENCH_FULL=1`` takes everything, ``ADJOINTBENCH_QUICK=1`` the quick part, whose ladder of
+tolerances, sizes and claims are the moderate part's too.
 ``ADJOINTBENCH_PROBLEMS``, ``ADJOINTBENCH_METHODS`` and ``ADJOINTBENCH_DEVICES`` are lists of
 names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``,
 ``jax-discrete(solver=kvaerno5)``. ``ADJOINTBENCH_SCALING`` lists the sizes of the scaling study
@@ -35,6 +36,22 @@ VARIANTS = ("van_der_pol(mu=1000.0)",)
 #: core is left with it in the end.
 QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lotka_volterra")
 
+#: What plain asv measures: our own ways to a gradient, with a peer on each side to tell a slower
+#: machine from slower code; about a quarter of an hour on one core.
+MODERATE_PROBLEMS = ("lotka_volterra", "robertson", "adaptive_ad_trap")
+MODERATE_METHODS = (
+    "jax-discrete",
+    "jax-forward",
+    "jax-backsolve",
+    "jax-gauss",
+    "torch-discrete",
+    "scipy-forward",
+    "scipy-adjoint",
+    "finite-difference",
+    "diffrax-recursive-checkpoint",
+    "cvodes-adjoint",
+)
+
 #: Where asv takes its own times, with its own statistics: each is a process that compiles anew.
 TIMED_PROBLEMS, QUICK_TIMED_PROBLEMS = ("lotka_volterra", "pendulum"), ("lotka_volterra",)
 QUICK_TIMED_METHODS = (
@@ -43,7 +60,6 @@ QUICK_TIMED_METHODS = (
     "scipy-adjoint",
     "diffrax-recursive-checkpoint",
 )
-TIMED_RTOL = 1e-6
 
 #: Seconds allowed for one method on one problem, all tolerances together.
 TIMEOUT_S, QUICK_TIMEOUT_S = 1200.0, 240.0
@@ -84,43 +100,49 @@ class Selection:
         """Claims and studies, then every method on every problem on every device."""
         own = [key for key in self.claims if key != OF_SCALING or not self.sizes]
         yield from claim_tasks(own, self.quick)
-        yield from self._scaling_jobs()
-        yield from self._checkpoint_jobs()
-        for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
-            yield Job(
-                problem=problem,
-                method=method,
-                device=device,
-                rtols=self.rtols,
-                timeout_s=QUICK_TIMEOUT_S if self.quick else TIMEOUT_S,
-                budget_s=QUICK_BUDGET_S if self.quick else BUDGET_S,
-            )
-
-    def _scaling_jobs(self) -> Iterator[Job]:
-        largest_first = sorted(self.sizes, reverse=True)
-        for n, method in itertools.product(largest_first, self.scaling_methods):
-            yield Job(
-                problem=scaling.problem_of(n),
-                method=method,
-                device="cpu",
-                rtols=(scaling.RTOL,),
-                timeout_s=scaling.QUICK_TIMEOUT_S if self.quick else scaling.TIMEOUT_S,
-                budget_s=QUICK_BUDGET_S if self.quick else BUDGET_S,
-                atol_scale=scaling.ATOL / scaling.RTOL,
-                study=scaling.STUDY,
-            )
-
-    def _checkpoint_jobs(self) -> Iterator[Job]:
+        for n, method in itertools.product(sorted(self.sizes, reverse=True), self.scaling_methods):
+            yield scaling_job(n, method, self.quick)
         for method in self.checkpointed:
-            yield Job(
-                problem=checkpoints.PROBLEM,
-                method=method,
-                device="cpu",
-                rtols=(checkpoints.RTOL,),
-                timeout_s=checkpoints.TIMEOUT_S,
-                budget_s=QUICK_BUDGET_S if self.quick else BUDGET_S,
-                study=checkpoints.STUDY,
-            )
+            yield checkpoint_job(method, self.quick)
+        for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
+            yield ladder_job(problem, method, device, self.quick)
+
+
+def ladder_job(problem: str, method: str, device: str, quick: bool) -> Job:
+    """A method on a problem over the ladder of tolerances."""
+    return Job(
+        problem=problem,
+        method=method,
+        device=device,
+        rtols=QUICK_LADDER if quick else LADDER,
+        timeout_s=QUICK_TIMEOUT_S if quick else TIMEOUT_S,
+        budget_s=QUICK_BUDGET_S if quick else BUDGET_S,
+    )
+
+
+def scaling_job(n: int, method: str, quick: bool) -> Job:
+    """A method of the scaling study on the problem with `n` points along a side."""
+    return Job(
+        problem=scaling.problem_of(n),
+        method=method,
+        rtols=(scaling.RTOL,),
+        timeout_s=scaling.QUICK_TIMEOUT_S if quick else scaling.TIMEOUT_S,
+        budget_s=QUICK_BUDGET_S if quick else BUDGET_S,
+        atol_scale=scaling.ATOL / scaling.RTOL,
+        study=scaling.STUDY,
+    )
+
+
+def checkpoint_job(method: str, quick: bool) -> Job:
+    """A method of the study of checkpoints, with their number in its name."""
+    return Job(
+        problem=checkpoints.PROBLEM,
+        method=method,
+        rtols=(checkpoints.RTOL,),
+        timeout_s=checkpoints.TIMEOUT_S,
+        budget_s=QUICK_BUDGET_S if quick else BUDGET_S,
+        study=checkpoints.STUDY,
+    )
 
 
 def selection() -> Selection:
@@ -131,19 +153,34 @@ def selection() -> Selection:
     ValueError
         Where a name among them is unknown.
     """
-    quick = os.environ.get("ADJOINTBENCH_QUICK", "") not in ("", "0")
-    methods = _methods(QUICK_METHODS if quick else tuple(method.name for method in METHODS))
+    full, by_default, methods_by_default = _part()
+    methods = _methods(methods_by_default)
     named = bool(os.environ.get("ADJOINTBENCH_METHODS"))
     return Selection(
-        quick=quick,
-        problems=_problems(QUICK_PROBLEMS if quick else (*problems.names(), *VARIANTS)),
+        quick=not full,
+        problems=_problems(by_default),
         methods=methods,
         devices=tuple(os.environ.get("ADJOINTBENCH_DEVICES", "cpu").split(",")),
-        sizes=_sizes(scaling.QUICK_SIZES if quick else scaling.SIZES),
+        sizes=_sizes(scaling.SIZES if full else scaling.QUICK_SIZES),
         scaling_methods=scaling.selected(methods) if named else scaling.METHODS,
         claims=chosen_claims(),
-        checkpointed=checkpoints.selected(methods, quick=quick) if _checkpoints_wanted() else (),
+        checkpointed=checkpoints.selected(methods, quick=not full) if _checkpoints_wanted() else (),
     )
+
+
+def _part() -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
+    """Whether everything is measured, and the problems and methods where none are named."""
+    full, quick = (
+        os.environ.get(name, "") not in ("", "0")
+        for name in ("ADJOINTBENCH_FULL", "ADJOINTBENCH_QUICK")
+    )
+    if full and quick:
+        raise ValueError("ADJOINTBENCH_FULL and ADJOINTBENCH_QUICK are both set: unset one of them")
+    if full:
+        return True, (*problems.names(), *VARIANTS), tuple(method.name for method in METHODS)
+    if quick:
+        return False, QUICK_PROBLEMS, QUICK_METHODS
+    return False, MODERATE_PROBLEMS, MODERATE_METHODS
 
 
 def _problems(default: tuple[str, ...]) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def ladder_command(rows: pd.DataFrame) -> str:
     """
     quick = set(rows["rtol"]) <= set(QUICK_LADDER) < set(LADDER)
     devices = list(dict.fromkeys(rows["device"]))
-    wanted = {"ADJOINTBENCH_QUICK": "1"} if quick else {}
+    wanted = {"ADJOINTBENCH_QUICK": "1"} if quick else {"ADJOINTBENCH_FULL": "1"}
     wanted["ADJOINTBENCH_PROBLEMS"] = ",".join(dict.fromkeys(rows["problem"]))
     methods = dict.fromkeys(map(without_device, rows["method"]))
     usual = QUICK_METHODS if quick else tuple(method.name for method in METHODS)
@@ -49,6 +49,7 @@ def scaling_command(points: pd.DataFrame) -> str:
     sizes = sorted(set(map(points_of, points["problem"])))
     return _collect_and_report(
         {
+            "ADJOINTBENCH_FULL": "1",
             "ADJOINTBENCH_PROBLEMS": _BESIDE,
             "ADJOINTBENCH_METHODS": ",".join(dict.fromkeys(map(bare_name, points["method"]))),
             "ADJOINTBENCH_SCALING": ",".join(map(str, sizes)),
@@ -60,6 +61,7 @@ def checkpoints_command(points: pd.DataFrame) -> str:
     """What measures memory against checkpoints, and reports it."""
     return _collect_and_report(
         {
+            "ADJOINTBENCH_FULL": "1",
             "ADJOINTBENCH_PROBLEMS": _BESIDE,
             "ADJOINTBENCH_METHODS": ",".join(dict.fromkeys(map(bare_name, points["method"]))),
             "ADJOINTBENCH_CHECKPOINTS": "1",

@@ -1,15 +1,14 @@
 """The asv benchmarks: one file a concern.
 
-Each runs over problems, methods and devices. A ladder of tolerances is measured once for each
-method on each problem, by ``adjointbench.suite.collect``, and every ``track_`` figure reads
-its number from those rows; the rows themselves are kept beside asv's results, for work–precision
+Each runs over problems, methods and devices. The first ``track_`` figure of a method on a problem
+measures its ladder of tolerances, in a process that is killed when its time is over; the others of
+the same run of asv read those rows, which are kept beside asv's results, for work–precision
 diagrams. So a method that fails is a row with a status and a ``track_`` figure with a finite cap,
 a combination that makes no sense is skipped, and a benchmark that asv calls *failed* is broken.
+``docs/asv.md`` shows asv's commands. Environment variables:
 
-Run with ``asv run -E existing --set-commit-hash $(git rev-parse HEAD)``. Environment variables:
-
-``ADJOINTBENCH_QUICK=1``
-    A quick subset.
+``ADJOINTBENCH_QUICK=1``, ``ADJOINTBENCH_FULL=1``
+    The quick part, or everything, in place of a moderate part.
 ``ADJOINTBENCH_PROBLEMS``, ``ADJOINTBENCH_METHODS``, ``ADJOINTBENCH_DEVICES``
     Names between commas: only these. Settings may follow a name, as in
     ``van_der_pol(mu=1000.0)`` or ``jax-discrete(solver=kvaerno5)``.
@@ -23,5 +22,6 @@ Run with ``asv run -E existing --set-commit-hash $(git rev-parse HEAD)``. Enviro
     none are measured unless numbers are.
 ``ADJOINTBENCH_ROWS``
     An absolute path: measured rows are taken from this file, and missing ones added to it. By
-    default they go to ``.asv/results/<machine>/<commit>-rows.jsonl``, begun anew by every run.
+    default they go to ``.asv/results/<machine>/<commit>-rows.jsonl``, where those of an earlier run
+    are replaced as they are measured anew.
 """

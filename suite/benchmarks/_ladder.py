@@ -1,43 +1,39 @@
-"""What the benchmarks that read the measured ladder have in common."""
+"""What the benchmarks that read measured rows have in common."""
 
 import json
 import math
 import os
 from pathlib import Path
 
-from adjointbench.suite.measuring.ladder import typical_rtol
-from adjointbench.suite.measuring.rows import chosen_path
-from adjointbench.suite.selection import results_version, selection
+from ._checkout import CHOSEN, TASKS, VERSION, check_known
+from ._rows import begin, rows_of
 
-# asv names the folder of its configuration only in environments that it has built.
-os.environ.setdefault("ASV_CONF_DIR", str(Path(__file__).parents[2]))
-
-CHOSEN = selection()
-VERSION = results_version()
+#: Seconds beside those of a task itself: its process starts, and imports what it needs.
+SPARE_S = 60
 
 
-class _Ladder:
-    """Base: parameters, the shared measurement, and the rows of one combination.
+class _Measured:
+    """Base: the file of rows, which one run of asv shares between all its benchmarks."""
 
-    asv shares what ``setup_cache`` returns, the file of rows, between all classes that inherit this
-    one function.
-    """
-
-    params = (CHOSEN.problems, CHOSEN.methods, CHOSEN.devices)
-    param_names = ("problem", "method", "device")
-    timeout = 300
     version = VERSION
 
     def setup_cache(self):
-        from adjointbench.suite.collect import collect
+        return begin(_results_folder(), CHOSEN.quick)
 
-        path, anew = chosen_path(_results_folder())
-        return collect(CHOSEN, path, anew=anew)
+    setup_cache.timeout = 120
 
-    setup_cache.timeout = 24 * 3600
+
+class _Ladder(_Measured):
+    """Base: a method on a problem, over the ladder of tolerances."""
+
+    params = (CHOSEN.problems, CHOSEN.methods, CHOSEN.devices)
+    param_names = ("problem", "method", "device")
+    timeout = TASKS.ladder_job("", "", "", CHOSEN.quick).timeout_s + SPARE_S
 
     def setup(self, file, problem, method, device):
-        self.rows = ladder(file.rows, problem, method, device)
+        from adjointbench.suite.measuring.ladder import typical_rtol
+
+        self.rows = ladder(file, problem, method, device)
         typical = typical_rtol(row.rtol for row in self.rows)
         self.row = next(row for row in self.rows if row.rtol == typical)
 
@@ -45,12 +41,6 @@ class _Ladder:
         """A figure at the typical tolerance; NaN, which asv takes for skipped, where unknown."""
         value = getattr(self.row, name)
         return math.nan if value is None else value
-
-
-def _results_folder():
-    """Where asv puts the results of this run: the rows lie beside them."""
-    configured = Path(os.environ["ASV_CONF_DIR"]) / "asv.conf.json"
-    return configured.parent / json.loads(configured.read_text())["results_dir"]
 
 
 class _CertifiedLadder(_Ladder):
@@ -62,13 +52,30 @@ class _CertifiedLadder(_Ladder):
             raise NotImplementedError("the problem has no certified reference")
 
 
-def ladder(rows, problem, method, device):
+def ladder(file, problem, method, device="cpu"):
     """The rows of one combination; not implemented where the method refuses the problem."""
-    from adjointbench.suite.measuring.rows import pick
+    from adjointbench.suite.selection import ladder_job
 
-    mine = pick(rows, problem, method, device)
-    if not mine:
-        raise NotImplementedError("not measured")
-    if all(row.status == "skipped" for row in mine):
-        raise NotImplementedError(mine[0].message)
-    return mine
+    selected(problem in CHOSEN.problems, "ADJOINTBENCH_PROBLEMS")
+    selected(method in CHOSEN.methods, "ADJOINTBENCH_METHODS")
+    check_known(problem, method)
+    return not_refused(rows_of(file, ladder_job(problem, method, device, CHOSEN.quick)))
+
+
+def selected(wanted, variable):
+    """Not implemented where the variable of the environment, set or not, leaves this out."""
+    if not wanted:
+        raise NotImplementedError(f"not measured; {variable} could ask for it")
+
+
+def not_refused(rows):
+    """The rows, where the method takes the problem."""
+    if all(row.status == "skipped" for row in rows):
+        raise NotImplementedError(rows[0].message)
+    return rows
+
+
+def _results_folder():
+    """Where asv puts the results of this run: the rows lie beside them."""
+    configured = Path(os.environ["ASV_CONF_DIR"]) / "asv.conf.json"
+    return configured.parent / json.loads(configured.read_text())["results_dir"]

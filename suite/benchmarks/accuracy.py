@@ -4,7 +4,8 @@ import math
 
 from adjointbench.suite.measuring.errors import log10_error
 
-from ._ladder import CHOSEN, VERSION, _CertifiedLadder
+from ._checkout import CHOSEN, VERSION, check_known
+from ._ladder import _CertifiedLadder
 
 
 class Accuracy(_CertifiedLadder):
@@ -25,7 +26,7 @@ class Accuracy(_CertifiedLadder):
         return log10_error(getattr(self.row, name))
 
 
-class FrozenSteps:
+class AcceptedSteps:
     """log10 of the error against finite differences of the very steps that were accepted.
 
     A discrete adjoint is the exact derivative of its steps, so this is rounding, of the finite
@@ -40,6 +41,9 @@ class FrozenSteps:
     unit = "log10(relative error)"
     timeout = 300
     version = VERSION
+
+    def setup(self, problem, method):
+        check_known(problem, method)
 
     def track_log10_frozen_error(self, problem, method):
         from adjointbench.suite.measuring.frozen_steps import frozen_step_error

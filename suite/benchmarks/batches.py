@@ -6,6 +6,7 @@ import time
 
 LANES = 64
 SLOTS = (256, 4096, 16384)
+ROUNDS = 21
 
 
 class Lanes:
@@ -14,25 +15,24 @@ class Lanes:
     timeout = 300
     version = "1"
 
-    def setup_cache(self):
-        """Seconds of the gradient of all lanes: a line a round, a column for each of SLOTS."""
-        calls = [lanes_gradient(slots) for slots in SLOTS]
-        return [[call() for call in calls] for _ in range(21)]
-
-    setup_cache.timeout = 900
-
-    def track_seconds(self, times, slots):
-        return statistics.median(line[SLOTS.index(slots)] for line in times)
+    def track_seconds(self, slots):
+        return statistics.median(line[0] for line in _seconds(slots))
 
     track_seconds.params = SLOTS
     track_seconds.param_names = ("max_steps",)
     track_seconds.unit = "seconds"
 
-    def track_slowdown_of_many_slots(self, times):
+    def track_slowdown_of_many_slots(self):
         """Time with the most slots over time with the fewest: 1 is right, 1.2 too much."""
-        return statistics.median(line[-1] / line[0] for line in times)
+        return statistics.median(most / fewest for fewest, most in _seconds(SLOTS[0], SLOTS[-1]))
 
     track_slowdown_of_many_slots.unit = "ratio"
+
+
+def _seconds(*slots):
+    """Seconds of the gradient of all lanes, taken in turn: a line a round, a column for each."""
+    calls = [lanes_gradient(number) for number in slots]
+    return [[call() for call in calls] for _ in range(ROUNDS)]
 
 
 def lanes_gradient(max_steps):

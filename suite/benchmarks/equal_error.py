@@ -2,25 +2,29 @@
 
 import math
 
-from ._ladder import CHOSEN, VERSION, _Ladder, ladder
+from ._checkout import CHOSEN, check_known
+from ._ladder import SPARE_S, _Ladder, _Measured, ladder, not_refused
+from ._rows import rows_of
 
 OURS = "jax-discrete"
 PEERS = ("diffrax-recursive-checkpoint", "diffrax-backsolve", "diffrax-forward", "diffrax-direct")
 ERRORS = (1e-3, 1e-5, 1e-7)
 
-#: 2-64-64-2 tanh, a batch of 256, float32.
-NEURAL = {"batch": 256, "hidden": 64, "layers": 2, "dtype": "float32"}
+#: 2-64-64-2 tanh and a batch of 256 are its published settings.
+NEURAL = "two_spirals(dtype=float32)"
+NEURAL_TIMEOUT_S = 240
 
 
-class EqualError(_Ladder):
+class EqualError(_Measured):
     """Our time over a peer's for the same error on Lotka–Volterra."""
 
     params = (PEERS, ERRORS)
     param_names = ("peer", "error")
+    timeout = 2 * _Ladder.timeout
 
     def setup(self, file, peer, error):
-        self.ours = ladder(file.rows, "lotka_volterra", OURS, "cpu")
-        self.theirs = ladder(file.rows, "lotka_volterra", peer, "cpu")
+        self.theirs = ladder(file, "lotka_volterra", peer)
+        self.ours = ladder(file, "lotka_volterra", OURS)
 
     def track_time_over_peer(self, file, peer, error):
         from adjointbench.suite.measuring.ladder import seconds_at_error
@@ -31,39 +35,36 @@ class EqualError(_Ladder):
     track_time_over_peer.unit = "ratio"
 
 
-class NeuralOde:
+class NeuralOde(_Measured):
     """A classifier's gradient, 2-64-64-2 tanh, batch of 256, float32, at rtol 1e-4."""
 
     params = ((OURS, *(PEERS[:1] if CHOSEN.quick else PEERS)),)
     param_names = ("method",)
-    timeout = 300
-    version = VERSION
+    timeout = NEURAL_TIMEOUT_S + SPARE_S
 
-    def setup_cache(self):
-        from adjointbench import problems
-        from adjointbench.suite.measuring.measure import measure_ladder
+    def setup(self, file, method):
+        from adjointbench.suite.measuring.job import Job
 
-        problem = problems.get("two_spirals", **NEURAL)
-        return {
-            method: measure_ladder(problem, method, (1e-4,), atol_scale=1.0, budget_s=1.0)[0]
-            for method in self.params[0]
-        }
-
-    setup_cache.timeout = 1800
-
-    def setup(self, measured, method):
-        self.row = measured[method]
-        if self.row.status == "skipped":
-            raise NotImplementedError(self.row.message)
+        check_known(NEURAL, method)
+        job = Job(
+            problem=NEURAL,
+            method=method,
+            study="neural",
+            rtols=(1e-4,),
+            atol_scale=1.0,
+            budget_s=1.0,
+            timeout_s=NEURAL_TIMEOUT_S,
+        )
+        (self.row,) = not_refused(rows_of(file, job))
         if self.row.exception:
             raise RuntimeError(self.row.message)
 
-    def track_gradient_seconds(self, measured, method):
+    def track_gradient_seconds(self, file, method):
         return math.nan if self.row.seconds is None else self.row.seconds
 
     track_gradient_seconds.unit = "seconds"
 
-    def track_gradient_over_primal(self, measured, method):
+    def track_gradient_over_primal(self, file, method):
         return math.nan if self.row.ratio is None else self.row.ratio
 
     track_gradient_over_primal.unit = "ratio"

@@ -1,8 +1,10 @@
 """What is kept from the forward pass for the reverse pass."""
 
-from adjointbench.suite.measuring.studies import checkpoints
+from ._checkout import CHOSEN, TASKS, VERSION, check_known, of_checkout
+from ._ladder import SPARE_S, _Ladder, not_refused, selected
+from ._rows import rows_of
 
-from ._ladder import CHOSEN, VERSION, _Ladder
+_STUDY = of_checkout("suite.measuring.studies.checkpoints")
 
 
 class Kept(_Ladder):
@@ -22,32 +24,34 @@ class Peak:
     timeout = 300
     version = VERSION
 
+    def setup(self, problem, method):
+        check_known(problem, method)
+
     def peakmem_gradient(self, problem, method):
         from adjointbench import gradient
         from adjointbench.suite.measuring.names import get_problem
 
-        try:
-            gradient(get_problem(problem), method)
-        except ValueError as refusal:
-            raise NotImplementedError(str(refusal)) from refusal
+        gradient(get_problem(problem), method)
 
 
 class Checkpoints(_Ladder):
     """What is kept by the number of checkpoints; what that costs in time is in the rows."""
 
     params = (
-        checkpoints.QUICK_METHODS if CHOSEN.quick else checkpoints.METHODS,
-        checkpoints.QUICK_NUMBERS if CHOSEN.quick else checkpoints.NUMBERS,
+        _STUDY.QUICK_METHODS if CHOSEN.quick else _STUDY.METHODS,
+        _STUDY.QUICK_NUMBERS if CHOSEN.quick else _STUDY.NUMBERS,
     )
     param_names = ("method", "checkpoints")
     unit = "bytes"
+    timeout = TASKS.checkpoint_job("", CHOSEN.quick).timeout_s + SPARE_S
 
     def setup(self, file, method, number):
-        self.row = checkpoints.pick(file.rows, method, number)
-        if self.row is None:
-            raise NotImplementedError("not measured")
-        if self.row.status == "skipped":
-            raise NotImplementedError(self.row.message)
+        from adjointbench.suite.selection import checkpoint_job
+
+        name = _STUDY.method_of(method, number)
+        selected(name in CHOSEN.checkpointed, "ADJOINTBENCH_CHECKPOINTS")
+        check_known(_STUDY.PROBLEM, method)
+        (self.row,) = not_refused(rows_of(file, checkpoint_job(name, CHOSEN.quick)))
 
     def track_saved_bytes(self, file, method, number):
         return self.figure("saved_bytes")

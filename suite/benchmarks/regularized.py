@@ -1,6 +1,6 @@
 """Gradients of losses with a regulariser of the solver's own steps, against frozen steps."""
 
-from ._ladder import CHOSEN, VERSION
+from ._checkout import CHOSEN, VERSION, check_known
 
 
 class FrozenSteps:
@@ -15,6 +15,9 @@ class FrozenSteps:
     timeout = 300
     version = VERSION
     unit = "log10 of the relative error"
+
+    def setup(self, problem, regularizer, method):
+        check_known(problem, method)
 
     def track_regularized_error(self, problem, regularizer, method):
         from adjointbench import problems

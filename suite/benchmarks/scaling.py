@@ -1,78 +1,104 @@
 """How the time of a gradient grows with the size of a stiff problem."""
 
+import itertools
 import math
 
-from adjointbench.suite.measuring.studies import scaling
+from ._checkout import CHOSEN, TASKS, check_known, of_checkout
+from ._ladder import SPARE_S, _Measured, not_refused, selected
+from ._rows import rows_of
 
-from ._ladder import CHOSEN, VERSION, _Ladder
-
-
-class _Scaling(_Ladder):
-    """Base: the rows of the study alone, and their times."""
-
-    def setup(self, file, *where):
-        self.rows = [row for row in file.rows if row.study == scaling.STUDY]
-        if not self.rows:
-            raise NotImplementedError("not measured")
-        self.times = scaling.times(self.rows)
+_STUDY = of_checkout("suite.measuring.studies.scaling")
+_METHODS = _STUDY.METHODS
+_SIZES = _STUDY.QUICK_SIZES if CHOSEN.quick else _STUDY.SIZES
+_TIMEOUT_S = TASKS.scaling_job(_SIZES[0], _METHODS[0], CHOSEN.quick).timeout_s
 
 
-class Brusselator(_Scaling):
+def _rows(file, method, n):
+    """The row of a method at a size; not implemented where that was not asked for."""
+    from adjointbench.suite.selection import scaling_job
+
+    selected(n in CHOSEN.sizes, "ADJOINTBENCH_SCALING")
+    selected(method in CHOSEN.scaling_methods, "ADJOINTBENCH_METHODS")
+    check_known("brusselator", method)
+    return rows_of(file, scaling_job(n, method, CHOSEN.quick))
+
+
+def study(file, methods=_METHODS):
+    """Rows of some methods at all the sizes that were asked for."""
+    wanted = [method for method in methods if method in CHOSEN.scaling_methods]
+    selected(wanted, "ADJOINTBENCH_METHODS")
+    selected(CHOSEN.sizes, "ADJOINTBENCH_SCALING")
+    pairs = itertools.product(wanted, CHOSEN.sizes)
+    return [row for method, n in pairs for row in _rows(file, method, n)]
+
+
+def _times(file, methods):
+    from adjointbench.suite.measuring.studies import scaling
+
+    return scaling.times(study(file, methods))
+
+
+class Brusselator(_Measured):
     """Seconds of one gradient with n × n points: 6 n² states and parameters."""
 
-    params = (scaling.METHODS, scaling.QUICK_SIZES if CHOSEN.quick else scaling.SIZES)
+    params = (_METHODS, _SIZES)
     param_names = ("method", "n")
-    version = VERSION
+    timeout = _TIMEOUT_S + SPARE_S
 
     def setup(self, file, method, n):
-        super().setup(file)
-        where = (method, scaling.problem_of(n))
-        mine = [row for row in self.rows if (row.method, row.problem) == where]
-        if not mine:
-            raise NotImplementedError("not measured")
-        if mine[0].status == "skipped":
-            raise NotImplementedError(mine[0].message)
+        (self.row,) = not_refused(_rows(file, method, n))
 
     def track_gradient_seconds(self, file, method, n):
         """NaN where it broke down or its time was over: the rows have the status."""
-        return self.times.get(method, {}).get(scaling.unknowns(n), math.nan)
+        return math.nan if self.row.seconds is None else self.row.seconds
 
     track_gradient_seconds.unit = "seconds"
 
 
-class Exponent(_Scaling):
+class Exponent(_Measured):
     """The power of states and parameters together with which the time grows."""
 
-    params = (scaling.METHODS,)
+    params = (_METHODS,)
     param_names = ("method",)
+    timeout = len(_SIZES) * (_TIMEOUT_S + SPARE_S)
+
+    def setup(self, file, method):
+        self.times = _times(file, [method])
 
     def track_exponent(self, file, method):
+        from adjointbench.suite.measuring.studies import scaling
+
         slope = scaling.exponent(self.times.get(method, {}))
         return math.nan if slope is None else slope
 
     track_exponent.unit = "slope of log time against log size"
 
 
-class Crossover(_Scaling):
+class Crossover(_Measured):
     """Where forward mode becomes slower than the best adjoint of the same solver.
 
     Where that lies outside of the sizes that were measured, it is the nearest of them.
     """
 
-    params = ()
-    param_names = ()
     unit = "states and parameters"
+    timeout = len(_METHODS) * len(_SIZES) * (_TIMEOUT_S + SPARE_S)
+
+    def setup(self, file):
+        self.times = _times(file, (_STUDY.FORWARD, *_STUDY.ADJOINTS))
 
     def track_crossover(self, file):
-        return self._at(scaling.ADJOINTS)
+        return _crossover(self.times, _STUDY.ADJOINTS)
 
     def track_crossover_with_continuous_adjoints(self, file):
-        return self._at(scaling.CONTINUOUS)
+        return _crossover(self.times, _STUDY.CONTINUOUS)
 
-    def _at(self, adjoints):
-        found = scaling.own_crossover(self.times, adjoints)
-        if found is None:
-            return math.nan
-        if found.at is None:
-            return found.low if math.isinf(found.high) else found.high
-        return found.at
+
+def _crossover(times, adjoints):
+    from adjointbench.suite.measuring.studies import scaling
+
+    found = scaling.own_crossover(times, adjoints)
+    if found is None:
+        return math.nan
+    if found.at is None:
+        return found.low if math.isinf(found.high) else found.high
+    return found.at

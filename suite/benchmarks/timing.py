@@ -1,9 +1,11 @@
 """How long a gradient takes: warm, against its primal solve, and the first time."""
 
 from adjointbench.suite.measuring.measure import ATOL_SCALE
-from adjointbench.suite.selection import TIMED_RTOL
 
-from ._ladder import CHOSEN, VERSION, _Ladder
+from ._checkout import CHOSEN, VERSION, check_known
+from ._ladder import _Ladder
+
+RTOL = 1e-6
 
 _PREPARED = {}
 
@@ -62,8 +64,9 @@ def _prepare(problem, method, device):
     from adjointbench.suite.measuring.names import get_problem, split_name
     from adjointbench.suite.measuring.timing import timed_gradient
 
+    check_known(problem, method)
     name, given = split_name(method)
-    options = {"rtol": TIMED_RTOL, "atol": TIMED_RTOL * ATOL_SCALE, "device": device}
+    options = {"rtol": RTOL, "atol": RTOL * ATOL_SCALE, "device": device}
     options |= compiled_where_possible(name, given)
     try:
         run = prepare(get_problem(problem), name, **options)

@@ -19,7 +19,7 @@ from adjointbench.suite.selection import selection
 
 def chosen(command, monkeypatch):
     """What the first of the two commands selects."""
-    for name in ("QUICK", "PROBLEMS", "METHODS", "DEVICES", "SCALING", "CHECKPOINTS"):
+    for name in ("FULL", "QUICK", "PROBLEMS", "METHODS", "DEVICES", "SCALING", "CHECKPOINTS"):
         monkeypatch.delenv(f"ADJOINTBENCH_{name}", raising=False)
     measure, report = command.replace("\\\n", "").splitlines()
     words = shlex.split(measure)

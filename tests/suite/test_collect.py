@@ -208,7 +208,13 @@ def test_the_selection_follows_the_environment(monkeypatch):
     monkeypatch.setenv("ADJOINTBENCH_QUICK", "1")
     quick = selection()
     monkeypatch.setenv("ADJOINTBENCH_QUICK", "0")
+    moderate = selection()
+    monkeypatch.setenv("ADJOINTBENCH_FULL", "1")
     full = selection()
+    assert set(moderate.problems) < set(full.problems)
+    assert set(moderate.methods) < set(full.methods)
+    assert moderate.quick
+    assert moderate.rtols == quick.rtols
     assert set(quick.problems) < set(full.problems)
     assert set(quick.methods) < set(full.methods)
     assert set(quick.rtols) < set(full.rtols)

@@ -1,32 +1,17 @@
 """The benchmarks of claims and of the quick trainings, on rows made up here."""
 
-import importlib
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
+from adjointbench.suite.claims.table import claim_of
 from adjointbench.suite.measuring.row import ClaimRow
-from adjointbench.suite.measuring.rows import RowFile
-
-ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(scope="module")
-def suite():
-    """Modules of the suite, which is not installed."""
-    sys.path.insert(0, str(ROOT / "suite"))
-    yield lambda name: importlib.import_module(f"benchmarks.{name}")
-    sys.path.remove(str(ROOT / "suite"))
-
-
-def file(*figures, **changes):
-    """A file of rows of claims, each of a number and figures."""
-    made = [
-        ClaimRow(**{"problem": number, "number": number, "status": "ok", "figures": told} | changes)
-        for number, told in figures
-    ]
-    return RowFile(Path("rows.jsonl"), claims=made)
+def row(key, figures, **changes):
+    """A row of a claim, with figures."""
+    about = {"number": key, "status": "ok", "figures": figures} | changes
+    return ClaimRow(problem=claim_of(key).name, **about)
 
 
 def test_each_claim_has_a_benchmark_of_its_own(suite):
@@ -38,32 +23,43 @@ def test_each_claim_has_a_benchmark_of_its_own(suite):
     assert suite("claims").Claim11.unit == "of the training time without"
 
 
-def test_the_figure_is_the_leading_one_and_finite(suite):
+def test_claims_that_share_a_measurement_may_take_the_time_of_all(suite):
+    assert suite("claims").Claim11.timeout == suite("claims").Claim10.timeout > 1200
+    assert suite("claims").Claim05.timeout == 300
+
+
+def test_the_figure_is_the_leading_one_and_finite(suite, keep):
     figures = {"11": {"ratio": 0.8}, "12": {"ratio": 1e300}, "4": {"reverse_raises": 1.0}}
-    rows = file(*figures.items())
+    file = keep(*(row(key, told) for key, told in figures.items()))
     values = []
     for name in ("Claim11", "Claim12", "Claim04"):
         benchmark = getattr(suite("claims"), name)()
-        benchmark.setup(rows)
-        values.append(benchmark.track_figure(rows))
+        benchmark.setup(file)
+        values.append(benchmark.track_figure(file))
     assert values == [0.8, 1e12, 1.0]
 
 
 @pytest.mark.parametrize(
-    ("rows", "reason"),
+    ("told", "reason"),
     [
-        (file(), "not measured"),
-        (file(("23", {"not_measured": "no GPU"})), "no GPU"),
-        (file(("23", {}), status="timeout", message="not done"), "timeout: not done"),
-        (file(("23", {"slowdown": None})), "no figure"),
+        (row("23", {"not_measured": "no GPU"}), "no GPU"),
+        (row("23", {}, status="timeout", message="not done"), "timeout: not done"),
+        (row("23", {"slowdown": None}), "no figure"),
     ],
 )
-def test_what_is_not_measured_is_skipped_with_the_reason(suite, rows, reason):
+def test_what_is_not_measured_is_skipped_with_the_reason(suite, keep, told, reason):
     with pytest.raises(NotImplementedError, match=reason):
-        suite("claims").Claim23().setup(rows)
+        suite("claims").Claim23().setup(keep(told))
 
 
-def test_quick_trainings_are_those_of_the_claims(suite):
+def test_a_claim_that_was_not_asked_for_is_not_measured(suite, keep, monkeypatch):
+    claims = suite("claims")
+    monkeypatch.setattr(claims, "CHOSEN", replace(claims.CHOSEN, claims=("5",)))
+    with pytest.raises(NotImplementedError, match="ADJOINTBENCH_CLAIMS"):
+        claims.Claim04().setup(keep())
+
+
+def test_quick_trainings_are_those_of_the_claims(suite, keep):
     epochs = [
         {
             "regularizer": name,
@@ -77,8 +73,24 @@ def test_quick_trainings_are_those_of_the_claims(suite):
         for epoch in (0, 1, 2)
     ]
     benchmark = suite("training")._OfClaims()
-    benchmark.setup(file(("4", {}), ("10", {"lines": epochs})), "jax", "error")
+    benchmark.setup(keep(row("10", {"lines": epochs})), "jax", "error")
     assert [epoch["nfe"] for epoch in benchmark.rows] == [0, 10, 20]
     assert benchmark.plain["regularizer"] == "none"
-    with pytest.raises(NotImplementedError, match="ADJOINTBENCH_CLAIMS"):
-        benchmark.setup(file(("4", {})), "jax", "error")
+
+
+def test_whole_trainings_are_done_once(suite, keep, monkeypatch):
+    trained = []
+
+    def train(task, *, regularizer, backend, epochs):
+        trained.append(regularizer)
+        rows = [{"epoch": n, "status": "ok", "train_seconds": n + len(regularizer)} for n in (0, 1)]
+        return type("Training", (), {"rows": rows})
+
+    monkeypatch.setattr("adjointbench.training.train", train)
+    training = suite("training")
+    for regularizer in ("none", "error", "error"):
+        benchmark = type("_Whole", (training._OfItsOwn, training.Training), {})()
+        benchmark.setup(keep(), "torch", regularizer)
+        ratio = benchmark.track_train_time_over_none(None, "torch", regularizer)
+        assert ratio == (1 + len(regularizer)) / 5
+    assert trained == ["none", "error"]
