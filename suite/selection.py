@@ -5,10 +5,11 @@ tolerances, sizes and claims are the moderate part's too.
 ``ADJOINTBENCH_PROBLEMS``, ``ADJOINTBENCH_METHODS`` and ``ADJOINTBENCH_DEVICES`` are lists of
 names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``,
 ``jax-discrete(solver=kvaerno5)``. ``ADJOINTBENCH_SCALING`` lists the sizes of the scaling study
-(see :mod:`.measuring.studies.scaling`), 0 for none. By default it is measured, and so is the
-study of :mod:`.measuring.studies.checkpoints`, where ``ADJOINTBENCH_PROBLEMS`` does not ask for
-something else; ``ADJOINTBENCH_CHECKPOINTS=1`` asks for the latter, and 0 for none. So it is with
-``ADJOINTBENCH_CLAIMS``, the numbers of claims (see :mod:`adjointbench.suite.claims`).
+(see :mod:`.measuring.studies.scaling`), 0 for none. By default it is measured in the other two
+parts, and the study of :mod:`.measuring.studies.checkpoints` in all, where
+``ADJOINTBENCH_PROBLEMS`` does not ask for something else; ``ADJOINTBENCH_CHECKPOINTS=1`` asks for
+the latter, and 0 for none. So it is with ``ADJOINTBENCH_CLAIMS``, the numbers of claims (see
+:mod:`adjointbench.suite.claims`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .. import problems
 from ..adjoints.arguments import check_name
@@ -153,23 +155,34 @@ def selection() -> Selection:
     ValueError
         Where a name among them is unknown.
     """
-    full, by_default, methods_by_default = _part()
-    methods = _methods(methods_by_default)
+    part = _part()
+    methods = _methods(part.methods)
+    sizes = _sizes(part.sizes)
     named = bool(os.environ.get("ADJOINTBENCH_METHODS"))
     return Selection(
-        quick=not full,
-        problems=_problems(by_default),
+        quick=part.quick,
+        problems=_problems(part.problems),
         methods=methods,
         devices=tuple(os.environ.get("ADJOINTBENCH_DEVICES", "cpu").split(",")),
-        sizes=_sizes(scaling.SIZES if full else scaling.QUICK_SIZES),
+        sizes=sizes,
         scaling_methods=scaling.selected(methods) if named else scaling.METHODS,
-        claims=chosen_claims(),
-        checkpointed=checkpoints.selected(methods, quick=not full) if _checkpoints_wanted() else (),
+        claims=_claims(bool(sizes or part.sizes)),
+        checkpointed=(
+            checkpoints.selected(methods, quick=part.quick) if _checkpoints_wanted() else ()
+        ),
     )
 
 
-def _part() -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
-    """Whether everything is measured, and the problems and methods where none are named."""
+class _Part(NamedTuple):
+    """What is measured where no variable names anything else, and whether quickly."""
+
+    problems: tuple[str, ...]
+    methods: tuple[str, ...]
+    sizes: tuple[int, ...]
+    quick: bool
+
+
+def _part() -> _Part:
     full, quick = (
         os.environ.get(name, "") not in ("", "0")
         for name in ("ADJOINTBENCH_FULL", "ADJOINTBENCH_QUICK")
@@ -177,10 +190,17 @@ def _part() -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
     if full and quick:
         raise ValueError("ADJOINTBENCH_FULL and ADJOINTBENCH_QUICK are both set: unset one of them")
     if full:
-        return True, (*problems.names(), *VARIANTS), tuple(method.name for method in METHODS)
+        every = tuple(method.name for method in METHODS)
+        return _Part((*problems.names(), *VARIANTS), every, scaling.SIZES, quick=False)
     if quick:
-        return False, QUICK_PROBLEMS, QUICK_METHODS
-    return False, MODERATE_PROBLEMS, MODERATE_METHODS
+        return _Part(QUICK_PROBLEMS, QUICK_METHODS, scaling.QUICK_SIZES, quick=True)
+    return _Part(MODERATE_PROBLEMS, MODERATE_METHODS, (), quick=True)
+
+
+def _claims(of_scaling: bool) -> tuple[str, ...]:
+    """The claims, that of the scaling study where it is asked for or the part has the study."""
+    named = bool(os.environ.get("ADJOINTBENCH_CLAIMS"))
+    return tuple(key for key in chosen_claims() if key != OF_SCALING or of_scaling or named)
 
 
 def _problems(default: tuple[str, ...]) -> tuple[str, ...]:

@@ -62,6 +62,20 @@ def ladder(file, problem, method, device="cpu"):
     return not_refused(rows_of(file, ladder_job(problem, method, device, CHOSEN.quick)))
 
 
+def followed_error(error, floor=None):
+    """A relative error as asv can follow it; the largest where there is none.
+
+    It is finite, since asv cannot publish infinity, and no logarithm, since asv compares by
+    ratios: of two negative numbers it calls the worse one better. What is below `floor`, by
+    default that of rounding, is all the same.
+    """
+    from adjointbench.suite.measuring.errors import LARGEST_ERROR, ROUNDING
+
+    if error is None or math.isnan(error):
+        return LARGEST_ERROR
+    return min(max(error, ROUNDING if floor is None else floor), LARGEST_ERROR)
+
+
 def selected(wanted, variable):
     """Not implemented where the variable of the environment, set or not, leaves this out."""
     if not wanted:

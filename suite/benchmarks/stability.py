@@ -1,14 +1,14 @@
 """On how much of the tolerance ladder a method cannot be trusted.
 
-asv takes what grows for a regression, so that the figures here grow with what is bad.
+asv takes what grows for a regression, so that the figures here grow with what is bad; and it
+compares by ratios, which say the opposite of what is negative.
 """
 
 import math
 
-from adjointbench.suite.measuring.errors import log10_error
 from adjointbench.suite.measuring.ladder import amplification, observed_order, share_right
 
-from ._ladder import _CertifiedLadder, _Ladder
+from ._ladder import _CertifiedLadder, _Ladder, followed_error
 
 
 class Stability(_CertifiedLadder):
@@ -22,15 +22,15 @@ class Stability(_CertifiedLadder):
     def track_missing_order(self, file, problem, method, device):
         """By how much the slope of log error against log tolerance falls short of one."""
         order = observed_order(self.rows)
-        return math.nan if order is None else 1.0 - order
+        return math.nan if order is None else max(1.0 - order, 0.0)
 
     track_missing_order.unit = "1 - slope of log error against log tolerance"
 
-    def track_log10_amplification(self, file, problem, method, device):
+    def track_amplification(self, file, problem, method, device):
         factor = amplification(self.rows)
-        return math.nan if factor is None else log10_error(factor)
+        return math.nan if factor is None else followed_error(factor)
 
-    track_log10_amplification.unit = "log10(gradient error / loss error)"
+    track_amplification.unit = "gradient error / loss error"
 
 
 class Success(_Ladder):

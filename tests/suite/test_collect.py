@@ -215,6 +215,11 @@ def test_the_selection_follows_the_environment(monkeypatch):
     assert set(moderate.methods) < set(full.methods)
     assert moderate.quick
     assert moderate.rtols == quick.rtols
+    assert set(quick.claims) - set(moderate.claims) == {"3"}
+    monkeypatch.setenv("ADJOINTBENCH_QUICK", "1")
+    with pytest.raises(ValueError, match="ADJOINTBENCH_FULL and ADJOINTBENCH_QUICK"):
+        selection()
+    monkeypatch.delenv("ADJOINTBENCH_QUICK")
     assert set(quick.problems) < set(full.problems)
     assert set(quick.methods) < set(full.methods)
     assert set(quick.rtols) < set(full.rtols)

@@ -1,8 +1,10 @@
 """The benchmarks that read measured rows, on rows made up here."""
 
 import math
+from dataclasses import replace
 
 import pytest
+from asv.commands.compare import _is_result_better
 
 from adjointbench.suite.measuring.measure import LADDER
 from adjointbench.suite.measuring.names import get_problem, problem_name
@@ -28,19 +30,38 @@ def measured(benchmark, name, file):
 def test_figures_are_those_of_the_rows(suite, keep):
     file = keep(*rows())
     accuracy, stability = suite("accuracy").Accuracy(), suite("stability").Stability()
-    log10 = measured(accuracy, "track_log10_gradient_error", file)
-    assert log10 == pytest.approx(math.log10(2e-6))
+    error = measured(accuracy, "track_gradient_error", file)
+    assert error == pytest.approx(2e-6)
     assert measured(stability, "track_missing_order", file) == pytest.approx(0.0)
     assert measured(stability, "track_share_wrong_or_broken", file) == 0.0
-    assert measured(stability, "track_log10_amplification", file) == pytest.approx(1.0)
+    assert measured(stability, "track_amplification", file) == pytest.approx(10.0)
     assert measured(suite("timing").Times(), "track_gradient_over_primal", file) == 4.0
     assert measured(suite("counts").Counts(), "track_steps", file) == 30
+
+
+@pytest.mark.parametrize(("worse", "better"), [(1e-5, 1e-6), (None, 0.9), (1.0, 1e-12)])
+def test_asv_calls_the_larger_error_the_worse_one(suite, worse, better):
+    worse, better = map(suite("_ladder").followed_error, (worse, better))
+    assert _is_result_better(better, worse, None, None, 1.1)
+    for one, other in ((worse, better), (better, better), (worse, worse)):
+        assert not _is_result_better(one, other, None, None, 1.1)
+
+
+def test_rounding_is_no_change(suite):
+    error = suite("_ladder").followed_error
+    assert error(0.0) == error(3e-17) == 1e-12 < error(2e-12)
+    assert error(3e-12, 1e-10) == 1e-10
+
+
+def test_more_order_than_one_is_none_missing(suite, keep):
+    steep = [replace(row, error=row.rtol**1.2) for row in rows()]
+    assert measured(suite("stability").Stability(), "track_missing_order", keep(*steep)) == 0.0
 
 
 def test_a_breakdown_is_a_finite_cap_and_no_success(suite, keep):
     broken = keep(*rows(status="max_steps", error=None, seconds=None))
     accuracy, success = suite("accuracy").Accuracy(), suite("stability").Success()
-    assert measured(accuracy, "track_log10_gradient_error", broken) == 3.0
+    assert measured(accuracy, "track_gradient_error", broken) == 1e3
     assert measured(success, "track_share_broken", broken) == 1.0
     assert math.isnan(measured(suite("timing").Times(), "track_gradient_seconds", broken))
 
