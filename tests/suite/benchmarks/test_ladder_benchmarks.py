@@ -1,7 +1,9 @@
 """The benchmarks that read measured rows, on rows made up here."""
 
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from asv.commands.compare import _is_result_better
@@ -113,6 +115,15 @@ def test_a_neural_ode_is_found_by_the_name_that_its_row_has(suite, keep):
     benchmark = suite("equal_error").NeuralOde()
     benchmark.setup(keep(Row(problem=name, method="jax-discrete", **about)), "jax-discrete")
     assert benchmark.track_gradient_seconds(None, "jax-discrete") == 2.0
+
+
+def test_the_benchmark_that_the_documentation_adds(suite, keep):
+    text = (Path(__file__).parents[3] / "docs" / "asv.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```text\n(class .*?)```", text, re.S)
+    names = {"_Ladder": suite("_ladder")._Ladder}
+    exec(code, names)
+    file = keep(*rows(linear_solves=7))
+    assert measured(names["Work"](), "track_linear_solves", file) == 7
 
 
 def test_rows_lie_beside_the_results_of_asv(suite, tmp_path, monkeypatch):
