@@ -54,12 +54,10 @@ class _CertifiedLadder(_Ladder):
 
 def ladder(file, problem, method, device="cpu"):
     """The rows of one combination; not implemented where the method refuses the problem."""
-    from adjointbench.suite.selection import ladder_job
-
     selected(problem in CHOSEN.problems, "ADJOINTBENCH_PROBLEMS")
     selected(method in CHOSEN.methods, "ADJOINTBENCH_METHODS")
     check_known(problem, method)
-    return not_refused(rows_of(file, ladder_job(problem, method, device, CHOSEN.quick)))
+    return not_refused(rows_of(file, TASKS.ladder_job(problem, method, device, CHOSEN.quick)))
 
 
 def followed_error(error, floor=None):

@@ -7,6 +7,7 @@ for reports.
 """
 
 import hashlib
+import importlib
 import os
 import pickle
 from pathlib import Path
@@ -68,8 +69,16 @@ def _measured(file, task):
 
     standing = read_rows(file)
     with Campaign(standing, 1, quick=bool(standing.run.quick)) as campaign:
-        (rows,) = [step.rows for step in campaign.measure([task]) if step.kind == "measured"]
+        steps = campaign.measure([as_installed(task)])
+        (rows,) = [step.rows for step in steps if step.kind == "measured"]
     return rows
+
+
+def as_installed(task):
+    """The task, as the checkout defines it, for the package that is installed to measure."""
+    module = type(task).__module__.partition(".")[2]
+    installed = importlib.import_module(f"adjointbench.{module}")
+    return getattr(installed, type(task).__name__)(**vars(task))
 
 
 def _kept(key):

@@ -23,14 +23,13 @@ def _with_its_group(key):
 def row_of(file, key):
     """The row of a claim; not implemented where it was not asked for, or this commit has it not."""
     from adjointbench.suite.claims.table import CLAIMS
-    from adjointbench.suite.claims.tasks import claim_tasks
 
     selected(key in CHOSEN.claims, "ADJOINTBENCH_CLAIMS")
     known = {claim.key: claim for claim in CLAIMS}
     if key not in known:
         raise NotImplementedError("this commit does not have the claim")
     members = [other for other in _with_its_group(key) if other in known]
-    (task,) = claim_tasks(members, CHOSEN.quick)
+    (task,) = TASKS.claim_tasks(members, CHOSEN.quick)
     (row,) = rows_of(file, task, task.key._replace(problem=known[key].name))
     if row.status != "ok":
         raise NotImplementedError(f"{row.status}: {row.message}")

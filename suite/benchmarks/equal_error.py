@@ -2,7 +2,7 @@
 
 import math
 
-from ._checkout import CHOSEN, check_known
+from ._checkout import CHOSEN, TASKS, check_known
 from ._ladder import SPARE_S, _Ladder, _Measured, ladder, not_refused
 from ._rows import rows_of
 
@@ -43,10 +43,8 @@ class NeuralOde(_Measured):
     timeout = NEURAL_TIMEOUT_S + SPARE_S
 
     def setup(self, file, method):
-        from adjointbench.suite.measuring.job import Job
-
         check_known(NEURAL, method)
-        job = Job(
+        job = TASKS.Job(
             problem=NEURAL,
             method=method,
             study="neural",

@@ -46,12 +46,10 @@ class Checkpoints(_Ladder):
     timeout = TASKS.checkpoint_job("", CHOSEN.quick).timeout_s + SPARE_S
 
     def setup(self, file, method, number):
-        from adjointbench.suite.selection import checkpoint_job
-
         name = _STUDY.method_of(method, number)
         selected(name in CHOSEN.checkpointed, "ADJOINTBENCH_CHECKPOINTS")
         check_known(_STUDY.PROBLEM, method)
-        (self.row,) = not_refused(rows_of(file, checkpoint_job(name, CHOSEN.quick)))
+        (self.row,) = not_refused(rows_of(file, TASKS.checkpoint_job(name, CHOSEN.quick)))
 
     def track_saved_bytes(self, file, method, number):
         return self.figure("saved_bytes")

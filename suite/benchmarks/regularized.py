@@ -20,7 +20,7 @@ class FrozenSteps:
     def setup(self, problem, regularizer, method):
         check_known(problem, method)
 
-    def track_regularized_error(self, problem, regularizer, method):
+    def track_frozen_error(self, problem, regularizer, method):
         from adjointbench import problems
         from adjointbench.suite.measuring.frozen_steps import regularized_step_error
 

@@ -15,12 +15,10 @@ _TIMEOUT_S = TASKS.scaling_job(_SIZES[0], _METHODS[0], CHOSEN.quick).timeout_s
 
 def _rows(file, method, n):
     """The row of a method at a size; not implemented where that was not asked for."""
-    from adjointbench.suite.selection import scaling_job
-
     selected(n in CHOSEN.sizes, "ADJOINTBENCH_SCALING")
     selected(method in CHOSEN.scaling_methods, "ADJOINTBENCH_METHODS")
     check_known("brusselator", method)
-    return rows_of(file, scaling_job(n, method, CHOSEN.quick))
+    return rows_of(file, TASKS.scaling_job(n, method, CHOSEN.quick))
 
 
 def study(file, methods=_METHODS):

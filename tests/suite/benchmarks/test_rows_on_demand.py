@@ -180,6 +180,12 @@ def test_parameters_are_those_of_the_checkout_whatever_is_installed(suite, monke
     assert found.__name__ == "adjointbench_of_checkout.suite.selection"
     assert Path(found.__file__) == ROOT / "suite" / "selection.py"
     assert repr(found.selection()) == repr(checkout.CHOSEN)
+    task = found.ladder_job("linear", "finite-difference", "cpu", True)
+    assert not isinstance(task, Job)
+    as_installed = suite("_rows").as_installed(task)
+    assert isinstance(as_installed, Job)
+    assert vars(as_installed) == vars(task)
+    assert repr(as_installed.key) == repr(task.key)
 
 
 @pytest.mark.parametrize("unknown", [{"problem": "no_such(mu=1)"}, {"method": "jax-no-such"}])
