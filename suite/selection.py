@@ -39,7 +39,7 @@ VARIANTS = ("van_der_pol(mu=1000.0)",)
 QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lotka_volterra")
 
 #: What plain asv measures: our own ways to a gradient, with a peer on each side to tell a slower
-#: machine from slower code; about a quarter of an hour on one core.
+#: machine from slower code; eleven minutes of processor time with all else that asv runs then.
 MODERATE_PROBLEMS = ("lotka_volterra", "robertson", "adaptive_ad_trap")
 MODERATE_METHODS = (
     "jax-discrete",
