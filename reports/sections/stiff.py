@@ -19,6 +19,7 @@ from ..tables.ladders import Ladders
 from ..tables.shown_table import Column, as_table, text
 from ..tables.summary import failures, unfinished, wrong_answers
 from .content import Part
+from .published_scaling import published_scaling_parts
 from .published_times import published_times_part
 from .scaling import scaling_part
 
@@ -35,7 +36,7 @@ def stiff_parts(ladders: Ladders | None, sizes: pd.DataFrame, out: Path) -> list
     out : Path
         The folder of the report: figures go into ``figures/`` there.
     """
-    parts = [] if sizes.empty else [scaling_part(sizes, out)]
+    parts = [] if sizes.empty else [scaling_part(sizes, out), *published_scaling_parts(sizes)]
     if ladders is None:
         return parts
     if not ladders.stiff.empty:

@@ -184,8 +184,8 @@ FLAGS = (
         decide=all_of(
             "The truth is {truth:.6f}; the discrete adjoint answers {discrete_answer:.3f}. "
             "Of the {methods} methods that were asked here, with the first step 0.1, wrong "
-            "somewhere: {wrong} ({wrong_names}). The problem's own section has every method that "
-            "was measured, each with a first step of its own.",
+            "somewhere: {wrong} ({wrong_names}). A report's section on the problem has every "
+            "method that was measured, each with a first step of its own.",
             discrete_adjoints_are_wrong_at_every_tolerance=lambda f, t: (
                 f["discrete_error"] >= t["wrong"].value
             ),
