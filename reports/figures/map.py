@@ -40,7 +40,7 @@ def map_figure(cells: pd.DataFrame) -> Figure:
     with mpl.rc_context(
         STYLE | {"axes.grid": False, "hatch.color": _HATCH, "hatch.linewidth": 0.7}
     ):
-        figure, axes = new_axes(0.8 + 0.47 * len(problems), 1.2 + 0.27 * len(methods))
+        figure, axes = new_axes(0.8 + 0.52 * len(problems), 1.2 + 0.27 * len(methods))
         for cell in cells.to_dict("records"):
             _draw(axes, problems.index(cell["problem"]), methods.index(cell["method"]), cell)
         axes.set_xlim(-0.5, len(problems) - 0.5)

@@ -67,7 +67,7 @@ def fastest(ladders: Ladders) -> Finding | None:
             f" As fast or faster, and not recommended, as their ok may be wrong: "
             f"{ranked(pd.Series(ahead).value_counts(), times)}."
         )
-    return Finding("Fastest at equal error", text, "#decisions")
+    return Finding("Fastest at equal error", text, "#summary")
 
 
 def peers(raced: pd.DataFrame | None) -> Finding | None:
@@ -87,7 +87,7 @@ def peers(raced: pd.DataFrame | None) -> Finding | None:
 def _lost(raced: pd.DataFrame, side: str) -> str:
     """To whom races were lost, the most often first; a loss is told as plainly as a win."""
     lost = raced.loc[losses(raced, side), "peer"].value_counts()
-    return f" Lost to {ranked(lost, times)}." if len(lost) else ""
+    return f" Lost most often to {ranked(lost, times)}." if len(lost) else ""
 
 
 def wrong(ladders: Ladders) -> Finding | None:

@@ -37,12 +37,12 @@ def kinds_parts(ladders: Ladders) -> list[Part]:
         Part(
             heading="Kinds of adjoints on every backend",
             sentences=tuple(uncompiled(ladders.rows)),
-            table=as_table(lines, columns),
+            table=as_table(lines, columns, stacks=True),
             note=(
-                "Time and error of one gradient; wrong: said ok and was off by more than 10 %; a "
-                "dash: not measured, or there is none. Forward on scipy solves the sensitivity "
-                "equations; interpolating on scipy is scipy-adjoint; the black boxes run SciPy's "
-                "solvers."
+                "Time and error of one gradient, at equal tolerance, which is not equal error; "
+                "wrong: said ok and was off by more than 10 %; a dash: not measured, or there is "
+                "none. Forward on scipy solves the sensitivity equations; interpolating on scipy "
+                "is scipy-adjoint; the black boxes run SciPy's solvers."
             ),
         )
     ]

@@ -15,7 +15,7 @@ from ...adjoints.methods.method import PEERS
 from ...suite.measuring import formats
 from ...suite.measuring.equal_times import NOISE
 from ..tables.races import ANY, ERRORS, NEITHER, OURS_ALONE, OWN, PEER_ALONE
-from ..tables.shown_table import Column, as_table, text
+from ..tables.shown_table import Column, as_table
 from .content import Part
 
 _SIDES = {ANY: "our best of any backend", OWN: "our best of its own backend"}
@@ -30,6 +30,7 @@ _STANDINGS_NOTE = (
 )
 
 _RACES_NOTE = (
+    "At each error first against our best of any backend, then against our best of the peer's own. "
     "Times interpolated between tolerances. A method that is more accurate already at its loosest "
     "tolerance takes that one's time. A dash: the error is below what the reference is certified "
     "to, or nothing of ours was measured on the backend. In seconds: peers.csv."
@@ -65,10 +66,9 @@ def peers_parts(found: pd.DataFrame, out: Path) -> list[Part]:
             Column("problem", "problem"),
             Column("peer", "peer"),
             *(
-                Column(name, f"at {formats.power(error)}, {_SIDES[side]}", text)
+                Column(_column(error, side), f"{formats.power(error)}, {which}")
                 for error in ERRORS
-                for side in _SIDES
-                if (name := _column(error, side)) in lines
+                for side, which in ((ANY, "any backend"), (OWN, "its own"))
             ),
         )
         shown = as_table(lines, columns, stacks=True)
@@ -81,7 +81,7 @@ def standings(found: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for peer, mine in found.groupby("peer", sort=True):
         why = mine["missing"][mine["missing"].ne("")].value_counts()
-        told = {"missing": ", ".join(f"{word} {count}" for word, count in why.items()) or "–"}
+        told = {"missing": formats.ranked(why, formats.times) or formats.NONE}
         for side in _SIDES:
             told[side] = in_words(mine, side)
         lines.append({"peer": peer, "family": PEERS} | told)
@@ -98,14 +98,15 @@ def in_words(found: pd.DataFrame, side: str) -> str:
     }
     if not any(mine.any() for mine in counts.values()):
         return formats.NONE
-    said = ", ".join(f"{mine.sum()} {word}" for word, mine in counts.items())
+    said = {word: f"{mine.sum()} {word}" for word, mine in counts.items()}
     if alone := ended.eq(PEER_ALONE).sum():
-        said += f" ({alone} as the peer alone gets there)"
+        said["lost"] += f" ({alone} as the peer alone gets there)"
+    told = ", ".join(said.values())
     ratios = found[f"ratio_{side}"].dropna()
     if ratios.empty:
-        return said
+        return told
     median, ends = formats.amount(ratios.median()), formats.span(ratios, formats.amount)
-    return f"{said}; {median} ×" + (f", {ends}" if ends != median else "")
+    return f"{told}; {median}\N{NO-BREAK SPACE}×" + (f", {ends}" if ends != median else "")
 
 
 def losses(found: pd.DataFrame, side: str) -> pd.Series:
@@ -132,11 +133,10 @@ def race_lines(table: pd.DataFrame) -> pd.DataFrame:
         for side in _SIDES:
             if isinstance(line[f"outcome_{side}"], str):
                 shown[_column(line["error"], side)] = _cell(line, side)
+    names = [_column(error, side) for error in ERRORS for side in _SIDES]
+    blank = {"family": PEERS} | dict.fromkeys(names, formats.NONE)
     return pd.DataFrame(
-        [
-            {"problem": problem, "peer": peer, "family": PEERS} | cells
-            for (problem, peer), cells in lines.items()
-        ]
+        [{"problem": name, "peer": peer} | blank | mine for (name, peer), mine in lines.items()]
     )
 
 
@@ -154,5 +154,5 @@ def _cell(line: dict[str, Any], side: str) -> str:
         return f"peer {line['missing']}; {ours} in {formats.seconds(line[f'seconds_{side}'])}"
     if ended == NEITHER:
         return f"neither: the peer {line['missing']}"
-    factor = f"{formats.amount(max(ratio, 1 / ratio))} ×"
+    factor = f"{formats.amount(max(ratio, 1 / ratio))}\N{NO-BREAK SPACE}×"
     return f"equal ({factor}), {ours}" if ended == "equal" else f"{ended} by {factor}, {ours}"

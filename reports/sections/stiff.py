@@ -71,7 +71,7 @@ def _costs(stiff: pd.DataFrame) -> Part:
     )
     return Part(
         heading="Attributed costs, and what was counted",
-        table=as_table(lines, columns),
+        table=as_table(lines, columns, stacks=True),
         note=(
             "n states, p parameters, K checkpoints. Right here: share of all tolerances of all "
             "stiff problems that gave the certified gradient to 10 %. Under each problem: "
