@@ -34,9 +34,10 @@ from .sections.verdicts import verdicts
 from .tables.changes import Comparison, compare_with
 from .tables.codes import in_order
 from .tables.ladders import Ladders, name_devices, newest
+from .tables.races import races
 from .tables.read import Measurements, read_measurements
 from .tables.shown_table import WHERE, Column, as_table, by_family
-from .tables.summary import failures, skips, summary, wrong_answers
+from .tables.summary import failures, skips, summary, unfinished, wrong_answers
 
 _FAILURE_COLUMNS = (
     *WHERE,
@@ -102,10 +103,12 @@ def _add_sections(content: Content, found: Measurements, compare: str | None, ou
     own = {run["code"] for run in found.runs if not run["base"]}
     rows, claims = (table[table["code"].isin(own)] for table in (rows, found.claims))
     ladders = None if rows.empty else _newest_ladders(rows, lines)
+    ratios = found.trainings if found.trainings.empty else summary_of(found.trainings)
     if ladders is not None:
         _add_ladders(content, ladders, out)
-    ratios = found.trainings if found.trainings.empty else summary_of(found.trainings)
-    content.findings = findings(ladders, ratios)
+    raced = None if ladders is None else races(ladders)
+    content.peers = [] if raced is None else peers_parts(raced, out)
+    content.findings = findings(ladders, raced, ratios)
     content.stiff = stiff_parts(ladders, newest(sizes, among=rows), out)
     content.checkpoints = checkpoints_parts(newest(found.checkpoints, among=rows), out)
     content.training = training_parts(found.trainings, ratios, out)
@@ -152,8 +155,8 @@ def _add_ladders(content: Content, ladders: Ladders, out: Path) -> None:
     at = Column("at rtol", "at tolerance")
     content.wrong = as_table(wrong_answers(rows), (*WHERE, worst, at))
     content.failures = as_table(failures(rows), _FAILURE_COLUMNS)
+    content.unfinished = as_table(unfinished(rows), (*WHERE, at, Column("message", "when")))
     content.skips = as_table(skips(rows), (*WHERE, Column("message", "why")))
     content.problems = [problem_section(name, ladders, out) for name in ladders.by_problem]
     content.costs = costs_parts(ladders, out)
-    content.peers = peers_parts(ladders, out)
     content.kinds = kinds_parts(ladders)

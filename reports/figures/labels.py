@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pandas as pd
@@ -13,8 +14,7 @@ import pandas as pd
 from ...suite.measuring import formats
 from ...suite.measuring.equal_times import Ranking
 from ...suite.measuring.formats import listed
-from ..tables.ladders import is_right
-from ..tables.summary import is_wrong
+from ..tables.endings import is_broken, is_right, is_tried, is_unfinished, is_wrong
 
 
 def work_precision_label(rows: pd.DataFrame, error: float, ranking: Ranking) -> str:
@@ -30,7 +30,7 @@ def work_precision_label(rows: pd.DataFrame, error: float, ranking: Ranking) -> 
     ok = rows[rows["status"].eq("ok") & rows["error"].notna()]
     if ok.empty:
         return "Work–precision figure without points: no method gave a gradient."
-    said = [f"Time against gradient error, {ok['method'].nunique()} methods."]
+    said = [f"Time against gradient error, {formats.count(ok['method'].nunique(), 'method')}."]
     if len(ranking) >= 2:
         (last, slowest) = list(ranking.seconds.items())[-1]
         said.append(
@@ -38,23 +38,26 @@ def work_precision_label(rows: pd.DataFrame, error: float, ranking: Ranking) -> 
             f"with {formats.seconds(ranking.best)}; the highest is {last} with "
             f"{formats.seconds(slowest)}."
         )
-    best = ok.loc[ok["error"].idxmin()]
-    said.append(
-        f"Furthest to the left is {best['method']}, its error {formats.error(best['error'])}."
-    )
+    floor = rows["agreement"].min() if "agreement" in rows else math.nan
+    lowest = max(ok["error"].min(), 0.0 if math.isnan(floor) else floor)
+    best = list(dict.fromkeys(ok.loc[ok["error"].le(lowest), "method"]))
+    told = formats.certified_error(ok["error"].min(), floor)
+    said.append(f"Furthest to the left: {listed(best)}, error {told}.")
     return " ".join([*said, *_wrong(rows)])
 
 
 def stability_label(rows: pd.DataFrame) -> str:
     """Which rows of a stability map of one problem are good throughout, and which are not."""
-    tried = rows[rows["status"].ne("skipped")]
+    tried = rows[is_tried(rows)]
     shares = is_right(tried).groupby(tried["method"], sort=False).mean()
     right = [str(name) for name, share in shares.items() if share == 1]
-    broken = tried[tried["status"].ne("ok")]["method"].unique()
-    said = [f"{len(right)} of {len(shares)} methods are right at every tolerance"]
+    broken, late = (tried[which(tried)]["method"].unique() for which in (is_broken, is_unfinished))
+    said = [f"{len(right)} of {formats.count(len(shares), 'method')} right at every tolerance"]
     said[0] += f": {listed(right)}." if right else "."
     if len(broken):
         said.append(f"Hatched somewhere, as they broke down: {listed(list(broken))}.")
+    if len(late):
+        said.append(f"Not done in their time somewhere: {listed(list(late))}.")
     return " ".join([*said, *_wrong(rows)])
 
 
@@ -65,16 +68,17 @@ def _wrong(rows: pd.DataFrame) -> list[str]:
 
 def map_label(cells: pd.DataFrame) -> str:
     """The best and the worst rows of the map of all methods on all problems."""
-    right = cells.groupby("method", sort=False)["right"].sum()
-    tried = cells.groupby("method", sort=False)["tried"].sum()
-    shares = right.divide(tried).dropna().sort_values()
+    methods = cells["method"]
+    done = (cells["tried"] - cells["unfinished"]).groupby(methods).sum()
+    shares = cells["right"].groupby(methods).sum().divide(done).dropna().sort_values(kind="stable")
     if shares.empty:
         return "Stability map without cells: nothing was tried."
-    whole = list(shares[shares.eq(1)].index)
-    lowest = [f"{name} {formats.percent(share)}" for name, share in shares.head(3).items()]
-    said = f"Share of tolerances that were right, {len(shares)} methods on "
-    said += f"{cells['problem'].nunique()} problems. Right everywhere they were tried: "
-    return f"{said}{listed(whole) or 'none'}. Lowest overall: {', '.join(lowest)}."
+    unfinished = set(cells.loc[cells["unfinished"].gt(0), "method"])
+    whole = [str(name) for name in shares.index[shares.eq(1)] if name not in unfinished]
+    said = f"Share of tolerances that were right, {formats.count(len(shares), 'method')} on "
+    said += f"{formats.count(cells['problem'].nunique(), 'problem')}. Right everywhere they were "
+    said += f"tried: {listed(whole) or 'none'}. Lowest overall: "
+    return f"{said}{formats.ranked(shares[shares.lt(1)], formats.percent) or 'none'}."
 
 
 def dots_label(
@@ -85,6 +89,7 @@ def dots_label(
     medians = known.groupby("method")[column].median().sort_values()
     ends = [f"{medians.index[i]} with {write(medians.iloc[i])}" for i in (0, -1)]
     return (
-        f"{label[0].upper()}{label[1:]}, {len(medians)} methods on {known['problem'].nunique()} "
-        f"problems. By the median over problems the lowest is {ends[0]}, the highest {ends[1]}."
+        f"{label[0].upper()}{label[1:]}, {formats.count(len(medians), 'method')} on "
+        f"{formats.count(known['problem'].nunique(), 'problem')}. By the median over problems the "
+        f"lowest is {ends[0]}, the highest {ends[1]}."
     )

@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 
 from ...suite.measuring.errors import LARGEST_ERROR, WRONG, log10_error
 from ...suite.measuring.formats import amount, power, size
-from ..tables.summary import is_wrong
+from ..tables.endings import is_broken, is_wrong
 from .canvas import GRID, INK, STYLE, amounts_on, ink_on, legend_outside, log_ticks, new_axes, say
 from .style import COLOURS, Look, family_handles, looks
 
@@ -28,7 +28,7 @@ _SHORT_STATUS = {
     "step_too_small": "h→0",
     "nonfinite": "NaN",
     "linear_solve": "linear",
-    "timeout": "time",
+    "timeout": "…",
     "skipped": "–",
 }
 
@@ -115,13 +115,13 @@ def stability(rows: pd.DataFrame) -> Figure:
     """
     names = list(_looks_of(rows))
     rtols = sorted(rows["rtol"].unique(), reverse=True)
-    wrong = is_wrong(rows)
+    wrong, broken = is_wrong(rows), is_broken(rows)
     with mpl.rc_context(STYLE | {"axes.grid": False, "hatch.color": GRID}):
         figure, axes = new_axes(0.8 + 0.8 * len(rtols), 0.9 + 0.36 * len(names))
         cells = rows[["rtol", "method", "status", "error"]].to_dict("records")
-        for row, is_bad in zip(cells, wrong, strict=True):
+        for row, lies, broke in zip(cells, wrong, broken, strict=True):
             place = (rtols.index(row["rtol"]), names.index(row["method"]))
-            _cell(axes, place, row, wrong=is_bad)
+            _cell(axes, place, row, wrong=lies, broken=broke)
         axes.set_xlim(-0.5, len(rtols) - 0.5)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xticks(range(len(rtols)), [power(rtol) for rtol in rtols])
@@ -135,11 +135,13 @@ def stability(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _cell(axes: Axes, place: tuple[int, int], row: Mapping[str, Any], *, wrong: bool) -> None:
+def _cell(
+    axes: Axes, place: tuple[int, int], row: Mapping[str, Any], *, wrong: bool, broken: bool
+) -> None:
     """One cell: the deeper the blue the more accurate; orange is wrong, hatched broke down."""
     x, y = place
     face, ink, text = "none", INK, _SHORT_STATUS.get(row["status"], row["status"])
-    hatch = "" if row["status"] in ("ok", "skipped") else "////"
+    hatch = "////" if broken else ""
     if row["status"] == "ok":
         exponent = log10_error(row["error"])
         text = _exponent(row["error"])

@@ -26,21 +26,21 @@ def map_figure(cells: pd.DataFrame) -> Figure:
     ----------
     cells : DataFrame
         One line a method on a problem: how often it was ``tried``, and of these ``right``,
-        ``wrong`` and ``broken``.
+        ``wrong``, ``broken`` and ``unfinished``.
 
     Returns
     -------
     Figure
         The darker the more often right. Told without colour as well: an exclamation mark and an
-        orange edge where it said ``ok`` and was wrong, a cross and hatches where it broke down, a
-        dash where it was not tried.
+        orange edge where it said ``ok`` and was wrong, a cross and hatches where it broke down,
+        three dots where it was not done in its time, a dash where it was not tried.
     """
     methods = list(looks(zip(cells["method"], cells["family"], strict=True)))
     problems = list(dict.fromkeys(cells["problem"]))
     with mpl.rc_context(
         STYLE | {"axes.grid": False, "hatch.color": _HATCH, "hatch.linewidth": 0.7}
     ):
-        figure, axes = new_axes(0.8 + 0.47 * len(problems), 1.2 + 0.27 * len(methods))
+        figure, axes = new_axes(0.8 + 0.52 * len(problems), 1.2 + 0.27 * len(methods))
         for cell in cells.to_dict("records"):
             _draw(axes, problems.index(cell["problem"]), methods.index(cell["method"]), cell)
         axes.set_xlim(-0.5, len(problems) - 0.5)
@@ -60,21 +60,23 @@ def _draw(axes: Axes, x: int, y: int, cell: dict) -> None:
     if not cell["tried"]:
         axes.text(x, y, "–", ha="center", va="center", color=INK, fontsize=8)
         return
-    share = cell["right"] / cell["tried"]
-    face = mpl.colormaps["Blues"](0.05 + 0.8 * share)
+    done = cell["tried"] - cell["unfinished"]
+    share = cell["right"] / done if done else 0.0
+    face = mpl.colormaps["Blues"](0.05 + 0.8 * share) if done else "none"
     hatch = "////" if cell["broken"] else ""
     axes.add_patch(
         Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fc=face, ec=GRID, lw=0.6, hatch=hatch)
     )
     if cell["wrong"]:
         axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.12, 0.9, fc=COLOURS["continuous"], lw=0))
-    mark = "!" * bool(cell["wrong"]) + "×" * bool(cell["broken"])
+    mark = "!" * bool(cell["wrong"]) + "×" * bool(cell["broken"]) + "…" * bool(cell["unfinished"])
+    told = f"{100 * share:.0f} " if done else ""
     axes.text(
         x,
         y,
-        f"{100 * share:.0f}{mark and ' '}{mark}",
+        f"{told}{mark}".strip(),
         ha="center",
         va="center",
-        color=ink_on(face),
+        color=ink_on(face) if done else INK,
         fontsize=8,
     )

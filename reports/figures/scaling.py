@@ -23,6 +23,16 @@ _PUBLISHED_LINES = {
     published.QUADRATURE: ":",
 }
 
+#: Of the later measurement one size is drawn, of those that were measured before and two more.
+_LATER_POINTS = 15
+_LATER = {
+    name: {_LATER_POINTS: published.LATER_SCALING[name][_LATER_POINTS]}
+    for name in (
+        *(published.FORWARD, published.INTERPOLATING, published.QUADRATURE),
+        *(published.GAUSS, published.GMRES),
+    )
+}
+
 
 def scaling_figure(measured: Mapping[str, Times], families: Mapping[str, str]) -> Figure:
     """Seconds a gradient against states and parameters together, both logarithmic.
@@ -86,7 +96,7 @@ def _draw_published(axes: Axes) -> list[Line2D]:
 def _draw_later(axes: Axes) -> Line2D:
     """The single points of the later measurement, each with its name; their legend."""
     style = {"color": INK, "alpha": _PALE, "marker": "x", "markersize": 4, "ls": "none"}
-    for name, figures in by_unknowns(published.LATER_SCALING).items():
+    for name, figures in by_unknowns(_LATER).items():
         axes.plot(list(figures), list(figures.values()), **style)
         for place in figures.items():
             axes.annotate(
@@ -98,7 +108,7 @@ def _draw_later(axes: Axes) -> Line2D:
                 fontsize=8,
                 alpha=0.7,
             )
-    return Line2D([], [], label="2026, largest size", **style)
+    return Line2D([], [], label=f"2026, {_LATER_POINTS} points a side", **style)
 
 
 def _leave_room(axes: Axes) -> None:
@@ -108,4 +118,4 @@ def _leave_room(axes: Axes) -> None:
 
 
 #: In points, where two labels would lie on each other.
-_LABEL_SHIFTS = {"Gauss": 5, published.QUADRATURE: -5}
+_LABEL_SHIFTS = {published.GAUSS: 5, published.QUADRATURE: -5}

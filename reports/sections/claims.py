@@ -121,7 +121,7 @@ def _scorecard_part(card: pd.DataFrame) -> Part:
             f"{counts[0].upper()}{counts[1:]}.",
             f"Measured on {where}, {sizes}: {first['versions']}.",
         ),
-        table=as_table(card.assign(number=numbers), _SCORECARD),
+        table=as_table(card.assign(number=numbers), _SCORECARD, stacks=True),
         note=(
             "Every verdict is computed from the figures and the thresholds that stand with the "
             "claim below; R1 to R4 are red flags that a serious comparison must show, and there "

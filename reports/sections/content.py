@@ -46,6 +46,8 @@ class Verdict:
         The methods that said ``ok`` and were wrong by more than 10 %.
     broken : tuple of str
         The methods that broke down somewhere on the ladder.
+    unfinished : tuple of str
+        The methods that were not done in their time somewhere on the ladder.
     skipped : tuple of str
         The methods that did not apply.
     """
@@ -58,6 +60,7 @@ class Verdict:
     fast_at: str
     wrong: tuple[str, ...]
     broken: tuple[str, ...]
+    unfinished: tuple[str, ...]
     skipped: tuple[str, ...]
 
 
@@ -116,6 +119,7 @@ class Content:
     claims: list[Part] = field(default_factory=list)
     costs: list[Part] = field(default_factory=list)
     failures: Table | None = None
+    unfinished: Table | None = None
     skips: Table | None = None
     benchmarks: Table | None = None
     broken_benchmarks: Table | None = None
@@ -138,7 +142,7 @@ class Content:
             ("training", "Training", bool(self.training)),
             ("claims", "Claims", bool(self.claims)),
             ("costs", "Costs", bool(self.costs)),
-            ("failed", "Failed and skipped", self.failures is not None or self.skips is not None),
+            ("failed", "Failed and skipped", any((self.failures, self.unfinished, self.skips))),
             ("compared", "Compared", bool(self.compared)),
             ("benchmarks", "asv", self.benchmarks is not None),
             ("foot", "Machine and versions", True),

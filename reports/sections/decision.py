@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,17 @@ from ...adjoints.methods.method import PEERS
 from ...suite.measuring import formats
 from ...suite.measuring.equal_times import NOISE, rank
 from ...suite.measuring.errors import WRONG
-from ..tables.ladders import Ladders, is_right
+from ..tables.endings import is_right, is_tried, is_unfinished
+from ..tables.kinds import STATE_BACKWARDS
+from ..tables.ladders import Ladders
 from ..tables.shown_table import Column, as_table
 from .content import Part
 
 #: From so many states or parameters on a problem is large, or has many parameters.
 MANY = 50
+
+#: One problem is no class: from fewer than these there is no advice.
+FEWEST = 2
 
 #: Classes of problems in the order in which a problem is put into one: the first that fits.
 CLASSES: dict[str, Callable[[Mapping[str, Any]], bool]] = {
@@ -67,12 +72,15 @@ class Choice:
         On how many problems it rests.
     reason : str
         Why there is none, where there is none.
+    ahead : tuple of str
+        Methods that are better and are not recommended, as they may be wrong and say ``ok``.
     """
 
     methods: tuple[str, ...] = ()
     value: float = np.nan
     problems: int = 0
     reason: str = ""
+    ahead: tuple[str, ...] = ()
 
 
 def class_of(problem: Mapping[str, Any]) -> str:
@@ -101,13 +109,15 @@ def _first(rows: pd.DataFrame, column: str, default: Any) -> Any:
     return known.iloc[0] if len(known) else default
 
 
-def least(values: Mapping[str, Mapping[str, float] | pd.Series]) -> Choice:
+def least(values: Mapping[str, Mapping[str, float] | pd.Series], trusted: Container[str]) -> Choice:
     """The method with the smallest geometric mean of its ratios to the best on each problem.
 
     Parameters
     ----------
     values : mapping of str to mapping
         By problem, a positive figure of each method that has one there.
+    trusted : container of str
+        The methods that may be chosen; others may be ahead of them.
 
     Returns
     -------
@@ -115,28 +125,36 @@ def least(values: Mapping[str, Mapping[str, float] | pd.Series]) -> Choice:
         Only a method that has a figure on every problem where any has one is chosen.
     """
     table = pd.DataFrame({name: pd.Series(mine) for name, mine in values.items() if len(mine)})
+    known = table.index.map(lambda name: name in trusted).to_numpy(bool)
+    table = table.loc[:, table[known].notna().any()]
     if table.empty:
         return Choice(reason="no method gets there" if values else "none was measured")
-    whole = table.dropna()
-    if whole.empty:
+    if table.shape[1] < FEWEST:
+        return Choice(reason=f"only on {table.columns[0]}, and one problem is no class")
+    means = np.exp(np.log(table / table[known].min()).mean(axis=1, skipna=False)).dropna()
+    best = rank({name: mean for name, mean in means.items() if name in trusted})
+    if not len(best):
         return Choice(reason=f"no method gets there on all {table.shape[1]} problems")
-    means = rank(np.exp(np.log(whole / table.min()).mean(axis=1)).to_dict())
-    return Choice(means.tied, float(means.best), table.shape[1])
+    ahead = [name for name in means.sort_values().index if means[name] * NOISE < best.best]
+    return Choice(best.tied, float(best.best), table.shape[1], ahead=tuple(ahead))
 
 
-def most_right(rows: pd.DataFrame) -> Choice:
+def most_right(rows: pd.DataFrame, trusted: Container[str]) -> Choice:
     """The method that is right at most tolerances of all problems of `rows`, tried on each."""
-    tried = rows[rows["status"].ne("skipped")]
+    tried = rows[is_tried(rows)]
     by_method = (
         tried.assign(right=is_right(tried))
         .groupby("method", sort=True)
         .agg(share=("right", "mean"), problems=("problem", "nunique"))
     )
-    whole = by_method[by_method["problems"].eq(rows["problem"].nunique())]
-    if whole.empty or not whole["share"].max() > 0:
+    known = by_method.index.map(lambda name: name in trusted).to_numpy(bool)
+    whole = by_method["problems"].eq(rows["problem"].nunique())
+    best = by_method.loc[whole & known, "share"]
+    if best.empty or not best.max() > 0:
         return Choice(reason="no method was right")
-    best = whole[whole["share"].eq(whole["share"].max())]
-    return Choice(tuple(best.index), float(best["share"].iloc[0]), int(best["problems"].iloc[0]))
+    ahead = by_method.index[whole & by_method["share"].gt(best.max())]
+    names = best.index[best.eq(best.max())]
+    return Choice(tuple(names), float(best.max()), rows["problem"].nunique(), ahead=tuple(ahead))
 
 
 def decisions(ladders: Ladders) -> pd.DataFrame:
@@ -147,10 +165,13 @@ def decisions(ladders: Ladders) -> pd.DataFrame:
     DataFrame
         One line a (class, what matters): ``class``, ``matters``, ``method`` (those that are tied
         between commas; a dash where there is none), ``value`` (its figure, or why there is no
-        method), ``problems`` (on how many it rests) and ``members`` (the problems of the class).
+        method), ``problems`` (on how many it rests), ``ahead`` (better, and not recommended) and
+        ``members`` (the problems of the class, at least :data:`FEWEST`).
     """
     told = []
     for name, members in classes(ladders).items():
+        if len(members) < FEWEST:
+            continue
         for matters, (choice, write) in _criteria(ladders, members).items():
             told.append(
                 {
@@ -159,6 +180,7 @@ def decisions(ladders: Ladders) -> pd.DataFrame:
                     "method": formats.listed(choice.methods) if choice.methods else "–",
                     "value": write(choice) if choice.methods else choice.reason,
                     "problems": float(choice.problems) if choice.problems else np.nan,
+                    "ahead": formats.listed(choice.ahead),
                     "members": ", ".join(members),
                 }
             )
@@ -169,24 +191,34 @@ def _criteria(
     ladders: Ladders, members: Sequence[str]
 ) -> dict[str, tuple[Choice, Callable[[Choice], str]]]:
     """What matters, and who is best in it on the problems of a class."""
-    rows = ladders.rows[ladders.rows["problem"].isin(members)]
+    rows, trusted = ladders.rows[ladders.rows["problem"].isin(members)], ladders.trusted
     lines = ladders.lines[ladders.lines["problem"].isin(members)]
     right = lines[lines["error"].lt(WRONG)]
     torch, peers = (rows[rows[c].eq(v)] for c, v in (("backend", "torch"), ("family", PEERS)))
 
     def fastest(of: pd.DataFrame, error: float) -> Choice:
         names, there = set(of["method"]), sorted(set(of["problem"]))
-        return least({p: ladders.ranking(p, error).among(names).seconds for p in there})
+        times = {p: ladders.ranking(p, error).among(names).seconds for p in there}
+        choice = least(times, trusted)
+        late = not choice.methods and is_unfinished(of).any()
+        return replace(choice, reason=f"{choice.reason}, {_LATE}") if late else choice
+
+    def smallest(column: str) -> Choice:
+        return least(_figures(right, column), trusted)
 
     return {
         "fastest at error 1e-3": (fastest(rows, 1e-3), _times_the_best),
         "fastest at error 1e-7": (fastest(rows, 1e-7), _times_the_best),
-        "right at most tolerances": (most_right(rows), _share),
-        "least memory kept": (least(_figures(right, "saved_bytes")), _times_the_best),
+        "right at most tolerances": (most_right(rows, trusted), _share),
+        "least memory kept": (smallest("saved_bytes"), _times_the_best),
         "in PyTorch, at error 1e-3": (fastest(torch, 1e-3), _times_the_best),
         "an installed library alone, at error 1e-3": (fastest(peers, 1e-3), _times_the_best),
-        "shortest first call": (least(_figures(right, "first_call_s")), _times_the_best),
+        "shortest first call": (smallest("first_call_s"), _times_the_best),
     }
+
+
+#: Said where nobody gets there and somebody's time was up.
+_LATE = "some were not done in their time"
 
 
 def _figures(lines: pd.DataFrame, column: str) -> dict[str, pd.Series]:
@@ -208,20 +240,25 @@ def _share(choice: Choice) -> str:
 def decision_parts(ladders: Ladders, out: Path) -> list[Part]:
     """The part with the decision table, which is also written to ``decisions.csv`` in `out`."""
     found = decisions(ladders)
+    lone = [f"{name} ({', '.join(m)})" for name, m in classes(ladders).items() if len(m) < FEWEST]
+    said = [f"No advice from one problem alone: {'; '.join(lone)}."] if lone else []
     if found.empty:
-        return []
+        return [Part("Which method when", tuple(said))] if said else []
     found.to_csv(out / "decisions.csv", index=False)
-    note = (
-        "Among the methods that were measured here; one is named only if it gets there on every "
-        "problem of the class where any does. Fastest, least and shortest: the smallest geometric "
-        "mean of the ratio to the best on each problem (1 × is the best everywhere); methods "
-        f"within {NOISE:g} of it are tied. Memory and first call: at the typical tolerance, of "
-        "gradients that are right. As lines, with their figures: decisions.csv."
-    )
     matters = list(dict.fromkeys(found["matters"]))
     columns = (Column("class", "problems"), *(Column(name, name) for name in matters))
     shown = as_table(_matrix(found), columns, stacks=True)
-    return [Part("Which method when", table=shown, note=note)]
+    return [Part("Which method when", tuple(said), table=shown, note=_NOTE)]
+
+
+_NOTE = (
+    "Among the methods that were measured here; one is named only if it gets there on every "
+    "problem of the class where any does. Fastest, least and shortest: the smallest geometric mean "
+    "of the ratio to the best on each problem (1 × is the best everywhere); methods within "
+    f"{NOISE:g} of it are tied. Memory and first call: at the typical tolerance, of gradients that "
+    f"are right. Ahead, not recommended: better here, but {STATE_BACKWARDS[0].lower()}"
+    f"{STATE_BACKWARDS[1:]} As lines, with their figures: decisions.csv."
+)
 
 
 def _matrix(found: pd.DataFrame) -> pd.DataFrame:
@@ -239,4 +276,5 @@ def _cell(line: dict[str, Any], members: str) -> str:
         return f"– {line['value']}"
     count = len(members.split(", "))
     on = "" if line["problems"] == count else f", on {line['problems']:.0f} of {count}"
-    return f"{line['method']} ({line['value']}{on})"
+    ahead = f"; ahead, not recommended: {line['ahead']}" if line["ahead"] else ""
+    return f"{line['method']} ({line['value']}{on}){ahead}"

@@ -6,78 +6,88 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import Any
 
 import pandas as pd
 
-from ...adjoints.methods.method import FAMILIES, PEERS
+from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring import formats
-from ...suite.measuring.equal_times import NOISE, Ranking, outcome
-from ...suite.measuring.formats import listed
-from ..tables.ladders import Ladders, is_right
+from ...suite.measuring.equal_times import NOISE
+from ...suite.measuring.formats import count, listed, ranked, times
+from ..tables.endings import is_right, is_unfinished
+from ..tables.ladders import Ladders
+from ..tables.races import ANY, ERRORS, OWN
 from .content import Finding
+from .peers import in_words, losses
 from .training import findings as training_findings
 
-#: The gradient error at which times are compared here.
-ERROR = 1e-4
+#: The gradient error at which times are compared here: one of those of the races.
+ERROR = ERRORS[1]
 
 #: How many findings the summary holds at most.
-MOST = 4
+MOST = 5
 
 
-def findings(ladders: Ladders | None, ratios: pd.DataFrame) -> list[Finding]:
+def findings(
+    ladders: Ladders | None, raced: pd.DataFrame | None, ratios: pd.DataFrame
+) -> list[Finding]:
     """At most :data:`MOST` findings, those for which there is data.
 
     Parameters
     ----------
     ladders : Ladders or None
         Those of one machine and commit.
+    raced : DataFrame or None
+        Their :func:`~adjointbench.reports.tables.races.races` against the peers.
     ratios : DataFrame
         Of all trainings to those with no regulariser; may be empty.
     """
     found = [training(ratios)] if not ratios.empty else []
     if ladders is not None:
-        found = [fastest(ladders), wrong(ladders), stiff(ladders), *found, cost(ladders.lines)]
+        about = [wrong(ladders), stiff(ladders), *found, cost(ladders.lines)]
+        found = [fastest(ladders), peers(raced), *about]
     return [finding for finding in found if finding is not None][:MOST]
 
 
 def fastest(ladders: Ladders) -> Finding | None:
-    """Who is fastest at equal error on how many problems, and by how much against the best peer."""
-    rankings = [ladders.ranking(problem, ERROR) for problem in ladders.judged]
-    rankings = [ranking for ranking in rankings if len(ranking) > 1]
-    if not rankings:
-        return None
+    """Which of the methods that may be trusted is the fastest at equal error, and how often."""
+    everyone = [ladders.ranking(problem, ERROR) for problem in ladders.judged]
+    everyone = [ranking for ranking in everyone if len(ranking) > 1]
+    rankings = [ranking.among(ladders.trusted) for ranking in everyone]
     winners = pd.Series([name for ranking in rankings for name in ranking.tied]).value_counts()
-    said = [
-        f"At a gradient error of {formats.power(ERROR)}, {winners.index[0]} is the fastest, or as "
-        f"fast within a factor of {NOISE:g}, on {winners.iloc[0]} of {_problems(len(rankings))}"
-    ]
-    ratios = [_peer_over_ours(ranking, ladders.families) for ranking in rankings]
-    if known := [ratio for ratio in ratios if ratio is not None]:
-        said.append(_against_peers(known))
-    others = [f"{name} on {count}" for name, count in winners.iloc[1:4].items()]
-    if others:
-        said[0] += f" ({', '.join(others)})"
-    return Finding("Fastest at equal error", ". ".join(said) + ".", "#peers")
-
-
-def _peer_over_ours(ranking: Ranking, family: dict[str, str]) -> float | None:
-    """Seconds of the best peer over those of our best method; ``None`` where either is missing."""
-    peers = ranking.among(name for name in ranking.seconds if family[name] == PEERS)
-    ours = ranking.among(ranking.seconds.keys() - peers.seconds.keys())
-    return peers.best / ours.best if len(peers) and len(ours) else None
-
-
-def _against_peers(ratios: list[float]) -> str:
-    ends = [outcome(ratio) for ratio in ratios]
-    return (
-        f"Against the best peer on each of {_problems(len(ratios))} where both get there, the best "
-        f"method here is faster on {ends.count('won')}, slower on {ends.count('lost')} and equal "
-        f"on {ends.count('equal')}; the peer's time over ours has the median "
-        f"{formats.amount(median(ratios))}, from {formats.amount(min(ratios))} to "
-        f"{formats.amount(max(ratios))}"
+    if winners.empty:
+        return None
+    text = (
+        f"At a gradient error of {formats.power(ERROR)} on {count(len(rankings), 'problem')} the "
+        f"fastest, or as fast within a factor of {NOISE:g}: {ranked(winners, times)}."
     )
+    ahead = [name for ranking in everyone for name in ranking.tied if name not in ladders.trusted]
+    if ahead:
+        text += (
+            f" As fast or faster, and not recommended, as their ok may be wrong: "
+            f"{ranked(pd.Series(ahead).value_counts(), times)}."
+        )
+    return Finding("Fastest at equal error", text, "#summary")
+
+
+def peers(raced: pd.DataFrame | None) -> Finding | None:
+    """How the races against the peers ended: those against our best, and on their own backend."""
+    if raced is None or raced.empty:
+        return None
+    at = ", ".join(map(formats.power, ERRORS))
+    text = (
+        f"Each peer on each problem, at errors {at}, against our best of any backend: "
+        f"{in_words(raced, ANY)}.{_lost(raced, ANY)} Against our best of the peer's own backend: "
+        f"{in_words(raced, OWN)}.{_lost(raced, OWN)} Ratios are the peer's time over ours, the "
+        "median and the range."
+    )
+    return Finding("Against the peers", text, "#peers")
+
+
+def _lost(raced: pd.DataFrame, side: str) -> str:
+    """To whom races were lost, the most often first; a loss is told as plainly as a win."""
+    lost = raced.loc[losses(raced, side), "peer"].value_counts()
+    return f" Lost most often to {ranked(lost, times)}." if len(lost) else ""
 
 
 def wrong(ladders: Ladders) -> Finding | None:
@@ -88,13 +98,14 @@ def wrong(ladders: Ladders) -> Finding | None:
         return None
     lies = judged[ladders.wrong[judged.index]]
     if lies.empty:
-        text = f"None of {len(judged)} gradients that ended ok was wrong by more than 10 %."
+        text = f"None of {count(len(judged), 'gradient')} that ended ok was off by more than 10 %."
         return Finding("Ok, and wrong", text, "#map")
     by_method = lies["method"].value_counts()
-    most = ", ".join(f"{name} {count} times" for name, count in by_method.head(3).items())
     text = (
-        f"{len(lies)} of {len(judged)} gradients that ended ok were wrong by more than 10 %, by "
-        f"{by_method.size} methods on {_problems(lies['problem'].nunique())}. Most often: {most}."
+        f"{len(lies)} of {count(len(judged), 'gradient')} that ended ok "
+        f"{'was' if len(lies) == 1 else 'were'} off by more than 10 %, by "
+        f"{count(by_method.size, 'method')} on {count(lies['problem'].nunique(), 'problem')}. "
+        f"Most often: {ranked(by_method, times)}."
     )
     return Finding("Ok, and wrong", text, "#wrong")
 
@@ -103,20 +114,22 @@ def stiff(ladders: Ladders) -> Finding | None:
     """Which methods break on stiff problems, and which do not."""
     tried = ladders.stiff
     tried = tried[tried["referenced"].eq(True) | tried["status"].ne("ok")]
-    if tried.empty:
+    late = is_unfinished(tried)
+    done = tried[~late]
+    if done.empty:
         return None
-    right = is_right(tried)
-    by_method = right.groupby(tried["method"]).agg(["sum", "size"])
+    right = is_right(done)
+    by_method = right.groupby(done["method"]).agg(["sum", "size"])
     by_method["share"] = by_method["sum"] / by_method["size"]
-    whole = list(by_method.index[by_method["share"].eq(1)])
+    whole = by_method.index[by_method["share"].eq(1)].difference(tried.loc[late, "method"])
     text = (
-        f"On {_problems(tried['problem'].nunique(), 'stiff problem')} "
-        f"{formats.percent(right.mean())} of {len(tried)} gradients were right. "
+        f"On {count(done['problem'].nunique(), 'stiff problem')} "
+        f"{formats.percent(right.mean())} of {count(len(done), 'gradient')} were right. "
     )
-    text += f"Right throughout: {listed(whole)}. " if whole else "No method was right throughout. "
-    worst = by_method[by_method["share"].lt(1)].sort_values("share").head(3)
-    told = [f"{name} {line['sum']:.0f} of {line['size']:.0f}" for name, line in worst.iterrows()]
-    text += f"Least often: {', '.join(told)}." if told else ""
+    text += f"Right throughout: {listed(whole)}. " if len(whole) else "None was right throughout. "
+    worst = by_method[by_method["share"].lt(1)].sort_values("share", kind="stable")["share"]
+    text += f"Least often: {ranked(worst, formats.percent)}. " if len(worst) else ""
+    text += f"Not done in their time: {late.sum()} more." if late.any() else ""
     return Finding("Stiff problems", text.strip(), "#stiff")
 
 
@@ -147,7 +160,3 @@ def training(ratios: pd.DataFrame) -> Finding | None:
             task: Any = lines["task"].iloc[0]
             return Finding(f"Training {task}", " ".join(said[:1]), "#training")
     return None
-
-
-def _problems(count: int, word: str = "problem") -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -15,6 +15,7 @@ from ...adjoints.methods.method import BACKENDS, PEERS
 from ...suite.measuring import formats
 from ...suite.measuring.ladder import typical_rtol
 from ...suite.measuring.names import adjoint_of, bare_name
+from ..tables.endings import in_words
 from ..tables.ladders import Ladders
 from ..tables.shown_table import Column, as_table
 from .content import Part
@@ -36,12 +37,12 @@ def kinds_parts(ladders: Ladders) -> list[Part]:
         Part(
             heading="Kinds of adjoints on every backend",
             sentences=tuple(uncompiled(ladders.rows)),
-            table=as_table(lines, columns),
+            table=as_table(lines, columns, stacks=True),
             note=(
-                "Time and error of one gradient; wrong: said ok and was off by more than 10 %; a "
-                "dash: not measured, or there is none. Forward on scipy solves the sensitivity "
-                "equations; interpolating on scipy is scipy-adjoint; the black boxes run SciPy's "
-                "solvers."
+                "Time and error of one gradient, at equal tolerance, which is not equal error; "
+                "wrong: said ok and was off by more than 10 %; a dash: not measured, or there is "
+                "none. Forward on scipy solves the sensitivity equations; interpolating on scipy "
+                "is scipy-adjoint; the black boxes run SciPy's solvers."
             ),
         )
     ]
@@ -87,10 +88,10 @@ def _cell(row: Any, kind: str, wrong: bool) -> str:
 
 def _time_and_error(row: Any, wrong: bool) -> str:
     if row["status"] != "ok":
-        return str(row["status"])
+        return in_words(row["status"])
     parts = [formats.seconds(row["seconds"])]
     if pd.notna(row["error"]):
-        parts.append(formats.error(row["error"]))
+        parts.append(formats.certified_error(row["error"], row.get("agreement")))
     return ", ".join([*parts, *["wrong"] * wrong])
 
 

@@ -13,11 +13,12 @@ import pandas as pd
 from ..figures.labels import map_label
 from ..figures.map import map_figure
 from ..figures.shown_figure import save_figure
-from ..tables.ladders import Ladders, is_right
+from ..tables.endings import is_broken, is_right, is_tried, is_unfinished
+from ..tables.ladders import Ladders
 from .commands import ladder_command
 from .content import Part
 
-_CELL = ("problem", "method", "family", "tried", "right", "wrong", "broken")
+_CELL = ("problem", "method", "family", "tried", "right", "wrong", "broken", "unfinished")
 
 
 def map_parts(ladders: Ladders, out: Path) -> list[Part]:
@@ -34,9 +35,10 @@ def map_parts(ladders: Ladders, out: Path) -> list[Part]:
     if cells.empty:
         return []
     caption = (
-        "Share of tolerances at which each method was right on each problem, in percent. Darker "
-        "is better. An exclamation mark and an orange edge: somewhere it said ok and was wrong by "
-        "over 10 %. A cross and hatches: somewhere it broke down. A dash: skipped."
+        "Share of the tolerances that were done in their time at which each method was right on "
+        "each problem, in percent. Darker is better. An exclamation mark and an orange edge: "
+        "somewhere it said ok and was wrong by over 10 %. A cross and hatches: somewhere it broke "
+        "down. Three dots: somewhere it was not done in its time. A dash: skipped."
     )
     figure = save_figure(
         map_figure(cells),
@@ -51,21 +53,23 @@ def map_parts(ladders: Ladders, out: Path) -> list[Part]:
 
 
 def map_cells(ladders: Ladders) -> pd.DataFrame:
-    """How often each method was right, wrong and broken on each problem.
+    """How often each method was right, wrong, broken and not done on each problem.
 
     Returns
     -------
     DataFrame
         One line a (problem, method) of problems with a certified reference: tolerances that were
         ``tried``, and of these the ``right`` (``ok``, an error under 10 %), the ``wrong`` (``ok``
-        and off by more) and the ``broken``. Nothing was tried where the method was skipped.
+        and off by more), the ``broken``, and the ``unfinished``, of which nothing is known.
+        Nothing was tried where the method was skipped.
     """
     mine = ladders.rows[ladders.rows["problem"].isin(ladders.judged)]
     counted = mine[["problem", "method", "family"]].assign(
-        tried=mine["status"].ne("skipped"),
+        tried=is_tried(mine),
         right=is_right(mine),
         wrong=ladders.wrong[mine.index],
-        broken=~mine["status"].isin(["ok", "skipped"]),
+        broken=is_broken(mine),
+        unfinished=is_unfinished(mine),
     )
     by = ["problem", "method", "family"]
     return counted.groupby(by, sort=False).sum().reset_index().reindex(columns=list(_CELL))

@@ -13,178 +13,146 @@ import pandas as pd
 
 from ...adjoints.methods.method import PEERS
 from ...suite.measuring import formats
-from ...suite.measuring.equal_times import NOISE, Ranking, outcome
-from ..tables.ladders import Ladders
+from ...suite.measuring.equal_times import NOISE
+from ..tables.races import ANY, ERRORS, NEITHER, OURS_ALONE, OWN, PEER_ALONE
 from ..tables.shown_table import Column, as_table
 from .content import Part
 
-#: Equal gradient errors at which times are compared.
-ERRORS = (1e-3, 1e-5, 1e-7)
+_SIDES = {ANY: "our best of any backend", OWN: "our best of its own backend"}
 
-#: The columns of :func:`races`.
-RACE = (
-    "problem",
-    "stiff",
-    "backend",
-    "device",
-    "peer",
-    "error",
-    "ours",
-    "seconds_ours",
-    "seconds_peer",
-    "ratio",
-    "outcome",
+_STANDINGS_NOTE = (
+    "A race is one peer on one problem at one of the errors "
+    f"{', '.join(map(formats.power, ERRORS))}. Won and lost are ours; within a factor of "
+    f"{NOISE:g} it is equal. Ratios are the peer's time over ours, the median and the range. Ours "
+    "is never a method that goes back along the state itself, however fast: its status does not "
+    "tell when it is wrong. A peer without a time was not done in its time, broke down, or does "
+    "not reach the error, by its tightest tolerance; that is no race won."
 )
-
 
 _RACES_NOTE = (
-    "Our fastest method of the same backend against each peer, at equal gradient error, times "
-    "interpolated between tolerances. Faster and slower are ours; within a factor of "
-    f"{NOISE:g} it is equal. A method that is more accurate already at its loosest tolerance takes "
-    "that one's time. In seconds: peers.csv."
+    "At each error first against our best of any backend, then against our best of the peer's own. "
+    "Times interpolated between tolerances. A method that is more accurate already at its loosest "
+    "tolerance takes that one's time. A dash: the error is below what the reference is certified "
+    "to, or nothing of ours was measured on the backend. In seconds: peers.csv."
 )
 
 
-def peers_parts(ladders: Ladders, out: Path) -> list[Part]:
+def peers_parts(found: pd.DataFrame, out: Path) -> list[Part]:
     """The parts about peers for which there is data; all races are written to ``peers.csv``.
 
     Parameters
     ----------
-    ladders : Ladders
-        Those of one machine and commit.
+    found : DataFrame
+        As from :func:`~adjointbench.reports.tables.races.races`.
     out : Path
         The folder of the report.
     """
-    found = races(ladders)
     found.to_csv(out / "peers.csv", index=False)
-    parts = []
-    for stiff, heading in (
-        (False, "Against the peers, at equal error"),
-        (True, "Against the peers on stiff problems, at equal error"),
-    ):
+    if found.empty:
+        return []
+    columns = (
+        Column("peer", "peer"),
+        *(Column(side, f"against {who}") for side, who in _SIDES.items()),
+        Column("missing", "without a time"),
+    )
+    shown = as_table(standings(found), columns, stacks=True)
+    parts = [Part("Against the peers, at equal error", table=shown, note=_STANDINGS_NOTE)]
+    for stiff, heading in ((False, "Race by race"), (True, "Race by race, stiff problems")):
         mine = found[found["stiff"].eq(stiff)]
         if mine.empty:
             continue
+        lines = race_lines(mine)
         columns = (
             Column("problem", "problem"),
             Column("peer", "peer"),
-            *(Column(name, f"at error {name}") for name in map(formats.power, ERRORS)),
+            *(
+                Column(_column(error, side), f"{formats.power(error)}, {which}")
+                for error in ERRORS
+                for side, which in ((ANY, "any backend"), (OWN, "its own"))
+            ),
         )
-        shown = as_table(race_lines(mine), columns)
-        parts.append(
-            Part(heading=heading, sentences=tuple(standings(mine)), table=shown, note=_RACES_NOTE)
-        )
+        shown = as_table(lines, columns, stacks=True)
+        parts.append(Part(heading, table=shown, note=_RACES_NOTE))
     return parts
 
 
-def races(ladders: Ladders) -> pd.DataFrame:
-    """Each peer against our fastest method of the same backend, at equal gradient error.
-
-    Returns
-    -------
-    DataFrame
-        One line a (problem, peer, error of :data:`ERRORS`), of the columns :data:`RACE`:
-        ``ours`` is our fastest method there, ``ratio`` the peer's seconds over its seconds, and
-        ``outcome`` is ``"won"``, ``"lost"``, ``"equal"``, or who did not reach the error:
-        ``"peer does not reach"``, ``"ours does not reach"``, ``"neither reaches"``. A problem
-        without a reference, and a method that was skipped throughout, take no part.
-    """
-    rows = ladders.rows[ladders.rows["problem"].isin(ladders.judged)]
-    stiff = set(ladders.stiff["problem"])
-    lines, by = [], ["problem", "backend", "device"]
-    tried = rows[rows["status"].ne("skipped")]
-    for (problem, backend, device), group in tried.groupby(by, sort=True):
-        is_peer = group["family"].eq(PEERS)
-        peers, ours = (list(group.loc[side, "method"].unique()) for side in (is_peer, ~is_peer))
-        about = {"problem": problem, "stiff": problem in stiff}
-        about |= {"backend": backend, "device": device}
-        for error in ERRORS if ours else ():
-            ranking = ladders.ranking(str(problem), error)
-            best = ranking.among(ours)
-            lines += [
-                about | {"peer": peer, "error": error} | _run(best, ranking.seconds.get(peer))
-                for peer in peers
-            ]
-    table = pd.DataFrame(lines, columns=pd.Index(RACE))
-    order = ["stiff", "problem", "backend", "peer", "error"]
-    return table.sort_values(order, ascending=[True] * 4 + [False]).reset_index(drop=True)
+def standings(found: pd.DataFrame) -> pd.DataFrame:
+    """One line a peer: its races against each side of ours in words, and why it had no time."""
+    lines = []
+    for peer, mine in found.groupby("peer", sort=True):
+        why = mine["missing"][mine["missing"].ne("")].value_counts()
+        told = {"missing": formats.ranked(why, formats.times) or formats.NONE}
+        for side in _SIDES:
+            told[side] = in_words(mine, side)
+        lines.append({"peer": peer, "family": PEERS} | told)
+    return pd.DataFrame(lines)
 
 
-def _run(ours: Ranking, peer: float | None) -> dict[str, Any]:
-    """How one race ended, with the seconds of those who got there."""
-    found: dict[str, Any] = {"seconds_peer": peer}
-    if len(ours):
-        found |= {"ours": ours.fastest, "seconds_ours": ours.best}
-    if peer is None or not len(ours):
-        who = "peer does not reach" if len(ours) else "neither reaches"
-        return found | {"outcome": who if peer is None else "ours does not reach"}
-    ratio = peer / ours.best
-    return found | {"ratio": ratio, "outcome": outcome(ratio)}
+def in_words(found: pd.DataFrame, side: str) -> str:
+    """How races ended: how many were won, lost and equal, and the ratios; a dash of none."""
+    ended = found[f"outcome_{side}"]
+    counts = {
+        "won": ended.eq("won"),
+        "lost": losses(found, side),
+        "equal": ended.eq("equal"),
+    }
+    if not any(mine.any() for mine in counts.values()):
+        return formats.NONE
+    said = {word: f"{mine.sum()} {word}" for word, mine in counts.items()}
+    if alone := ended.eq(PEER_ALONE).sum():
+        said["lost"] += f" ({alone} as the peer alone gets there)"
+    told = ", ".join(said.values())
+    ratios = found[f"ratio_{side}"].dropna()
+    if ratios.empty:
+        return told
+    median, ends = formats.amount(ratios.median()), formats.span(ratios, formats.amount)
+    return f"{told}; {median}\N{NO-BREAK SPACE}×" + (f", {ends}" if ends != median else "")
+
+
+def losses(found: pd.DataFrame, side: str) -> pd.Series:
+    """Which races were lost, those in which the peer alone gets there among them."""
+    return found[f"outcome_{side}"].isin(["lost", PEER_ALONE])
 
 
 def race_lines(table: pd.DataFrame) -> pd.DataFrame:
-    """The races as they are shown: one line a problem and peer, the outcome in words.
+    """The races as they are shown: one line a problem and peer, the outcomes in words.
 
     Parameters
     ----------
     table : DataFrame
-        As from :func:`races`.
+        As from :func:`~adjointbench.reports.tables.races.races`.
 
     Returns
     -------
     DataFrame
-        Columns ``problem``, ``peer``, ``family``, and one an error (``"1e-3"``).
+        Columns ``problem``, ``peer``, ``family``, and one an error and side (``"1e-3 any"``).
     """
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for line in table.to_dict("records"):
         shown = lines.setdefault((line["problem"], line["peer"]), {})
-        shown[formats.power(line["error"])] = _in_words(line)
+        for side in _SIDES:
+            if isinstance(line[f"outcome_{side}"], str):
+                shown[_column(line["error"], side)] = _cell(line, side)
+    names = [_column(error, side) for error in ERRORS for side in _SIDES]
+    blank = {"family": PEERS} | dict.fromkeys(names, formats.NONE)
     return pd.DataFrame(
-        [
-            {"problem": problem, "peer": peer, "family": "peers"} | cells
-            for (problem, peer), cells in lines.items()
-        ]
+        [{"problem": name, "peer": peer} | blank | mine for (name, peer), mine in lines.items()]
     )
 
 
-def _in_words(line: dict[str, Any]) -> str:
-    if line["outcome"] == "ours does not reach":
-        return (
-            f"lost: no method here reaches it, the peer in {formats.seconds(line['seconds_peer'])}"
-        )
-    if line["outcome"] == "peer does not reach":
-        return f"peer does not reach it; {line['ours']} in {formats.seconds(line['seconds_ours'])}"
-    if line["outcome"] == "neither reaches":
-        return "neither reaches it"
-    ratio = line["ratio"]
-    factor = f"{formats.amount(max(ratio, 1 / ratio))} × {'faster' if ratio >= 1 else 'slower'}"
-    return f"{line['outcome']}: {line['ours']} {factor}"
+def _column(error: float, side: str) -> str:
+    return f"{formats.power(error)} {side}"
 
 
-def standings(table: pd.DataFrame) -> list[str]:
-    """For each peer how often it was beaten and how often not, in a sentence.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As from :func:`races`.
-    """
-    said = []
-    for peer, mine in table.groupby("peer", sort=True):
-        outcomes = mine["outcome"]
-        run = mine[mine["ratio"].notna()]
-        if run.empty:
-            sentence = f"Against {peer}: no race at equal error"
-        else:
-            words = [f"{outcomes.eq(word).sum()} {word}" for word in ("won", "lost", "equal")]
-            ratios = [formats.amount(run["ratio"].agg(f)) for f in ("median", "min", "max")]
-            sentence = f"Against {peer}: {', '.join(words)}; its time over ours "
-            sentence += "{}, from {} to {}".format(*ratios)
-        for ended, who in (
-            ("peer does not reach", "it does not reach the error where we do"),
-            ("ours does not reach", "it reaches the error where we do not"),
-        ):
-            if count := int(outcomes.eq(ended).sum()):
-                sentence += f"; {count} times {who}" if count > 1 else f"; once {who}"
-        said.append(f"{sentence}.")
-    return said
+def _cell(line: dict[str, Any], side: str) -> str:
+    ended, ours, ratio = (line[f"{name}_{side}"] for name in ("outcome", "ours", "ratio"))
+    if side == OWN and ours == line[f"ours_{ANY}"]:
+        return "the same"
+    if ended == PEER_ALONE:
+        return f"lost: ours does not get there, the peer in {formats.seconds(line['seconds_peer'])}"
+    if ended == OURS_ALONE:
+        return f"peer {line['missing']}; {ours} in {formats.seconds(line[f'seconds_{side}'])}"
+    if ended == NEITHER:
+        return f"neither: the peer {line['missing']}"
+    factor = f"{formats.amount(max(ratio, 1 / ratio))}\N{NO-BREAK SPACE}×"
+    return f"equal ({factor}), {ours}" if ended == "equal" else f"{ended} by {factor}, {ours}"

@@ -15,7 +15,7 @@ from ..figures.labels import dots_label, stability_label, work_precision_label
 from ..figures.ladders import dots, stability, work_precision
 from ..figures.shown_figure import ShownFigure, save_figure
 from ..tables.ladders import Ladders
-from ..tables.shown_table import WHERE, Column, Table, as_table
+from ..tables.shown_table import WHERE, Column, Table, as_table, text
 from ..tables.summary import COUNTS
 from .commands import ladder_command
 from .content import Part, ProblemSection
@@ -24,9 +24,9 @@ _COLUMNS = (
     Column("method", "method"),
     Column("share", "right", formats.percent),
     Column("order", "order", formats.slope),
-    Column("best_error", "best error", formats.error),
-    Column("error", "error", formats.error),
-    Column("dy0_error", "error of dL/dy0", formats.error),
+    Column("best_error", "best error", text),
+    Column("error", "error", text),
+    Column("dy0_error", "error of dL/dy0", text),
     Column("amplification", "ampli­fication", formats.amount),
     Column("seconds", "time", formats.seconds),
     Column("ratio", "gradient / primal", formats.amount),
@@ -35,7 +35,13 @@ _COLUMNS = (
     Column("statuses", "ended"),
 )
 
-_CELLS = "Orange says ok and is wrong, hatched broke down, a dash was skipped."
+_CELLS = (
+    "Orange says ok and is wrong, hatched broke down, three dots were not done in their time, a "
+    "dash was skipped."
+)
+
+#: Errors that are shown no smaller than the reference is certified to.
+_ERRORS = ("best_error", "error", "dy0_error")
 
 #: What the files beside the figures of a problem hold.
 _DATA = ("problem", "method", "family", "device", "rtol", "status", "error", "seconds")
@@ -55,6 +61,9 @@ def problem_section(name: str, ladders: Ladders, out: Path) -> ProblemSection:
     """
     table = ladders.lines[ladders.lines["problem"].eq(name)]
     shown = table[table["skipped"].eq("")]
+    floor = ladders.agreements.get(name)
+    told = {c: [formats.certified_error(error, floor) for error in shown[c]] for c in _ERRORS}
+    shown = shown.assign(**told)
     return ProblemSection(
         name=name,
         about=_about(ladders.by_problem[name]),

@@ -38,8 +38,9 @@ def published_times_part(ladders: Ladders) -> Part | None:
             "Seconds a gradient, or the status without one; wrong: said ok and was off by more "
             "than 10 %. Here the absolute tolerance is the relative one times "
             f"{formats.power(ATOL_SCALE)}. Published: other hardware and language, absolute "
-            "tolerance 1e-5, relative 1e-7, losses and saves as given there; compare ratios within "
-            f"a column. {published.SOURCE}."
+            "tolerance 1e-5, relative 1e-7, losses and saves as given there, and no errors: equal "
+            "tolerance is not equal error. Compare ratios within a column, and read what each "
+            f"method's error was in the problem's section. {published.SOURCE}."
         ),
     )
 

@@ -13,11 +13,13 @@ import pandas as pd
 
 from ...suite.measuring import formats
 from ...suite.measuring.ladder import typical_rtol
+from ..tables.endings import in_words, is_broken, is_right, is_unfinished, is_wrong
 from ..tables.kinds import COSTS_SOURCE, KINDS, kind_of
-from ..tables.ladders import Ladders, is_right
+from ..tables.ladders import Ladders
 from ..tables.shown_table import Column, as_table, text
-from ..tables.summary import failures, is_wrong, wrong_answers
+from ..tables.summary import failures, unfinished, wrong_answers
 from .content import Part
+from .published_scaling import published_scaling_parts
 from .published_times import published_times_part
 from .scaling import scaling_part
 
@@ -34,7 +36,7 @@ def stiff_parts(ladders: Ladders | None, sizes: pd.DataFrame, out: Path) -> list
     out : Path
         The folder of the report: figures go into ``figures/`` there.
     """
-    parts = [] if sizes.empty else [scaling_part(sizes, out)]
+    parts = [] if sizes.empty else [scaling_part(sizes, out), *published_scaling_parts(sizes)]
     if ladders is None:
         return parts
     if not ladders.stiff.empty:
@@ -69,7 +71,7 @@ def _costs(stiff: pd.DataFrame) -> Part:
     )
     return Part(
         heading="Attributed costs, and what was counted",
-        table=as_table(lines, columns),
+        table=as_table(lines, columns, stacks=True),
         note=(
             "n states, p parameters, K checkpoints. Right here: share of all tolerances of all "
             "stiff problems that gave the certified gradient to 10 %. Under each problem: "
@@ -108,6 +110,10 @@ def breakages(rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
             why = str(group["message"].iloc[0]).rstrip(".")
             reason = f": {why}" if why else ""
             sentences.append(f"{method} ended with {status}{where} at {rtols}{reason}.")
+        sentences += [
+            f"{line['method']} was {line['message'].rstrip('.')} at {line['at rtol']}."
+            for _, line in unfinished(mine).iterrows()
+        ]
         told.append((str(problem), sentences or [_all_well(mine)]))
     return told
 
@@ -128,12 +134,13 @@ def reasons(rows: pd.DataFrame) -> list[str]:
     said = []
     for reason in dict.fromkeys(kind.breaks for kind in KINDS.values() if kind.breaks):
         mine = rows[why.eq(reason)]
-        lies, broke = int(is_wrong(mine).sum()), int(mine["status"].ne("ok").sum())
+        lies, broke, late = (int(f(mine).sum()) for f in (is_wrong, is_broken, is_unfinished))
         if lies + broke:
             said.append(
                 f"{', '.join(sorted(set(mine['method'])))}: of {len(mine)} stiff solves "
-                f"{len(mine) - lies - broke} were right, {lies} said ok and were wrong, "
-                f"{broke} broke down. {reason}"
+                f"{len(mine) - lies - broke - late} were right, {lies} said ok and were wrong, "
+                f"{broke} broke down{f', {late} were not done in their time' if late else ''}. "
+                f"{reason}"
             )
     return said
 
@@ -158,7 +165,7 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
     for kind in dict.fromkeys(kind.attributed for kind in KINDS.values() if kind.attributed):
         found = rows[names.eq(kind.name)]
         for method, mine in found.groupby("method", sort=False):
-            judged = mine[mine["referenced"].eq(True) | mine["status"].ne("ok")]
+            judged = mine[mine["referenced"].eq(True) | is_broken(mine)]
             line = {
                 "kind": kind.name,
                 "stability": kind.stability,
@@ -178,7 +185,7 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
 def _counts(row: Any) -> str:
     """Jacobians and linear solves of one gradient, or its status where there is none."""
     if row["status"] != "ok":
-        return str(row["status"])
+        return in_words(row["status"])
     pair = (row["jacobian_evals"], row["linear_solves"])
     if all(pd.isna(count) for count in pair):
         return "–"

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from ...suite.measuring.formats import error as as_error
-from ...suite.measuring.formats import power
-from ...suite.measuring.formats import seconds as as_seconds
+from ...suite.measuring import formats
+from ..tables.endings import is_broken, is_tried, is_unfinished
 from ..tables.ladders import Ladders
 from .content import Verdict
 
@@ -20,7 +20,6 @@ def verdicts(ladders: Ladders) -> list[Verdict]:
     found = []
     for problem, mine in ladders.by_problem.items():
         lines = ladders.lines[ladders.lines["problem"].eq(problem)]
-        bad = ~mine["status"].isin(["ok", "skipped"])
         found.append(
             Verdict(
                 problem=problem,
@@ -28,8 +27,9 @@ def verdicts(ladders: Ladders) -> list[Verdict]:
                 stable=_stable(lines),
                 **_fast(ladders, problem),
                 wrong=_names(mine[ladders.wrong[mine.index]]),
-                broken=_names(mine[bad]),
-                skipped=_names(mine[mine["status"].eq("skipped")]),
+                broken=_names(mine[is_broken(mine)]),
+                unfinished=_names(mine[is_unfinished(mine)]),
+                skipped=_names(mine[~is_tried(mine)]),
             )
         )
     return found
@@ -40,30 +40,37 @@ def _names(rows: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _accurate(lines: pd.DataFrame) -> dict[str, str]:
+    """The methods with the smallest error; all that are below the certificate's agreement."""
     known = lines.dropna(subset=["best_error"])
     if known.empty:
         return {"accurate": "–", "accurate_at": ""}
-    best = known.loc[known["best_error"].idxmin()]
-    return {"accurate": best["method"], "accurate_at": f"error {as_error(best['best_error'])}"}
+    errors = np.fmax(known["best_error"], known["agreement"])
+    best = known[errors.eq(errors.min())]
+    first = best.iloc[0]
+    told = formats.certified_error(first["best_error"], first["agreement"])
+    return {"accurate": formats.listed(list(best["method"])), "accurate_at": f"error {told}"}
 
 
 def _stable(lines: pd.DataFrame) -> str:
     """The methods that were right everywhere; the best share where none was."""
-    tried = lines[lines["share"].notna()]
+    tried = lines[lines["skipped"].eq("")]
     if tried.empty or tried["best_error"].isna().all():
         return "–"
-    right = list(tried.loc[tried["share"].eq(1.0), "method"])
+    right = list(tried.loc[tried["share"].eq(1.0) & tried["unfinished"].eq(0), "method"])
     if not right:
         return "none on the whole ladder"
     if len(right) > 3:
-        return f"{len(right)} of {len(tried)} methods"
+        return f"{len(right)} of {formats.count(len(tried), 'method')}"
     return ", ".join(right)
 
 
 def _fast(ladders: Ladders, problem: str) -> dict[str, str]:
     """The fastest method at equal error, and those that are as fast."""
-    error, ranking = ladders.race(problem)
+    error, everyone = ladders.race(problem)
+    ranking = everyone.among(ladders.trusted)
     if not len(ranking):
         return {"fast": "–", "fast_at": ""}
-    at = f"{as_seconds(ranking.best)} at error {power(error)}"
+    at = f"{formats.seconds(ranking.best)} at error {formats.power(error)}"
+    ahead = [name for name in everyone.tied if name not in ladders.trusted]
+    at += f"; as fast or faster, not recommended: {', '.join(ahead)}" if ahead else ""
     return {"fast": ", ".join(ranking.tied), "fast_at": at}

@@ -17,8 +17,9 @@ import pandas as pd
 
 from ...suite.measuring.errors import ROUNDING
 from .codes import Run, changed_packages, find_code, in_order
+from .endings import is_tried, is_wrong
 from .noise import Noise, noise
-from .summary import KEY, is_wrong
+from .summary import KEY
 
 #: Factors that count as a change. Errors of adaptive solvers jump when one step more is taken;
 #: bytes and evaluations do not depend on the machine; compilers are less steady than loops.
@@ -124,7 +125,7 @@ def compare_codes(
         Machine by machine; where no machine measured both, without times.
     """
     rows = rows.assign(right=rows["status"].eq("ok") & ~is_wrong(rows))
-    sides = [rows[rows["code"].eq(code) & rows["status"].ne("skipped")] for code in (old, new)]
+    sides = [rows[rows["code"].eq(code) & is_tried(rows)] for code in (old, new)]
     same_machine = bool(set(sides[0]["machine"]) & set(sides[1]["machine"]))
     by = [name for name in KEY if name != "code" and (same_machine or name != "machine")]
     pairs = _pairs(sides, by, same_machine)

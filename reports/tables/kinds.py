@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...adjoints.methods.method import BACKWARD
 from ...suite.measuring.names import adjoint_of
 from . import published
 
@@ -86,3 +87,12 @@ KINDS = {
 def kind_of(method: str) -> Kind:
     """What is known of the kind of the method that a name begins with."""
     return KINDS.get(adjoint_of(method), Kind())
+
+
+def silently_wrong(method: str) -> bool:
+    """Whether the method that a name begins with may say ``ok`` and be wrong.
+
+    It goes back along the state itself, which can be unstable at one parameter and not at another,
+    and its status does not tell. Such a method may be the fastest; it is not recommended.
+    """
+    return adjoint_of(method) in BACKWARD

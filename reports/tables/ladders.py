@@ -11,10 +11,11 @@ from functools import cached_property
 import pandas as pd
 
 from ...suite.measuring.equal_times import Ranking, rank_at_error
-from ...suite.measuring.errors import WRONG
 from ...suite.measuring.row import Row
+from .endings import is_tried, is_wrong, why_missing
 from .frames import rows_of
-from .summary import is_wrong, summary
+from .kinds import silently_wrong
+from .summary import summary
 
 #: Errors at which methods are raced, tightest first: the first that two methods reach counts.
 RACES = (1e-8, 1e-6, 1e-4, 1e-2)
@@ -62,6 +63,11 @@ class Ladders:
         return dict(zip(self.rows["method"], self.rows["family"], strict=True))
 
     @cached_property
+    def trusted(self) -> frozenset[str]:
+        """The methods that no status ``ok`` is known to cover up for."""
+        return frozenset(name for name in self.families if not silently_wrong(name))
+
+    @cached_property
     def wrong(self) -> pd.Series:
         """Which rows say ``ok`` and are wrong."""
         return is_wrong(self.rows)
@@ -73,7 +79,7 @@ class Ladders:
             return self.rows.iloc[:0]
         # A row that came from a timeout does not know the problem.
         known = set(self.rows.loc[self.rows["stiff"].eq(True), "problem"])
-        return self.rows[self.rows["problem"].isin(known) & self.rows["status"].ne("skipped")]
+        return self.rows[self.rows["problem"].isin(known) & is_tried(self.rows)]
 
     @cached_property
     def _by_method(self) -> dict[str, dict[str, list[Row]]]:
@@ -83,23 +89,36 @@ class Ladders:
             found.setdefault(row.problem, {}).setdefault(row.method, []).append(row)
         return found
 
+    @cached_property
+    def agreements(self) -> dict[str, float]:
+        """To what each problem is certified: smaller errors than that are all alike."""
+        found = self.rows.groupby("problem")["agreement"].min() if "agreement" in self.rows else {}
+        return {str(name): float(value) for name, value in found.items() if value > 0}
+
+    def can_judge(self, problem: str, error: float) -> bool:
+        """Whether a problem's reference tells an error as small as this."""
+        return error >= self.agreements.get(problem, 0.0)
+
     def ranking(self, problem: str, error: float) -> Ranking:
-        """The methods by the time that each takes for a gradient error on a problem."""
+        """The methods by the time that each takes for a gradient error on a problem.
+
+        Empty below what the problem is certified to.
+        """
         key = (problem, error)
         if key not in self._rankings:
-            self._rankings[key] = rank_at_error(self._by_method[problem], error)
+            known = self._by_method[problem] if self.can_judge(problem, error) else {}
+            self._rankings[key] = rank_at_error(known, error)
         return self._rankings[key]
+
+    def why_missing(self, problem: str, method: str) -> str:
+        """Why a method is in no ranking of a problem: one of three things."""
+        return why_missing(self._by_method[problem][method])
 
     def race(self, problem: str) -> tuple[float, Ranking]:
         """The tightest error of :data:`RACES` that two methods reach, else the loosest; who won."""
         found = ((error, self.ranking(problem, error)) for error in RACES)
         fallback = (RACES[-1], self.ranking(problem, RACES[-1]))
         return next((race for race in found if len(race[1]) >= 2), fallback)
-
-
-def is_right(rows: pd.DataFrame) -> pd.Series:
-    """Which rows ended ``ok`` with an error under 10 %."""
-    return rows["status"].eq("ok") & rows["error"].astype(float).lt(WRONG)
 
 
 def newest(rows: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.DataFrame:

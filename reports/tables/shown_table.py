@@ -12,6 +12,7 @@ import pandas as pd
 from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring import formats
 from ...suite.measuring.errors import WRONG
+from .endings import in_words
 from .summary import COUNTS
 
 
@@ -147,6 +148,6 @@ def _place(column: pd.Series) -> pd.Series:
 def time_or_status(row: Mapping[str, Any]) -> str:
     """The seconds of a row, and whether it is wrong; its status where there is no gradient."""
     if row["status"] != "ok":
-        return str(row["status"])
+        return in_words(row["status"])
     wrong = row["referenced"] is True and not row["error"] < WRONG
     return formats.seconds(row["seconds"]) + (", wrong" if wrong else "")

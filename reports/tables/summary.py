@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from ...adjoints.methods.method import FAMILIES
-from ...suite.measuring.errors import WRONG
 from ...suite.measuring.formats import power
 from ...suite.measuring.ladder import amplification, observed_order, share_right, typical_rtol
 from ...suite.measuring.row import Row
+from .endings import counted, is_broken, is_tried, is_unfinished, is_wrong
 from .frames import rows_of
 
 #: What tells one line of a report from another.
@@ -36,12 +36,6 @@ COUNTS = (
 )
 
 
-def is_wrong(rows: pd.DataFrame) -> pd.Series:
-    """Which rows say ``ok`` and are wrong by more than 10 %, or hold no number."""
-    referenced = rows["referenced"].eq(True)
-    return rows["status"].eq("ok") & referenced & ~(rows["error"] < WRONG)
-
-
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """One line a method on a problem: stability over the ladder, costs at the typical tolerance.
 
@@ -53,8 +47,10 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of :data:`KEY`, ``family``, ``share`` (right ones of the ladder), ``order``,
+        Columns of :data:`KEY`, ``family``, ``share`` (right ones of those tolerances of the ladder
+        that were done in their time), ``unfinished`` (how many were not), ``order``,
         ``amplification`` (median of gradient error over the error of the loss), ``best_error``,
+        ``agreement`` (to which the reference is certified: smaller errors are all alike),
         ``error``, ``dy0_error``, ``seconds``, ``ratio``, ``saved_bytes``, ``first_call_s`` and
         the counts at the typical tolerance, ``statuses``, ``wrong`` (how many say ``ok`` and are
         not right) and ``skipped`` (why, where it was).
@@ -73,33 +69,35 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _line(ladder: pd.DataFrame, rows: Sequence[Row]) -> dict[str, Any]:
-    ok = ladder[ladder["status"].eq("ok")]
+    ok, late = ladder[ladder["status"].eq("ok")], is_unfinished(ladder)
+    done = [row for row, is_late in zip(rows, late, strict=True) if not is_late]
     typical = ladder[ladder["rtol"].eq(typical_rtol(ladder["rtol"]))].iloc[0]
-    skipped = ladder[ladder["status"].eq("skipped")]
+    skipped = ladder[~is_tried(ladder)]
     at_typical = ("error", "dy0_error", "seconds", "ratio", "first_call_s", "saved_bytes")
     solvers = ladder["solver"].dropna()
     return {
         "family": ladder["family"].iloc[0],
         "solver": solvers.iloc[0] if len(solvers) else "",
-        "share": math.nan if len(skipped) else share_right(rows),
+        "share": math.nan if len(skipped) or not done else share_right(done),
+        "unfinished": int(late.sum()),
         "order": observed_order(rows),
         "amplification": amplification(rows),
         "best_error": ok["error"].min(),
+        "agreement": ladder["agreement"].min() if "agreement" in ladder else math.nan,
         **{name: typical[name] for name in (*at_typical, *COUNTS)},
-        "statuses": _statuses(ladder["status"]),
+        "statuses": counted(ladder["status"]),
         "skipped": skipped["message"].iloc[0] if len(skipped) else "",
     }
 
 
-def _statuses(statuses: pd.Series) -> str:
-    """How a ladder ended, in words: ``8 ok``, or ``5 ok, 3 max_steps``."""
-    return ", ".join(f"{count} {status}" for status, count in statuses.value_counts().items())
-
-
 def failures(rows: pd.DataFrame) -> pd.DataFrame:
     """What broke down: status, phase and message, with the tolerances at which it did."""
-    failed = rows[~rows["status"].isin(["ok", "skipped"])]
-    return _grouped(failed, ["problem", "method", "status", "phase", "message"])
+    return _grouped(rows[is_broken(rows)], ["problem", "method", "status", "phase", "message"])
+
+
+def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
+    """What was not done in its time: the time, and the tolerances at which it was not."""
+    return _grouped(rows[is_unfinished(rows)], ["problem", "method", "message"])
 
 
 def wrong_answers(rows: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +111,7 @@ def wrong_answers(rows: pd.DataFrame) -> pd.DataFrame:
 
 def skips(rows: pd.DataFrame) -> pd.DataFrame:
     """What was not measured, and the method's own sentence why."""
-    skipped = rows[rows["status"].eq("skipped")]
+    skipped = rows[~is_tried(rows)]
     return skipped[["problem", "method", "message"]].drop_duplicates().reset_index(drop=True)
 
 

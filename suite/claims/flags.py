@@ -183,7 +183,9 @@ FLAGS = (
         },
         decide=all_of(
             "The truth is {truth:.6f}; the discrete adjoint answers {discrete_answer:.3f}. "
-            "{wrong} of {methods} methods are wrong: {wrong_names}.",
+            "Of the {methods} methods that were asked here, with the first step 0.1, wrong "
+            "somewhere: {wrong} ({wrong_names}). A report's section on the problem has every "
+            "method that was measured, each with a first step of its own.",
             discrete_adjoints_are_wrong_at_every_tolerance=lambda f, t: (
                 f["discrete_error"] >= t["wrong"].value
             ),
@@ -253,8 +255,8 @@ FLAGS = (
         },
         decide=at_least(
             "disagreement",
-            "Bytes kept range from {least_kept:.2g} to {most_kept:.2g}, growth of the resident "
-            "set from {least_growth:.2g} to {most_growth:.2g}; their ratio differs by a factor "
+            "Bytes kept are {least_kept..most_kept:.2g}, growth of the resident set is "
+            "{least_growth..most_growth:.2g}; their ratio differs by a factor "
             "of {disagreement:.2g} between methods.",
         ),
     ),

@@ -179,9 +179,9 @@ PRIMITIVE = (
             "differences": Limit(1e-7, "up to which extrapolated differences agree"),
         },
         decide=all_of(
-            "The gradient of loss and error estimate is {distance_low:.1e} to {distance:.1e} from "
-            "JAX's own derivative of the same steps written out, and {frozen_distance:.1e} from "
-            "finite differences at frozen steps.",
+            "The gradient of loss and error estimate is off JAX's own derivative of the same "
+            "steps written out by a relative distance {distance_low..distance:.1e}, and off finite "
+            "differences at frozen steps by {frozen_distance:.1e}.",
             agrees_with_autodiff_of_the_steps=lambda f, t: f["distance"] <= t["rounding"].value,
             agrees_with_differences=lambda f, t: f["frozen_distance"] <= t["differences"].value,
         ),

@@ -214,7 +214,7 @@ SENSITIVITIES = (
         },
         decide=all_of(
             "Right: discrete {discrete_share:.0%}, other continuous ones "
-            "{other_continuous_least:.0%} to {other_continuous_share:.0%}, backsolve "
+            "{other_continuous_least..other_continuous_share:.0%}, backsolve "
             "{backsolve_share:.0%} ({backsolve_easy_share:.0%} where not stiff, "
             "{backsolve_stiff_share:.0%} where stiff).",
             all_continuous_ones_are_less_stable=lambda f, t: (
@@ -262,8 +262,8 @@ SENSITIVITIES = (
         },
         decide=at_least(
             "spread",
-            "Between the best and the worst solver of the adjoint's equations the shares right "
-            "differ by {spread_low:.0%} to {spread_high:.0%} of the tolerances: {told}.",
+            "Between the best and the worst solver of the adjoint's equations the difference of "
+            "the shares right is {spread_low..spread_high:.0%} of the tolerances: {told}.",
         ),
         group="adjoints",
     ),

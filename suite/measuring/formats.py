@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 #: What stands where there is nothing to tell.
 NONE = "–"
@@ -87,7 +87,7 @@ def plain(value: object) -> str:
 _UNITS = {"µs": 1e-6, "ms": 1e-3, "s": 1.0, "%": 0.01, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _UNITS |= {prefix: size for size, prefix in _PREFIXES}
 _LEADING = re.compile(
-    r"(?:> )?([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?) ?(µs|ms|s|%|[kMG]?B|[kMG])?(?![\w.])"
+    r"(?:[>≤] )?([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?) ?(µs|ms|s|%|[kMG]?B|[kMG])?(?![\w.])"
 )
 
 
@@ -105,3 +105,45 @@ def listed(names: Sequence[str]) -> str:
     if len(names) <= MOST_NAMES:
         return ", ".join(names)
     return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"
+
+
+def count(number: float, word: str) -> str:
+    """A number of things: ``1 problem``, ``3 problems``."""
+    return f"{number:.0f} {word}{'' if number == 1 else 's'}"
+
+
+def times(number: float) -> str:
+    """How often: ``once``, ``twice``, ``3 times``."""
+    return {1: "once", 2: "twice"}.get(int(number)) or f"{number:.0f} times"
+
+
+def span(values: Iterable[float], write: Callable[[float], str]) -> str:
+    """The range of some values: ``from 2 to 7``, or one number where that is all one sees."""
+    found = list(values)
+    ends = write(min(found)), write(max(found))
+    return ends[0] if ends[0] == ends[1] else f"from {ends[0]} to {ends[1]}"
+
+
+def ranked(tally: Mapping[str, float], write: Callable[[float], str]) -> str:
+    """Names by their figures, as they come: about as many as :data:`MOST_NAMES`, no tie cut.
+
+    Those of one figure stand together (``a, b (twice each), c (once)``); where they are too many
+    to name, they are counted.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, figure in tally.items():
+        groups.setdefault(write(figure), []).append(name)
+    said, shown = [], 0
+    for figure, names in groups.items():
+        if shown and shown + len(names) > MOST_NAMES + 1:
+            break
+        shown += len(names)
+        said.append(f"{listed(names)} ({figure}{' each' if len(names) > 1 else ''})")
+    return ", ".join(said)
+
+
+def certified_error(value: float | None, agreement: float | None) -> str:
+    """An error, or ``≤ 2.1e-11`` where it is below what its reference is certified to."""
+    if value is not None and agreement is not None and value < agreement:
+        return f"≤ {error(agreement)}"
+    return error(value)

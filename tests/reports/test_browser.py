@@ -132,6 +132,15 @@ def test_nothing_is_cut_off(browser, page, width):
           (e) => e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX !== "auto"
         ).length""")
     assert clipped == 0
+    # Tables of words stand as blocks where there is no room for columns.
+    squeezed = run("""
+        return [...document.querySelectorAll(".wide")].filter(
+          (e) => e.querySelector("table.stacks") && e.scrollWidth > e.clientWidth + 1
+        ).map((e) => e.ariaLabel)""")
+    assert width > 700 or squeezed == []
+    assert run("return document.querySelectorAll('#peers table.stacks').length") == run(
+        "return document.querySelectorAll('#peers table').length"
+    )
 
 
 def column(run, heading):

@@ -10,12 +10,12 @@ from adjointbench.adjoints.methods import kinds, method_of, peers_on
 from adjointbench.adjoints.methods.method import BACKENDS
 from adjointbench.reports import build_report
 from adjointbench.reports.sections.kinds import kind_lines
-from adjointbench.reports.sections.peers import races
 from adjointbench.reports.sections.published_times import published_table
 from adjointbench.reports.sections.stiff import breakages, costs, reasons
 from adjointbench.reports.tables.kinds import KINDS, Kind
 from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.noise import packages_of
+from adjointbench.reports.tables.races import races
 from adjointbench.reports.tables.read import read_measurements
 from adjointbench.suite.measuring.machine import PACKAGES
 from adjointbench.suite.measuring.quick import QUICK_METHODS
@@ -103,8 +103,10 @@ def test_every_peer_is_raced_against_ours_of_its_backend(ladders):
     found = races(ladders)
     assert set(found["peer"]) == {m.name for m in METHODS if m.is_peer}
     backend_of = {method.name: method.backend for method in METHODS}
-    ran = found.dropna(subset=["ours"])
-    assert list(ran["ours"].map(backend_of)) == list(ran["peer"].map(backend_of))
+    ran = found.dropna(subset=["ours_own"])
+    assert list(ran["ours_own"].map(backend_of)) == list(ran["peer"].map(backend_of))
+    backward = {method.name for method in METHODS if method.goes_back}
+    assert not backward & {*found["ours_any"], *found["ours_own"]}
 
 
 def test_what_is_known_of_a_kind_is_said_of_each_method_of_it(ladders):

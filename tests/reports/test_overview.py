@@ -30,10 +30,10 @@ LIE = ({"method": "jax-discrete", "problem": "pollu", "rtol": 1e-3}, {"error": 2
 def test_cells_count_what_was_right_wrong_broken_and_not_tried():
     skip = ({"method": "diffrax-backsolve"}, broken("skipped", "cannot"))
     cells = map_cells(Ladders(frame(LOST, LIE, skip))).set_index(["problem", "method"])
-    counts = ["tried", "right", "wrong", "broken"]
-    assert list(cells.loc[("pollu", "jax-discrete"), counts]) == [3, 2, 1, 0]
-    assert list(cells.loc[("pollu", "jax-backsolve"), counts]) == [3, 2, 0, 1]
-    assert list(cells.loc[("linear", "diffrax-backsolve"), counts]) == [0, 0, 0, 0]
+    counts = ["tried", "right", "wrong", "broken", "unfinished"]
+    assert list(cells.loc[("pollu", "jax-discrete"), counts]) == [3, 2, 1, 0, 0]
+    assert list(cells.loc[("pollu", "jax-backsolve"), counts]) == [3, 2, 0, 1, 0]
+    assert list(cells.loc[("linear", "diffrax-backsolve"), counts]) == [0, 0, 0, 0, 0]
     assert map_cells(Ladders(frame().assign(referenced=False))).empty
 
 
@@ -46,15 +46,35 @@ def test_the_map_tells_wrong_and_broken_without_colour():
     assert any(patch.get_hatch() for patch in drawn.axes[0].patches)
 
 
+def test_the_map_tells_a_timeout_from_a_breakdown():
+    part = ({"method": "jax-backsolve", "rtol": 1e-9}, broken("timeout", "not done after 9 s"))
+    whole = ({"method": "jax-discrete"}, broken("timeout", "not done after 9 s"))
+    cells = map_cells(Ladders(frame(part, whole)))
+    drawn = map_figure(cells)
+    texts = [text.get_text() for text in drawn.axes[0].texts]
+    assert texts.count("100 …") == 2
+    assert texts.count("…") == 2
+    assert not any(patch.get_hatch() for patch in drawn.axes[0].patches)
+    said = map_label(cells)
+    assert "Right everywhere they were tried: diffrax-backsolve. Lowest overall: none." in said
+    said = stability_label(frame(part).query("problem == 'pollu'"))
+    assert "Not done in their time somewhere: jax-backsolve." in said
+    assert "broke down" not in said
+    assert "Wrong" not in said
+
+
 def test_labels_say_who_is_lowest():
     rows = frame(LOST, LIE)
     mine = rows[rows["problem"].eq("pollu")]
     said = work_precision_label(mine, *Ladders(mine).race("pollu"))
     assert "the fastest, is jax-discrete" in said
-    assert "Furthest to the left is diffrax-backsolve" in said
+    assert "Furthest to the left: diffrax-backsolve, error 2.0e-9." in said
+    certified = mine.assign(agreement=2.5e-9)
+    said_of = work_precision_label(certified, *Ladders(certified).race("pollu"))
+    assert "Furthest to the left: diffrax-backsolve, error ≤ 2.5e-9." in said_of
     assert "Wrong by over 10 % somewhere, and ok: jax-discrete." in said
     said = stability_label(mine)
-    assert said.startswith("1 of 3 methods are right at every tolerance: diffrax-backsolve.")
+    assert said.startswith("1 of 3 methods right at every tolerance: diffrax-backsolve.")
     assert "broke down: jax-backsolve." in said
     assert "Right everywhere they were tried: diffrax-backsolve." in map_label(
         map_cells(Ladders(rows))

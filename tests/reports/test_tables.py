@@ -6,7 +6,14 @@ from synthetic import write_rows
 from adjointbench.reports.sections.verdicts import verdicts
 from adjointbench.reports.tables.ladders import Ladders
 from adjointbench.reports.tables.read import read_measurements
-from adjointbench.reports.tables.summary import failures, skips, summary, wrong_answers
+from adjointbench.reports.tables.summary import (
+    failures,
+    skips,
+    summary,
+    unfinished,
+    wrong_answers,
+)
+from adjointbench.suite.measuring.formats import certified_error, leading_number
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +88,62 @@ def test_verdicts_name_the_right_methods(rows):
     found = {v.problem: v for v in verdicts(Ladders(rows))}
     trap = found["adaptive_ad_trap"]
     assert trap.accurate == "jax-backsolve"
-    assert trap.fast == "jax-backsolve"
-    assert trap.fast_at == "1 ms at error 1e-8"
+    assert trap.fast == "jax-gauss"
+    assert trap.fast_at.endswith("error 1e-8; as fast or faster, not recommended: jax-backsolve")
     assert trap.stable == "jax-backsolve, jax-gauss, diffrax-backsolve"
     assert set(trap.wrong) == {"jax-discrete", "jax-forward", "finite-difference"}
     assert found["lotka_volterra"].broken == ("jax-backsolve",)
     assert len(found["robertson"].skipped) == 5
+
+
+LATE = ("jax-gauss", 1e-10)
+
+
+def with_late(rows):
+    """The same rows, of which one was not done in its time."""
+    mine = rows["method"].eq(LATE[0]) & rows["rtol"].eq(LATE[1])
+    return rows.assign(
+        status=rows["status"].mask(mine, "timeout"),
+        error=rows["error"].mask(mine),
+        seconds=rows["seconds"].mask(mine),
+        message=rows["message"].mask(mine, "not done after 240 s"),
+    )
+
+
+def test_a_timeout_is_no_breakdown(rows):
+    late = with_late(rows)
+    assert len(failures(late)) == len(failures(rows))
+    found = unfinished(late)
+    assert set(found["method"]) == {"jax-gauss"}
+    assert set(found["at rtol"]) == {"1e-10"}
+    verdict = {v.problem: v for v in verdicts(Ladders(late))}["adaptive_ad_trap"]
+    assert verdict.unfinished == ("jax-gauss",)
+    assert "jax-gauss" not in verdict.broken
+    # Of what was done all was right; at every tolerance it was not.
+    mine = line(summary(late), "adaptive_ad_trap", "jax-gauss")
+    assert (mine["share"], mine["unfinished"]) == (1.0, 1)
+    assert mine["statuses"] == "7 ok, 1 not done"
+    assert "jax-gauss" not in verdict.stable
+
+
+def test_one_that_was_never_done_is_right_nowhere_and_wrong_nowhere(rows):
+    mine = rows["method"].eq("jax-gauss")
+    late = rows.assign(status=rows["status"].mask(mine, "timeout"), error=rows["error"].mask(mine))
+    assert math.isnan(line(summary(late), "lotka_volterra", "jax-gauss")["share"])
+
+
+def test_errors_below_what_the_reference_is_certified_to_are_equal(rows):
+    certified = rows.assign(agreement=2e-9)
+    trap = next(v for v in verdicts(Ladders(certified)) if v.problem == "adaptive_ad_trap")
+    # The best errors of the two are 1e-10 and 2e-10, of the third 1e-9.
+    assert trap.accurate == "jax-backsolve, jax-gauss, diffrax-backsolve"
+    assert trap.accurate_at == "error ≤ 2.0e-9"
+    assert Ladders(certified).race("adaptive_ad_trap")[0] == 1e-8
+    assert not len(Ladders(certified).ranking("adaptive_ad_trap", 1e-9))
+
+
+def test_an_error_below_the_certificate_is_written_as_its_bound():
+    assert certified_error(1e-12, 2.1e-11) == "≤ 2.1e-11"
+    assert certified_error(1e-10, 2.1e-11) == "1.0e-10"
+    assert certified_error(1e-10, None) == certified_error(1e-10, math.nan) == "1.0e-10"
+    assert leading_number("≤ 2.1e-11") == 2.1e-11
