@@ -72,11 +72,18 @@ def refuse(message: object) -> NoReturn:
 
 @contextmanager
 def refusing(extra: str = "all") -> Iterator[None]:
-    """Turn bad input, and a package of `extra` that is missing, into one clean line."""
+    """Turn bad input, and a package of `extra` that is missing, into one clean line.
+
+    So too a file that cannot be read or written.
+    """
     try:
         yield
     except ValueError as error:
         refuse(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        refuse(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}")
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         if package == "adjointbench":
