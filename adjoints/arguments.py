@@ -32,9 +32,15 @@ def tolerance(argument: str, value: Any, shape: tuple[int, ...]) -> float | np.n
 
 
 def as_real(argument: str, value: Any) -> np.ndarray:
-    """`value` as an array of float64."""
+    """`value` as an array of float64: text, truth values and ``None`` are no numbers."""
     try:
-        return np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
+        if array.dtype.kind in "bSUcmM":
+            raise TypeError(f"its dtype is {array.dtype}")
+        # Objects one by one, as NumPy takes None for NaN.
+        if array.dtype.kind == "O":
+            return np.vectorize(float, otypes=[np.float64])(array)
+        return array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{argument}={_shown(value)} is not a number") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, NoReturn
@@ -15,7 +16,8 @@ from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
 
-OK, WRONG, USAGE = 0, 1, 2
+#: The last is how a shell tells that a command was interrupted.
+OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 #: Columns where the output goes into a file or a pipe, which have no width of their own.
 _WIDTH_OF_A_FILE = 160
@@ -41,6 +43,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 def working(on: str) -> AbstractContextManager[object]:
     """Show on a terminal what is being worked on, while it is."""
     return Console(stderr=True).status(on)
+
+
+def say_beside(sentence: str) -> None:
+    """Print on standard error, so that standard output holds the results alone."""
+    print(f"adjointbench: {sentence}", file=sys.stderr, flush=True)
 
 
 def print_json(data: object) -> None:
