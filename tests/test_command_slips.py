@@ -48,7 +48,8 @@ def run(*arguments: str) -> Result:
         ((*SCIPY, "--rtol", "nan"), "rtol=nan must be positive and finite"),
         ((*SCIPY, "--max-steps", "0"), "max_steps=0 must be positive"),
         ((*SCIPY, "--first-step", "-1"), "first_step=-1.0 must be positive"),
-        ((*SCIPY, "--set", "decay="), "decay"),
+        ((*SCIPY, "--set", "decay="), "decay='' must be a number"),
+        ((*SCIPY, "--set", "decay=1", "--set", "decay=2"), "decay is set to 1 already"),
     ],
 )
 def test_a_slip_is_one_sentence(arguments: tuple[str, ...], told: str) -> None:

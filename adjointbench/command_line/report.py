@@ -43,7 +43,7 @@ def report(
     with refusing(extra="report"):
         from adjointbench.reports import build_report, compare_results
 
-        with working(f"Writing the report into {out} ..."):
+        with working(f"Reading the results, and writing the report into {out} ..."):
             page = build_report(chosen, out, compare=compare, say=say_beside)
             found = None if compare is None else compare_results(chosen, compare)
     record: dict[str, Any] = {"report": str(page.resolve())}
