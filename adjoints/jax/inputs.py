@@ -64,11 +64,13 @@ def checked_steps(steps: Any, dtype: Any) -> tuple[jax.Array, jax.Array] | None:
     if len(parts) != 2:
         raise ValueError(f"steps has {len(parts)} parts; pass (t, h), as solution.steps gives them")
     starts, sizes = (checked_array("steps", part, dtype) for part in parts)
-    if starts.ndim != 1 or starts.shape != sizes.shape or not starts.size:
+    if starts.ndim != 1 or starts.shape != sizes.shape:
         raise ValueError(
             f"steps has shapes {starts.shape} and {sizes.shape}; pass two lists of one length, "
             "(t, h)"
         )
+    if not starts.size:
+        raise ValueError("steps has no step in it; pass some that lead from t0 to save_at[-1]")
     return starts, sizes
 
 

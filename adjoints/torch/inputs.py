@@ -97,7 +97,7 @@ def checked_steps(steps: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.T
     if len(parts) != 2:
         raise ValueError(f"steps has {len(parts)} parts; pass (t, h), as solution.steps gives them")
     starts, sizes = (held("steps", x, like) for x in parts)
-    if starts.ndim != 1 or starts.shape != sizes.shape or not len(starts):
+    if starts.ndim != 1 or starts.shape != sizes.shape:
         raise ValueError(
             f"steps has shapes {tuple(starts.shape)} and {tuple(sizes.shape)}; pass two lists of "
             "one length, (t, h)"

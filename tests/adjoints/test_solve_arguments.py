@@ -52,7 +52,6 @@ def decay(t, y, p):
         ({"steps": 5}, "steps=5 must be a list"),
         ({"steps": ([0.0],)}, "steps has 1 parts"),
         ({"steps": ([0.0], [1.0], [0.0])}, "steps has 3 parts"),
-        ({"steps": ([], [])}, "two lists of one length"),
         ({"steps": ([0.0, 0.5], [1.0])}, "two lists of one length"),
         ({"discontinuities": 0.5}, "discontinuities=0.5 must be a list"),
         ({"discontinuities": ["a"]}, "discontinuities='a' is not a number"),
@@ -117,3 +116,8 @@ def test_a_tolerance_that_is_known_only_at_run_time_is_a_status(rtol):
     assert np.isnan(ys).all()
     assert status != 0
     assert np.isfinite(final(1e-4)[0]).all()
+
+
+def test_no_steps_lead_nowhere():
+    with pytest.raises(ValueError, match="steps has no step in it"):
+        solve_jax(decay, jnp.ones(1), [1.0], steps=([], []))
