@@ -1,5 +1,7 @@
 """The command ``adjointbench``, also ``python -m adjointbench``."""
 
+import contextlib
+import os
 import sys
 
 
@@ -15,7 +17,26 @@ def main() -> None:
             file=sys.stderr,
         )
         raise SystemExit(2) from None
-    app(prog_name="adjointbench")
+    try:
+        try:
+            app(prog_name="adjointbench")
+        finally:
+            if sys.stdout is not None:  # as it is where a shell closed it
+                sys.stdout.flush()
+    except OSError as error:
+        _give_up_output()
+        if isinstance(error, BrokenPipeError):
+            # Who reads has enough, as head -1.
+            raise SystemExit(1) from None
+        where = error.filename or "the output"
+        print(f"adjointbench: {where}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _give_up_output() -> None:
+    """Let what is still to be written go nowhere, or Python complains about it as it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -12,12 +13,20 @@ from ..problems.validation import did_you_mean
 #: How a solver forms its estimates: the norm of an error, and the sum over the accepted steps.
 ERROR_NORMS, REDUCTIONS = ("scaled", "absolute"), ("sum", "mean", "max")
 
+#: Counts are integers of 32 bits.
+_LARGEST = 2**31
+
 #: What would do where a dtype is not for solving.
 REAL_DTYPES = "pass float32 or float64 (complex numbers as their real and imaginary parts)"
 
 
-def tolerance(argument: str, value: Any, shape: tuple[int, ...]) -> float | np.ndarray:
-    """A positive finite tolerance: one number, or one for each component of a state of `shape`."""
+def tolerance(
+    argument: str, value: Any, shape: tuple[int, ...], dtype: Any = np.float64
+) -> float | np.ndarray:
+    """A positive finite tolerance: one number, or one for each component of a state of `shape`.
+
+    It is that in the `dtype` of the solve too, to which it is rounded.
+    """
     array = as_real(argument, value)
     if array.ndim and array.shape != shape:
         raise ValueError(
@@ -28,13 +37,26 @@ def tolerance(argument: str, value: Any, shape: tuple[int, ...]) -> float | np.n
         raise ValueError(
             f"{argument}={_shown(value)} must be positive and finite, for example 1e-6"
         )
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = array.astype(dtype)
+    if not (np.isfinite(rounded) & (rounded > 0)).all():
+        raise ValueError(
+            f"{argument}={_shown(value)} is {_shown(rounded)} in {rounded.dtype}, in which the "
+            "solve is; it must be positive and finite, for example 1e-6"
+        )
     return array if array.ndim else float(array)
 
 
 def as_real(argument: str, value: Any) -> np.ndarray:
-    """`value` as an array of float64."""
+    """`value` as an array of float64: text, truth values and ``None`` are no numbers."""
     try:
-        return np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
+        if array.dtype.kind in "bSUcmM":
+            raise TypeError(f"its dtype is {array.dtype}")
+        # Objects one by one, as NumPy takes None for NaN.
+        if array.dtype.kind == "O":
+            return np.vectorize(float, otypes=[np.float64])(array)
+        return array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{argument}={_shown(value)} is not a number") from error
 
@@ -60,7 +82,43 @@ def positive_int(argument: str, value: Any) -> int:
     found = positive(argument, value)
     if found != int(found):
         raise ValueError(f"{argument}={_shown(value)} must be a whole number")
+    if found >= _LARGEST:
+        raise ValueError(f"{argument}={_shown(value)} must be smaller than 2**31")
     return int(found)
+
+
+def listed(argument: str, values: Any) -> tuple[Any, ...]:
+    """Several numbers, each as it was given: what can be read once only is read here."""
+    try:
+        found = tuple(values)
+    except TypeError:
+        raise ValueError(f"{argument}={_shown(values)} must be a list, as [0.5, 1.0]") from None
+    for value in found:
+        if value is None or isinstance(value, str | bool):
+            as_real(argument, value)
+    return found
+
+
+def check_function(argument: str, function: Any, *takes: str) -> None:
+    """Refuse what cannot be called with arguments of these names."""
+    called = f"{argument}({', '.join(takes)})"
+    if not callable(function):
+        raise ValueError(f"{argument}={_shown(function)} must be a function, {called}")
+    try:
+        inspect.signature(function).bind(*takes)
+    except TypeError as error:
+        raise ValueError(f"{argument} is called as {called}: {error}") from None
+    except ValueError:
+        pass  # a function that does not tell what it takes
+
+
+def check_user_functions(rhs: Any, jump: Any, jacobian: Any) -> None:
+    """Refuse what a solve could not call."""
+    check_function("rhs", rhs, "t", "y", "params")
+    if jump is not None:
+        check_function("jump", jump, "i", "t", "y", "params")
+    if jacobian is not None:
+        check_function("jacobian", jacobian, "t", "y", "params")
 
 
 def like(argument: str, value: Any, pattern: np.ndarray) -> np.ndarray:
@@ -122,8 +180,19 @@ def check_choices(adjoint: str, adjoints: tuple[str, ...], error_norm: str, redu
 
 def check_like_state(name: str, found: Any, y0: Any) -> None:
     """Refuse what the function called `name` returned, where it is not like the state."""
+    if not hasattr(found, "shape"):
+        raise ValueError(f"{name} returned a {type(found).__name__}; it must return an array")
     if found.shape != y0.shape or found.dtype != y0.dtype:
         raise ValueError(
             f"{name} returned shape {tuple(found.shape)} and dtype {found.dtype}; y0 has shape "
             f"{tuple(y0.shape)} and dtype {y0.dtype}, and {name} must return the same"
+        )
+
+
+def check_jacobian(shape: tuple[int, ...], size: int) -> None:
+    """Refuse a Jacobian of another `shape` than for a state of `size` components."""
+    if shape != (size, size):
+        raise ValueError(
+            f"jacobian returned shape {shape}; y0 has {size} components, and jacobian must return "
+            f"shape {(size, size)}"
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..problems import Problem
+from ..problems.validation import did_you_mean
 from .arguments import check_name, positive, positive_int, tolerance
 from .methods import get_method, method_of
 from .options import (
@@ -29,7 +32,14 @@ from .run import Run
 DEFAULT_MAX_STEPS = 16384
 
 
-def gradient(problem: Problem, method: str, **options: Any) -> GradientResult:
+def gradient(
+    problem: Problem,
+    method: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    y0: Any | None = None,
+    **options: Any,
+) -> GradientResult:
     """Loss and gradient of `problem` by one adjoint method.
 
     Parameters
@@ -38,6 +48,9 @@ def gradient(problem: Problem, method: str, **options: Any) -> GradientResult:
         From the zoo (``adjointbench.problems.get``) or your own.
     method : str
         A name of :func:`~adjointbench.methods`, for example ``"jax-discrete"``.
+    params, y0 : optional
+        Other values than the problem's own, as for a call of :func:`prepare`'s
+        :class:`~adjointbench.adjoints.run.Run`, which compiles once for many of them.
     **options
         The keyword arguments of :func:`prepare`.
 
@@ -51,7 +64,15 @@ def gradient(problem: Problem, method: str, **options: Any) -> GradientResult:
     ValueError
         For arguments that make no sense, naming the argument, the value and the remedy.
     """
-    return prepare(problem, method, **options)()
+    known = tuple(inspect.signature(prepare).parameters)
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise TypeError(
+                f"gradient() got an unexpected keyword argument {name!r}; {hint}"
+                f"it takes params, y0, {', '.join(known[2:])}"
+            )
+    return prepare(problem, method, **options)(params, y0)
 
 
 def prepare(
@@ -140,14 +161,14 @@ def prepare(
     settings = Settings(
         method=entry,
         solver=chosen,
-        rtol=tolerance("rtol", rtol, shape),
-        atol=tolerance("atol", atol, shape),
+        rtol=tolerance("rtol", rtol, shape, problem.dtype),
+        atol=tolerance("atol", atol, shape, problem.dtype),
         device=check_device_name(entry, device),
         regularizer=penalty,
         coefficient=as_coefficients(penalty, coefficient),
         adjoint_solver=adjoint_solver or chosen,
-        adjoint_rtol=tolerance("adjoint_rtol", reverse_rtol, shape),
-        adjoint_atol=tolerance("adjoint_atol", reverse_atol, shape),
+        adjoint_rtol=tolerance("adjoint_rtol", reverse_rtol, shape, problem.dtype),
+        adjoint_atol=tolerance("adjoint_atol", reverse_atol, shape, problem.dtype),
         checkpoints=None if checkpoints is None else positive_int("checkpoints", checkpoints),
         differentiate_step_size=bool(differentiate_step_size),
         first_step=None if first_step is None else positive("first_step", first_step),

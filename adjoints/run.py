@@ -79,6 +79,8 @@ class Run:
         self, params: Mapping[str, Any] | None, y0: Any | None
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         problem = self.problem
+        if params is not None and not isinstance(params, Mapping):
+            raise ValueError(f"params={params!r} must be a dict of arrays by their names")
         merged = dict(problem.params)
         for name, value in (params or {}).items():
             check_name("params", name, tuple(problem.params))

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .files import replacing
+
 _FOLDER = Path(__file__).parent / "references"
 
 
@@ -135,10 +137,8 @@ def check_writable() -> None:
 def save_references(references: Iterable[Reference], path: Path) -> None:
     """Write references into a file, in place of those that it holds."""
     text = ",\n".join(_to_json(reference) for reference in sorted(references, key=_order))
-    # In one go: what is cut off leaves the file as it was.
-    unfinished = path.with_name(f"{path.name}.part")
-    unfinished.write_text(f"[\n{text}\n]\n", encoding="utf-8")
-    unfinished.replace(path)
+    with replacing(path) as part:
+        part.write_text(f"[\n{text}\n]\n", encoding="utf-8")
 
 
 def _path(name: str) -> Path | None:

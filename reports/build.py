@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..problems.files import checked_folder
 from ..suite.measuring import formats
 from ..suite.measuring.ladder import typical_rtol
 from ..training.ratios import summary_of
@@ -63,7 +64,8 @@ def build(
         raise ValueError(f"results: nothing could be read\n{reasons}")
     for trouble in found.troubles:
         say(trouble)
-    (out / "figures").mkdir(parents=True, exist_ok=True)
+    checked_folder("out", out)
+    checked_folder("out", out / "figures")
     content = Content(
         title=title,
         date=time.strftime("%d %B %Y, %H:%M"),

@@ -9,7 +9,8 @@ from .grid import train_grid
 from .presets import PRESETS, Optimizer, Preset, Schedule
 from .settings import RunSettings, run_settings
 from .task import Task
-from .train import Training, train
+from .train import train
+from .training import Training
 
 __all__ = [
     "PRESETS",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .records import CHECKPOINT, SETTINGS, Epoch, RunRecord
+from .records import Epoch
+from .run_folder import standing
+from .settings import RunSettings, run_settings
 from .train import train
 
 
@@ -22,6 +22,8 @@ def train_grid(
     adjoints: Sequence[str] = ("discrete",),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     say: Callable[[str, Epoch], object] | None = None,
+    tell: Callable[[str, str], object] | None = None,
+    gradient_error: bool = False,
     **options: Any,
 ) -> list[Path]:
     """Train all combinations; what is finished is left alone, what was interrupted goes on.
@@ -40,8 +42,12 @@ def train_grid(
     seeds : sequence of int
     say : callable, optional
         ``say(name, row)`` as epochs end.
+    tell : callable, optional
+        ``tell(name, sentence)``, as for :func:`~adjointbench.training.train`.
+    gradient_error : bool
+        As there.
     **options
-        As for :func:`~adjointbench.training.train`.
+        See :func:`~adjointbench.training.settings.run_settings`.
 
     Returns
     -------
@@ -51,34 +57,40 @@ def train_grid(
     Raises
     ------
     ValueError
-        For arguments that make no sense.
+        For arguments that make no sense, or where a folder holds another run: before any is
+        trained.
     """
     backend = options.get("backend", "jax")
-    folders = []
+    runs: dict[str, dict[str, Any]] = {}
     for seed, adjoint, spec in product(seeds, adjoints, regularizers):
-        name = f"{task}/{backend}-{adjoint}/{spec}/seed{seed}"
-        folder = Path(out) / name
-        folders.append(folder)
-        if not _finished(folder):
-            regularizer, _, coefficients = spec.partition("=")
-            train(
-                task,
-                regularizer=regularizer,
-                coefficient=coefficients.split(",") if coefficients else None,
-                adjoint=adjoint,
-                seed=seed,
-                out=folder,
-                resume=True,
-                say=None if say is None else lambda row, name=name: say(name, row),
-                **options,
-            )
-    return folders
+        regularizer, _, coefficients = spec.partition("=")
+        runs[f"{task}/{backend}-{adjoint}/{spec}/seed{seed}"] = {
+            "regularizer": regularizer,
+            "coefficient": coefficients.split(",") if coefficients else None,
+            "adjoint": adjoint,
+            "seed": seed,
+            **options,
+        }
+    folders = {name: Path(out) / name for name in runs}
+    missing = [
+        name
+        for name, run in runs.items()
+        if not _finished(folders[name], run_settings(task, **run))
+    ]
+    for name in missing:
+        train(
+            task,
+            out=folders[name],
+            resume=True,
+            gradient_error=gradient_error,
+            say=None if say is None else partial(say, name),
+            tell=None if tell is None else partial(tell, name),
+            **runs[name],
+        )
+    return list(folders.values())
 
 
-def _finished(folder: Path) -> bool:
+def _finished(folder: Path, settings: RunSettings) -> bool:
     """Whether its run came to its end, or broke down."""
-    if not (folder / CHECKPOINT).is_file():
-        return False
-    settings: RunRecord = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    with np.load(folder / CHECKPOINT) as found:
-        return int(found["epoch"]) >= settings["epochs"] or str(found["status"]) != "ok"
+    found = standing(folder, settings, resume=True)
+    return found is not None and (found.epoch >= settings.epochs or found.status != "ok")

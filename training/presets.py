@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -229,6 +230,11 @@ def coefficients_of(preset: Preset, regularizer: str, given: Any = None) -> tupl
         Where a coefficient is no number, or none is known.
     """
     if regularizer == "none":
+        if given:
+            raise ValueError(
+                f"coefficient={given!r}: there is no regularizer to multiply; name one, as "
+                "regularizer='error'"
+            )
         return ()
     check_name("regularizer", regularizer, ("none", *NAMES))
     if given:
@@ -239,11 +245,19 @@ def coefficients_of(preset: Preset, regularizer: str, given: Any = None) -> tupl
 def _schedule(value: Any) -> Schedule:
     if isinstance(value, Schedule):
         return value
-    start, _, end = str(value).partition(":")
+    start, colon, end = str(value).partition(":")
     try:
-        return Schedule(float(start), float(end) if end else None)
-    except ValueError as error:
+        found = Schedule(float(start), float(end) if colon else None)
+    except ValueError:
+        found = Schedule(math.nan)
+    if not all(map(math.isfinite, (found.start, found.end or 0.0))):
         raise ValueError(
             f"coefficient={value!r} is not known; pass a number, as 0.1, or two to anneal from "
             "one to the other, as 100:10"
-        ) from error
+        )
+    if found.end is not None and min(found.start, found.end) <= 0:
+        raise ValueError(
+            f"coefficient={value!r} is annealed exponentially; both ends must be positive, as in "
+            "100:10"
+        )
+    return found

@@ -42,6 +42,8 @@ class Epoch(TypedDict):
     predict_seconds: float | None
     #: Of the epoch.
     steps_per_second: float | None
+    #: Seconds of the first solve and the first training step so far, which compile.
+    compile_seconds: float | None
 
 
 #: What a row holds, in this order.

@@ -5,83 +5,88 @@ from __future__ import annotations
 import contextlib
 import csv
 import importlib.metadata
+import io
 import json
 import os
 import platform
+import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import numpy as np
 
+from ..problems.files import checked_folder, replacing
 from .records import CHECKPOINT, COLUMNS, ROWS, SETTINGS, Epoch
 from .settings import RunSettings
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
 _TYPES = get_type_hints(Epoch)
+#: What reading raises where a file was cut off, or is another's.
+_BROKEN = (OSError, ValueError, TypeError, KeyError, EOFError, csv.Error, zipfile.BadZipFile)
 
 
-def write_rows(folder: Path, rows: list[Epoch]) -> None:
-    """Write all rows anew, so that the file is whole at any moment."""
-    with _replacing(folder / ROWS) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run goes on from.
 
+    Attributes
+    ----------
+    arrays : dict of str to ndarray
+        Weights and the optimiser's state after the epoch.
+    epoch : int
+    status : str
+    rows : list of Epoch
+        Up to the epoch.
+    """
 
-def write_checkpoint(
-    folder: Path, arrays: Mapping[str, np.ndarray], epoch: int, status: str
-) -> None:
-    """Weights and the optimiser's state after an epoch."""
-    with _replacing(folder / CHECKPOINT) as part, part.open("wb") as file:
-        np.savez(file, epoch=epoch, status=status, **arrays)  # type: ignore[arg-type]
+    arrays: dict[str, np.ndarray]
+    epoch: int
+    status: str
+    rows: list[Epoch]
 
 
 @contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A file to write that takes the place of `target` in one go."""
-    part = target.with_name(target.name + ".part")
-    yield part
-    os.replace(part, target)
+def held(folder: Path) -> Iterator[Path]:
+    """The folder, made, and no other run's in the meantime; it is free when a process has died.
 
-
-def read_rows(file: Path) -> list[Epoch]:
-    """The rows of an ``epochs.csv``, numbers as numbers."""
-    with file.open(newline="") as lines:
-        return [
-            cast(Epoch, {name: _value(name, text) for name, text in row.items()})
-            for row in csv.DictReader(lines)
-        ]
-
-
-def _value(name: str, text: str) -> int | float | str | None:
-    if text == "":
-        return None
-    wanted = _TYPES.get(name, str)
-    if wanted in (str, str | None):
-        return text
-    return int(float(text)) if wanted in (int, int | None) else float(text)
-
-
-def claim(folder: Path, settings: RunSettings, resume: bool) -> None:
-    """Make the folder this run's; refuse one that holds another, or rows that would be lost."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file, record = folder / SETTINGS, settings.record()
-    if file.is_file():
-        there = json.loads(file.read_text(encoding="utf-8"))
-        differs = [key for key in record if there.get(key) != record[key]]
-        if differs:
+    Raises
+    ------
+    ValueError
+        Where it can't be written into, or another run writes into it.
+    """
+    checked_folder("out", folder)
+    if fcntl is None:
+        yield folder
+        return
+    # The folder itself is locked: no file is left behind, and none can be stale.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             raise ValueError(
-                f"out={str(folder)!r} holds a run with other settings ({', '.join(differs)}); "
-                "name another folder"
-            )
-        if not resume and (folder / ROWS).is_file():
-            raise ValueError(
-                f"out={str(folder)!r} holds this run already; pass resume=True (--resume) to go "
-                "on with it, or name another folder"
-            )
-    with _replacing(file) as part:
-        made_with = {"made_with": _versions(settings.backend)}
-        part.write_text(json.dumps(record | made_with, indent=1), encoding="utf-8")
+                f"{_named(folder)} is being written by another run; wait for its end, or name "
+                "another folder"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield folder
+    finally:
+        os.close(handle)
+
+
+def begin(folder: Path, settings: RunSettings) -> None:
+    """Write down which run the folder holds."""
+    made_with = {"made_with": _versions(settings.backend)}
+    text = json.dumps(settings.record() | made_with, indent=1)
+    with replacing(folder / SETTINGS) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _versions(backend: str) -> dict[str, str]:
@@ -91,13 +96,136 @@ def _versions(backend: str) -> dict[str, str]:
     return {"machine": platform.node(), "python": platform.python_version(), **found}
 
 
-def read_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], int, str, list[Epoch]] | None:
-    """Arrays, epoch, status and rows up to there; ``None`` where there is no checkpoint."""
+def write_epoch(
+    folder: Path, rows: list[Epoch], arrays: Mapping[str, np.ndarray], status: str
+) -> None:
+    """Write all rows anew, and then weights and the optimiser's state after the last.
+
+    Either file is whole at any moment.
+    """
+    with replacing(folder / ROWS) as part:
+        part.write_text(as_csv(rows), encoding="utf-8", newline="")
+    held_in_memory = io.BytesIO()
+    np.savez(held_in_memory, epoch=rows[-1]["epoch"], status=status, **arrays)  # type: ignore[arg-type]
+    with replacing(folder / CHECKPOINT) as part:
+        part.write_bytes(held_in_memory.getbuffer())
+
+
+def as_csv(rows: list[Epoch]) -> str:
+    """Rows as ``epochs.csv`` has them."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def standing(folder: Path, settings: RunSettings, resume: bool) -> Checkpoint | None:
+    """What the folder holds of this very run; ``None`` where it begins anew.
+
+    Raises
+    ------
+    ValueError
+        Where it holds another run or cannot be read, or rows would be lost.
+    """
+    if not (folder / ROWS).exists() and not (folder / CHECKPOINT).exists():
+        return None
+    there = _read_settings(folder)
+    _check_same(folder, there, cast("dict[str, Any]", settings.record()))
+    if not resume:
+        raise ValueError(
+            f"{_named(folder)} holds this run already; pass resume=True (--resume) to go on with "
+            "it, or name another folder"
+        )
+    found = _read_checkpoint(folder)
+    if found is not None and found.epoch > settings.epochs:
+        raise ValueError(
+            f"epochs={settings.epochs!r}: {_named(folder)} holds {found.epoch} already; pass a "
+            "larger number to go on, or name another folder"
+        )
+    return found
+
+
+def _check_same(folder: Path, there: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Refuse what would make of one run another; it may be made longer where nothing anneals."""
+    differs = [key for key in asked if there.get(key) != asked[key]]
+    if differs == ["epochs"]:
+        if not any(end is not None for _, end in asked["coefficients"]):
+            return
+        raise ValueError(
+            f"epochs={asked['epochs']!r}: {_named(folder)} holds a run whose coefficient is "
+            f"annealed over {there.get('epochs')} epochs, which more of them would change; name "
+            "another folder"
+        )
+    if differs:
+        raise ValueError(
+            f"{_named(folder)} holds a run with other settings ({', '.join(differs)}); "
+            "name another folder"
+        )
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    with _reading(folder, SETTINGS):
+        there = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if not isinstance(there, dict):
+            raise ValueError("no settings in it")
+        return there
+
+
+def _read_checkpoint(folder: Path) -> Checkpoint | None:
+    """``None`` where there is no checkpoint."""
     if not (folder / CHECKPOINT).is_file() or not (folder / ROWS).is_file():
         return None
-    with np.load(folder / CHECKPOINT) as found:
-        arrays = dict(found)
-    epoch, status = int(arrays.pop("epoch")), str(arrays.pop("status"))
-    # The rows are written before the checkpoint: one may be too many, and is made again.
-    rows = [row for row in read_rows(folder / ROWS) if row["epoch"] <= epoch]
-    return arrays, epoch, status, rows
+    # NumPy leaves a file open that it was given the name of, and that is no archive.
+    with _reading(folder, CHECKPOINT), (folder / CHECKPOINT).open("rb") as file:
+        arrays = dict(np.load(file))
+        epoch, status = int(arrays.pop("epoch")), str(arrays.pop("status"))
+    with _reading(folder, ROWS):
+        # The rows are written before the checkpoint: one may be too many, and is made again.
+        rows = [row for row in read_rows(folder / ROWS) if row["epoch"] <= epoch]
+        if [row["epoch"] for row in rows] != list(range(epoch + 1)):
+            raise ValueError(f"it lacks some of the epochs 0 to {epoch} of the checkpoint")
+    return Checkpoint(arrays, epoch, status, rows)
+
+
+def read_rows(file: Path) -> list[Epoch]:
+    """The rows of an ``epochs.csv``, numbers as numbers.
+
+    Raises
+    ------
+    ValueError
+        Where it has something else in it.
+    """
+    with file.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        if not {"epoch", "status"} <= set(reader.fieldnames or ()):
+            raise ValueError("no rows of epochs in it")
+        return [
+            cast(Epoch, {name: _value(name, row.get(name) or "") for name in COLUMNS})
+            for row in reader
+        ]
+
+
+def _value(name: str, text: str) -> int | float | str | None:
+    if text == "":
+        return None
+    wanted = _TYPES[name]
+    if wanted in (str, str | None):
+        return text
+    return int(float(text)) if wanted in (int, int | None) else float(text)
+
+
+@contextlib.contextmanager
+def _reading(folder: Path, name: str) -> Iterator[None]:
+    """Say of a file that it can't be read, and what to do."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise ValueError(
+            f"{_named(folder)}: {name} there cannot be read ({error}); name another folder, or "
+            "delete this one to begin anew"
+        ) from None
+
+
+def _named(folder: Path) -> str:
+    return f"out={str(folder)!r}"

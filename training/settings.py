@@ -6,7 +6,9 @@ import inspect
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..adjoints.arguments import number, positive_int
 from ..adjoints.methods import METHODS, Method, get_method, kinds, method_of, peers_on
+from ..adjoints.options import check_device_name
 from ..adjoints.regularizers.regularizer import Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
 from .records import RunRecord
@@ -115,14 +117,27 @@ def run_settings(
     penalty = None if name == "none" else _as_published(regularizer)
     if penalty is not None:
         _check_penalty(penalty, get_method(method))
-    count = preset.epochs if epochs is None else int(epochs)
-    if count < 1:
-        raise ValueError(f"epochs={epochs!r} must be at least 1")
+    count = preset.epochs if epochs is None else positive_int("epochs", epochs)
     through_control = bool(differentiate_step_size)
     options = dict(task_options)
     return RunSettings(
-        preset, method, penalty, schedules, count, int(seed), through_control, device, options
+        preset,
+        method,
+        penalty,
+        schedules,
+        count,
+        _seed(seed),
+        through_control,
+        check_device_name(get_method(method), device),
+        options,
     )
+
+
+def _seed(seed: Any) -> int:
+    found = number("seed", seed)
+    if not 0 <= found < 2**32 or found != int(found):
+        raise ValueError(f"seed={seed!r} must be a whole number from 0 to 2**32 - 1")
+    return int(found)
 
 
 def _check_options(preset: Preset, options: dict[str, Any]) -> None:

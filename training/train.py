@@ -1,86 +1,28 @@
-"""``train``: epochs, rows, checkpoints, and going on after an interruption."""
+"""``train``: epochs, one row each, and going on after an interruption."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 
-from ..adjoints.program import Work
 from ..adjoints.regularizers.regularized import shares_of_steps
 from .gradient_error import GradientError
-from .loss_gradient import Evaluation, LossGradient
-from .records import COLUMNS, Epoch
-from .run_folder import claim, read_checkpoint, write_checkpoint, write_rows
+from .loss_gradient import LossGradient
+from .records import Epoch
+from .run_folder import begin, held, standing
 from .settings import RunSettings, run_settings
 from .task import Task
-
-#: What is known of an epoch so far: some of the columns of an :class:`Epoch`.
-Found = dict[str, Any]
+from .training import Found, Trainer, Training
 
 #: Calls whose median is the time of a prediction.
 _PREDICTIONS = 5
-
-
-class Trainer(Protocol):
-    """A backend's part: see :class:`~adjointbench.training.jax_trainer.JaxTrainer`."""
-
-    def step(
-        self, indices: np.ndarray, drawn: Any, coefficients: tuple[float, ...], rate: float
-    ) -> None:
-        """One step of the optimiser."""
-        ...
-
-    def totals(self) -> tuple[str, float, Work]:
-        """Status, summed loss and counts since the last call."""
-        ...
-
-    def wait(self) -> None:
-        """Until the device is done."""
-        ...
-
-    def evaluate(self, samples: str, indices: np.ndarray) -> Evaluation:
-        """A solve with no gradient."""
-        ...
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Weights and the optimiser's state."""
-        ...
-
-    def restore(self, arrays: Any) -> None:
-        """Continue from them."""
-        ...
-
-    def params(self) -> dict[str, np.ndarray]:
-        """The weights."""
-        ...
-
-
-@dataclass
-class Training:
-    """What a training left behind.
-
-    Attributes
-    ----------
-    settings : RunSettings
-    status : str
-        ``"ok"``, or what ended it early.
-    rows : list of Epoch
-        One an epoch, the first (epoch 0) before any training.
-    params : dict of str to ndarray
-        The weights at the end.
-    """
-
-    settings: RunSettings
-    status: str = "ok"
-    rows: list[Epoch] = field(default_factory=list)
-    params: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def train(
@@ -90,6 +32,7 @@ def train(
     resume: bool = False,
     gradient_error: bool = False,
     say: Callable[[Epoch], object] | None = None,
+    tell: Callable[[str], object] | None = None,
     **options: Any,
 ) -> Training:
     """Train a task; one row an epoch.
@@ -100,14 +43,19 @@ def train(
         A name of :data:`~adjointbench.training.presets.PRESETS`.
     out : path, optional
         A folder for ``epochs.csv``, ``settings.json`` and the checkpoint, written as epochs end.
+        Where one cannot be written, as on a full disk, the training goes on and tries again
+        after the next: see ``Training.unsaved``.
     resume : bool
         Go on from the checkpoint in `out`, to the same numbers as without the interruption; from
-        the start where there is none.
+        the start where there is none. With more ``epochs`` a run is made longer, but not one
+        whose coefficient is annealed over them.
     gradient_error : bool
         Whether rows tell the relative error of the method's gradient on the first batch, against
         a discrete adjoint at a thousandth of the tolerances. Not with a regulariser.
     say : callable, optional
         Gets each row.
+    tell : callable, optional
+        Gets sentences: what is being waited for, and what goes wrong on the way.
     **options
         See :func:`~adjointbench.training.settings.run_settings`.
 
@@ -119,28 +67,56 @@ def train(
     Raises
     ------
     ValueError
-        For arguments that make no sense, or where `out` holds another run.
+        For arguments that make no sense, or where `out` holds another run or is in use.
     """
     settings = run_settings(task, **options)
-    preset = settings.preset
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        claim(folder, settings, resume)
-    made = preset.task(seed=settings.seed, dtype=preset.dtype, **settings.task_options)
-    loss_gradient = LossGradient(made, settings)
-    module = importlib.import_module(f".{settings.backend}_trainer", __package__)
-    trainer: Trainer = getattr(module, f"{settings.backend.capitalize()}Trainer")(loss_gradient)
-    training = Training(settings)
-    epoch = _go_on(folder, trainer, training) if resume and folder is not None else 0
+    if out is None and resume:
+        raise ValueError("resume=True goes on from what is in out; pass out= (--out FOLDER) too")
+    training = Training(settings, say=say, tell=tell)
+    with contextlib.ExitStack() as stack:
+        if out is not None:
+            training.folder = stack.enter_context(held(Path(out)))
+        _train(training, resume, gradient_error)
+    return training
+
+
+def _train(training: Training, resume: bool, gradient_error: bool) -> None:
+    """All epochs that are missing."""
+    settings, folder = training.settings, training.folder
+    found = None if folder is None else standing(folder, settings, resume)
+    training.told(f"preparing {settings.preset.name} with {settings.method} ...")
+    loss_gradient, trainer = _prepared(settings)
     watch = GradientError(loss_gradient) if gradient_error else None
-    if epoch == 0:
-        _add(training, {**_untrained(), **_evaluated(trainer, made)}, folder, trainer, say)
+    if folder is not None:
+        begin(folder, settings)
+    if found is not None:
+        trainer.restore(found.arrays)
+        training.go_on(found)
+    epoch = 0 if found is None else found.epoch
+    if training.status == "ok" and (epoch < settings.epochs or found is None):
+        _first_solve(training, trainer, loss_gradient.task)
+    if found is None:
+        training.add({**_untrained(), **_evaluated(trainer, loss_gradient.task)}, trainer)
     for row in _epochs(loss_gradient, trainer, training, epoch):
         if watch is not None:
             row["gradient_error"] = watch(trainer.params())
-        _add(training, row, folder, trainer, say)
+        training.add(row, trainer)
     training.params = trainer.params()
-    return training
+
+
+def _prepared(settings: RunSettings) -> tuple[LossGradient, Trainer]:
+    """The task, its gradient and the weights."""
+    preset = settings.preset
+    made = preset.task(seed=settings.seed, dtype=preset.dtype, **settings.task_options)
+    loss_gradient = LossGradient(made, settings)
+    module = importlib.import_module(f".{settings.backend}_trainer", __package__)
+    return loss_gradient, getattr(module, f"{settings.backend.capitalize()}Trainer")(loss_gradient)
+
+
+def _first_solve(training: Training, trainer: Trainer, task: Task) -> None:
+    """Compile a solve."""
+    with training.first("solve"):
+        trainer.evaluate("train", _first(task))
 
 
 def _epochs(
@@ -157,7 +133,8 @@ def _epochs(
         coefficients = loss_gradient.coefficients(epoch)
         batches = list(_batches(task, random))
         if not warm:
-            _warm_up(loss_gradient, trainer, batches[0], epoch)
+            with training.first("training step"):
+                _warm_up(loss_gradient, trainer, batches[0], epoch)
             warm = True
         began = time.perf_counter()
         for number, indices in enumerate(batches):
@@ -249,30 +226,3 @@ def _judged(trainer: Trainer, task: Task, samples: str) -> tuple[float, float | 
         losses += fresh * found.loss
         right += 0 if found.correct is None else int(found.correct[:fresh].sum())
     return losses / count, None if task.correct is None else right / count
-
-
-def _add(
-    training: Training,
-    found: Found,
-    folder: Path | None,
-    trainer: Trainer,
-    say: Callable[[Epoch], object] | None,
-) -> None:
-    """Keep a row, in memory and in the folder; the checkpoint follows it."""
-    row = cast(Epoch, {name: found.get(name) for name in COLUMNS})
-    training.rows.append(row)
-    if folder is not None:
-        write_rows(folder, training.rows)
-        write_checkpoint(folder, trainer.arrays(), row["epoch"], training.status)
-    if say is not None:
-        say(row)
-
-
-def _go_on(folder: Path, trainer: Trainer, training: Training) -> int:
-    """Take over weights, rows and status of the checkpoint; its epoch, 0 where there is none."""
-    found = read_checkpoint(folder)
-    if found is None:
-        return 0
-    arrays, epoch, training.status, training.rows = found
-    trainer.restore(arrays)
-    return epoch

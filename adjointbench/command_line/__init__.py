@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 a solver broke down, a gradient is wrong, or something became "
-    "worse; 2 bad usage.",
+    "worse; 2 bad usage, or a file that cannot be read or written; 130 interrupted. Results are on "
+    "standard output, all else on standard error.",
 )
 for command in (problems, methods, gradient, compare, certify, train, claims, report):
     app.command(no_args_is_help=command in (gradient, compare, certify))(command)

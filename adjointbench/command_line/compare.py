@@ -73,6 +73,7 @@ def compare(
         adjointbench compare 'van_der_pol(mu=10)' --methods jax-discrete,cvodes-adjoint
     """
     with refusing():
+        from adjointbench.problems.files import checked_folder
         from adjointbench.suite.measuring.names import problem_name
         from adjointbench.suite.own_problem import comparison
         from adjointbench.suite.own_problem.question import question
@@ -91,7 +92,7 @@ def compare(
             device=device,
         )
         _check_error(error)
-        _make_folder(chosen.out)
+        checked_folder("out", chosen.out)
     _answer(chosen, asked.fetch, error, _run(chosen, anew), report, as_json)
 
 
@@ -208,13 +209,6 @@ def _seconds(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"budget={text!r} must be a time, as in 90, 90s, 2m or 1h")
     return seconds
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"out={str(out)!r} cannot be a folder ({error.strerror})") from None
 
 
 def _check_error(error: float) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
@@ -15,7 +18,11 @@ from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
 
-OK, WRONG, USAGE = 0, 1, 2
+#: The last is how a shell tells that a command was interrupted.
+OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+#: Seconds until a command says what it is waiting for, and between two reminders.
+_PATIENCE_S, _REMINDED_S = 2.0, 30.0
 
 #: Columns where the output goes into a file or a pipe, which have no width of their own.
 _WIDTH_OF_A_FILE = 160
@@ -38,9 +45,38 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     return made
 
 
-def working(on: str) -> AbstractContextManager[object]:
-    """Show on a terminal what is being worked on, while it is."""
-    return Console(stderr=True).status(on)
+@contextmanager
+def working(on: str) -> Iterator[None]:
+    """Tell on standard error what is being worked on: on a terminal at once, as long as it lasts.
+
+    Elsewhere in plain lines, once it takes longer than people like to wait.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status(on):
+            yield
+        return
+    began, over = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        wait = _PATIENCE_S
+        while not over.wait(wait):
+            say_beside(f"{on} ({time.monotonic() - began:.0f} s so far)")
+            wait = _REMINDED_S
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        over.set()
+        telling.join()
+
+
+def say_beside(sentence: str) -> None:
+    """Print on standard error, so that standard output holds the results alone."""
+    if sys.stderr is not None:  # as it is where a shell closed it
+        print(f"adjointbench: {sentence}", file=sys.stderr, flush=True)
 
 
 def print_json(data: object) -> None:
@@ -72,11 +108,18 @@ def refuse(message: object) -> NoReturn:
 
 @contextmanager
 def refusing(extra: str = "all") -> Iterator[None]:
-    """Turn bad input, and a package of `extra` that is missing, into one clean line."""
+    """Turn bad input, and a package of `extra` that is missing, into one clean line.
+
+    So too a file that cannot be read or written.
+    """
     try:
         yield
     except ValueError as error:
         refuse(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        refuse(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}")
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         if package == "adjointbench":

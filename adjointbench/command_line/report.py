@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .output import OK, WRONG, AsJson, console, print_json, refusing, table
+from .output import OK, WRONG, AsJson, console, print_json, refusing, say_beside, table, working
 
 
 def report(
@@ -44,8 +43,9 @@ def report(
     with refusing(extra="report"):
         from adjointbench.reports import build_report, compare_results
 
-        page = build_report(chosen, out, compare=compare, say=_say)
-        found = None if compare is None else compare_results(chosen, compare)
+        with working(f"Reading the results, and writing the report into {out} ..."):
+            page = build_report(chosen, out, compare=compare, say=say_beside)
+            found = None if compare is None else compare_results(chosen, compare)
     record: dict[str, Any] = {"report": str(page.resolve())}
     worse = False
     if found is not None:
@@ -79,7 +79,3 @@ def _cells(line: dict[Any, Any]) -> tuple[str, ...]:
     words = line["verdict"] if not line["worse"] else f"[red]{line['verdict']}[/]"
     where = line["problem"], line["method"], words
     return *where, ratios["time"], ratios["error"], right, ratios["memory"]
-
-
-def _say(trouble: str) -> None:
-    print(f"adjointbench: {trouble}", file=sys.stderr)

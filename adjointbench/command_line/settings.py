@@ -27,7 +27,13 @@ def parse_settings(settings: list[str] | None) -> dict[str, Any]:
     -------
     dict of str to object
     """
-    return dict(_pair(setting) for setting in settings or ())
+    found: dict[str, Any] = {}
+    for setting in settings or ():
+        key, value = _pair(setting)
+        if key in found:
+            refuse(f"--set {setting!r}: {key} is set to {found[key]!r} already")
+        found[key] = value
+    return found
 
 
 def _pair(setting: str) -> tuple[str, Any]:

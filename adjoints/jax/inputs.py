@@ -7,16 +7,39 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..arguments import REAL_DTYPES, check_choices, check_like_state, positive, tolerance
+from ..arguments import (
+    REAL_DTYPES,
+    as_real,
+    check_choices,
+    check_jacobian,
+    check_like_state,
+    listed,
+    number,
+    positive,
+    tolerance,
+)
 from .config import Config
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS
 from .times import known
 
 
+def checked_array(argument: str, value: Any, dtype: Any = None) -> jax.Array:
+    """`value` as an array, which may be traced."""
+    try:
+        if value is None or isinstance(value, str | bool):
+            raise TypeError(value)
+        return jnp.asarray(value, dtype)
+    except (TypeError, ValueError):
+        as_real(argument, value)
+        raise
+
+
 def checked_state(y0: Any) -> jax.Array:
     """The start value as a floating array."""
-    start = jnp.asarray(y0)
+    start = checked_array("y0", y0)
+    if not start.size:
+        raise ValueError(f"y0 has shape {start.shape}, no elements")
     if jnp.issubdtype(start.dtype, jnp.complexfloating):
         raise ValueError(f"y0 has dtype {start.dtype}; {REAL_DTYPES}")
     if not jnp.issubdtype(start.dtype, jnp.floating):
@@ -24,11 +47,31 @@ def checked_state(y0: Any) -> jax.Array:
     return start
 
 
-def checked_tolerance(argument: str, value: Any, y0: jax.Array) -> Any:
+def checked_tolerance(argument: str, value: Any, y0: jax.Array, *, optional: bool = False) -> Any:
     """`value`, refused where it is known and no tolerance."""
-    if value is not None and (found := known(value)) is not None:
-        tolerance(argument, found, y0.shape)
+    if optional and value is None:
+        return None
+    if (found := known(value)) is not None:
+        tolerance(argument, found, y0.shape, y0.dtype)
     return value
+
+
+def checked_steps(steps: Any, dtype: Any) -> tuple[jax.Array, jax.Array] | None:
+    """Starts and sizes of given steps."""
+    if steps is None:
+        return None
+    parts = listed("steps", steps)
+    if len(parts) != 2:
+        raise ValueError(f"steps has {len(parts)} parts; pass (t, h), as solution.steps gives them")
+    starts, sizes = (checked_array("steps", part, dtype) for part in parts)
+    if starts.ndim != 1 or starts.shape != sizes.shape:
+        raise ValueError(
+            f"steps has shapes {starts.shape} and {sizes.shape}; pass two lists of one length, "
+            "(t, h)"
+        )
+    if not starts.size:
+        raise ValueError("steps has no step in it; pass some that lead from t0 to save_at[-1]")
+    return starts, sizes
 
 
 def checked_first_step(value: Any) -> Any:
@@ -40,9 +83,10 @@ def checked_first_step(value: Any) -> Any:
 
 def checked_newton_tolerance(value: Any) -> float:
     """A share of the tolerance."""
-    if not 0 < float(value) < 1:
+    found = number("newton_tolerance", value)
+    if not 0 < found < 1:
         raise ValueError(f"newton_tolerance={value!r} must lie between 0 and 1, as 0.01 does")
-    return float(value)
+    return found
 
 
 def check_config(
@@ -60,8 +104,4 @@ def check_config(
     check_like_state("rhs", slope, y0)
     if config.jacobian is not None:
         matrix = jax.eval_shape(config.jacobian, t, y0, (smooth, constants))
-        if matrix.shape != (y0.size, y0.size):
-            raise ValueError(
-                f"jacobian returned shape {matrix.shape}; y0 has {y0.size} components, and "
-                f"jacobian must return shape {(y0.size, y0.size)}"
-            )
+        check_jacobian(matrix.shape, y0.size)

@@ -8,16 +8,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..arguments import positive_int
+from ..arguments import check_user_functions, listed, positive_int
 from ..steps.runge_kutta import Rhs
 from ..steps.stops import Stops, check_jumps
 from .config import WINDOW, Config
 from .differentiable import solve_outputs
 from .inputs import (
     check_config,
+    checked_array,
     checked_first_step,
     checked_newton_tolerance,
     checked_state,
+    checked_steps,
     checked_tolerance,
 )
 from .solution import Solution, solution_of
@@ -138,17 +140,22 @@ def solve(
         For arguments that make no sense.
     """
     start = checked_state(y0)
-    times, t0 = jnp.asarray(save_at, start.dtype), jnp.asarray(t0, start.dtype)
+    times = checked_array("save_at", save_at, start.dtype)
+    t0 = checked_array("t0", t0, start.dtype)
     check_known_times(times, t0)
+    jump_times = listed("jump_times", jump_times)
     check_jumps(jump_times, jump)
+    check_user_functions(rhs, jump, jacobian)
+    steps = checked_steps(steps, start.dtype)
     smooth, constants, split = split_params(params)
+    discontinuities = listed("discontinuities", discontinuities)
     stops = find_stops(discontinuities, jump_times, t0, times[-1], start.dtype)
     config = Config(
         rhs=Field(rhs, split),
         solver=find_solver(solver, checked_newton_tolerance(newton_tolerance)),
-        on_stop=None if jump is None else Jump(jump, len(tuple(jump_times)), split),
+        on_stop=None if jump is None else Jump(jump, len(jump_times), split),
         adjoint=adjoint,
-        adjoint_solver=find_solver(adjoint_solver or solver),
+        adjoint_solver=find_solver(adjoint_solver or solver, argument="adjoint_solver"),
         breaks=stops.breaks,
         repeats=may_repeat(times),
         max_steps=positive_int("max_steps", max_steps) if steps is None else len(steps[0]),
@@ -170,8 +177,8 @@ def solve(
         atol=checked_tolerance("atol", atol, start),
         first_step=checked_first_step(first_step),
         steps=steps,
-        reverse_rtol=checked_tolerance("adjoint_rtol", adjoint_rtol, start),
-        reverse_atol=checked_tolerance("adjoint_atol", adjoint_atol, start),
+        reverse_rtol=checked_tolerance("adjoint_rtol", adjoint_rtol, start, optional=True),
+        reverse_atol=checked_tolerance("adjoint_atol", adjoint_atol, start, optional=True),
     )
     ops = ops._replace(
         sound=soundness(t0, times, (rtol, atol, adjoint_rtol, adjoint_atol, first_step))
@@ -227,6 +234,4 @@ def window_size(max_steps: int, checkpoints: int | None) -> int:
     """Steps of a window, so that at most `checkpoints` windows hold ``max_steps`` steps."""
     if checkpoints is None:
         return WINDOW
-    if int(checkpoints) < 1:
-        raise ValueError(f"checkpoints={checkpoints!r} must be at least 1")
-    return -(-int(max_steps) // int(checkpoints))
+    return -(-int(max_steps) // positive_int("checkpoints", checkpoints))

@@ -10,7 +10,7 @@ from .rosenbrock import Rosenbrock
 from .switching import Switching
 
 
-def find_solver(name: str, newton_tolerance: float = 1e-2) -> Solver:
+def find_solver(name: str, newton_tolerance: float = 1e-2, *, argument: str = "solver") -> Solver:
     """The solver called `name`.
 
     Parameters
@@ -18,13 +18,15 @@ def find_solver(name: str, newton_tolerance: float = 1e-2) -> Solver:
     name : str
     newton_tolerance : float
         Share of the tolerance to which the stages of a diagonally implicit method converge.
+    argument : str
+        What the user calls it.
 
     Raises
     ------
     ValueError
         Where none is called so.
     """
-    tab = tableau(name)
+    tab = tableau(name, argument)
     if tab.kind == "auto":
         return Switching(tab, ExplicitRungeKutta(tableau("tsit5")), Rosenbrock(tableau("rodas5p")))
     if tab.kind == "dirk":

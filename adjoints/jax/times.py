@@ -53,7 +53,7 @@ def soundness(t0: jax.Array, save_at: jax.Array, positive: Iterable[Any]) -> jax
     sound = jnp.isfinite(t0) & jnp.isfinite(save_at[-1]) & (save_at[0] >= t0)
     sound = sound & (jnp.diff(save_at) >= 0).all()
     for number in numbers:
-        sound = sound & (number > 0).all()
+        sound = sound & ((number > 0) & jnp.isfinite(number)).all()
     return sound
 
 

@@ -14,10 +14,10 @@ from .tableau import Tableau
 
 
 @cache
-def tableau(name: str) -> Tableau:
+def tableau(name: str, argument: str = "solver") -> Tableau:
     """The coefficients of the method called `name`; ``ValueError`` for an unknown name."""
     makers = {**EXPLICIT, **ROSENBROCK, **DIAGONALLY_IMPLICIT, "auto": _auto}
-    check_name("solver", name, tuple(makers))
+    check_name(argument, name, tuple(makers))
     return makers[name]()
 
 

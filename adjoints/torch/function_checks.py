@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..arguments import check_like_state
+from ..arguments import check_jacobian, check_like_state
 from .schedule import Schedule
 from .state import Config, Tensors
 from .transforms import carries_derivative, is_batched, is_wrapped
@@ -46,7 +46,7 @@ def check_functions(
     inputs = (schedule.t0, y0.detach(), params)
     given = (schedule.t0, inputs[1], *params[0], *params[1])
 
-    def check(function: Callable[..., Any], name: str, *number: int) -> None:
+    def called(function: Callable[..., Any], name: str, *number: int) -> torch.Tensor | None:
         def call() -> Any:
             return function(*number, *inputs)
 
@@ -56,18 +56,18 @@ def check_functions(
             if not any(is_wrapped(x) for x in given):
                 raise
             # What takes gradients inside can be called outside of a transform, as solves are.
-            return
-        _check_result(name, found, y0)
+            return None
+        if not isinstance(found, torch.Tensor):
+            raise ValueError(f"{name} returned a {type(found).__name__}; it must return a tensor")
+        return found
 
-    check(config.rhs, "rhs")
-    if schedule.jump is not None:
-        check(schedule.jump, "jump", 0)
-
-
-def _check_result(name: str, found: Any, y0: torch.Tensor) -> None:
-    if not isinstance(found, torch.Tensor):
-        raise ValueError(f"{name} returned a {type(found).__name__}; it must return a tensor")
-    check_like_state(name, found, y0)
+    for name, function, number in (("rhs", config.rhs, ()), ("jump", schedule.jump, (0,))):
+        if function is not None and (found := called(function, name, *number)) is not None:
+            check_like_state(name, found, y0)
+    if config.jacobian is not None:
+        matrix = called(config.jacobian, "jacobian")
+        if matrix is not None:
+            check_jacobian(tuple(matrix.shape), y0.numel())
 
 
 def check_closure(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..arguments import REAL_DTYPES, as_real, check_times, number, tolerance
+from ..arguments import REAL_DTYPES, as_real, check_times, listed, number, tolerance
 from .state import Tensors
 from .transforms import carries_derivative, is_batched, is_wrapped, unwrapped
 
@@ -34,7 +34,13 @@ class Times(NamedTuple):
 
 def checked_state(y0: Any) -> torch.Tensor:
     """The start value in float32 or float64; integers take the default dtype."""
-    state = torch.as_tensor(y0)
+    try:
+        state = torch.as_tensor(y0)
+    except (TypeError, ValueError, RuntimeError):
+        as_real("y0", y0)
+        raise
+    if not state.numel():
+        raise ValueError(f"y0 has shape {tuple(state.shape)}, no elements")
     if state.dtype in (torch.float32, torch.float64):
         return state
     if state.is_floating_point() or state.is_complex() or state.dtype == torch.bool:
@@ -87,9 +93,10 @@ def checked_steps(steps: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.T
     """Starts and sizes of given steps."""
     if steps is None:
         return None
-    if len(steps) != 2:
-        raise ValueError(f"steps has {len(steps)} parts; pass (t, h), as solution.steps gives them")
-    starts, sizes = (held("steps", x, like) for x in steps)
+    parts = listed("steps", steps)
+    if len(parts) != 2:
+        raise ValueError(f"steps has {len(parts)} parts; pass (t, h), as solution.steps gives them")
+    starts, sizes = (held("steps", x, like) for x in parts)
     if starts.ndim != 1 or starts.shape != sizes.shape:
         raise ValueError(
             f"steps has shapes {tuple(starts.shape)} and {tuple(sizes.shape)}; pass two lists of "
@@ -100,14 +107,15 @@ def checked_steps(steps: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.T
 
 def checked_tolerance(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
     """A tolerance as a tensor: one number, or one for each component of `like`."""
-    found = held(argument, value, like)
-    tolerance(argument, _number_of(found), tuple(like.shape))
-    return found
+    _refuse_derivative(argument, value)
+    number = _number_of(value) if isinstance(value, torch.Tensor) else value
+    tolerance(argument, number, tuple(like.shape), _name(like.dtype))
+    return held(argument, value, like)
 
 
 def checked_stops(argument: str, times: Iterable[Any]) -> tuple[float, ...]:
     """Times that are held fixed, as numbers."""
-    found = tuple(times)
+    found = listed(argument, times)
     for t in found:
         _refuse_derivative(argument, t)
     return tuple(float(t) for t in found)

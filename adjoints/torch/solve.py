@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..arguments import check_choices, check_name, positive, positive_int
+from ..arguments import (
+    check_choices,
+    check_function,
+    check_name,
+    check_user_functions,
+    positive,
+    positive_int,
+)
 from ..steps.stops import Stops, check_jumps, stops_between
 from ..steps.tableaus import tableau
 from . import continuous, discrete
@@ -152,7 +159,9 @@ def solve(
     if isinstance(rhs, torch.nn.Module):
         if params is not None:
             raise ValueError("params: a module brings its own parameters; leave params out")
+        check_function("rhs", rhs.forward, "t", "y")
         rhs, params = ModuleField(rhs), named_tensors(rhs, compile=compile)
+    check_user_functions(rhs, jump, jacobian)
     smooth, constants, split = split_params(params, start)
     check_params(constants)
     times = checked_times(t0, save_at, start)
@@ -186,6 +195,8 @@ def solve(
         steps=given,
         jump=None if jump is None else Jump(jump, split),
     )
+    if adjoint_solver is not None:
+        check_name("adjoint_solver", adjoint_solver, SOLVERS)
     reverse = Reverse(adjoint, adjoint_solver or solver, schedule.rtol, schedule.atol)
     if adjoint_rtol is not None:
         reverse = reverse._replace(rtol=checked_tolerance("adjoint_rtol", adjoint_rtol, start))

@@ -48,7 +48,7 @@ def read(path: str) -> Arrays:
         Where a file is missing, cannot be read or is not what its name says, with what was found
         and what would do.
     """
-    place = Path(path).expanduser()
+    place = Path(str(path)).expanduser()
     if not place.exists():
         raise ValueError(f"path={path!r} does not exist; {_WHAT_WOULD_DO}")
     arrays = _from_folder(place) if place.is_dir() else _from_npz(place)

@@ -128,14 +128,16 @@ def chosen_claims(text: str | None = None) -> tuple[str, ...]:
     ValueError
         Where a key is unknown.
     """
+    said = "number" if text is not None else "ADJOINTBENCH_CLAIMS"
     text = os.environ.get("ADJOINTBENCH_CLAIMS", "") if text is None else text
     every = tuple(claim.key for claim in CLAIMS)
-    if not text:
+    if not text and said != "number":
         return () if os.environ.get("ADJOINTBENCH_PROBLEMS") else every
     wanted = {part.strip().upper() for part in text.split(",")} - {"0", ""}
-    if unknown := wanted - set(every):
+    unknown = wanted - set(every)
+    if unknown or not text:
         raise ValueError(
-            f"ADJOINTBENCH_CLAIMS={text!r}: {', '.join(sorted(unknown))} is no claim; pass "
+            f"{said}={text!r}: {', '.join(sorted(unknown)) or 'that'} is no claim; pass "
             f"numbers between commas of {', '.join(every)}, or 0 for none"
         )
     return tuple(key for key in every if key in wanted)

@@ -263,3 +263,18 @@ def test_a_method_on_numpy_trains_in_no_framework(method):
     run = ab.prepare(decay(), method)
     with pytest.raises(ValueError, match="use one on 'jax' or 'torch'"):
         run.training_gradient({}, None, {}, ())
+
+
+def test_gradient_takes_other_values_as_a_run_does() -> None:
+    problem = ab.problems.get("linear")
+    other = {"decay": 0.7}
+    found = ab.gradient(problem, "scipy-forward", params=other, y0=2 * problem.y0)
+    expected = ab.prepare(problem, "scipy-forward")(params=other, y0=2 * problem.y0)
+    assert found.loss == expected.loss
+    assert found.loss != ab.gradient(problem, "scipy-forward").loss
+    with pytest.raises(ValueError, match="params='deca' is not known; did you mean 'decay'"):
+        ab.gradient(problem, "scipy-forward", params={"deca": 1.0})
+    with pytest.raises(ValueError, match="must be a dict of arrays by their names"):
+        ab.gradient(problem, "scipy-forward", params=[1.0])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'rtl'; did you mean 'rtol'"):
+        ab.gradient(problem, "scipy-forward", rtl=1e-3)
