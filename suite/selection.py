@@ -6,7 +6,8 @@ names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``
 ``jax-discrete(solver=kvaerno5)``. ``ADJOINTBENCH_SCALING`` lists the sizes of the scaling study
 (see :mod:`.measuring.studies.scaling`), 0 for none. By default it is measured, and so is the
 study of :mod:`.measuring.studies.checkpoints`, where ``ADJOINTBENCH_PROBLEMS`` does not ask for
-something else; ``ADJOINTBENCH_CHECKPOINTS=1`` asks for the latter, and 0 for none. So it is with
+something else; ``ADJOINTBENCH_CHECKPOINTS=1`` asks for the latter, and 0 for none;
+``ADJOINTBENCH_LANES`` likewise for the ensembles of :mod:`.measuring.studies.lanes`. So it is with
 ``ADJOINTBENCH_CLAIMS``, the numbers of claims (see :mod:`adjointbench.suite.claims`).
 """
 
@@ -25,7 +26,8 @@ from .measuring.job import Job
 from .measuring.measure import LADDER, VERSION
 from .measuring.names import get_problem, join_name, problem_name, split_list, split_name
 from .measuring.quick import QUICK_LADDER, QUICK_METHODS
-from .measuring.studies import checkpoints, scaling
+from .measuring.studies import checkpoints, lanes, scaling
+from .measuring.studies.ensembles import LanesTask
 from .measuring.task import Task
 
 #: With other settings than the published ones.
@@ -64,6 +66,7 @@ class Selection:
     scaling_methods: tuple[str, ...] = scaling.METHODS
     claims: tuple[str, ...] = ()
     checkpointed: tuple[str, ...] = ()
+    lanes: tuple[str, ...] = ()
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -86,6 +89,7 @@ class Selection:
         yield from claim_tasks(own, self.quick)
         yield from self._scaling_jobs()
         yield from self._checkpoint_jobs()
+        yield from self._lanes_tasks()
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield Job(
                 problem=problem,
@@ -122,6 +126,18 @@ class Selection:
                 study=checkpoints.STUDY,
             )
 
+    def _lanes_tasks(self) -> Iterator[LanesTask]:
+        for method in self.lanes:
+            yield LanesTask(
+                problem=lanes.PROBLEM,
+                method=method,
+                numbers=lanes.QUICK_NUMBERS if self.quick else lanes.NUMBERS,
+                rtol=lanes.RTOL,
+                timeout_s=lanes.QUICK_TIMEOUT_S if self.quick else lanes.TIMEOUT_S,
+                budget_s=QUICK_BUDGET_S if self.quick else BUDGET_S,
+                study=lanes.STUDY,
+            )
+
 
 def selection() -> Selection:
     """What the environment variables ask for.
@@ -142,7 +158,8 @@ def selection() -> Selection:
         sizes=_sizes(scaling.QUICK_SIZES if quick else scaling.SIZES),
         scaling_methods=scaling.selected(methods) if named else scaling.METHODS,
         claims=chosen_claims(),
-        checkpointed=checkpoints.selected(methods, quick=quick) if _checkpoints_wanted() else (),
+        checkpointed=checkpoints.selected(methods, quick=quick) if _wanted("CHECKPOINTS") else (),
+        lanes=lanes.selected(methods, quick=quick) if _wanted("LANES") else (),
     )
 
 
@@ -162,8 +179,8 @@ def _methods(default: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(join_name(name, options) for name, options in parts)
 
 
-def _checkpoints_wanted() -> bool:
-    text = os.environ.get("ADJOINTBENCH_CHECKPOINTS", "")
+def _wanted(study: str) -> bool:
+    text = os.environ.get(f"ADJOINTBENCH_{study}", "")
     return text != "0" if text else not os.environ.get("ADJOINTBENCH_PROBLEMS")
 
 

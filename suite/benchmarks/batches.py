@@ -1,8 +1,13 @@
-"""The gradient of many lanes at once must not pay for steps that are not taken."""
+"""The gradient of many lanes at once: what a lane costs, and that no untaken step is paid for."""
 
 import itertools
+import math
 import statistics
 import time
+
+from adjointbench.suite.measuring.studies import lanes as study
+
+from ._ladder import CHOSEN, VERSION, _Ladder
 
 LANES = 64
 SLOTS = (256, 4096, 16384)
@@ -64,3 +69,25 @@ def lanes_gradient(max_steps):
         return time.perf_counter() - start
 
     return call
+
+
+class Ensemble(_Ladder):
+    """Seconds a lane of the gradient of the summed loss, from the rows of the study."""
+
+    params = (study.METHODS, study.QUICK_NUMBERS if CHOSEN.quick else study.NUMBERS)
+    param_names = ("method", "lanes")
+    version = VERSION
+
+    def setup(self, file, method, lanes):
+        self.row = study.pick(file.rows, method, lanes)
+        if self.row is None:
+            raise NotImplementedError("not measured")
+        if self.row.status == "skipped":
+            raise NotImplementedError(self.row.message)
+
+    def track_seconds_a_lane(self, file, method, lanes):
+        """NaN where it broke down or its time was over: the rows have the status."""
+        found = study.seconds_a_lane(self.row)
+        return math.nan if found is None else found
+
+    track_seconds_a_lane.unit = "seconds"
