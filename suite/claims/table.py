@@ -7,8 +7,10 @@ from .cost import COST
 from .flags import FLAGS
 from .jax_control_flow import JAX_CONTROL_FLOW
 from .loops import LOOPS
+from .many_data import MANY_DATA
 from .primitive import PRIMITIVE
 from .primitive_costs import PRIMITIVE_COSTS
+from .reversible import REVERSIBLE_CLAIMS
 from .sensitivities import SENSITIVITIES
 from .torch_compile import TORCH_COMPILE
 from .trained import TRAINED
@@ -25,6 +27,8 @@ CLAIMS: tuple[Claim, ...] = tuple(
             *LOOPS,
             *COST,
             *TRAINED,
+            *REVERSIBLE_CLAIMS,
+            *MANY_DATA,
             *FLAGS,
         ),
         key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),
