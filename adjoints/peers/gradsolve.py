@@ -123,7 +123,7 @@ class _Program(ABC):
         refuse_arrays(settings)
         self._problem = problem
         self._settings = settings
-        self._equations = _equations(problem)
+        self._equations = equations_of(problem)
         self._room = ROOM
         self._replays: dict[tuple[bool, int], Callable[..., Any]] = {}
         self._compile_s = 0.0
@@ -337,7 +337,7 @@ def padded(steps: int) -> int:
     return -(-steps // unit) * unit
 
 
-def _equations(problem: Problem) -> SimpleNamespace:
+def equations_of(problem: Problem) -> SimpleNamespace:
     """What gradsolve takes for a problem, and our loss of the states at the saves."""
     system = flat_system(problem)
     t0, t1 = (float(t) for t in problem.t_span)

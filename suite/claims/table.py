@@ -10,6 +10,7 @@ from .loops import LOOPS
 from .many_data import MANY_DATA
 from .primitive import PRIMITIVE
 from .primitive_costs import PRIMITIVE_COSTS
+from .recorded_steps import RECORDED_STEPS
 from .reversible import REVERSIBLE_CLAIMS
 from .sensitivities import SENSITIVITIES
 from .torch_compile import TORCH_COMPILE
@@ -29,6 +30,7 @@ CLAIMS: tuple[Claim, ...] = tuple(
             *TRAINED,
             *REVERSIBLE_CLAIMS,
             *MANY_DATA,
+            *RECORDED_STEPS,
             *FLAGS,
         ),
         key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),

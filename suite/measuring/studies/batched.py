@@ -5,7 +5,7 @@ returns the gradient of the sum of all losses. What is batched how:
 
 - *JAX*: ``vmap`` of the gradient of one lane, compiled; each lane has its own steps;
 - *torch-discrete*: all lanes as one state, which share their steps;
-- *torchode*: its own batches, in which each lane has its own steps.
+- *torchode*, *gradsolve*: their own batches, in which each lane has its own steps.
 """
 
 from __future__ import annotations
@@ -90,24 +90,20 @@ def _vmapped(problem: Problem, ys: Callable[[Any, Lanes, Any], Any]) -> Batched:
 
     gradients = jax.vmap(jax.grad(loss), in_axes=(0, None))
 
-    def place(value: Any) -> Any:
-        with jax.enable_x64(True):
-            return jax.device_put(value, jax.devices("cpu")[0])
-
     @functools.cache
     def compiled(number: int) -> Any:
         with jax.enable_x64(True):
-            many = place(lanes.lanes_of(problem, number))
+            many = _on_cpu(lanes.lanes_of(problem, number))
             return jax.jit(gradients).lower(many, tolerance(1.0)).compile()
 
     @functools.cache
     def tolerance(rtol: float) -> Any:
-        return place(np.float64(rtol))
+        return _on_cpu(np.float64(rtol))
 
     def gradient(p: Lanes, rtol: float) -> Any:
-        return compiled(len(next(iter(p.values()))))(p, tolerance(rtol))
+        return compiled(_number(p))(p, tolerance(rtol))
 
-    return Batched(gradient, place, jax.block_until_ready)
+    return Batched(gradient, _on_cpu, jax.block_until_ready)
 
 
 def _open_torch(problem: Problem) -> Batched:
@@ -161,9 +157,78 @@ def _eager(problem: Problem, ys: Callable[[Any, Any, Lanes, float], Any]) -> Bat
     return Batched(gradient, lambda p: {k: torch.as_tensor(v) for k, v in p.items()})
 
 
+def _recorded_anew(problem: Problem) -> Batched:
+    return _gradsolve(problem, anew=True)
+
+
+def _recorded_once(problem: Problem) -> Batched:
+    return _gradsolve(problem, anew=False)
+
+
+def _gradsolve(problem: Problem, *, anew: bool) -> Batched:
+    """Steps recorded by the solver for all lanes, and their replay, which JAX reverses.
+
+    For losses of the last state; without `anew` what was recorded first is replayed always.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from ....adjoints.peers.gradsolve import ROOM, SOLVERS, equations_of, padded
+    from ....adjoints.peers.gradsolve import record_adaptive_jax as record
+
+    method, replay = SOLVERS["tsit5"]
+    equations = equations_of(problem)
+    kept: dict[tuple[int, float], Any] = {}
+
+    def flat(p: Lanes) -> tuple[Any, Any]:
+        """The start values and the parameters of all lanes, a row each."""
+        theta = [p[name].reshape(len(p[name]), -1) for name in problem.params]
+        start = jnp.broadcast_to(problem.y0.ravel(), (len(theta[0]), problem.n_states))
+        return start, jnp.concatenate(theta, axis=1)
+
+    def total(p: Lanes, sizes: Any) -> Any:
+        start, theta = flat(p)
+        ys = replay(equations, start, theta, sizes)
+        return jax.vmap(lambda y, theta: equations.loss(y[None], theta))(ys, theta).sum()
+
+    def recorded(p: Lanes, rtol: float) -> Any:
+        # What it held the last time, so that it does not look for the room again.
+        before = kept.get((_number(p), rtol))
+        most = {"max_steps": MAX_STEPS, "cap0": ROOM if before is None else before.shape[1]}
+        tolerances = {"rtol": rtol, "atol": rtol * ATOL_SCALE}
+        sizes = record(method, equations.f_jax, *flat(p), *problem.t_span, **tolerances, **most)[1]
+        return np.pad(sizes, ((0, 0), (0, padded(sizes.shape[1]) - sizes.shape[1])))
+
+    compiled = jax.jit(jax.grad(total))
+
+    def gradient(p: Lanes, rtol: float) -> Any:
+        key = (_number(p), rtol)
+        with jax.enable_x64(True):
+            if anew or key not in kept:
+                kept[key] = recorded(p, rtol)
+            return compiled(p, kept[key])
+
+    return Batched(gradient, _on_cpu, jax.block_until_ready)
+
+
+def _number(p: Lanes) -> int:
+    """How many lanes there are."""
+    return len(next(iter(p.values())))
+
+
+def _on_cpu(value: Any) -> Any:
+    """Arrays of JAX, in the precision that they have."""
+    import jax
+
+    with jax.enable_x64(True):
+        return jax.device_put(value, jax.devices("cpu")[0])
+
+
 _WAYS: dict[str, Callable[[Problem], Batched]] = {
     "jax-discrete": _open_jax,
     "torch-discrete": _open_torch,
     "diffrax-recursive-checkpoint": _diffrax,
     "torchode-autodiff": _torchode,
+    "gradsolve-record-replay": _recorded_anew,
+    "gradsolve-replay": _recorded_once,
 }

@@ -28,6 +28,7 @@ METHODS = (
     "torch-discrete",
     "diffrax-recursive-checkpoint",
     "torchode-autodiff",
+    "gradsolve-record-replay",
 )
 QUICK_METHODS = ("jax-discrete", "diffrax-recursive-checkpoint")
 

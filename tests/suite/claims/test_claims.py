@@ -208,6 +208,13 @@ CASES = {
         ({"restarted_many": 1.2, "discrete_many": 1.21}, DOES_NOT_HOLD),
         ({"not_measured": "The two truths differ."}, NOT_MEASURED),
     ),
+    "26": (
+        {"gain_of_ours": 9.0, "lanes": 64},
+        ({"gain": 5.6, "gain_without_recording": 7.0}, HOLDS),
+        ({"gain": 5.5, "gain_without_recording": 7.0}, IN_PART),
+        ({"gain": 1.0, "gain_without_recording": 1.21}, IN_PART),
+        ({"gain": 1.2, "gain_without_recording": 1.2}, DOES_NOT_HOLD),
+    ),
     "R1": (
         {"truth": 212.7, "discrete_answer": 6217.6, "wrong": 1, "methods": 2, "wrong_names": "a"},
         ({"discrete_error": 0.1, "continuous_right": 0.6}, HOLDS),
@@ -237,7 +244,7 @@ CASES = {
 
 def test_every_claim_of_the_list_is_there_and_has_cases():
     keys = [claim.key for claim in CLAIMS]
-    assert keys == [*map(str, range(1, 26)), "R1", "R2", "R3", "R4"]
+    assert keys == [*map(str, range(1, 27)), "R1", "R2", "R3", "R4"]
     assert set(CASES) == set(keys)
 
 
