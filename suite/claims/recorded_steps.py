@@ -29,21 +29,22 @@ def replayed(quick: bool, silence: Silence) -> Figures:
     problem = problem_of(ENSEMBLE)
     truth = truth_of(problem, ("scipy-forward", "scipy-adjoint"), TIGHT)
     number, rtols = (QUICK_LANES, QUICK_RTOLS) if quick else (LANES, RTOLS)
-    found = {}
-    for method in (ANEW, ONCE, CHECKPOINTED, OURS):
-        way = batched_gradient(problem, method)
-        found[method] = [
-            measure_lanes(
-                _about(problem, method, number, rtol),
-                problem,
-                way,
-                number,
-                budget_s=BUDGET_S,
-                silence=silence,
-                reference=truth,
-            )
-            for rtol in rtols
-        ]
+    methods = (ANEW, ONCE, CHECKPOINTED, OURS)
+    ways = [batched_gradient(problem, method) for method in methods]
+    found: dict[str, list[Row]] = {method: [] for method in methods}
+    for rtol in rtols:
+        rows = [_about(problem, method, number, rtol) for method in methods]
+        measured = measure_lanes(
+            rows,
+            ways,
+            problem,
+            number,
+            budget_s=BUDGET_S,
+            silence=silence,
+            reference=truth,
+        )
+        for method, row in zip(methods, measured, strict=True):
+            found[method].append(row)
     seconds = seconds_of(found, ERROR)
     return {
         "gain": ratio(seconds, CHECKPOINTED, ANEW),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..measure import ATOL_SCALE
 from ..names import get_problem
 from ..row import Row, message_of
 from ..task import Task
-from ..timing import NUDGE, Silence, in_turn, timed
+from ..timing import NUDGE, Silence, TimedCall, in_turn, timed
 from . import lanes
 from .batched import Batched, batched_gradient
 
@@ -35,18 +36,18 @@ class LanesTask(Task):
         """A row for each number of lanes, the fewest first, until one takes too long."""
         problem = get_problem(self.problem)
         message = ""
-        batched: Batched | None = None
+        way: Batched | None = None
         for number in self.numbers:
             row = self._row(number)
             if message:
                 yield replace(row, status="skipped", message=message)
                 continue
             try:
-                batched = batched or batched_gradient(problem, self.method)
-                row = measure_lanes(
-                    row,
+                way = way or batched_gradient(problem, self.method)
+                (row,) = measure_lanes(
+                    [row],
+                    [way],
                     problem,
-                    batched,
                     number,
                     budget_s=self.budget_s,
                     silence=silence,
@@ -90,39 +91,51 @@ class LanesTask(Task):
 
 
 def measure_lanes(
-    row: Row,
+    rows: Sequence[Row],
+    ways: Sequence[Batched],
     problem: Problem,
-    batched: Batched,
     number: int,
     *,
     budget_s: float,
     silence: Silence,
     reference: Reference | None,
+) -> list[Row]:
+    """Each of `rows` with what so many lanes take its way; all ways are timed in turn.
+
+    Errors are those of the first lane, against `reference`.
+    """
+    many = lanes.lanes_of(problem, number)
+    found = [
+        _with_error(row, way.gradient(way.place(many), row.rtol), problem, reference)
+        for row, way in zip(rows, ways, strict=True)
+    ]
+    ended = [k for k, row in enumerate(found) if row.status == "ok"]
+    calls = [_timed(ways[k], many, found[k].rtol) for k in ended]
+    with silence():
+        times = in_turn(calls, budget_s * len(calls)) if calls else ()
+    for k, seconds in zip(ended, times, strict=True):
+        low, median, high = map(float, np.percentile(seconds, [25, 50, 75]))
+        told = {"seconds": median, "seconds_low": low, "seconds_high": high}
+        found[k] = replace(found[k], **told, calls=len(seconds))
+    return found
+
+
+def _with_error(
+    row: Row, gradient: Mapping[str, Any], problem: Problem, reference: Reference | None
 ) -> Row:
-    """`row` with what so many lanes take; its error is that of the first, against `reference`."""
-    base = lanes.lanes_of(problem, number)
+    arrays = {name: np.asarray(value) for name, value in gradient.items()}
+    if not all(np.isfinite(value).all() for value in arrays.values()):
+        return replace(row, status="nonfinite", phase="gradient")
+    if reference is None:
+        return replace(row, referenced=False)
+    first = {name: value[0] for name, value in arrays.items()}
+    error = gradient_errors(first, reference.dparams, problem.params)["error"]
+    return replace(row, referenced=True, error=error)
+
+
+def _timed(way: Batched, many: Mapping[str, np.ndarray], rtol: float) -> TimedCall:
     inputs = [
-        (batched.place({k: v * (1 + NUDGE * call) for k, v in base.items()}), row.rtol)
+        (way.place({name: value * (1 + NUDGE * call) for name, value in many.items()}), rtol)
         for call in range(4)
     ]
-    found = batched.gradient(*inputs[0])
-    gradients = {name: np.asarray(value) for name, value in found.items()}
-    if not all(np.isfinite(value).all() for value in gradients.values()):
-        return replace(row, status="nonfinite", phase="gradient")
-    call = timed(batched.gradient, inputs, batched.wait, warm_ups=1)
-    with silence():
-        (seconds,) = in_turn([call], budget_s)
-    low, median, high = np.percentile(seconds, [25, 50, 75])
-    error = None
-    if reference is not None:
-        first = {name: value[0] for name, value in gradients.items()}
-        error = gradient_errors(first, reference.dparams, problem.params)["error"]
-    return replace(
-        row,
-        error=error,
-        referenced=reference is not None,
-        seconds=float(median),
-        seconds_low=float(low),
-        seconds_high=float(high),
-        calls=len(seconds),
-    )
+    return timed(way.gradient, inputs, way.wait, warm_ups=1)
