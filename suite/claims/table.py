@@ -13,6 +13,7 @@ from .primitive_costs import PRIMITIVE_COSTS
 from .recorded_steps import RECORDED_STEPS
 from .reversible import REVERSIBLE_CLAIMS
 from .sensitivities import SENSITIVITIES
+from .stiff_rival import STIFF_RIVAL
 from .torch_compile import TORCH_COMPILE
 from .trained import TRAINED
 
@@ -31,6 +32,7 @@ CLAIMS: tuple[Claim, ...] = tuple(
             *REVERSIBLE_CLAIMS,
             *MANY_DATA,
             *RECORDED_STEPS,
+            *STIFF_RIVAL,
             *FLAGS,
         ),
         key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),

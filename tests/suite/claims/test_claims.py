@@ -215,6 +215,12 @@ CASES = {
         ({"gain": 1.0, "gain_without_recording": 1.21}, IN_PART),
         ({"gain": 1.2, "gain_without_recording": 1.2}, DOES_NOT_HOLD),
     ),
+    "27": (
+        {"gradient": 20.0, "solve_of_ours": 8.0, "gradient_of_ours": 9.0},
+        ({"solve": 109.0}, HOLDS),
+        ({"solve": 108.0}, IN_PART),
+        ({"solve": 1.2}, DOES_NOT_HOLD),
+    ),
     "R1": (
         {"truth": 212.7, "discrete_answer": 6217.6, "wrong": 1, "methods": 2, "wrong_names": "a"},
         ({"discrete_error": 0.1, "continuous_right": 0.6}, HOLDS),
@@ -244,7 +250,7 @@ CASES = {
 
 def test_every_claim_of_the_list_is_there_and_has_cases():
     keys = [claim.key for claim in CLAIMS]
-    assert keys == [*map(str, range(1, 27)), "R1", "R2", "R3", "R4"]
+    assert keys == [*map(str, range(1, 28)), "R1", "R2", "R3", "R4"]
     assert set(CASES) == set(keys)
 
 
