@@ -38,6 +38,7 @@ SUBSET = {
     "ADJOINTBENCH_PROBLEMS": "lotka_volterra,robertson",
     "ADJOINTBENCH_SCALING": "2,3",
     "ADJOINTBENCH_CHECKPOINTS": "1",
+    "ADJOINTBENCH_LANES": "1",
     "ADJOINTBENCH_CLAIMS": ",".join(map(str, CLAIMS)),
     "ADJOINTBENCH_METHODS": (
         "jax-discrete,jax-forward,jax-gauss,jax-backsolve,scipy-adjoint,"

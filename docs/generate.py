@@ -213,7 +213,8 @@ def versions() -> str:
     pins = dict(
         re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "constraints.txt").read_text(), re.M | re.I)
     )
-    shown = ("numpy", "scipy", "jax", "torch", "diffrax", "torchdiffeq", "torchode", "casadi")
+    ours, peers = ("numpy", "scipy", "jax", "torch"), ("diffrax", "gradsolve", "torchdiffeq")
+    shown = (*ours, *peers, "torchode", "casadi")
     return table(shown, [[pins[name] for name in shown]])
 
 

@@ -25,6 +25,7 @@ from .sections.content import Content
 from .sections.decision import decision_parts
 from .sections.findings import findings
 from .sections.kinds import kinds_parts
+from .sections.lanes import lanes_parts
 from .sections.map import map_parts
 from .sections.peers import peers_parts
 from .sections.problem import costs_parts, problem_section
@@ -113,6 +114,7 @@ def _add_sections(content: Content, found: Measurements, compare: str | None, ou
     content.findings = findings(ladders, raced, ratios)
     content.stiff = stiff_parts(ladders, newest(sizes, among=rows), out)
     content.checkpoints = checkpoints_parts(newest(found.checkpoints, among=rows), out)
+    content.lanes = lanes_parts(newest(found.lanes, among=rows), out)
     content.training = training_parts(found.trainings, ratios, out)
     content.claims = claims_parts(newest(claims), out)
     add_benchmarks(content, found.asv)

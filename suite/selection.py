@@ -8,7 +8,8 @@ names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``
 (see :mod:`.measuring.studies.scaling`), 0 for none. By default it is measured in the other two
 parts, and the study of :mod:`.measuring.studies.checkpoints` in all, where
 ``ADJOINTBENCH_PROBLEMS`` does not ask for something else; ``ADJOINTBENCH_CHECKPOINTS=1`` asks for
-the latter, and 0 for none. So it is with ``ADJOINTBENCH_CLAIMS``, the numbers of claims (see
+the latter, and 0 for none; ``ADJOINTBENCH_LANES`` likewise for the ensembles of
+:mod:`.measuring.studies.lanes`. So it is with ``ADJOINTBENCH_CLAIMS``, the numbers of claims (see
 :mod:`adjointbench.suite.claims`).
 """
 
@@ -28,7 +29,8 @@ from .measuring.job import Job
 from .measuring.measure import LADDER, VERSION
 from .measuring.names import get_problem, join_name, problem_name, split_list, split_name
 from .measuring.quick import QUICK_LADDER, QUICK_METHODS
-from .measuring.studies import checkpoints, scaling
+from .measuring.studies import checkpoints, lanes, scaling
+from .measuring.studies.ensembles import LanesTask
 from .measuring.task import Task
 
 #: With other settings than the published ones.
@@ -82,6 +84,7 @@ class Selection:
     scaling_methods: tuple[str, ...] = scaling.METHODS
     claims: tuple[str, ...] = ()
     checkpointed: tuple[str, ...] = ()
+    lanes: tuple[str, ...] = ()
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -106,6 +109,8 @@ class Selection:
             yield scaling_job(n, method, self.quick)
         for method in self.checkpointed:
             yield checkpoint_job(method, self.quick)
+        for method in self.lanes:
+            yield lanes_task(method, self.quick)
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield ladder_job(problem, method, device, self.quick)
 
@@ -147,6 +152,18 @@ def checkpoint_job(method: str, quick: bool) -> Job:
     )
 
 
+def lanes_task(method: str, quick: bool) -> LanesTask:
+    """A method of the study of ensembles, with the number of lanes in its name."""
+    return LanesTask(
+        problem=lanes.PROBLEM,
+        method=method,
+        rtol=lanes.RTOL,
+        timeout_s=lanes.QUICK_TIMEOUT_S if quick else lanes.TIMEOUT_S,
+        budget_s=QUICK_BUDGET_S if quick else BUDGET_S,
+        study=lanes.STUDY,
+    )
+
+
 def selection() -> Selection:
     """What the environment variables ask for.
 
@@ -168,8 +185,9 @@ def selection() -> Selection:
         scaling_methods=scaling.selected(methods) if named else scaling.METHODS,
         claims=_claims(bool(sizes or part.sizes)),
         checkpointed=(
-            checkpoints.selected(methods, quick=part.quick) if _checkpoints_wanted() else ()
+            checkpoints.selected(methods, quick=part.quick) if _wanted("CHECKPOINTS") else ()
         ),
+        lanes=lanes.selected(methods, quick=part.quick) if _wanted("LANES") else (),
     )
 
 
@@ -219,8 +237,8 @@ def _methods(default: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(join_name(name, options) for name, options in parts)
 
 
-def _checkpoints_wanted() -> bool:
-    text = os.environ.get("ADJOINTBENCH_CHECKPOINTS", "")
+def _wanted(study: str) -> bool:
+    text = os.environ.get(f"ADJOINTBENCH_{study}", "")
     return text != "0" if text else not os.environ.get("ADJOINTBENCH_PROBLEMS")
 
 

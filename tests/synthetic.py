@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adjointbench.suite.measuring.measure import LADDER
 from adjointbench.suite.measuring.row import Row, from_record
-from adjointbench.suite.measuring.studies import checkpoints, scaling
+from adjointbench.suite.measuring.studies import checkpoints, lanes, scaling
 
 #: Method: (family, backend, error over rtol, order, seconds at 1e-6, ratio).
 METHODS = {
@@ -112,6 +112,22 @@ def scaling_rows() -> list[dict]:
             seconds = first * (scaling.unknowns(n) / 24) ** power
             made.append(scaling_row(method, n, seconds))
     return [*made[:-1], scaling_row(method, 5, None, status="timeout", message="not done")]
+
+
+def lane_rows() -> list[dict]:
+    """One method is as fast as the other alone, and four times as fast with many; one is slow."""
+    made = []
+    about = {"study": lanes.STUDY, "rtol": lanes.RTOL, "error": 1e-5}
+    for name, alone, many in (
+        ("jax-discrete", 1e-3, 64e-3),
+        ("torch-discrete", 1.1e-3, 256e-3),
+        ("torchode-autodiff", 0.1, None),
+    ):
+        for number, seconds in ((1, alone), (256, many)):
+            made.append(row(lanes.PROBLEM, name, **about, seconds=seconds))
+            made[-1]["method"] = lanes.method_of(name, number)
+    made[-1] |= broken("timeout", "not done after 120 s")
+    return made
 
 
 def checkpoint_rows() -> list[dict]:

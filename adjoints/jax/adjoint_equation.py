@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from ..methods.method import BACKWARD
-from ..steps.runge_kutta import dense_value
+from ..steps.runge_kutta import dense_value, error_scale, root_mean_square
 from . import storage
 from .config import Config
 from .linear import jacobian_of
@@ -19,12 +20,15 @@ from .state import DenseRow, StopArrays
 
 Tree = Any
 
+#: Parts into which a step of ``w`` is divided for the quadrature, at most.
+MOST_PARTS = 4096
+
 
 class Along(NamedTuple):
     """What the reverse solve reads: the problem, the events, and the forward solution.
 
     ``order`` has the numbers of the events in the order in which they are met: saves first, and
-    stops after them.
+    stops after them. ``rtol`` and ``atol`` are those of the quadrature, flat.
     """
 
     params: Tree
@@ -36,6 +40,8 @@ class Along(NamedTuple):
     before_stop: jax.Array | None
     dense: DenseRow | None
     rows: jax.Array
+    rtol: jax.Array
+    atol: jax.Array
 
 
 @dataclass(frozen=True)
@@ -145,8 +151,8 @@ class GaussOnStep:
         """The reverse state at the end of the step."""
         n = int(np.prod(params[1].ys.shape[1:]))
         row = DenseRow(s, h, z[:n], coefficients[:, :n])
-        added = step_quadrature(self.field, row, params[1], self.nodes)
-        return z1.at[n:].add(ravel_pytree(added)[0].astype(z1.dtype))
+        added = step_quadrature(self.field, row, params[1], self.nodes, z1[n:])
+        return z1.at[n:].add(added.astype(z1.dtype))
 
 
 def gauss_nodes(config: Config) -> int:
@@ -154,11 +160,55 @@ def gauss_nodes(config: Config) -> int:
     return (config.tableau.order + 2) // 2
 
 
-def step_quadrature(field: AdjointField, row: DenseRow, along: Along, nodes: int) -> Tree:
-    """The integral of ``w df/dparams`` over one step of ``w``, by Gauss-Legendre quadrature."""
+def step_quadrature(
+    field: AdjointField, row: DenseRow, along: Along, nodes: int, m: jax.Array
+) -> jax.Array:
+    """The integral of ``w df/dparams`` over one step of ``w``, flat; `m` is that of the others.
+
+    The adjoint may take steps that are too long for what is integrated: it does not feel how fast
+    ``df/dparams`` changes. So the step is halved until the sums over its parts agree with those
+    over half as many, within the tolerance; where they never do, it is NaN.
+    """
+
+    def sums(parts: jax.Array) -> jax.Array:
+        width = 1 / parts.astype(row.h.dtype)
+
+        def add(i: jax.Array, total: jax.Array) -> jax.Array:
+            begin = i.astype(width.dtype) * width
+            return total + part_sum(field, row, along, nodes, begin, width)
+
+        return lax.fori_loop(jnp.int32(0), parts, add, jnp.zeros_like(m))
+
+    def distance(a: jax.Array, b: jax.Array) -> jax.Array:
+        scale = error_scale(m, m + b, along.rtol, along.atol)
+        return root_mean_square((a - b) / scale)
+
+    def unsettled(carry: Tree) -> jax.Array:
+        parts, _, off = carry
+        return (off > 1) & (parts <= MOST_PARTS)
+
+    def halve(carry: Tree) -> Tree:
+        parts, before, _ = carry
+        after = sums(parts)
+        return 2 * parts, after, jnp.where(parts == 1, jnp.inf, distance(before, after))
+
+    start = (jnp.int32(1), jnp.zeros_like(m), jnp.full_like(row.h, jnp.inf))
+    _, value, off = lax.while_loop(unsettled, halve, start)
+    return jnp.where(off > 1, jnp.nan, value)
+
+
+def part_sum(
+    field: AdjointField,
+    row: DenseRow,
+    along: Along,
+    nodes: int,
+    begin: jax.Array | float,
+    width: jax.Array | float,
+) -> jax.Array:
+    """The same over a part of the step, in shares of it, by Gauss-Legendre quadrature."""
     x, weights = np.polynomial.legendre.leggauss(nodes)
-    fractions = jnp.asarray((x + 1) / 2, row.h.dtype)
-    weights = jnp.asarray(weights / 2, row.h.dtype) * row.h
+    fractions = begin + width * jnp.asarray((x + 1) / 2, row.h.dtype)
+    weights = jnp.asarray(weights / 2, row.h.dtype) * (row.h * width)
     s = row.t + fractions * row.h
     zs = jax.vmap(lambda x: dense_value(row.coefficients, row.y, row.h, x))(fractions)
     ys, ws = jax.vmap(lambda s, z: field.split(s, z, along))(s, zs)
@@ -167,7 +217,7 @@ def step_quadrature(field: AdjointField, row: DenseRow, along: Along, nodes: int
         return jax.vmap(lambda s, y: field.forward.rhs(-s, y, (p, along.constants)))(s, ys)
 
     _, vjp = jax.vjp(slopes, along.params)
-    return vjp(ws * weights.reshape(-1, *(1,) * (ws.ndim - 1)))[0]
+    return ravel_pytree(vjp(ws * weights.reshape(-1, *(1,) * (ws.ndim - 1)))[0])[0]
 
 
 def stop_cotangent(

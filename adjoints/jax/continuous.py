@@ -13,6 +13,8 @@ in how ``m`` is integrated:
 - *gauss*: as interpolating, ``m`` by Gauss quadrature on each step of ``w``;
 - *quadrature*: as interpolating, ``m`` by quadrature over the dense output of ``w`` afterwards.
 
+Both quadratures halve a step until their sums agree within the tolerance.
+
 References
 ----------
 C. Rackauckas et al., "Universal differential equations", arXiv 2001.04385;
@@ -74,7 +76,8 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     )
     dys = dys / units.unit
     field = AdjointField(config, config.adjoint)
-    along, stops = along_forward(config, record, ys, dys, ops)
+    atol_params = _atol_of_params(units, ops)
+    along, stops = along_forward(config, record, ys, dys, ops, atol_params)
     reverse = _reverse_config(config, field, along)
     z = _last_state(config, field, along, end_cotangent(config, ops, dys))
     rops = Operands(
@@ -84,7 +87,7 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
         stops=stops,
         save_at=-ops.t0[None],
         rtol=_spread_rtol(ops.reverse_rtol, field, z),
-        atol=_spread_atol(units, field, final.y, ops),
+        atol=_spread_atol(units, field, final.y, ops, atol_params),
     )
     state, dm = integrate_back(config, reverse, field, record, final, z, ops, rops)
     n = final.y.size
@@ -152,16 +155,21 @@ def _spread_rtol(rtol: jax.Array, field: AdjointField, z: jax.Array) -> jax.Arra
     return jnp.concatenate([*parts, jnp.full(rest, flat.min())])
 
 
+def _atol_of_params(units: AdjointUnits, ops: Operands) -> jax.Array:
+    """The absolute tolerance of the parameters' gradient, flat."""
+    leaves = jax.tree.leaves(ops.params)
+    parts = [jnp.broadcast_to(a, p.shape) for a, p in zip(units.atol_params, leaves, strict=True)]
+    return jnp.concatenate([jnp.zeros(0, ops.t0.dtype), *(part.ravel() for part in parts)])
+
+
 def _spread_atol(
-    units: AdjointUnits, field: AdjointField, y: jax.Array, ops: Operands
+    units: AdjointUnits, field: AdjointField, y: jax.Array, ops: Operands, of_params: jax.Array
 ) -> jax.Array:
     """The absolute tolerance of each component of the reverse state."""
     assert ops.reverse_atol is not None
     if field.alone and units.atol.ndim == 0:
         return units.atol
-    leaves = jax.tree.leaves(ops.params)
-    parts = [jnp.broadcast_to(units.atol, y.shape)]
-    parts += [jnp.broadcast_to(a, p.shape) for a, p in zip(units.atol_params, leaves, strict=True)]
+    parts = [jnp.broadcast_to(units.atol, y.shape).ravel(), of_params]
     if field.back:
-        parts = [jnp.broadcast_to(ops.reverse_atol, y.shape), *parts]
-    return jnp.concatenate([part.ravel() for part in parts])
+        parts = [jnp.broadcast_to(ops.reverse_atol, y.shape).ravel(), *parts]
+    return jnp.concatenate(parts)

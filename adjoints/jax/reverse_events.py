@@ -12,9 +12,11 @@ from .state import Operands, StopArrays
 
 
 def along_forward(
-    config: Config, record: Record, ys: jax.Array, dys: jax.Array, ops: Operands
+    config: Config, record: Record, ys: jax.Array, dys: jax.Array, ops: Operands, atol: jax.Array
 ) -> tuple[Along, StopArrays]:
     """What the reverse solve reads, and its stops in the order in which it meets them.
+
+    `atol` is that of the parameters' gradient.
 
     A save at the time of a jump is the value after it, so that going backwards the save comes
     first; the sort is stable and the saves stand first. Only the times of stops have two sides.
@@ -29,6 +31,7 @@ def along_forward(
         alone = first_there == jnp.arange(saves.shape[0], dtype=first_there.dtype)
         every = jnp.zeros_like(dys).at[first_there].add(dys)
     inside = alone & (saves > ops.t0) & (saves < ops.stops.end)
+    assert ops.reverse_rtol is not None
     index = jnp.arange(stops.shape[0] - 1, dtype=jnp.int32)
     met = jnp.concatenate([inside, (index >= first) & (index < last)])
     times = jnp.where(met, -jnp.concatenate([saves, stops[:-1]]), jnp.inf)
@@ -43,6 +46,8 @@ def along_forward(
         before_stop=record.before_stop,
         dense=None,
         rows=jnp.int32(0),
+        rtol=jnp.min(ops.reverse_rtol),
+        atol=atol,
     )
     of_stops = jnp.concatenate([jnp.zeros_like(inside), sided[:-1]])
     return along, _reverse_stops(times[order], of_stops[order], jnp.sum(met, dtype=jnp.int32), ops)

@@ -130,9 +130,7 @@ def _sum_up(
     along: Along,
 ) -> jax.Array:
     """The quadrature over all recorded steps of ``w``, a chunk of steps at a time."""
-
-    def of_step(row: DenseRow) -> jax.Array:
-        return ravel_pytree(step_quadrature(field, row, along, gauss_nodes(reverse) + 1))[0]
+    nodes = gauss_nodes(reverse) + 1
 
     def body(carry: Tree) -> Tree:
         i, total = carry
@@ -141,11 +139,7 @@ def _sum_up(
             stored[jnp.minimum(at, jnp.maximum(count - 1, 0))]
         )
         rows = rows._replace(h=jnp.where(at < count, rows.h, 0.0))
-        parts = jax.vmap(
-            lambda row: ravel_pytree(step_quadrature(field, row, along, gauss_nodes(reverse) + 1))[
-                0
-            ]
-        )(rows)
+        parts = jax.vmap(lambda row: step_quadrature(field, row, along, nodes, total))(rows)
         return i + 1, total + parts.sum(axis=0).astype(total.dtype)
 
     zero = jnp.zeros_like(ravel_pytree(along.params)[0]).astype(stored.dtype)

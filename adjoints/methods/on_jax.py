@@ -13,7 +13,15 @@ from .method import (
 )
 
 
-def _jax(adjoint: str, family: str, summary: str, cost: str, reference: str, *extra: str) -> Method:
+def _jax(
+    adjoint: str,
+    family: str,
+    summary: str,
+    cost: str,
+    reference: str,
+    *extra: str,
+    version: int = 1,
+) -> Method:
     return Method(
         name=f"jax-{adjoint}",
         family=family,
@@ -27,6 +35,7 @@ def _jax(adjoint: str, family: str, summary: str, cost: str, reference: str, *ex
         stiff_solver="rodas5p",
         supports=JAX_OPTIONS | set(extra),
         requires=("jax", "scipy"),
+        version=version,
     )
 
 
@@ -77,19 +86,23 @@ ON_JAX = (
     _jax(
         "quadrature",
         "continuous",
-        "Adjoint alone integrated backwards; the parameters' gradient by quadrature afterwards.",
+        "Adjoint alone integrated backwards; the parameters' gradient by quadrature afterwards, "
+        "its error controlled.",
         "two solves of n equations and one quadrature; memory O(n) a step of either",
         "Rackauckas et al., arXiv 2001.04385; Kim et al., Chaos 31 (2021) 093122",
         *ADJOINT_OPTIONS,
         "checkpoints",
+        version=2,
     ),
     _jax(
         "gauss",
         "continuous",
-        "Adjoint alone integrated backwards; Gauss quadrature on each of its steps.",
+        "Adjoint alone integrated backwards; Gauss quadrature on each of its steps, its error "
+        "controlled.",
         "two solves of n equations and one quadrature; memory O(n) a step",
         "Norcliffe, Deisenroth, arXiv 2301.12420",
         *ADJOINT_OPTIONS,
         "checkpoints",
+        version=2,
     ),
 )

@@ -8,7 +8,13 @@ _COMMON = ("device", "first_step", "max_steps")
 
 
 def _torch(
-    adjoint: str, family: str, summary: str, cost: str, reference: str, *extra: str
+    adjoint: str,
+    family: str,
+    summary: str,
+    cost: str,
+    reference: str,
+    *extra: str,
+    version: int = 1,
 ) -> Method:
     return Method(
         name=f"torch-{adjoint}",
@@ -23,6 +29,7 @@ def _torch(
         stiff_solver="rodas5p",
         supports=frozenset({*_COMMON, *extra}),
         requires=("torch",),
+        version=version,
     )
 
 
@@ -79,9 +86,11 @@ ON_TORCH = (
     _torch(
         "quadrature",
         "continuous",
-        "Adjoint alone integrated backwards; the parameters' gradient by quadrature afterwards.",
+        "Adjoint alone integrated backwards; the parameters' gradient by quadrature afterwards, "
+        "its error controlled.",
         "two solves of n equations and one quadrature; memory O(n) a step of either",
         "Rackauckas et al., arXiv 2001.04385; Kim et al., Chaos 31 (2021) 093122",
         *("compile", *sorted(ADJOINT_OPTIONS)),
+        version=2,
     ),
 )

@@ -13,6 +13,9 @@ _TORCHDIFFEQ = f"{CHEN}; torchdiffeq"
 _TORCHODE_SOLVERS = ("tsit5", "dopri5")
 _TORCHODE = "Lienen, Günnemann, torchode, DLDE workshop at NeurIPS 2022"
 
+_GRADSOLVE_SOLVERS = ("tsit5", "vern7", "rodas5p")
+_GRADSOLVE = "Spurio Mancini, GRADSOLVE, arXiv:2609.02876"
+
 _CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-mumps", "cvodes-gmres")
 _CVODES_COMMON = frozenset({"first_step", "max_steps"})
 _CVODES = f"{CVODES}; Andersson et al., Math. Prog. Comp. 11 (2019) 1"
@@ -92,6 +95,37 @@ PEERS = (
         supports=frozenset({"device", "max_steps"}),
         requires=("jax",),
         library="jax",
+    ),
+    Method(
+        name="gradsolve-record-replay",
+        family="peers",
+        backend="jax",
+        adjoint="tape",
+        summary="gradsolve: accepted steps recorded, then replayed as a scan that JAX reverses.",
+        cost="one solve, then one forward pass and one reverse over its steps; memory O(n N s)",
+        reference=_GRADSOLVE,
+        target="peers.gradsolve:prepare_record_replay",
+        solvers=_GRADSOLVE_SOLVERS,
+        stiff_solver="rodas5p",
+        supports=frozenset({"first_step", "max_steps"}),
+        requires=("jax", "gradsolve"),
+        library="gradsolve",
+    ),
+    Method(
+        name="gradsolve-replay",
+        family="peers",
+        backend="jax",
+        adjoint="frozen-steps",
+        summary="gradsolve between recordings: it does not choose steps, but keeps those of the "
+        "problem's own parameters.",
+        cost="one forward pass and one reverse over given steps; memory O(n N s)",
+        reference=_GRADSOLVE,
+        target="peers.gradsolve:prepare_replay",
+        solvers=_GRADSOLVE_SOLVERS,
+        stiff_solver="rodas5p",
+        supports=frozenset({"first_step", "max_steps"}),
+        requires=("jax", "gradsolve"),
+        library="gradsolve",
     ),
     Method(
         name="torchdiffeq-backprop",

@@ -36,7 +36,7 @@ from ..program import Settings, Work, failed_result, gradient_result
 from ..regularizers.regularized import COEFFICIENT
 from ..result import STATUSES, GradientResult, Stats
 from .diffrax_estimates import penalty, summed_errors
-from .jumps import refuse_jumps
+from .refusals import refuse_jumps
 
 SOLVERS = {
     "tsit5": diffrax.Tsit5,

@@ -37,7 +37,7 @@ from ...problems import Problem
 from ..jax.compiled_loss import CompiledLoss, LossProgram
 from ..program import Settings, Work, failed_result, gradient_result
 from ..result import GradientResult, Stats
-from .jumps import refuse_jumps
+from .refusals import refuse_arrays, refuse_jumps
 
 #: Attempts that the watching solve is allowed at least beyond the limit: as many rejected ones
 #: in a row would have brought the step size to zero.
@@ -61,7 +61,8 @@ def prepare(problem: Problem, settings: Settings) -> OdeintProgram:
     ValueError
         Where the state jumps, or a tolerance is an array.
     """
-    _refuse(problem, settings)
+    refuse_jumps(problem, settings)
+    refuse_arrays(settings)
     return OdeintProgram(problem, settings)
 
 
@@ -174,14 +175,3 @@ def _watched_gradient(
 def _flat(gradients: tuple[Mapping[str, np.ndarray], np.ndarray]) -> np.ndarray:
     dparams, dy0 = gradients
     return np.concatenate([np.ravel(value) for value in (*dparams.values(), dy0)])
-
-
-def _refuse(problem: Problem, settings: Settings) -> None:
-    name = settings.method.name
-    refuse_jumps(problem, settings)
-    for argument, value in (("rtol", settings.rtol), ("atol", settings.atol)):
-        if np.ndim(value):
-            raise ValueError(
-                f"{argument} has shape {np.shape(value)}, and method={name!r} takes one number "
-                "for all components; pass one, or use method='jax-discrete'"
-            )

@@ -15,7 +15,7 @@ from ..program import Settings, TrainingGradient, Work, failed_result, gradient_
 from ..result import STATUSES, GradientResult, Stats
 from ..torch.autograd_loss import AutogradLoss
 from ..torch.saved_bytes import SavedBytes
-from .jumps import refuse_jumps
+from .refusals import refuse_jumps
 
 Named = Mapping[str, torch.Tensor]
 

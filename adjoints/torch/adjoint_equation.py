@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..methods.method import BACKWARD
-from ..steps.runge_kutta import Rhs, dense_value
+from ..steps.runge_kutta import Rhs, dense_value, root_mean_square
 from .derivatives import Derivatives
 from .forward_pass import Jumped
 from .recorded_step import jump_cotangent
@@ -21,6 +21,9 @@ from .state import Tensors
 
 #: Numbers of states that a quadrature takes at once.
 LARGEST_QUADRATURE = 2**20
+
+#: Parts into which steps of ``w`` are divided for the quadrature, at most.
+MOST_PARTS = 4096
 
 
 class Along(NamedTuple):
@@ -229,8 +232,14 @@ def quadrature(
     coefficients: torch.Tensor,
     along: Along,
     nodes: int,
-) -> torch.Tensor:
+    rtol: torch.Tensor,
+    atol: torch.Tensor,
+) -> tuple[torch.Tensor, int]:
     """The integral of ``w df/dparams`` over all steps of ``w``, by Gauss-Legendre quadrature.
+
+    The adjoint may take steps that are too long for what is integrated: it does not feel how fast
+    ``df/dparams`` changes. So steps are halved until the sums over their parts agree with those
+    over half as many, within the tolerances; where they never do, the integral is NaN.
 
     Parameters
     ----------
@@ -239,18 +248,46 @@ def quadrature(
         Of the steps of the reverse solve, one row each.
     along : Along
     nodes : int
-        On each step.
+        On each part.
+    rtol, atol : tensor
+        The latter flat.
 
     Returns
     -------
     tensor
         Flat.
+    int
+        How often the host waited for a number.
     """
-    x, weights = np.polynomial.legendre.leggauss(nodes)
-    fractions = torch.as_tensor((x + 1) / 2, dtype=w.dtype, device=w.device)
-    weights = torch.as_tensor(weights / 2, dtype=w.dtype, device=w.device)
+    parts, waits = 1, 0
+    before = _sum_of_parts(field, times, w, coefficients, along, nodes, parts)
+    while parts < MOST_PARTS:
+        parts *= 2
+        after = _sum_of_parts(field, times, w, coefficients, along, nodes, parts)
+        off = root_mean_square((after - before) / (atol + rtol * after.abs()))
+        waits += 1
+        if not float(off) > 1:
+            return after, waits
+        before = after
+    return before * float("nan"), waits
+
+
+def _sum_of_parts(
+    field: AdjointField,
+    times: torch.Tensor,
+    w: torch.Tensor,
+    coefficients: torch.Tensor,
+    along: Along,
+    nodes: int,
+    parts: int,
+) -> torch.Tensor:
+    """The integral with each step in so many equal parts."""
+    fractions, weights = (
+        torch.as_tensor(numbers, dtype=w.dtype, device=w.device)
+        for numbers in _composite(nodes, parts)
+    )
     total = flat(tuple(torch.zeros_like(p) for p in along.params), w)
-    chunk = max(1, LARGEST_QUADRATURE // (nodes * field.size))
+    chunk = max(1, LARGEST_QUADRATURE // (nodes * parts * field.size))
 
     def on_step(
         times: torch.Tensor, w: torch.Tensor, coefficients: torch.Tensor
@@ -271,6 +308,13 @@ def quadrature(
         _, pull = field.derivatives.vjp(partial(slopes, s.reshape(-1)), along.params)
         total = total + flat(pull(ws.reshape(-1, *field.shape))[0], w)
     return total
+
+
+def _composite(nodes: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes between 0 and 1 and weights of Gauss-Legendre quadrature on so many equal parts."""
+    x, weights = np.polynomial.legendre.leggauss(nodes)
+    fractions = np.add.outer(np.arange(parts), (x + 1) / 2).ravel() / parts
+    return fractions, np.tile(weights / 2, parts) / parts
 
 
 def flat(tensors: Tensors, like: torch.Tensor) -> torch.Tensor:

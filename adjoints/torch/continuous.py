@@ -111,9 +111,18 @@ def pull_back(
     if field.alone:
         assert back.coefficients is not None
         along, nodes = field.along(read), _nodes(config) + 1
-        m = jump.beside + quadrature(
-            field, back.times, back.record.y, back.coefficients, along, nodes
+        integral, waits = quadrature(
+            field,
+            back.times,
+            back.record.y,
+            back.coefficients,
+            along,
+            nodes,
+            call.reverse.rtol.min(),
+            _atol_of_params(units, params, m),
         )
+        m = jump.beside + integral
+        counts = counts._replace(transfers=counts.transfers + waits)
     return Pulled(units.unit * w.reshape(shape), unflat(units.unit * m, params), counts)
 
 
@@ -248,9 +257,14 @@ def _atol(
     parts = [spread(atol)] if field.back else []
     parts.append(spread(units.atol))
     if not field.alone:
-        own = zip(units.atol_params, params, strict=True)
-        parts.extend(atol.expand(p.numel()) for atol, p in own)
+        parts.append(_atol_of_params(units, params, atol))
     return torch.cat(parts)
+
+
+def _atol_of_params(units: AdjointUnits, params: Tensors, like: torch.Tensor) -> torch.Tensor:
+    """The absolute tolerance of the parameters' gradient, flat."""
+    own = zip(units.atol_params, params, strict=True)
+    return torch.cat([like.new_zeros(0), *(atol.expand(p.numel()) for atol, p in own)])
 
 
 def _counts(config: Config, work: Work) -> Counts:

@@ -69,6 +69,18 @@ def checkpoints_command(points: pd.DataFrame) -> str:
     )
 
 
+def lanes_command(points: pd.DataFrame) -> str:
+    """What measures ensembles, and reports them."""
+    return _collect_and_report(
+        {
+            "ADJOINTBENCH_FULL": "1",
+            "ADJOINTBENCH_PROBLEMS": _BESIDE,
+            "ADJOINTBENCH_METHODS": ",".join(dict.fromkeys(map(bare_name, points["method"]))),
+            "ADJOINTBENCH_LANES": "1",
+        }
+    )
+
+
 def training_command(epochs: pd.DataFrame) -> str:
     """What repeats the trainings of one task and method, and reports them.
 

@@ -16,7 +16,7 @@ import pandas as pd
 from ...suite.claims.tasks import made_of_scaling
 from ...suite.measuring.row import ClaimRow, Row, to_record
 from ...suite.measuring.rows import RowFile, read_rows
-from ...suite.measuring.studies import checkpoints, scaling
+from ...suite.measuring.studies import checkpoints, lanes, scaling
 from ...training.ratios import read_trainings
 from ...training.records import SETTINGS
 from .asv_results import ASV_COLUMNS, read_asv_file
@@ -41,6 +41,8 @@ class Measurements:
         The same of the rows of the scaling study.
     checkpoints : DataFrame
         The same of the study of memory against checkpoints.
+    lanes : DataFrame
+        The same of the study of ensembles.
     asv : DataFrame
         One row a benchmark and parameters; its ``status`` is ``"ok"``,
         ``"failed"`` or ``"skipped"``, ``parameters`` is a tuple of text, and ``date`` is the
@@ -61,6 +63,7 @@ class Measurements:
     scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
     claims: pd.DataFrame = field(default_factory=pd.DataFrame)
     checkpoints: pd.DataFrame = field(default_factory=pd.DataFrame)
+    lanes: pd.DataFrame = field(default_factory=pd.DataFrame)
     trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
@@ -72,6 +75,7 @@ class Measurements:
             self.rows,
             self.scaling,
             self.checkpoints,
+            self.lanes,
             self.claims,
             self.asv,
             self.trainings,
@@ -169,4 +173,5 @@ def _add_tables(found: Measurements, files: Sequence[RowFile]) -> None:
     found.rows = row_frame([placed for placed in rows if not placed[0].study])
     found.scaling = row_frame([placed for placed in rows if placed[0].study == scaling.STUDY])
     found.checkpoints = row_frame([p for p in rows if p[0].study == checkpoints.STUDY])
+    found.lanes = row_frame([placed for placed in rows if placed[0].study == lanes.STUDY])
     found.claims = claims_frame(claims)

@@ -1,8 +1,15 @@
-"""The gradient of many lanes at once must not pay for steps that are not taken."""
+"""The gradient of many lanes at once: what a lane costs, and that no untaken step is paid for."""
 
 import itertools
+import math
 import statistics
 import time
+
+from ._checkout import CHOSEN, TASKS, check_known, of_checkout
+from ._ladder import SPARE_S, _Measured, not_refused, selected
+from ._rows import rows_of
+
+_STUDY = of_checkout("suite.measuring.studies.lanes")
 
 LANES = 64
 SLOTS = (256, 4096, 16384)
@@ -64,3 +71,24 @@ def lanes_gradient(max_steps):
         return time.perf_counter() - start
 
     return call
+
+
+class Ensemble(_Measured):
+    """Seconds a lane of the gradient of the summed loss, from the rows of the study."""
+
+    params = (_STUDY.METHODS, _STUDY.QUICK_NUMBERS if CHOSEN.quick else _STUDY.NUMBERS)
+    param_names = ("method", "lanes")
+    timeout = TASKS.lanes_task("", CHOSEN.quick).timeout_s + SPARE_S
+
+    def setup(self, file, method, lanes):
+        name = _STUDY.method_of(method, lanes)
+        selected(name in CHOSEN.lanes, "ADJOINTBENCH_LANES")
+        check_known(_STUDY.PROBLEM, method)
+        (self.row,) = not_refused(rows_of(file, TASKS.lanes_task(name, CHOSEN.quick)))
+
+    def track_seconds_a_lane(self, file, method, lanes):
+        """NaN where it broke down or its time was over: the rows have the status."""
+        found = _STUDY.seconds_a_lane(self.row)
+        return math.nan if found is None else found
+
+    track_seconds_a_lane.unit = "seconds"

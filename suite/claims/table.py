@@ -7,9 +7,13 @@ from .cost import COST
 from .flags import FLAGS
 from .jax_control_flow import JAX_CONTROL_FLOW
 from .loops import LOOPS
+from .many_data import MANY_DATA
 from .primitive import PRIMITIVE
 from .primitive_costs import PRIMITIVE_COSTS
+from .recorded_steps import RECORDED_STEPS
+from .reversible import REVERSIBLE_CLAIMS
 from .sensitivities import SENSITIVITIES
+from .stiff_rival import STIFF_RIVAL
 from .torch_compile import TORCH_COMPILE
 from .trained import TRAINED
 
@@ -25,6 +29,10 @@ CLAIMS: tuple[Claim, ...] = tuple(
             *LOOPS,
             *COST,
             *TRAINED,
+            *REVERSIBLE_CLAIMS,
+            *MANY_DATA,
+            *RECORDED_STEPS,
+            *STIFF_RIVAL,
             *FLAGS,
         ),
         key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),

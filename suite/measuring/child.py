@@ -23,6 +23,7 @@ from .task import Task
 #: The tasks that there are, by their names: dataclasses in ``suite``.
 TASKS = {
     "ladder": "measuring.job:Job",
+    "lanes": "measuring.studies.ensembles:LanesTask",
     "claims": "claims.tasks:ClaimTask",
     "certify": "own_problem.certification:Certificate",
     "probe": "own_problem.probe:Probe",

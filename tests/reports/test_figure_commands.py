@@ -3,11 +3,12 @@
 import shlex
 
 import pandas as pd
-from synthetic import checkpoint_rows, row, scaling_rows
+from synthetic import checkpoint_rows, lane_rows, row, scaling_rows
 
 from adjointbench.reports.sections.commands import (
     checkpoints_command,
     ladder_command,
+    lanes_command,
     scaling_command,
     training_command,
 )
@@ -19,7 +20,8 @@ from adjointbench.suite.selection import selection
 
 def chosen(command, monkeypatch):
     """What the first of the two commands selects."""
-    for name in ("FULL", "QUICK", "PROBLEMS", "METHODS", "DEVICES", "SCALING", "CHECKPOINTS"):
+    names = ("FULL", "QUICK", "PROBLEMS", "METHODS", "DEVICES", "SCALING", "CHECKPOINTS", "LANES")
+    for name in names:
         monkeypatch.delenv(f"ADJOINTBENCH_{name}", raising=False)
     measure, report = command.replace("\\\n", "").splitlines()
     words = shlex.split(measure)
@@ -69,6 +71,9 @@ def test_studies_are_measured_again(monkeypatch):
     jobs = [job for job in found.jobs() if job.study == checkpoints.STUDY]
     assert {job.problem for job in jobs} == {checkpoints.PROBLEM}
     assert scaling.STUDY not in {job.study for job in found.jobs()}
+    found = chosen(lanes_command(pd.DataFrame(lane_rows())), monkeypatch)
+    assert found.lanes == ("jax-discrete", "torch-discrete", "torchode-autodiff")
+    assert checkpoints.STUDY not in {job.study for job in found.jobs()}
 
 
 def test_trainings_are_repeated_with_their_coefficients():

@@ -1,1 +1,1 @@
-"""Studies beside the ladders: how time grows with size, memory against checkpoints."""
+"""Studies beside the ladders: how time grows with size, memory by checkpoints, ensembles."""

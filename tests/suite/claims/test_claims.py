@@ -200,6 +200,33 @@ CASES = {
         ({}, DOES_NOT_HOLD),
         ({"not_measured": "This machine has no GPU."}, NOT_MEASURED),
     ),
+    "24": (
+        {"over_fewest": 40.0, "over_open": 0.5, "exactness": 1e-12},
+        ({"least": 1.21, "most": 40.0, "over_most": 1.21}, HOLDS),
+        ({"least": 1.2, "most": 40.0, "over_most": 1.2}, IN_PART),
+        ({"least": 0.8, "most": 1.2, "over_most": 0.8}, DOES_NOT_HOLD),
+    ),
+    "25": (
+        {"restarted_few": 0.5},
+        ({"restarted_many": 1.21, "discrete_many": 1.2}, HOLDS),
+        ({"restarted_many": 1.2, "discrete_many": 1.2}, IN_PART),
+        ({"restarted_many": 1.21, "discrete_many": 1.21}, IN_PART),
+        ({"restarted_many": 1.2, "discrete_many": 1.21}, DOES_NOT_HOLD),
+        ({"not_measured": "The two truths differ."}, NOT_MEASURED),
+    ),
+    "26": (
+        {"gain_of_ours": 9.0, "lanes": 64},
+        ({"gain": 5.6, "gain_without_recording": 7.0}, HOLDS),
+        ({"gain": 5.5, "gain_without_recording": 7.0}, IN_PART),
+        ({"gain": 1.0, "gain_without_recording": 1.21}, IN_PART),
+        ({"gain": 1.2, "gain_without_recording": 1.2}, DOES_NOT_HOLD),
+    ),
+    "27": (
+        {"gradient": 20.0, "solve_of_ours": 8.0, "gradient_of_ours": 9.0},
+        ({"solve": 109.0}, HOLDS),
+        ({"solve": 108.0}, IN_PART),
+        ({"solve": 1.2}, DOES_NOT_HOLD),
+    ),
     "R1": (
         {"truth": 212.7, "discrete_answer": 6217.6, "wrong": 1, "methods": 2, "wrong_names": "a"},
         ({"discrete_error": 0.1, "continuous_right": 0.6}, HOLDS),
@@ -229,7 +256,7 @@ CASES = {
 
 def test_every_claim_of_the_list_is_there_and_has_cases():
     keys = [claim.key for claim in CLAIMS]
-    assert keys == [*map(str, range(1, 24)), "R1", "R2", "R3", "R4"]
+    assert keys == [*map(str, range(1, 28)), "R1", "R2", "R3", "R4"]
     assert set(CASES) == set(keys)
 
 
@@ -346,8 +373,8 @@ def test_the_claims_that_the_environment_asks_for(monkeypatch):
     assert chosen_claims("r2, 6,4") == ("4", "6", "R2")
     monkeypatch.setenv("ADJOINTBENCH_PROBLEMS", "linear")
     assert chosen_claims() == ()
-    with pytest.raises(ValueError, match="24 is no claim"):
-        chosen_claims("24")
+    with pytest.raises(ValueError, match="99 is no claim"):
+        chosen_claims("99")
 
 
 def test_a_task_that_is_cut_off_leaves_a_row_for_each_claim():
