@@ -214,7 +214,7 @@ def versions() -> str:
         re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "constraints.txt").read_text(), re.M | re.I)
     )
     ours, peers = ("numpy", "scipy", "jax", "torch"), ("diffrax", "gradsolve", "torchdiffeq")
-    shown = (*ours, *peers, "torchode", "casadi")
+    shown = (*ours, *peers, "torchode", "casadi", "pydiffsol")
     return table(shown, [[pins[name] for name in shown]])
 
 

@@ -20,6 +20,9 @@ _CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-mumps", "cvodes-gmres")
 _CVODES_COMMON = frozenset({"first_step", "max_steps"})
 _CVODES = f"{CVODES}; Andersson et al., Math. Prog. Comp. 11 (2019) 1"
 
+_DIFFSOL_SOLVERS = ("tsit45", "bdf", "esdirk34", "tr_bdf2")
+_DIFFSOL = "Robinson et al., diffsol, J. Open Source Softw., doi:10.21105/joss.09384"
+
 PEERS = (
     Method(
         name="diffrax-recursive-checkpoint",
@@ -226,5 +229,35 @@ PEERS = (
         supports=_CVODES_COMMON,
         requires=("casadi", "scipy"),
         library="casadi",
+    ),
+    Method(
+        name="diffsol-adjoint",
+        family="peers",
+        backend="scipy",
+        adjoint="interpolating",
+        summary="diffsol's adjoint with checkpoints: solvers in Rust, compiled equations.",
+        cost="one solve of n and one of n+p equations; memory O(n) a step between checkpoints",
+        reference=_DIFFSOL,
+        target="peers.diffsol:prepare_adjoint",
+        solvers=_DIFFSOL_SOLVERS,
+        stiff_solver="bdf",
+        supports=frozenset({"max_steps", "adjoint_rtol", "adjoint_atol"}),
+        requires=("pydiffsol", "casadi", "scipy"),
+        library="pydiffsol",
+    ),
+    Method(
+        name="diffsol-forward",
+        family="peers",
+        backend="scipy",
+        adjoint="sensitivities",
+        summary="diffsol's forward sensitivities: solvers in Rust, compiled equations.",
+        cost="one solve of n(1+n+p) equations that share the Jacobian; memory O(n(n+p))",
+        reference=_DIFFSOL,
+        target="peers.diffsol:prepare_forward",
+        solvers=_DIFFSOL_SOLVERS,
+        stiff_solver="bdf",
+        supports=frozenset({"max_steps"}),
+        requires=("pydiffsol", "casadi", "scipy"),
+        library="pydiffsol",
     ),
 )

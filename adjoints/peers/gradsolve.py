@@ -14,11 +14,11 @@ every step, and say so where it is beyond :data:`STALE` times the tolerance; the
 a user has, without a look at the error.
 
 Its best settings are taken, which are not its defaults. ``grad_closure`` makes a new function with
-each recording, which JAX compiles anew: seconds a gradient. Here its recorder and its replay are
-called themselves, compiled once, the replay for a length of which there are few (steps of size zero
-fill it up, as the library does for an ensemble). And a single trajectory on a CPU would be recorded
-by a loop in Python (Lotka-Volterra at rtol 1e-6: 140 ms); here it is always the compiled recorder,
-which the library takes for 32 trajectories and more (0.15 ms).
+each recording, which JAX compiles anew: over a second a gradient. Here its recorder and its replay
+are called themselves, compiled once, the replay for a length of which there are few (steps of size
+zero fill it up, as the library does for an ensemble). And a single trajectory on a CPU would be
+recorded by a loop in Python (Lotka-Volterra at rtol 1e-6: 50 to 100 ms); here it is always the
+compiled recorder, which the library takes for 32 trajectories and more (0.15 ms).
 
 What differs from the open solvers here: the step size is held fixed in the derivative; the error is
 that of plain integral control; everything is in double precision, so that problems in single
