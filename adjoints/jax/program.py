@@ -91,7 +91,8 @@ class JaxProgram:
         with self._context():
             self.stops, self.config = configure(problem, settings)
         if chunked_states is not None:
-            solver = replace(self.config.solver, chunked_states=chunked_states)
+            solver: Any = self.config.solver
+            solver = replace(solver, chunked_states=chunked_states)
             self.config = replace(self.config, solver=solver)
         self._compiled, self.compile_s = self._ahead(self._gradient)
         self.saved_bytes = self._saved_bytes()

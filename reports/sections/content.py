@@ -112,6 +112,7 @@ class Content:
     kinds: list[Part] = field(default_factory=list)
     stiff: list[Part] = field(default_factory=list)
     checkpoints: list[Part] = field(default_factory=list)
+    device: list[Part] = field(default_factory=list)
     training: list[Part] = field(default_factory=list)
     claims: list[Part] = field(default_factory=list)
     costs: list[Part] = field(default_factory=list)
@@ -135,6 +136,7 @@ class Content:
             ("kinds", "Backends", bool(self.kinds)),
             ("stiff", "Stiff problems", bool(self.stiff)),
             ("checkpoints", "Checkpoints", bool(self.checkpoints)),
+            ("device", "Device", bool(self.device)),
             ("training", "Training", bool(self.training)),
             ("claims", "Claims", bool(self.claims)),
             ("costs", "Costs", bool(self.costs)),

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ...suite.claims.tasks import made_of_scaling
+from ...suite.gpu.studies import STUDIES
 from ...suite.measuring.row import ClaimRow, Row, to_record
 from ...suite.measuring.rows import RowFile, read_rows
 from ...suite.measuring.studies import checkpoints, scaling
@@ -41,6 +42,8 @@ class Measurements:
         The same of the rows of the scaling study.
     checkpoints : DataFrame
         The same of the study of memory against checkpoints.
+    device : DataFrame
+        The same of the studies of a device, which ``study`` tells apart.
     asv : DataFrame
         One row a benchmark and parameters; its ``status`` is ``"ok"``,
         ``"failed"`` or ``"skipped"``, ``parameters`` is a tuple of text, and ``date`` is the
@@ -61,6 +64,7 @@ class Measurements:
     scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
     claims: pd.DataFrame = field(default_factory=pd.DataFrame)
     checkpoints: pd.DataFrame = field(default_factory=pd.DataFrame)
+    device: pd.DataFrame = field(default_factory=pd.DataFrame)
     trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
@@ -72,6 +76,7 @@ class Measurements:
             self.rows,
             self.scaling,
             self.checkpoints,
+            self.device,
             self.claims,
             self.asv,
             self.trainings,
@@ -169,4 +174,5 @@ def _add_tables(found: Measurements, files: Sequence[RowFile]) -> None:
     found.rows = row_frame([placed for placed in rows if not placed[0].study])
     found.scaling = row_frame([placed for placed in rows if placed[0].study == scaling.STUDY])
     found.checkpoints = row_frame([p for p in rows if p[0].study == checkpoints.STUDY])
+    found.device = row_frame([placed for placed in rows if placed[0].study in STUDIES])
     found.claims = claims_frame(claims)

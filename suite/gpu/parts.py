@@ -18,16 +18,8 @@ from ..measuring.task import Task
 from .device_task import DeviceTask
 from .lanes import Lanes
 from .on_device import OnDevice
+from .studies import AGREEMENT, LANES, NETWORKS, SWEEP
 from .sweeps import WAYS, Sweep
-
-#: What rows of each part are marked with, and its heading.
-STUDIES = {
-    "gpu agreement": "Methods",
-    "gpu networks": "Networks",
-    "gpu lanes": "Ensembles",
-    "gpu sweep": "Reverse sweep",
-}
-AGREEMENT, NETWORKS, LANES, SWEEP = STUDIES
 
 #: Seconds that one part may take, the start of its process included.
 TIMEOUT_S = 90.0

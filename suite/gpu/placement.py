@@ -26,10 +26,10 @@ def _on_jax(run: Run) -> str:
     from ...adjoints.jax.device import find_device
 
     device = find_device(run.settings.device)
-    inputs = inputs_of(run, 1)
+    inputs, compiled = inputs_of(run, 1), run.compiled
     try:
         with jax.transfer_guard("disallow"):
-            found = run.compiled(*inputs)
+            found = compiled(*inputs)
     except jax.errors.JaxRuntimeError as moved:
         return f"a call moves arrays by itself: {str(moved).splitlines()[0][:200]}"
     elsewhere = {str(x.devices()) for x in jax.tree.leaves(found) if x.devices() != {device}}

@@ -22,7 +22,8 @@ from ..measuring.campaign import Campaign, standing_rows
 from ..measuring.row import ClaimRow, Row
 from ..measuring.rows import RowFile, RowWriter, default_path, read_rows
 from ..measuring.task import Task
-from .parts import STUDIES, backend_of, parts
+from .parts import backend_of, parts
+from .studies import STUDIES
 from .table import line_of, tables
 
 #: Seconds under which no part is begun.

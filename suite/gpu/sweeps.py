@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...adjoints.gradient import prepare
 from ...adjoints.run import Run
@@ -36,7 +37,7 @@ class Sweep(DeviceTask):
         name, settings = split_name(self.method)
         atol = 1e-3 * self.rtol
         usual = prepare(problem, name, rtol=self.rtol, atol=atol, device=self.device)
-        program = JaxProgram(problem, usual.settings, chunked_states=WAYS[settings["sweep"]])
+        program: Any = JaxProgram(problem, usual.settings, chunked_states=WAYS[settings["sweep"]])
         run = Run(problem, usual.settings, program)
         result = run()
         row = replace(

@@ -12,7 +12,7 @@ from ..claims.table import claim_of
 from ..measuring import formats
 from ..measuring.row import ClaimRow, Row
 from ..measuring.rows import RowFile
-from .parts import STUDIES
+from .studies import STUDIES
 
 #: Columns where the output goes into a file or a pipe, which have no width of their own.
 WIDTH = 150

@@ -14,8 +14,9 @@ from adjointbench.adjoints.jax.program import JaxProgram
 from adjointbench.suite.gpu import launches, placement, run
 from adjointbench.suite.gpu.lanes import Lanes
 from adjointbench.suite.gpu.on_device import OnDevice
-from adjointbench.suite.gpu.parts import AGREEMENT, STUDIES, backend_of, parts
+from adjointbench.suite.gpu.parts import backend_of, parts
 from adjointbench.suite.gpu.problems import images, lotka_volterra_lanes
+from adjointbench.suite.gpu.studies import AGREEMENT, STUDIES
 from adjointbench.suite.gpu.sweeps import WAYS, Sweep
 from adjointbench.suite.measuring.names import join_name
 from adjointbench.suite.measuring.timing import inputs_of
@@ -194,7 +195,7 @@ def test_nothing_measured_says_why(capsys, tmp_path, monkeypatch):
     arguments = ["run", "--device", "cuda:7", "--budget", "60s", "--out", str(tmp_path / "r.jsonl")]
     monkeypatch.setattr("sys.argv", arguments)
     assert "this machine lacks it" in run.main()
-    assert "Methods" in capsys.readouterr().out
+    assert "Methods on the device" in capsys.readouterr().out
 
 
 def test_inputs_of_a_call_lie_on_the_device():
