@@ -19,7 +19,7 @@ from typing import Any
 
 from ..measuring.budget import budget_seconds
 from ..measuring.campaign import Campaign, standing_rows
-from ..measuring.row import ClaimRow, Row
+from ..measuring.row import Row
 from ..measuring.rows import RowFile, RowWriter, default_path, read_rows
 from ..measuring.task import Task
 from .parts import backend_of, parts
@@ -120,7 +120,7 @@ def main() -> str | None:
     if left:
         print(f"\n{len(left)} parts were left; the same command goes on with them")
     print(f"\n{len(file.rows) + len(file.claims)} rows in {path}")
-    return _nothing_measured(file.rows, arguments.device)
+    return _trouble(file.rows, arguments.device)
 
 
 def _default_path() -> Path:
@@ -129,13 +129,17 @@ def _default_path() -> Path:
     return usual.with_name(usual.name.replace("-rows", "-gpu-rows"))
 
 
-def _nothing_measured(rows: Sequence[Row | ClaimRow], device: str) -> str | None:
-    """Why there is not one gradient; ``None`` where there is."""
-    own = [row for row in rows if row.device == device and isinstance(row, Row)]
-    if any(row.status == "ok" for row in own if row.study in STUDIES):
+def _trouble(rows: Sequence[Row], device: str) -> str | None:
+    """That there is not one gradient, or that parts raised; ``None`` where all is well."""
+    own = [row for row in rows if row.device == device and row.study in STUDIES]
+    if not any(row.status == "ok" for row in own):
+        said = next((row.message for row in own if row.message), "no part was begun")
+        return f"nothing was measured on {device}: {said}"
+    raised = [row for row in own if row.exception]
+    if not raised:
         return None
-    said = next((row.message for row in own if row.message), "no part was begun")
-    return f"nothing was measured on {device}: {said}"
+    first = raised[0]
+    return f"{len(raised)} parts broke, the first {first.problem} {first.method}: {first.message}"
 
 
 if __name__ == "__main__":
