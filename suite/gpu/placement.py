@@ -50,7 +50,8 @@ def _on_torch(run: Run) -> str:
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
             out = func(*args, **(kwargs or {}))
             for x in tree_leaves(out):
-                if isinstance(x, torch.Tensor) and x.device != device:
+                # Shapes alone, without data, are worked out on "meta" within some derivatives.
+                if isinstance(x, torch.Tensor) and x.device not in (device, torch.device("meta")):
                     made[str(func)] = made.get(str(func), 0) + 1
             return out
 
