@@ -14,7 +14,7 @@ WORKERS := -n auto --dist worksteal
 ASV ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment bench bench-full test test-fast test-long lint format docs asv
+.PHONY: help environment bench bench-full gpu packages test test-fast test-long lint format docs asv
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1  /p' Makefile | while read -r target text; do \
@@ -43,6 +43,19 @@ bench bench-full: environment
 	rm -f .asv/unfinished; \
 	if [ $$status -ne 0 ]; then echo "Some benchmarks failed; the report lists them." >&2; fi; \
 	exit $$status
+
+# The Python that has the frameworks for the card: PYTHON where it is given, else that of .venv where
+# there is one. Nothing is installed; what the checkout holds is run as it is.
+DEVICE ?= cuda
+BUDGET ?= 8m
+ROWS ?=
+gpu: export PYTHONPATH := $(subst $() $(),:,$(strip $(wildcard build/packages/*.whl) $(PYTHONPATH)))
+gpu:  ## On a GPU: agreement with the CPU, ensembles, networks, kernels (DEVICE=cpu tries the script)
+	@python="$(if $(filter command environment,$(firstword $(origin PYTHON))),$(PYTHON),$(firstword $(wildcard $(RUN)) $(PYTHON)))"; \
+	"$$python" -m adjointbench.suite.gpu.run --device "$(DEVICE)" --budget "$(BUDGET)" $(if $(ROWS),--out "$(ROWS)")
+
+packages: environment  ## What the package needs besides NumPy, for a machine without a network
+	@$(RUN) -m pip download -q --no-deps --only-binary=:all: -d build/packages "array-api-compat>=1.11"
 
 test: environment  ## The tests; some of them: make test TESTS=tests/problems
 	@$(RUN) -m pytest $(WORKERS) $(TESTS)

@@ -9,7 +9,13 @@
 Importing this loads NumPy alone; a method imports its own framework when it is prepared.
 """
 
-# Absolute imports: below this folder's own path there is no `problems` (see pyproject.toml).
+from pathlib import Path as _Path
+
+# In a checkout the other folders stand beside this one, not in it (see pyproject.toml): then they
+# are found without being installed. Absolute imports, as a type checker looks in this folder alone.
+if not _Path(__file__).with_name("problems").is_dir():
+    __path__.append(str(_Path(__file__).parents[1]))
+
 from adjointbench import problems
 from adjointbench.adjoints.gradient import gradient, prepare
 from adjointbench.adjoints.methods import methods

@@ -43,6 +43,7 @@ ROOMS = {
         "measuring": "a job → rows",
         "measuring/studies": "size, memory",
         "claims": "what people say",
+        "gpu": "on a device",
         "own_problem": "compare",
         "benchmarks": "asv's classes",
     },

@@ -23,6 +23,7 @@ from .sections.checkpoints import checkpoints_parts
 from .sections.claims import claims_parts
 from .sections.content import Content
 from .sections.decision import decision_parts
+from .sections.device import device_parts
 from .sections.findings import findings
 from .sections.kinds import kinds_parts
 from .sections.lanes import lanes_parts
@@ -115,6 +116,7 @@ def _add_sections(content: Content, found: Measurements, compare: str | None, ou
     content.stiff = stiff_parts(ladders, newest(sizes, among=rows), out)
     content.checkpoints = checkpoints_parts(newest(found.checkpoints, among=rows), out)
     content.lanes = lanes_parts(newest(found.lanes, among=rows), out)
+    content.device = device_parts(newest(found.device), found.runs)
     content.training = training_parts(found.trainings, ratios, out)
     content.claims = claims_parts(newest(claims), out)
     add_benchmarks(content, found.asv)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 #: How a shell tells that a command was interrupted.
 _INTERRUPTED = 130
-
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def compare(
@@ -74,6 +71,7 @@ def compare(
     """
     with refusing():
         from adjointbench.problems.files import checked_folder
+        from adjointbench.suite.measuring.budget import budget_seconds
         from adjointbench.suite.measuring.names import problem_name
         from adjointbench.suite.own_problem import comparison
         from adjointbench.suite.own_problem.question import question
@@ -88,7 +86,7 @@ def compare(
             methods=_chosen_methods(methods, family, backend),
             out=comparison.default_folder(name) if out is None else out,
             rtols=comparison.RTOLS if rtols is None else _tolerances(rtols),
-            budget_s=_seconds(budget),
+            budget_s=budget_seconds(budget),
             device=device,
         )
         _check_error(error)
@@ -201,14 +199,6 @@ def _tolerances(text: str) -> tuple[float, ...]:
     if not found or not all(0 < rtol < 1 for rtol in found):
         raise ValueError(f"rtols={text!r} must be tolerances between commas, as in 1e-3,1e-6")
     return tuple(sorted(found, reverse=True))
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([smh]?)\s*", text)
-    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    if seconds <= 0:
-        raise ValueError(f"budget={text!r} must be a time, as in 90, 90s, 2m or 1h")
-    return seconds
 
 
 def _check_error(error: float) -> None:

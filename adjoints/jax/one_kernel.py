@@ -32,7 +32,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 Tree = Any
 
 #: The mark is no public interface of XLA: with versions that were not tried it is not set.
-_TESTED = jaxlib.version.__version_info__[:2] in {(0, 10)}
+_TESTED = jaxlib.version.__version_info__[:2] in {(0, 10), (0, 11)}
 
 _allowed: ContextVar[bool] = ContextVar("single kernels allowed", default=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -72,10 +73,14 @@ class Fixed(NamedTuple):
 class JaxProgram:
     """A compiled gradient; the loss alone is compiled when it is first asked for.
 
-    Programs for the same problem that differ in tolerances alone share what is compiled.
+    Programs for the same problem that differ in tolerances alone share what is compiled. The
+    solver knows up to which size of the state the reverse sweep takes steps in chunks;
+    `chunked_states` is for those who measure that.
     """
 
-    def __init__(self, problem: Problem, settings: Settings) -> None:
+    def __init__(
+        self, problem: Problem, settings: Settings, *, chunked_states: int | None = None
+    ) -> None:
         self.problem = problem
         self.settings = settings
         self.device = find_device(settings.device)
@@ -85,6 +90,10 @@ class JaxProgram:
         self._fixed: Fixed = self._put(Fixed(dict(problem.constants), packed))
         with self._context():
             self.stops, self.config = configure(problem, settings)
+        if chunked_states is not None:
+            solver: Any = self.config.solver
+            solver = replace(solver, chunked_states=chunked_states)
+            self.config = replace(self.config, solver=solver)
         self._compiled, self.compile_s = self._ahead(self._gradient)
         self.saved_bytes = self._saved_bytes()
 
@@ -146,7 +155,7 @@ class JaxProgram:
     def _ahead(self, function: Callable[..., Any]) -> Built:
         """`function` compiled ahead of time, or what was compiled for it before."""
         shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(self._tuning))
-        key = (function.__name__, static_settings(self.settings), shapes)
+        key = (function.__name__, static_settings(self.settings), shapes, self.config.solver)
         arguments = (*self._example(), self._fixed)
         with self._context():
             return build(self.problem, key, function, arguments, self.device)

@@ -224,7 +224,17 @@ def _next(
     if config.through_step_size and _is_limited(config, error.detach(), previous.detach()):
         error, previous = error.detach(), previous.detach()
     proposal = next_size(config.tableau, h, state.h, error, previous, reached)
-    return proposal if config.through_step_size else proposal.to(torch.bfloat16).to(h.dtype)
+    return proposal if config.through_step_size else with_eight_bits(proposal)
+
+
+def with_eight_bits(h: torch.Tensor) -> torch.Tensor:
+    """A number rounded to eight significant bits; it has no derivative.
+
+    By its bits, as a cast to bfloat16 and back rounds it: compilers may leave out both.
+    """
+    number = h.detach().to(torch.float32).view(torch.int32)
+    to_even = 0x7FFF + ((number >> 16) & 1)
+    return (((number + to_even) >> 16) << 16).view(torch.float32).to(h.dtype)
 
 
 def _is_limited(config: Config, error: torch.Tensor, previous: torch.Tensor) -> bool:

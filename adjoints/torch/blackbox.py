@@ -137,7 +137,8 @@ def _check_closures(
     call: Call, structure: Any, y0: torch.Tensor, leaves: Sequence[torch.Tensor]
 ) -> None:
     """Refuse tensors that functions close over and that would silently get no gradient."""
-    given = [value.detach().cpu() for value in (torch.tensor(call.times.t0), y0, *leaves)]
+    t0 = torch.tensor(call.times.t0, device="cpu")
+    given = [value.detach().cpu() for value in (t0, y0, *leaves)]
     given[0] = given[0].to(given[1].dtype)
     params = _unflatten(structure, iter(given[2:]))
     rhs, _, jump = call.functions

@@ -119,7 +119,7 @@ def solve_blackbox(
 def joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     """All `parts` in one vector on the host in float64, which may be empty."""
     on_host = [part.reshape(-1).to("cpu", torch.float64) for part in parts]
-    return torch.cat([torch.zeros(0, dtype=torch.float64), *on_host])
+    return torch.cat([torch.zeros(0, dtype=torch.float64, device="cpu"), *on_host])
 
 
 class _Solve(torch.autograd.Function):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from ..steps.acceptance import CODES, RUNNING
@@ -53,8 +54,8 @@ class Record(NamedTuple):
         start, end = self.t[:-1], self.t[1:]
         # A step belongs to the segment in which it was taken: its times alone do not tell, as one
         # may begin exactly where another ends.
-        counts = torch.diff(torch.tensor(self.rows), prepend=torch.zeros(1, dtype=torch.int64))
-        segments, counts = schedule.segments(), counts.to(h.device)
+        segments = schedule.segments()
+        counts = torch.tensor(np.diff(self.rows, prepend=0), device=h.device)
         lower, upper = (
             bound[: len(counts)].repeat_interleave(counts)
             for bound in (segments.lower, segments.upper)

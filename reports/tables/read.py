@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ...suite.claims.tasks import made_of_scaling
+from ...suite.gpu.studies import STUDIES
 from ...suite.measuring.row import ClaimRow, Row, to_record
 from ...suite.measuring.rows import RowFile, read_rows
 from ...suite.measuring.studies import checkpoints, lanes, scaling
@@ -43,6 +44,8 @@ class Measurements:
         The same of the study of memory against checkpoints.
     lanes : DataFrame
         The same of the study of ensembles.
+    device : DataFrame
+        The same of the studies of a device, which ``study`` tells apart.
     asv : DataFrame
         One row a benchmark and parameters; its ``status`` is ``"ok"``,
         ``"failed"`` or ``"skipped"``, ``parameters`` is a tuple of text, and ``date`` is the
@@ -64,6 +67,7 @@ class Measurements:
     claims: pd.DataFrame = field(default_factory=pd.DataFrame)
     checkpoints: pd.DataFrame = field(default_factory=pd.DataFrame)
     lanes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    device: pd.DataFrame = field(default_factory=pd.DataFrame)
     trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: list[dict[str, Any]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
@@ -76,6 +80,7 @@ class Measurements:
             self.scaling,
             self.checkpoints,
             self.lanes,
+            self.device,
             self.claims,
             self.asv,
             self.trainings,
@@ -174,4 +179,5 @@ def _add_tables(found: Measurements, files: Sequence[RowFile]) -> None:
     found.scaling = row_frame([placed for placed in rows if placed[0].study == scaling.STUDY])
     found.checkpoints = row_frame([p for p in rows if p[0].study == checkpoints.STUDY])
     found.lanes = row_frame([placed for placed in rows if placed[0].study == lanes.STUDY])
+    found.device = row_frame([placed for placed in rows if placed[0].study in STUDIES])
     found.claims = claims_frame(claims)

@@ -21,6 +21,8 @@ STEPS, SMALL, LARGE = 32, 2, 2048
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional"}
 
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.-]+) [^=]*\{$")
+#: On a GPU: kernels that are launched together, as they were recorded.
+_GRAPH = re.compile(r" call\(.*to_apply=%?(command_buffer[\w.-]*)")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.-]+ = .*? ([\w-]+)\(")
 
 
@@ -140,9 +142,11 @@ def count_kernels(text: str) -> dict[str, int]:
     -------
     dict of str to int
         ``inside``, ``fusions_inside``, ``outside``, ``fusions_outside``: an instruction that
-        computes is a kernel; what a fusion or a call is made of runs in it and is not counted.
+        computes is a kernel; what a fusion or a call is made of runs in it and is not counted, but
+        for the kernels of a graph that a GPU launches at once.
     """
     opcodes: dict[str, list[str]] = {}
+    recorded: dict[str, list[str]] = {}
     bodies = set(re.findall(r"body=%?([\w.-]+)", text))
     entry = name = ""
     for line in text.splitlines():
@@ -150,10 +154,17 @@ def count_kernels(text: str) -> dict[str, int]:
             name = found[1]
             opcodes[name] = []
             entry = name if line.startswith("ENTRY") else entry
+        elif name and (graph := _GRAPH.search(line)):
+            recorded.setdefault(name, []).append(graph[1])
         elif name and (instruction := _INSTRUCTION.match(line)):
             opcodes[name].append(instruction[1])
-    inside = [code for body in bodies for code in opcodes.get(body, ()) if code not in _FREE]
-    outside = [code for code in opcodes.get(entry, ()) if code not in _FREE]
+
+    def kernels(name: str) -> list[str]:
+        within = [code for graph in recorded.get(name, ()) for code in kernels(graph)]
+        return [code for code in opcodes.get(name, ()) if code not in _FREE] + within
+
+    inside = [code for body in bodies for code in kernels(body)]
+    outside = kernels(entry)
     return {
         "inside": len(inside),
         "fusions_inside": inside.count("fusion"),

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from .cores import usable_cores
 from .row import from_record, to_record
 from .task import Task
 
@@ -27,6 +28,9 @@ TASKS = {
     "claims": "claims.tasks:ClaimTask",
     "certify": "own_problem.certification:Certificate",
     "probe": "own_problem.probe:Probe",
+    "on_device": "gpu.on_device:OnDevice",
+    "lanes on device": "gpu.lanes:Lanes",
+    "sweep": "gpu.sweeps:Sweep",
 }
 
 
@@ -34,7 +38,7 @@ def main() -> None:
     """Do the tasks of the standard input until it closes."""
     answers = _private_stdout()
     _die_with_parent()
-    pin(int(sys.argv[1]))
+    core, every = int(sys.argv[1]), usable_cores()
 
     @contextlib.contextmanager
     def silence() -> Iterator[None]:
@@ -46,7 +50,10 @@ def main() -> None:
             _answer(answers, {"silence": False})
 
     for line in iter(sys.stdin.readline, ""):
-        for row in _task(json.loads(line)).rows(silence):
+        task = _task(json.loads(line))
+        # Beside an accelerator the host only compiles and launches: no core is compared.
+        pin({core} if task.device == "cpu" else every)
+        for row in task.rows(silence):
             _answer(answers, to_record(row))
         _answer(answers, None)
 
@@ -63,11 +70,11 @@ def _private_stdout() -> TextIO:
     return answers
 
 
-def pin(core: int) -> None:
-    """One core and one thread: methods are compared, not the number of cores."""
+def pin(cores: set[int]) -> None:
+    """These cores, and one thread: methods are compared, not the number of cores."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
 
 
 def _die_with_parent() -> None:

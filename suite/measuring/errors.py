@@ -50,7 +50,7 @@ def relative_error(value: np.ndarray, reference: np.ndarray) -> float:
     norm = np.linalg.norm(reference)
     with np.errstate(over="ignore"):
         error = np.linalg.norm(value - reference) / (norm if norm > 0 else 1.0)
-    return float(np.minimum(error, OVERFLOW))
+    return min(float(error), OVERFLOW)
 
 
 class GradientErrors(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -36,8 +37,9 @@ def machine_name() -> str:
 
 
 def machine() -> dict[str, str]:
-    """Name, processor, cores, memory, system and Python version of this machine."""
+    """Name, processor, cores, memory, system and Python version of this machine, and its card."""
     return {
+        **_cards(),
         "machine": machine_name(),
         "cpu": _cpu_name(),
         "cores": str(os.cpu_count()),
@@ -88,6 +90,17 @@ def _cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+@functools.cache
+def _cards() -> dict[str, str]:
+    """The names of NVIDIA's cards, where there are any."""
+    asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"gpu": ", ".join(answer.stdout.split("\n")).strip(", ")}
 
 
 def _memory() -> str:

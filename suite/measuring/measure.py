@@ -19,7 +19,7 @@ from .errors import errors_against
 from .ladder import typical_rtol
 from .names import join_name, problem_name, split_name
 from .row import Row, message_of
-from .timing import Silence, Times, time_run
+from .timing import Silence, time_run
 
 #: Relative tolerances, loosest first.
 LADDER = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
@@ -48,6 +48,7 @@ def iterate_ladder(
     budget_s: float = 0.2,
     silence: Silence = nullcontext,
     reference: Reference | None = None,
+    also: Callable[[Run], Mapping[str, Any]] | None = None,
     **settings: Any,
 ) -> Iterator[Row]:
     """Measure `method` on `problem` tolerance by tolerance, yielding each row as it is made.
@@ -72,6 +73,8 @@ def iterate_ladder(
     reference : Reference, optional
         What the errors are taken against: the problem's own certified reference, where it has
         one, by default.
+    also : callable, optional
+        What else to look at where there is a gradient: its fields of a row are added.
     **settings
         Further arguments of :func:`adjointbench.prepare`; see :func:`compiled_where_possible`.
 
@@ -83,8 +86,9 @@ def iterate_ladder(
     truth = problem.reference if reference is None else reference
     at_typical = typical_rtol(rtols)
 
-    def timed(run: Run) -> Times:
-        return time_run(run, budget_s, silence, primal=run.settings.rtol == at_typical)
+    def timed(run: Run) -> dict[str, Any]:
+        times = time_run(run, budget_s, silence, primal=run.settings.rtol == at_typical)
+        return {**times, **(also(run) if also else {})}
 
     refusal = ""
     for rtol in sorted(rtols, key=lambda rtol: rtol != at_typical):
@@ -139,7 +143,7 @@ def _measure(
     row: Row,
     settings: dict[str, Any],
     reference: Reference | None,
-    timed: Callable[[Run], Times],
+    timed: Callable[[Run], Mapping[str, Any]],
 ) -> Row:
     """The row with what its tolerance gives: status, errors, times and counts."""
     assert row.atol is not None
@@ -168,7 +172,7 @@ def _with_gradient(
     run: Run,
     start: float,
     reference: Reference | None,
-    timed: Callable[[Run], Times],
+    timed: Callable[[Run], Mapping[str, Any]],
 ) -> Row:
     result = run()
     row = replace(

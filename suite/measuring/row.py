@@ -120,6 +120,10 @@ class Row:
     compiled: str | None = None
     #: On PyTorch, how often the host waited for a number from the device.
     transfers: int | None = None
+    #: Kernels of one gradient as the framework's profiler counts them, and how often the host
+    #: waited; in the study of a device alone.
+    launches: int | None = None
+    waits: int | None = None
 
     #: Which line of the file it is.
     kind: str = "row"

@@ -110,7 +110,7 @@ def timed_primal(run: Run) -> TimedCall | None:
 
 
 def _timed(run: Run, function: Callable[[Any, Any], Any]) -> TimedCall:
-    return timed(function, [_inputs(run, call) for call in range(8)], _wait(run), warm_ups=1)
+    return timed(function, [inputs_of(run, call) for call in range(8)], _wait(run), warm_ups=1)
 
 
 def timed(
@@ -144,8 +144,11 @@ def timed(
     return call
 
 
-def _inputs(run: Run, call: int) -> tuple[Any, Any]:
-    """Parameters and start value as arrays of the method's own framework, on its device."""
+def inputs_of(run: Run, call: int) -> tuple[Any, Any]:
+    """Parameters and start value as arrays of the method's own framework, on its device.
+
+    Each `call` has slightly different parameters.
+    """
     problem = run.problem
     factor = 1.0 + call * max(NUDGE, 4 * np.finfo(problem.dtype).eps)
     params = {k: np.asarray(v * factor, problem.dtype) for k, v in problem.params.items()}

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .cores import usable_cores
 from .row import from_record, to_record
 from .task import Task
 
@@ -202,17 +203,10 @@ def make_workers(jobs: int, *, alone: bool = False) -> list[Worker]:
     alone : bool
         One worker only: on an accelerator two would fight for its memory.
     """
-    cores = sorted(_cores(), reverse=True)
+    cores = sorted(usable_cores(), reverse=True)
     count = 1 if alone or not hasattr(signal, "SIGSTOP") else min(len(cores), MOST_WORKERS, jobs)
     silence = Silence()
     return [Worker(silence, core) for core in cores[: max(count, 1)]]
-
-
-def _cores() -> set[int]:
-    """The cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
 
 
 def _forward(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:

@@ -8,7 +8,7 @@ from equations import lotka_volterra, numpy_lotka_volterra, replay, riccati, ric
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from adjointbench.adjoints.torch import solve
-from adjointbench.adjoints.torch.attempt import attempt, start
+from adjointbench.adjoints.torch.attempt import attempt, start, with_eight_bits
 from adjointbench.adjoints.torch.state import Config, Operands
 
 P = np.array([1.5, 1.0, 3.0, 1.0])
@@ -269,6 +269,16 @@ def test_nothing_of_an_attempt_is_made_on_another_device(solver):
         found = attempt(config, start(config, t, y, ops, None, ops.stop), ops)
     flat = (*found.state, found.accept, *found.row, found.coefficients, found.terms)
     assert {x.device.type for x in flat} == {"cuda"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_proposed_step_size_is_rounded_as_by_a_cast_to_bfloat16(dtype):
+    h = torch.exp(torch.linspace(-60, 60, 10_001, dtype=torch.float64)).to(dtype)
+    for proposed in (h, -h):
+        assert torch.equal(with_eight_bits(proposed), proposed.to(torch.bfloat16).to(dtype))
+    special = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, 257.0, 259.0], dtype=dtype)
+    expected = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, 256.0, 260.0], dtype=dtype)
+    torch.testing.assert_close(with_eight_bits(special), expected, rtol=0, atol=0, equal_nan=True)
 
 
 def layer(t, y, params):

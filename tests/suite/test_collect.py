@@ -81,7 +81,7 @@ def test_a_worker_has_one_core_and_torch_one_thread_and_no_old_programs(monkeypa
     code = (
         "import json, os, sys\n"
         "from adjointbench.suite.measuring.child import pin\n"
-        "pin(int(sys.argv[1]))\n"
+        "pin({int(sys.argv[1])})\n"
         "import torch\n"
         "from torch._inductor import config\n"
         "cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else [0]\n"

@@ -365,6 +365,32 @@ ENTRY %main (y: f32[2]) -> f32[2] {
     assert count_kernels(text) == expected
 
 
+def test_kernels_that_a_gpu_launches_as_one_graph_are_counted_one_by_one():
+    text = """HloModule jit_f
+%command_buffer (p: f32[2]) -> f32[2] {
+  %p = f32[2]{0} parameter(0)
+  %one = f32[2]{0} fusion(%p), kind=kLoop, calls=%fused
+  ROOT %two = f32[2]{0} custom-call(%one), custom_call_target="__cublas$gemm"
+}
+
+%body.1 (carry: (s32[], f32[2])) -> (s32[], f32[2]) {
+  %carry = (s32[], f32[2]{0}) parameter(0)
+  %y = f32[2]{0} get-tuple-element(%carry), index=1
+  %graph = f32[2]{0} call(%y), to_apply=%command_buffer
+  %more = f32[2]{0} copy(%graph)
+  ROOT %out = (s32[], f32[2]{0}) tuple(%more, %graph)
+}
+
+ENTRY %main (y: f32[2]) -> f32[2] {
+  %y = f32[2]{0} parameter(0)
+  %loop = (s32[], f32[2]{0}) while(%y), condition=%cond, body=%body.1
+  ROOT %out = f32[2]{0} call(%y), to_apply=%command_buffer
+}
+"""
+    expected = {"inside": 3, "fusions_inside": 1, "outside": 2, "fusions_outside": 1}
+    assert count_kernels(text) == expected
+
+
 def test_the_claims_that_the_environment_asks_for(monkeypatch):
     monkeypatch.delenv("ADJOINTBENCH_PROBLEMS", raising=False)
     monkeypatch.delenv("ADJOINTBENCH_CLAIMS", raising=False)

@@ -50,3 +50,10 @@ def test_a_gradient_that_nearly_overflows_has_an_error():
     assert errors["error"] == 1e150
     assert errors["largest_component_error"] == pytest.approx(1e296)
     assert abs(errors["cosine"]) <= 1
+
+
+def test_an_error_in_float32_is_no_overflow():
+    value, reference = np.ones(2, np.float32), np.full(2, 2.0, np.float32)
+    with np.errstate(all="raise"):
+        assert relative_error(value, reference) == pytest.approx(0.5)
+    assert np.isnan(relative_error(value * np.nan, reference))
