@@ -26,6 +26,7 @@ TASKS = {
     "claims": "claims.tasks:ClaimTask",
     "certify": "own_problem.certification:Certificate",
     "probe": "own_problem.probe:Probe",
+    "stiffness": "own_problem.stiffness:LookStiff",
 }
 
 
