@@ -184,8 +184,7 @@ class _Run:
         jobs = []
         for job in map(chosen.job, chosen.methods):
             rows = {row.rtol: row for row in standing.rows if row.key == job.key}
-            done = job.key in standing.done
-            rtols = [r for r in job.rtols if not (done and _stands(rows.get(r), job, reference))]
+            rtols = [r for r in job.rtols if not _stands(rows.get(r), job, reference)]
             if rtols:
                 jobs.append(replace(job, rtols=tuple(rtols)))
         methods = [job.method for job in jobs]

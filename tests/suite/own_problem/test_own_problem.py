@@ -219,6 +219,17 @@ def test_the_rows_of_what_is_cut_off_are_kept(folder, monkeypatch):
     assert outcome.left == ["finite-difference"]
     assert [(row.rtol, row.status) for row in outcome.rows] == [(1e-3, "ok")]
     assert recommend(outcome.rows, 1e-4).best.method == "finite-difference"
+    # The same command measures the other one alone.
+    asked_for = []
+
+    def rest(worker, job):
+        asked_for.append(job)
+        return pretended_measures()(worker, job)
+
+    monkeypatch.setattr("adjointbench.suite.measuring.pool.measure_job", rest)
+    again = compare(comparison, Listening())
+    assert [job.rtols for job in asked_for if job.name == "ladder"] == [(1e-6,)]
+    assert [row.status for row in again.rows] == ["ok", "ok"]
 
 
 def gradients(by_method, **changes):
