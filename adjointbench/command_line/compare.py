@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from .. import methods as find_methods
-from .output import OK, WRONG, AsJson, print_json, refusing, working
+from .output import OK, USAGE, WRONG, AsJson, print_json, refusing
 from .settings import Settings, parse_settings
 from .watching import print_markdown, watching
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 #: How a shell tells that a command was interrupted.
 _INTERRUPTED = 130
 
+#: Why rows cannot be written, where that is no fault of ours.
+_UNWRITABLE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS),
+    *(errno.EACCES, errno.EPERM),
+)
 
 def compare(
     problem: Annotated[
@@ -40,6 +47,10 @@ def compare(
     ] = None,
     backend: Annotated[str | None, typer.Option(help="jax, torch or scipy.")] = None,
     error: Annotated[float, typer.Option(help="The gradient error that you can accept.")] = 1e-4,
+    fastest: Annotated[
+        bool,
+        typer.Option("--fastest", help="Recommend also what integrates the state backwards."),
+    ] = False,
     rtols: Annotated[
         str | None, typer.Option(help="Relative tolerances between commas.", show_default=False)
     ] = None,
@@ -91,30 +102,48 @@ def compare(
         )
         _check_error(error)
         checked_folder("out", chosen.out)
-    _answer(chosen, asked.fetch, error, _run(chosen, anew), report, as_json)
+    outcome = _run(chosen, anew)
+    found = _recommended(chosen, outcome, error, fastest)
+    _answer(chosen, asked.fetch, found, outcome, report, as_json)
 
 
-def _answer(
-    chosen: Comparison, fetch: str, error: float, outcome: Outcome, report: bool, as_json: bool
-) -> NoReturn:
-    """Write the recommendation and the page, and print them."""
-    from adjointbench.suite.own_problem.markdown import code, markdown
-    from adjointbench.suite.own_problem.question import as_stiff
+def _recommended(
+    chosen: Comparison, outcome: Outcome, error: float, fastest: bool
+) -> Recommendation:
     from adjointbench.suite.own_problem.recommendation import recommend
 
-    found = recommend(
+    return recommend(
         outcome.rows,
         error,
         problem=chosen.name,
         device=chosen.device,
         agreement=outcome.reference.agreement if outcome.reference else None,
         left=outcome.left,
+        fastest=fastest,
     )
+
+
+def _answer(
+    chosen: Comparison,
+    fetch: str,
+    found: Recommendation,
+    outcome: Outcome,
+    report: bool,
+    as_json: bool,
+) -> NoReturn:
+    """Write the recommendation and the page, and print them."""
+    from adjointbench.suite.own_problem.markdown import code, markdown
+    from adjointbench.suite.own_problem.question import as_stiff
+
     fetch = as_stiff(fetch) if outcome.as_stiff else fetch
-    text = markdown(found, fetch, outcome.remarks)
-    (chosen.out / "recommendation.md").write_text(text, encoding="utf-8")
-    with working("Writing the report ..."):
-        page = _report(chosen) if report and outcome.rows else None
+    text, page = markdown(found, fetch, outcome.remarks), None
+    try:
+        (chosen.out / "recommendation.md").write_text(text, encoding="utf-8")
+        if report and outcome.rows:
+            print("Writing the report ...", file=sys.stderr)
+            page = _report(chosen)
+    except OSError as error:  # what was measured is there, and the answer is printed
+        _say(f"out={str(chosen.out)!r} cannot be written any more ({error.strerror})")
     if as_json:
         lines = code(fetch, found.best, chosen.device) if found.best else None
         print_json(_record(found, chosen, outcome) | {"code": lines, "report": page})
@@ -136,12 +165,21 @@ def _run(chosen: Comparison, anew: bool) -> Outcome:
         with watching(chosen.budget_s) as watch:
             return run_comparison(chosen, watch, anew=anew)
     except KeyboardInterrupt:
-        typer.echo(
-            f"adjointbench: interrupted; what was measured is in {chosen.rows}, and the same "
-            "command goes on from there",
-            err=True,
-        )
+        _say(f"interrupted; what was measured {_goes_on(chosen)}")
         raise typer.Exit(_INTERRUPTED) from None
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _say(f"{chosen.rows}: {error.strerror}; what was measured before {_goes_on(chosen)}")
+        raise typer.Exit(USAGE) from None
+
+
+def _goes_on(chosen: Comparison) -> str:
+    return f"is in {chosen.rows}, and the same command goes on from there"
+
+
+def _say(sentence: str) -> None:
+    typer.echo(f"adjointbench: {sentence}", err=True)
 
 
 def _record(found: Recommendation, chosen: Comparison, outcome: Outcome) -> dict[str, Any]:

@@ -60,12 +60,17 @@ def build(
     device : Device
     """
     with single_kernels(device) as allowed:
-        known = _built.setdefault(problem, {})
-        if (key, allowed) not in known:
-            begin = time.perf_counter()
-            call = _compile_as_one(function, arguments)
-            known[key, allowed] = Built(call, time.perf_counter() - begin)
-        return known[key, allowed]
+        return built_once(problem, (key, allowed), lambda: _compile_as_one(function, arguments))
+
+
+def built_once(problem: Problem, key: Any, make: Callable[[], Callable[..., Any]]) -> Built:
+    """What `make` compiles, or what it compiled for the same problem and `key` before."""
+    known = _built.setdefault(problem, {})
+    if key not in known:
+        begin = time.perf_counter()
+        call = make()
+        known[key] = Built(call, time.perf_counter() - begin)
+    return known[key]
 
 
 def _compile_as_one(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:

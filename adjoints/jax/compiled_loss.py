@@ -8,9 +8,8 @@ compiled programs themselves may be called outside, on arrays of the right dtype
 from __future__ import annotations
 
 import functools
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ import numpy as np
 from ...problems import Problem
 from ..program import BareGradient, BareLoss, TrainingGradient, Work
 from ..result import GradientResult
+from .compile_cache import Built, built_once
 from .device import find_device
 
 
@@ -55,6 +55,9 @@ class CompiledLoss:
         The problem's own by default.
     differentiate : callable
         ``jax.value_and_grad``, or :func:`value_and_forward_gradient`.
+    key : hashable, optional
+        What tells the loss from others of the same problem, its constants aside: with the same
+        key it is compiled once for all their values. By default it is compiled for itself.
     """
 
     def __init__(
@@ -65,19 +68,22 @@ class CompiledLoss:
         extra: tuple[np.ndarray, ...] = (),
         constants: Mapping[str, np.ndarray] | None = None,
         differentiate: Callable[..., Any] = jax.value_and_grad,
+        key: Hashable = None,
     ) -> None:
         self._loss = loss
+        self._problem = problem
+        self._key = object() if key is None else key
         self._differentiate = differentiate
         self._device = find_device(device)
         known = problem.constants if constants is None else constants
         self._arguments = (dict(problem.params), problem.y0, *extra, dict(known))
         with jax.enable_x64(True):
             self._fixed = jax.device_put(self._arguments[2:], self._device)
-        begin = time.perf_counter()
         numbers = tuple(range(2 + len(extra)))
-        self._gradient = self._compile(differentiate(loss, argnums=numbers, has_aux=True))
+        gradient = differentiate(loss, argnums=numbers, has_aux=True)
+        self._gradient, compile_s = self._compile("gradient", gradient)
         #: Seconds that it took to compile the gradient.
-        self.compile_s = time.perf_counter() - begin
+        self.compile_s = compile_s
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any, Any]:
         """``(loss, report, gradients)``, all NumPy; the gradients in the order of arguments."""
@@ -86,7 +92,8 @@ class CompiledLoss:
 
     def traced(self, params: Any, y0: Any, constants: Any) -> tuple[Any, Any, Any]:
         """Loss, report and gradients inside somebody else's program, with other constants."""
-        extra = self._fixed[:-1]
+        *extra, own = self._fixed
+        constants = {**own, **constants}
         numbers = tuple(range(2 + len(extra)))
         differentiated = self._differentiate(self._loss, argnums=numbers, has_aux=True)
         (loss, report), gradients = differentiated(params, y0, *extra, constants)
@@ -107,7 +114,7 @@ class CompiledLoss:
             loss, gradients = self._differentiate(value, argnums=(0, 1))(*arguments)
             return loss, *gradients
 
-        executable, fixed = self._compile(call), self._fixed
+        executable, fixed = self._compile("bare", call).call, self._fixed
         return lambda params, y0: executable(params, y0, *fixed)
 
     @functools.cached_property
@@ -117,21 +124,26 @@ class CompiledLoss:
         def value(*arguments: Any) -> Any:
             return self._loss(*arguments)[0]
 
-        executable, fixed = self._compile(value), self._fixed
+        executable, fixed = self._compile("bare primal", value).call, self._fixed
         return lambda params, y0: executable(params, y0, *fixed)
 
     @functools.cached_property
     def _primal(self) -> Callable[..., Any]:
-        return self._compile(self._loss)
+        return self._compile("primal", self._loss).call
 
-    def _compile(self, function: Callable[..., Any]) -> Any:
-        with jax.enable_x64(True):
-            sharding = jax.sharding.SingleDeviceSharding(self._device)
-            types = jax.tree.map(
-                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
-                self._arguments,
-            )
-            return jax.jit(function).lower(*types).compile()
+    def _compile(self, name: str, function: Callable[..., Any]) -> Built:
+        """`function` as a program, of which there is one of that name."""
+
+        def make() -> Callable[..., Any]:
+            with jax.enable_x64(True):
+                sharding = jax.sharding.SingleDeviceSharding(self._device)
+                types = jax.tree.map(
+                    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+                    self._arguments,
+                )
+                return jax.jit(function).lower(*types).compile()
+
+        return built_once(self._problem, (self._key, self._device, name), make)
 
     def _put(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> Any:
         with jax.enable_x64(True):

@@ -31,6 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
+from ..jax.compile_cache import static_settings
 from ..jax.compiled_loss import CompiledLoss, LossProgram, value_and_forward_gradient
 from ..program import Settings, Work, failed_result, gradient_result
 from ..regularizers.regularized import COEFFICIENT
@@ -56,33 +57,46 @@ RESULTS = {
 }
 
 
+#: The constant that holds the tolerances and the first step: no other program for other ones.
+NUMBERS = " numbers of the solver"
+
+#: Makes the adjoint of its numbers.
+MakeAdjoint = Callable[[Mapping[str, Any]], diffrax.AbstractAdjoint]
+
+
 def prepare_recursive_checkpoint(problem: Problem, settings: Settings) -> DiffraxProgram:
     """``RecursiveCheckpointAdjoint``: the derivative of the steps, with online checkpoints."""
     adjoint = diffrax.RecursiveCheckpointAdjoint(checkpoints=settings.checkpoints)
-    return DiffraxProgram(problem, settings, adjoint)
+    return DiffraxProgram(problem, settings, lambda numbers: adjoint)
 
 
 def prepare_direct(problem: Problem, settings: Settings) -> DiffraxProgram:
     """``DirectAdjoint``: automatic differentiation of bounded loops."""
-    return DiffraxProgram(problem, settings, diffrax.DirectAdjoint())
+    return DiffraxProgram(problem, settings, lambda numbers: diffrax.DirectAdjoint())
 
 
 def prepare_backsolve(problem: Problem, settings: Settings) -> DiffraxProgram:
     """``BacksolveAdjoint``: state and adjoint integrated backwards together."""
-    with jax.enable_x64(True):
-        adjoint = diffrax.BacksolveAdjoint(
+
+    def adjoint(numbers: Mapping[str, Any]) -> diffrax.AbstractAdjoint:
+        controller = _controller(problem, numbers["adjoint_rtol"], numbers["adjoint_atol"])
+        return diffrax.BacksolveAdjoint(
             solver=SOLVERS[settings.adjoint_solver](),
-            stepsize_controller=_controller(problem, settings.adjoint_rtol, settings.adjoint_atol),
+            stepsize_controller=controller,
             # The first step forward may be longer than the way back to the next save.
             dt0=None,
         )
+
     return DiffraxProgram(problem, settings, adjoint)
 
 
 def prepare_forward(problem: Problem, settings: Settings) -> DiffraxProgram:
     """``ForwardMode``: forward-mode differentiation through the steps."""
     return DiffraxProgram(
-        problem, settings, diffrax.ForwardMode(), differentiate=value_and_forward_gradient
+        problem,
+        settings,
+        lambda numbers: diffrax.ForwardMode(),
+        differentiate=value_and_forward_gradient,
     )
 
 
@@ -93,12 +107,12 @@ class DiffraxProgram(LossProgram):
         self,
         problem: Problem,
         settings: Settings,
-        adjoint: diffrax.AbstractAdjoint,
+        adjoint: MakeAdjoint,
         *,
         differentiate: Callable[..., Any] = jax.value_and_grad,
     ) -> None:
         refuse_jumps(problem, settings)
-        constants = dict(problem.constants)
+        constants: dict[str, Any] = {**problem.constants, NUMBERS: _numbers(problem, settings)}
         if settings.regularizer is not None:
             constants[COEFFICIENT] = np.asarray(settings.coefficient, problem.dtype)
         compiled = CompiledLoss(
@@ -107,6 +121,7 @@ class DiffraxProgram(LossProgram):
             settings.device,
             constants=constants,
             differentiate=differentiate,
+            key=static_settings(settings),
         )
         super().__init__(problem, compiled, COEFFICIENT if settings.regularizer else None)
 
@@ -141,7 +156,7 @@ class DiffraxProgram(LossProgram):
 
 
 def _loss(
-    problem: Problem, settings: Settings, adjoint: diffrax.AbstractAdjoint
+    problem: Problem, settings: Settings, adjoint: MakeAdjoint
 ) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     """``loss(params, y0, constants) -> (loss, report)`` by ``diffeqsolve``."""
 
@@ -153,18 +168,19 @@ def _loss(
             return problem.rhs(t, y, {**params, **known})
 
         times = jnp.asarray(problem.save_at)
-        first_step = settings.first_step
+        constants = dict(constants)
+        numbers = constants.pop(NUMBERS)
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(rhs),
-            _solver(problem, settings),
+            _solver(settings, numbers),
             t0=jnp.asarray(problem.t_span[0], times.dtype),
             t1=times[-1],
-            dt0=None if first_step is None else jnp.asarray(first_step, times.dtype),
+            dt0=numbers.get("first_step"),
             y0=y0,
             args=params,
             saveat=diffrax.SaveAt(ts=times, solver_state=settings.regularizer is not None),
-            stepsize_controller=_controller(problem, settings.rtol, settings.atol),
-            adjoint=adjoint,
+            stepsize_controller=_controller(problem, numbers["rtol"], numbers["atol"]),
+            adjoint=adjoint(numbers),
             max_steps=settings.max_steps,
             throw=False,
         )
@@ -181,22 +197,29 @@ def _loss(
     return loss
 
 
-def _solver(problem: Problem, settings: Settings) -> diffrax.AbstractSolver:
+def _numbers(problem: Problem, settings: Settings) -> dict[str, np.ndarray]:
+    """What the compiled program takes as arguments of its settings."""
+    names = ("rtol", "atol", "adjoint_rtol", "adjoint_atol", "first_step")
+    values = {name: getattr(settings, name) for name in names}
+    return {
+        name: np.asarray(value, problem.dtype)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _solver(settings: Settings, numbers: Mapping[str, Any]) -> diffrax.AbstractSolver:
     solver = SOLVERS[settings.solver]()
     if settings.regularizer is None:
         return solver
-    tolerances = (jnp.asarray(x, problem.dtype) for x in (settings.rtol, settings.atol))
-    return summed_errors(solver, settings.regularizer, *tolerances)
+    return summed_errors(solver, settings.regularizer, numbers["rtol"], numbers["atol"])
 
 
-def _controller(
-    problem: Problem, rtol: float | np.ndarray, atol: float | np.ndarray
-) -> diffrax.AbstractStepSizeController:
-    dtype = problem.dtype
-    controller = diffrax.PIDController(rtol=jnp.asarray(rtol, dtype), atol=jnp.asarray(atol, dtype))
+def _controller(problem: Problem, rtol: Any, atol: Any) -> diffrax.AbstractStepSizeController:
+    controller = diffrax.PIDController(rtol=rtol, atol=atol)
     if not problem.discontinuities:
         return controller
-    times = jnp.asarray(problem.discontinuities, dtype)
+    times = jnp.asarray(problem.discontinuities, problem.dtype)
     return diffrax.ClipStepSizeController(controller, jump_ts=times)
 
 

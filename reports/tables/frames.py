@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 Placed: TypeAlias = tuple[_T, Mapping[str, str]]
 
 #: Columns that no ordinary ladder has: they are in a table where some row does.
-_SPECIAL = ("study", "allowed_s")
+_SPECIAL = ("study", "allowed_s", "gradient", "dy0_gradient")
 
 _TYPES = get_type_hints(Row)
 _MEASURED = [field.name for field in dataclasses.fields(Row) if field.name not in _SPECIAL]

@@ -55,7 +55,7 @@ class ClaimTask(Task):
                     status=status,
                     message=message,
                     exception=status == "failed",
-                    allowed_s=self.timeout_s if status == "timeout" else None,
+                    allowed_s=self.allowed_s if status == "timeout" else None,
                 )
 
 

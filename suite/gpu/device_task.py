@@ -58,7 +58,7 @@ class DeviceTask(Task):
                 status=status,
                 message=message,
                 exception=status == "failed",
-                allowed_s=self.timeout_s if status == "timeout" else None,
+                allowed_s=self.allowed_s if status == "timeout" else None,
             )
 
     def _about(self) -> Row:

@@ -81,11 +81,6 @@ def _measure(
     tasks: Sequence[Task], standing: RowFile, deadline: float, say: Callable[[str], Any]
 ) -> list[str]:
     """Each task in the process of its framework, one at a time; the names of those left."""
-
-    def admit(task: Task) -> Task | None:
-        rest = deadline - time.monotonic()
-        return replace(task, timeout_s=min(task.timeout_s, rest)) if rest > LEAST_LEFT_S else None
-
     left = []
     with contextlib.ExitStack() as stack:
         campaigns = {
@@ -93,11 +88,16 @@ def _measure(
             for backend in sorted({backend_of(task) for task in tasks})
         }
         for task in tasks:
-            for progress in campaigns[backend_of(task)].measure([task], admit):
+            name = f"{task.problem} {task.method}".strip()
+            rest = deadline - time.monotonic()
+            if rest <= LEAST_LEFT_S:
+                left.append(name)
+                continue
+            for progress in campaigns[backend_of(task)].measure([replace(task, left_s=rest)]):
                 for row in progress.rows:
                     say(line_of(row))
-                if progress.kind in ("left", "cut off"):
-                    left.append(f"{task.problem} {task.method}".strip())
+                if progress.kind == "cut off":
+                    left.append(name)
         if not left:
             for campaign in list(campaigns.values())[:1]:
                 campaign.end()

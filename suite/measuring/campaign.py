@@ -7,13 +7,13 @@ next run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .pool import Admit, Pool
-from .row import ClaimRow, Key, Row
+from .pool import Pool
+from .row import ClaimRow, Row
 from .rows import RowFile, RowWriter, read_rows, same_run, set_aside
 from .task import Task
 from .worker import make_workers
@@ -46,13 +46,13 @@ def standing_rows(
 class Progress:
     """What became of a task, with its rows so far.
 
-    It ``began``; it was ``measured`` to its end; it was ``cut off``, as the time for all was over;
-    or it was ``left`` alone, as no time was left for it.
+    It ``began``; it was ``measured`` to its end; or it was ``cut off``, as the time for all was
+    over.
     """
 
-    kind: Literal["began", "measured", "cut off", "left"]
+    kind: Literal["began", "measured", "cut off"]
     task: Task
-    rows: Sequence[Row | ClaimRow] = ()
+    rows: Sequence[Any] = ()
 
 
 class Campaign:
@@ -73,33 +73,44 @@ class Campaign:
     ) -> None:
         anew = not standing.run.code
         self._writer = RowWriter(standing.path, anew=anew, quick=quick, definition=definition)
-        self.pool = Pool(make_workers(jobs, alone=alone))
+        self._pool = Pool(make_workers(jobs, alone=alone))
+
+    def __len__(self) -> int:
+        """The number of processes."""
+        return len(self._pool)
 
     def __enter__(self) -> Campaign:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.pool.__exit__(*exception)
+        self._pool.__exit__(*exception)
         self._writer.__exit__(*exception)
 
-    def measure(
-        self, tasks: Sequence[Task], admit: Admit = lambda task: task
-    ) -> Iterator[Progress]:
-        """Measure `tasks`, and write down what comes of them."""
-        heard: dict[Key, list[Row | ClaimRow]] = {task.key: [] for task in tasks}
-        for event in self.pool.events(tasks, admit):
-            rows = heard[event.task.key]
-            if event.row is not None:
+    def measure(self, tasks: Iterable[Task | None]) -> Iterator[Progress]:
+        """Do `tasks`, see :meth:`.pool.Pool.events`, and write down the rows that come of them."""
+        heard: dict[int, list[Any]] = {}
+        for event in self._pool.events(tasks):
+            task = event.task
+            if event.kind == "began":
+                heard[id(task)] = []
+                yield Progress("began", task)
+                continue
+            rows = heard[id(task)]
+            if event.kind == "row":
                 rows.append(event.row)
-                if not _cut_off(event.row, event.task):
+                if isinstance(event.row, Row | ClaimRow) and not _cut_off(event.row, task):
                     self._writer.row(event.row)
-            elif event.kind == "began" or event.kind == "left":
-                yield Progress(event.kind, event.task)
-            elif any(_cut_off(row, event.task) for row in rows):
-                yield Progress("cut off", event.task, rows)
+            elif any(isinstance(row, Row | ClaimRow) and _cut_off(row, task) for row in rows):
+                yield Progress("cut off", task, rows)
             else:
-                self._writer.done(event.task.key)
-                yield Progress("measured", event.task, rows)
+                if any(isinstance(row, Row | ClaimRow) for row in rows):
+                    self._writer.done(task.key)
+                yield Progress("measured", task, rows)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Write down rows that were not measured here, in place of those of the same place."""
+        for row in rows:
+            self._writer.row(row)
 
     def skip(self, task: Task, sentence: str) -> None:
         """Write down why a task is not tried."""

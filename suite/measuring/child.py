@@ -31,6 +31,7 @@ TASKS = {
     "on_device": "gpu.on_device:OnDevice",
     "lanes on device": "gpu.lanes:Lanes",
     "sweep": "gpu.sweeps:Sweep",
+    "stiffness": "own_problem.stiffness:LookStiff",
 }
 
 

@@ -52,6 +52,7 @@ class Job(Task):
             device=self.device,
             budget_s=self.budget_s,
             silence=silence,
+            keep_gradients=bool(self.references),
         ):
             yield replace(row, study=self.study or None)
 
@@ -72,7 +73,7 @@ class Job(Task):
                     exception=status == "failed",
                     stiff=True if self.as_stiff else None,
                     study=self.study or None,
-                    allowed_s=self.timeout_s if status == "timeout" else None,
+                    allowed_s=self.allowed_s if status == "timeout" else None,
                 )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...adjoints.gradient import Run, prepare
 from ...adjoints.methods import get_method
+from ...adjoints.result import GradientResult
 from ...problems import Problem
 from ...problems.reference import Reference
 from .errors import errors_against
@@ -26,6 +27,9 @@ LADDER = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
 
 #: Absolute over relative tolerance, where nothing else is asked for.
 ATOL_SCALE = 1e-3
+
+#: Numbers of a gradient up to which a row may hold it.
+LARGEST_KEPT = 1000
 
 #: Raised when the meaning of a measured number changes: retires old benchmark results.
 VERSION = 1
@@ -49,6 +53,7 @@ def iterate_ladder(
     silence: Silence = nullcontext,
     reference: Reference | None = None,
     also: Callable[[Run], Mapping[str, Any]] | None = None,
+    keep_gradients: bool = False,
     **settings: Any,
 ) -> Iterator[Row]:
     """Measure `method` on `problem` tolerance by tolerance, yielding each row as it is made.
@@ -75,6 +80,8 @@ def iterate_ladder(
         one, by default.
     also : callable, optional
         What else to look at where there is a gradient: its fields of a row are added.
+    keep_gradients : bool
+        Where there is no reference, keep small gradients, to be held against one later.
     **settings
         Further arguments of :func:`adjointbench.prepare`; see :func:`compiled_where_possible`.
 
@@ -97,7 +104,8 @@ def iterate_ladder(
         if refusal:
             yield replace(row, status="skipped", message=refusal)
             continue
-        measured = _measure(problem, name, row, given | settings, truth, timed)
+        keep = keep_gradients and truth is None
+        measured = _measure(problem, name, row, given | settings, truth, keep, timed)
         if measured.status == "skipped":
             refusal = measured.message
         yield measured
@@ -143,6 +151,7 @@ def _measure(
     row: Row,
     settings: dict[str, Any],
     reference: Reference | None,
+    keep: bool,
     timed: Callable[[Run], Mapping[str, Any]],
 ) -> Row:
     """The row with what its tolerance gives: status, errors, times and counts."""
@@ -162,7 +171,7 @@ def _measure(
     except Exception as error:
         return _broken(row, "prepare", error)
     try:
-        return _with_gradient(row, run, start, reference, timed)
+        return _with_gradient(row, run, start, reference, keep, timed)
     except Exception as error:
         return _broken(row, "gradient", error)
 
@@ -172,6 +181,7 @@ def _with_gradient(
     run: Run,
     start: float,
     reference: Reference | None,
+    keep: bool,
     timed: Callable[[Run], Mapping[str, Any]],
 ) -> Row:
     result = run()
@@ -181,16 +191,31 @@ def _with_gradient(
         status=result.status,
         phase=result.phase,
         message=result.message,
-        loss=_number(result.loss),
+        loss=finite(result.loss),
         first_call_s=processor_time() - start,
         **vars(result.stats),
     )
     if result.status != "ok":
         return row
     if reference is not None:
-        errors = errors_against(reference, result, run.problem.params)
-        row = replace(row, **{name: _number(value) for name, value in errors.items()})
+        row = with_errors(row, reference, result, run.problem.params)
+    elif keep and gradient_is_small(run.problem):
+        gradient = {name: np.ravel(value).tolist() for name, value in result.dparams.items()}
+        row = replace(row, gradient=gradient, dy0_gradient=np.ravel(result.dy0).tolist())
     return replace(row, **timed(run))
+
+
+def with_errors(
+    row: Row, reference: Reference, result: GradientResult, params: Mapping[str, np.ndarray]
+) -> Row:
+    """The row with the errors of its result."""
+    errors = errors_against(reference, result, params)
+    return replace(row, **{name: finite(value) for name, value in errors.items()})
+
+
+def gradient_is_small(problem: Problem) -> bool:
+    """Whether rows may hold a whole gradient."""
+    return problem.n_params + problem.n_states <= LARGEST_KEPT
 
 
 def processor_time() -> float:
@@ -204,6 +229,6 @@ def _broken(row: Row, phase: str, error: Exception) -> Row:
     return replace(row, status="failed", phase=phase, message=told, exception=True)
 
 
-def _number(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
     """A finite float, or ``None``: JSON has no NaN."""
     return float(value) if np.isfinite(value) else None

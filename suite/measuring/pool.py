@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,19 +14,11 @@ from .worker import Worker, WorkerDied
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a task: it ``began``, gave a ``row``, is ``done``, or was ``left`` alone.
+    """What happened to a task: it ``began``, gave a ``row``, or is ``done``."""
 
-    The task of an event is the one that was asked for, whatever time it was given.
-    """
-
-    kind: Literal["began", "row", "done", "left"]
+    kind: Literal["began", "row", "done"]
     task: Task
     row: Any = None
-
-
-#: Takes a task that would be next; returns it with the time that it may take, or ``None`` where
-#: there is no time left for it.
-Admit = Callable[[Task], Task | None]
 
 
 def measure_job(worker: Worker, job: Task) -> Iterator[Any]:
@@ -37,7 +29,7 @@ def measure_job(worker: Worker, job: Task) -> Iterator[Any]:
             measured.append(row)
             yield row
     except TimeoutError:
-        yield from job.unmeasured(measured, "timeout", f"not done after {job.timeout_s:.3g} s")
+        yield from job.unmeasured(measured, "timeout", f"not done after {job.allowed_s:.3g} s")
     except WorkerDied as death:
         yield from job.unmeasured(measured, "failed", str(death))
 
@@ -66,40 +58,39 @@ class Pool:
         for worker in self._workers:
             worker.close()
 
-    def events(self, tasks: Sequence[Task], admit: Admit = lambda task: task) -> Iterator[Event]:
+    def events(self, tasks: Iterable[Task | None]) -> Iterator[Event]:
         """What happens to `tasks`, as it happens; they begin in their order.
 
         Parameters
         ----------
-        tasks : sequence of Task
-        admit : callable
-            Asked just before a task begins.
+        tasks : iterable of Task or None
+            Asked for the next whenever a worker is free, after all that has happened was told;
+            with ``None`` it is asked again when something else has happened.
 
         Yields
         ------
         Event
-            Each task ends with ``"done"`` or ``"left"``.
+            Each task ends with ``"done"``.
         """
         events: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
-        for task in tasks:
-            self._threads.submit(self._work, task, admit, events)
-        missing = len(tasks)
-        while missing:
+        source, working = iter(tasks), 0
+        while True:
+            while working < len(self) and (task := next(source, None)) is not None:
+                self._threads.submit(self._work, task, events)
+                working += 1
+            if not working:
+                return
             event = events.get()
             if isinstance(event, Exception):
                 raise event
-            missing -= event.kind in ("done", "left")
+            working -= event.kind == "done"
             yield event
 
-    def _work(self, task: Task, admit: Admit, events: queue.SimpleQueue[Event | Exception]) -> None:
+    def _work(self, task: Task, events: queue.SimpleQueue[Event | Exception]) -> None:
         worker = self._idle.get()
         try:
-            admitted = admit(task)
-            if admitted is None:
-                events.put(Event("left", task))
-                return
             events.put(Event("began", task))
-            for row in measure_job(worker, admitted):
+            for row in measure_job(worker, task):
                 events.put(Event("row", task, row))
             events.put(Event("done", task))
         except Exception as error:

@@ -146,6 +146,10 @@ class Row:
     agreement: float | None = None
     #: The loss.
     loss: float | None = None
+    #: ``dL/dp`` by name and ``dL/dy0``, flat, where there was no reference yet to hold them
+    #: against.
+    gradient: dict[str, list[float]] | None = None
+    dy0_gradient: list[float] | None = None
     #: How many calls the times were taken from.
     calls: int | None = None
     #: The study that it was measured for; ``None`` for a ladder of tolerances.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,6 +29,8 @@ class Task:
         What its rows are marked with; empty for a ladder of tolerances.
     timeout_s : float
         Seconds that it may take.
+    left_s : float
+        Seconds that there are for all tasks, after which it is cut off.
     """
 
     name: ClassVar[str]
@@ -38,6 +41,12 @@ class Task:
     device: str = "cpu"
     study: str = ""
     timeout_s: float = 0.0
+    left_s: float = math.inf
+
+    @property
+    def allowed_s(self) -> float:
+        """Seconds after which it is stopped."""
+        return min(self.timeout_s, self.left_s)
 
     @property
     def key(self) -> Key:

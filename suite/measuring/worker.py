@@ -92,7 +92,7 @@ class Worker:
         WorkerDied
             Where the process ended by itself.
         """
-        deadline = self._clock() + job.timeout_s
+        deadline = self._clock() + job.allowed_s
         self.start()
         self._send({"name": job.name} | to_record(job))
         with contextlib.ExitStack() as silence:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...adjoints.certify import CertificationError, ContradictionError, certify
-from ...problems import Problem
 from ...problems.reference import save_references
 from ..measuring.errors import WRONG
 from ..measuring.names import get_problem
@@ -16,10 +15,9 @@ from ..measuring.row import message_of
 from ..measuring.task import Task
 from ..measuring.timing import Silence
 
-#: Factors on the tolerances of a certificate, whether an implicit solver is to be used, and the
-#: part of the time that is left for it; in the order in which they are tried.
-STIFF_ATTEMPTS = ((1.0, True, 0.6), (1e3, True, 0.6), (1e5, True, 1.0))
-ATTEMPTS = ((1.0, False, 0.35), (1.0, True, 0.6), (1e3, False, 0.6), (1e5, False, 1.0))
+#: Factors on the tolerances of a certificate, and the part of the time that is left for it; in
+#: the order in which they are tried.
+ATTEMPTS = ((1.0, 0.75), (1e3, 0.75), (1e5, 1.0))
 
 #: The solvers by which a certificate shows that the problem is stiff.
 IMPLICIT = ("radau", "rodas5p", "bdf")
@@ -100,9 +98,11 @@ class Certificate(Task):
         return ", ".join(words)
 
 
-def attempts(problem: Problem, name: str, locator: str, references: Path) -> Iterator[Certificate]:
+def attempts(
+    name: str, locator: str, references: Path, *, as_stiff: bool, differentiable: bool
+) -> Iterator[Certificate]:
     """What to try in turn until one gives a reference; their times are to be set."""
-    for loosened, as_stiff, share in STIFF_ATTEMPTS if problem.stiff else ATTEMPTS:
+    for loosened, share in ATTEMPTS:
         yield Certificate(
             problem=name,
             locator=locator,
@@ -110,4 +110,5 @@ def attempts(problem: Problem, name: str, locator: str, references: Path) -> Ite
             loosened=loosened,
             as_stiff=as_stiff,
             share=share,
+            differentiable=differentiable,
         )

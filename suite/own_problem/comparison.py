@@ -34,7 +34,7 @@ COMPILING_S, LEAST_COMPILING_S = 150.0, 45.0
 
 #: The part of the budget that one method may take, one that is compiled by PyTorch, and the
 #: certificate; and the seconds that they may take at least.
-SHARE, COMPILED_SHARE, CERTIFICATE_SHARE, LEAST_S = 0.3, 0.8, 0.4, 15.0
+SHARE, COMPILED_SHARE, CERTIFICATE_SHARE, LEAST_S = 0.3, 0.8, 0.6, 25.0
 
 
 class Watch(Protocol):

@@ -108,14 +108,18 @@ def _nothing(found: Recommendation) -> str:
 
 
 def _what_to_mend(found: Recommendation) -> str:
-    if not (found.broken or found.slow or found.skipped):
-        return "The time was over before any was measured: give more with `--budget`."
+    if not found.broken and (found.slow or found.left):
+        return (
+            "None was done before the time was over: give more with `--budget`. The same command "
+            "goes on from here."
+        )
     if found.broken and all(trouble.status == "nonfinite" for trouble in found.broken):
         return (
             "With each of them the solution or the loss becomes NaN or infinite: look at `rhs` "
             "and `loss`, and at the span of time."
         )
-    return "What each of them says is below; mend that first, or give more time with `--budget`."
+    more = " Others were not done: `--budget` gives more time." if found.slow or found.left else ""
+    return f"What each of them says is below.{more}"
 
 
 def _table(found: Recommendation) -> str:
@@ -169,7 +173,14 @@ def _why(found: Recommendation) -> Iterator[str]:
         return
     if found.close:
         yield f"As fast within noise: {', '.join(found.close)}."
-    slower = [c for c in found.others if c.method not in found.close]
+    if found.faster and not best.backward:
+        names = ", ".join(f"{c.method} ({formats.seconds(c.seconds)})" for c in found.faster)
+        yield (
+            f"Faster, and not recommended: {names}. The state is integrated backwards, which can "
+            "be unstable at other parameters, and the status does not tell; `--fastest` recommends "
+            "it all the same."
+        )
+    slower = [c for c in found.others if c.method not in found.close and c not in found.faster]
     if slower:
         next_one = slower[0]
         factor = formats.amount(float(f"{next_one.seconds / best.seconds:.2g}"))

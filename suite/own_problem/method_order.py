@@ -7,21 +7,23 @@ from collections.abc import Iterable, Sequence
 from ...adjoints.methods import METHODS, get_method
 from ..measuring.names import join_name, split_name
 
-#: Most useful first: one of each family and backend, then what a user would pick instead. Those
-#: that are not named follow in the order of the table.
+#: What answers at once first, of each such family; then one of each backend, with what a user
+#: would pick instead. Those that are not named follow in the order of the table.
 FIRST = (
-    "jax-discrete",
-    "diffrax-recursive-checkpoint",
-    "scipy-adjoint",
-    "torch-discrete(compile=False)",
     "cvodes-adjoint",
-    "jax-forward",
+    "scipy-adjoint",
+    "jax-discrete",
     "finite-difference",
-    "torchdiffeq-adjoint",
+    "cvodes-forward",
+    "scipy-forward",
+    "diffrax-recursive-checkpoint",
+    "torch-discrete(compile=False)",
+    "jax-forward",
     "jax-gauss",
     "torch-blackbox",
+    "torchdiffeq-adjoint",
     "jax-backsolve",
-    "scipy-forward",
+    "complex-step",
     "torchode-autodiff",
     "diffrax-backsolve",
     "torchdiffeq-backprop",
@@ -31,8 +33,8 @@ FIRST = (
 WORTH_COMPILING = "torch-discrete"
 
 
-#: Seconds from which on it is begun early.
-LONG_BUDGET_S = 240.0
+#: Seconds from which on it is begun early, behind so many others.
+LONG_BUDGET_S, _EARLY = 240.0, 3
 
 
 def in_order(names: Iterable[str] | None = None) -> tuple[str, ...]:
@@ -51,7 +53,7 @@ def in_order(names: Iterable[str] | None = None) -> tuple[str, ...]:
 def for_cores(methods: Sequence[str], cores: int, budget_s: float) -> tuple[str, ...]:
     """The same order where several are measured at a time.
 
-    What PyTorch compiles for a minute or two, and is worth it, comes second where there is time
+    What PyTorch compiles for a minute or two, and is worth it, comes early where there is time
     enough and another core goes on with the others meanwhile.
     """
     if (
@@ -61,8 +63,8 @@ def for_cores(methods: Sequence[str], cores: int, budget_s: float) -> tuple[str,
         or WORTH_COMPILING not in methods[1:]
     ):
         return tuple(methods)
-    first, *rest = (method for method in methods if method != WORTH_COMPILING)
-    return (first, WORTH_COMPILING, *rest)
+    others = [method for method in methods if method != WORTH_COMPILING]
+    return (*others[:_EARLY], WORTH_COMPILING, *others[_EARLY:])
 
 
 def is_compiled(method: str) -> bool:

@@ -23,12 +23,16 @@ class Recommendation:
     agreement : float or None
         How well the reference is known; ``None`` where there is none.
     best : Candidate or None
-        The fastest method that is accurate enough; of those that are as fast within noise one
-        that gave no wrong gradient, did not break down and needs no state backwards in time.
+        The fastest method that is accurate enough and does not integrate the state backwards, if
+        any; of those that are as fast within noise one that gave no wrong gradient and did not
+        break down. Where the fastest was asked for, it may go backwards.
     others : tuple of Candidate
         All others that are accurate enough, fastest first.
     close : tuple of str
-        Those of them that are as fast as the best within noise.
+        Those of them that are as fast as the best within noise, and to be trusted as much.
+    faster : tuple of Candidate
+        Those of them that are faster and not recommended: they integrate the state backwards,
+        which can be unstable at other parameters, and their status does not tell.
     short : tuple of (str, float)
         Methods that give gradients and do not get to the accuracy, with their best error; the
         most accurate first.
@@ -47,6 +51,7 @@ class Recommendation:
     best: Candidate | None
     others: tuple[Candidate, ...]
     close: tuple[str, ...]
+    faster: tuple[Candidate, ...]
     short: tuple[tuple[str, float], ...]
     broken: tuple[Trouble, ...]
     wrong: tuple[Trouble, ...]
@@ -61,9 +66,12 @@ class Recommendation:
 
     @property
     def by_backend(self) -> dict[str, Candidate]:
-        """The fastest of each backend that is accurate enough."""
-        found: dict[str, Candidate] = {}
-        for each in (self.best, *self.others) if self.best else ():
+        """The fastest of each backend that is accurate enough, trusted as much as the best."""
+        if self.best is None:
+            return {}
+        found = {self.best.backend: self.best}
+        best_goes = self.best.backward
+        for each in sorted(self.others, key=lambda c: c.backward and not best_goes):
             found.setdefault(each.backend, each)
         return found
 
@@ -76,6 +84,7 @@ def recommend(
     device: str = "cpu",
     agreement: float | None = None,
     left: Sequence[str] = (),
+    fastest: bool = False,
 ) -> Recommendation:
     """The recommendation that follows from the rows of one problem.
 
@@ -92,6 +101,8 @@ def recommend(
         is no reference: then the fastest method is recommended whose accuracy is not known.
     left : sequence of str
         Methods that could not be measured.
+    fastest : bool
+        Recommend the fastest, also where it integrates the state backwards.
 
     Returns
     -------
@@ -107,7 +118,9 @@ def recommend(
     lying = _all(wrong, ladders)
     by_name = {c.method: c for c in found if c is not None}
     ranking = rank({name: c.seconds for name, c in by_name.items()})
-    tied = [by_name[name] for name in ranking.tied]
+    trusted = ranking.among(name for name, c in by_name.items() if fastest or not c.backward)
+    trusted = trusted if len(trusted) else ranking
+    tied = [by_name[name] for name in trusted.tied]
     best = soundest(tied, {trouble.method for trouble in (*breaking, *lying)})
     others = tuple(by_name[name] for name in ranking.seconds if by_name[name] is not best)
     return Recommendation(
@@ -117,7 +130,8 @@ def recommend(
         agreement=agreement,
         best=best,
         others=others,
-        close=ranking.as_fast_as(best.method) if best else (),
+        close=trusted.as_fast_as(best.method) if best else (),
+        faster=tuple(c for c in others if best and c.seconds < best.seconds and c.backward),
         short=_short(ladders, set(by_name), agreement),
         broken=breaking,
         wrong=lying,

@@ -6,21 +6,28 @@ What was measured is in the folder at once. The same comparison again measures w
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ...adjoints.methods import get_method
+from ...adjoints.methods import Method, get_method
+from ...problems.reference import Reference
 from ..measuring.campaign import Campaign, Progress, standing_rows
 from ..measuring.job import Job
 from ..measuring.ladder import in_words
+from ..measuring.measure import gradient_is_small
 from ..measuring.names import split_name
 from ..measuring.row import Row
 from ..measuring.rows import RowFile, read_rows
 from ..measuring.task import Task
+from .agreeing import agreeing
 from .comparison import LEAST_COMPILING_S, Comparison, Outcome, Watch
+from .judging import judged
 from .method_order import for_cores, is_compiled
-from .preparation import Preparation, certify_and_probe
+from .preparation import Preparing
 from .probe import BACKENDS
+
+#: Seconds of compiling that are worth a word.
+_TOLD_S = 1.0
 
 #: Seconds left with which a method is still begun.
 _LEAST_LEFT_S = 2.0
@@ -42,6 +49,7 @@ def compare(chosen: Comparison, watch: Watch, *, anew: bool = False) -> Outcome:
     Outcome
     """
     deadline = time.monotonic() + chosen.budget_s
+    watch.say(f"{len(chosen.methods)} methods within {chosen.budget_s:g} s, into {chosen.out}")
     definition = chosen.definition()
     if anew:
         chosen.references.unlink(missing_ok=True)
@@ -70,30 +78,84 @@ class _Run:
         self._standing = standing
         self._deadline = deadline
         self._outcome = Outcome()
+        self._jobs: list[Job] | None = None
+        missing = self._missing()
+        backends = self._backends(missing) if missing or chosen.reference() is None else ()
+        self._preparing = Preparing(chosen, backends, watch)
 
     def outcome(self) -> Outcome:
-        """Certify and probe, measure, and read everything back."""
+        """Certify and measure, and read everything back."""
         chosen, found = self._chosen, self._outcome
-        found.reference = chosen.reference()
-        missing, unable = self._missing(), {}
-        if missing or found.reference is None:
-            backends = self._backends(missing)
-            known = certify_and_probe(chosen, backends, self._campaign.pool, self._watch)
-            found.reference, unable = known.reference, known.unable
-        else:
-            known = Preparation(found.reference)
-        found.as_stiff = known.looks_stiff and not chosen.problem.stiff
-        self._chosen = replace(chosen, as_stiff=found.as_stiff)
-        missing = self._missing()
+        for progress in self._campaign.measure(self._tasks()):
+            if isinstance(progress.task, Job):
+                self._note(progress)
+            else:
+                self._preparing.hear(progress)
+                self._judge()
+        known = self._preparing.found
+        if known.reference is None and not known.contradicted:
+            known.reference = agreeing(self._rows(), chosen.problem)
+            known.certified = False
+        self._judge()
+        found.reference, found.as_stiff = known.reference, self._chosen.as_stiff
         found.remarks = known.remarks(chosen.problem.stiff)
         for remark in found.remarks:
             self._watch.say(remark)
-        self._tell_measured(missing)
-        self._measure(missing, unable)
-        if not found.left:
-            self._campaign.end()
-        found.rows = [row for row in read_rows(chosen.rows).rows if self._asked(row)]
+        jobs = self._missing() if self._jobs is None else self._jobs
+        found.left += [job.method for job in jobs]
+        self._campaign.end()
+        found.rows = self._rows()
         return found
+
+    def _tasks(self) -> Iterator[Task | None]:
+        """What to begin next, whenever a process is free; ``None`` where nothing can be begun."""
+        while True:
+            left = self._deadline - time.monotonic()
+            task = None
+            if left > _LEAST_LEFT_S:
+                task = self._preparing.next() or self._next_job(left)
+            yield None if task is None else replace(task, left_s=left)
+
+    def _next_job(self, left: float) -> Job | None:
+        """The first method of which all is known that has to be; refusals are written down."""
+        preparing = self._preparing
+        if not preparing.knows_stiffness:
+            return None
+        if self._jobs is None:
+            stiff = preparing.found.stiff and not self._chosen.problem.stiff
+            self._chosen = replace(self._chosen, as_stiff=stiff)
+            self._jobs = self._missing()
+            self._tell_measured(self._jobs)
+        if preparing.certifies and not gradient_is_small(self._chosen.problem):
+            return None  # its rows cannot wait for the reference
+        for job in list(self._jobs):
+            if not self._is_known(job):
+                continue
+            if sentence := self._refusal(job, preparing.found.unable):
+                self._jobs.remove(job)
+                self._campaign.skip(job, sentence)
+            elif left > (LEAST_COMPILING_S if is_compiled(job.method) else _LEAST_LEFT_S):
+                self._jobs.remove(job)
+                return job
+        return None
+
+    def _is_known(self, job: Job) -> bool:
+        """Whether it is known if the equations run where this method needs them."""
+        method = get_method(split_name(job.method)[0])
+        if _needs_either(method):
+            able = [b for b in BACKENDS if self._preparing.knows(b)]
+            return len(able) == len(BACKENDS) or bool(set(able) - {*self._preparing.found.unable})
+        return self._preparing.knows(method.backend)
+
+    def _judge(self) -> None:
+        """Hold the rows that were measured before there was a reference against it."""
+        known, problem = self._preparing.found, self._chosen.problem
+        if known.reference is not None:
+            rows = judged(self._rows(), problem, known.reference, certified=known.certified)
+            self._campaign.add(rows)
+
+    def _rows(self) -> list[Row]:
+        return [row for row in read_rows(self._chosen.rows).rows if self._asked(row)]
 
     def _asked(self, row: Row) -> bool:
         """Whether a row of the folder is one of this comparison, not of a wider one before."""
@@ -106,7 +168,7 @@ class _Run:
         if not self._chosen.locator:
             return ()
         needed = {get_method(split_name(job.method)[0]).backend for job in jobs}
-        if self._outcome.reference is None or "scipy" in needed:
+        if self._chosen.reference() is None or "scipy" in needed:
             return BACKENDS  # derivatives may come from either
         return tuple(backend for backend in BACKENDS if backend in needed)
 
@@ -118,53 +180,25 @@ class _Run:
 
     def _missing(self) -> list[Job]:
         """What the folder does not hold yet, or holds without an error or with too little time."""
-        chosen, standing = self._chosen, self._standing
+        chosen, standing, reference = self._chosen, self._standing, self._chosen.reference()
         jobs = []
         for job in map(chosen.job, chosen.methods):
             rows = {row.rtol: row for row in standing.rows if row.key == job.key}
-            done = job.key in standing.done
-            rtols = [r for r in job.rtols if not (done and self._stands(rows.get(r), job))]
+            rtols = [r for r in job.rtols if not _stands(rows.get(r), job, reference)]
             if rtols:
                 jobs.append(replace(job, rtols=tuple(rtols)))
         methods = [job.method for job in jobs]
-        order = for_cores(methods, len(self._campaign.pool), chosen.budget_s)
+        order = for_cores(methods, len(self._campaign), chosen.budget_s)
         return sorted(jobs, key=lambda job: order.index(job.method))
-
-    def _stands(self, row: Row | None, job: Job) -> bool:
-        """Whether a row need not be measured again."""
-        if row is None or (job.as_stiff and not row.stiff):
-            return False
-        if row.status == "timeout":
-            return (row.allowed_s or 0.0) >= 0.9 * job.timeout_s
-        return row.status != "ok" or bool(row.referenced) or self._outcome.reference is None
-
-    def _measure(self, jobs: list[Job], unable: Mapping[str, str]) -> None:
-        able = []
-        for job in jobs:
-            if sentence := self._refusal(job, unable):
-                self._campaign.skip(job, sentence)
-            else:
-                able.append(job)
-        for progress in self._campaign.measure(able, self._admit):
-            self._note(progress)
 
     def _refusal(self, job: Job, unable: Mapping[str, str]) -> str:
         """Why a method cannot be tried at all; empty where it can."""
         method = get_method(split_name(job.method)[0])
         if method.backend in unable:
             return unable[method.backend]
-        needs_either = (method.backend, method.family) == ("scipy", "continuous")
-        if needs_either and set(BACKENDS) <= set(unable):
+        if _needs_either(method) and set(BACKENDS) <= set(unable):
             return f"it takes derivatives from JAX or PyTorch, and {unable['jax']}"
         return ""
-
-    def _admit(self, task: Task) -> Task | None:
-        """The task with the time that it may take; ``None`` where there is none left."""
-        assert isinstance(task, Job)
-        left = self._deadline - time.monotonic()
-        if left < (LEAST_COMPILING_S if is_compiled(task.method) else _LEAST_LEFT_S):
-            return None
-        return replace(task, timeout_s=min(task.timeout_s, left))
 
     def _note(self, progress: Progress) -> None:
         """Tell what has happened; what there was no time for is left to the next run."""
@@ -172,16 +206,31 @@ class _Run:
         if progress.kind == "began":
             self._watch.began(method)
         elif progress.kind == "measured":
-            rows = [row for row in progress.rows if isinstance(row, Row)]
-            self._watch.ended(method, summary_line(rows))
+            self._watch.ended(method, summary_line(progress.rows))
         else:
             self._outcome.left.append(method)
-            if progress.kind == "cut off":
-                self._watch.ended(method, "not done before the time was over")
+            self._watch.ended(method, "not done before the time was over")
+
+
+def _stands(row: Row | None, job: Job, reference: Reference | None) -> bool:
+    """Whether a row need not be measured again."""
+    if row is None or (job.as_stiff and not row.stiff):
+        return False
+    if row.status == "timeout":
+        return (row.allowed_s or 0.0) >= 0.9 * job.timeout_s
+    known = bool(row.referenced) or row.gradient is not None
+    return row.status != "ok" or known or reference is None
+
+
+def _needs_either(method: Method) -> bool:
+    """Whether it takes its derivatives from JAX or PyTorch, whichever can."""
+    return (method.backend, method.family) == ("scipy", "continuous")
 
 
 def summary_line(rows: Sequence[Row]) -> str:
     """How the ladder of one method went, and how long it takes, in a few words."""
     times = [row.seconds for row in rows if row.seconds is not None]
     told = f", {1e3 * min(times):.3g} … {1e3 * max(times):.3g} ms" if times else ""
+    compiling = max((row.compile_s or 0.0 for row in rows), default=0.0)
+    told += f", compiled in {compiling:.0f} s" if compiling >= _TOLD_S else ""
     return in_words(rows) + told

@@ -1,5 +1,7 @@
 """Error regularisation with Diffrax against the solver that has it as an output."""
 
+from dataclasses import replace
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -106,7 +108,7 @@ def test_rejected_steps_do_not_count_and_the_step_size_is_held_fixed(monkeypatch
     )  # fmt: skip
     times = solution.ts[np.isfinite(solution.ts)]
     monkeypatch.setattr(peer, "_controller", lambda *_: diffrax.StepTo(times))
-    b = ab.gradient(problem, METHOD, **options)
+    b = ab.gradient(replace(problem), METHOD, **options)  # what was compiled is the problem's
     assert (b.stats.steps, b.stats.rejected) == (a.stats.steps, 0)
     assert a.loss == pytest.approx(b.loss, rel=1e-9)
     assert apart(vector(a), vector(b)) < 1e-9

@@ -56,7 +56,7 @@ class LanesTask(Task):
                 self._row(status),
                 message=message,
                 exception=status == "failed",
-                allowed_s=self.timeout_s if status == "timeout" else None,
+                allowed_s=self.allowed_s if status == "timeout" else None,
             )
 
     def _row(self, status: str) -> Row:

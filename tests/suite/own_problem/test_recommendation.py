@@ -154,7 +154,10 @@ def test_nothing_at_all():
     assert "No method gave a gradient" in markdown(found, FETCH)
     nothing = recommended([], left=("jax-discrete",))
     assert nothing.best is None
-    assert "The time was over before any was measured" in markdown(nothing, FETCH)
+    slow = recommended([row("jax-discrete", 1e-3, status="timeout", message="not done")])
+    for each in (nothing, slow):
+        assert "give more with `--budget`" in markdown(each, FETCH)
+        assert "mend" not in markdown(each, FETCH)
 
 
 @pytest.mark.parametrize(
@@ -187,10 +190,27 @@ def test_a_loss_that_is_not_a_number_is_what_is_to_be_mended():
 def test_of_those_as_fast_the_sounder_one_is_recommended():
     rows = ladder("jax-backsolve", 1.0) + ladder("jax-gauss", 1.1) + ladder("jax-discrete", 1.15)
     assert recommended(rows).best.method == "jax-gauss"
-    assert recommended(rows).close == ("jax-backsolve", "jax-discrete")
+    assert recommended(rows).close == ("jax-discrete",)
     rows += [row("jax-gauss", 1e-8, status="newton", message="x")]
     assert recommended(rows).best.method == "jax-discrete"
-    found = recommended(ladder("jax-backsolve", 1.0) + ladder("scipy-adjoint", 3.0))
-    assert found.best.method == "jax-backsolve"
-    assert "integrates the state backwards" in markdown(found, FETCH)
-    assert "or use scipy-adjoint" in markdown(found, FETCH)
+
+
+def test_what_can_be_wrong_in_silence_is_named_as_faster_and_not_recommended():
+    back = ("jax-backsolve", "torch-backsolve-seminorm", "jax-odeint")
+    rows = [r for method in back for r in ladder(method, 1.0)] + ladder("scipy-adjoint", 3.0)
+    rows += ladder("torch-tape", 9.0)
+    found = recommended(rows)
+    assert found.best.method == "scipy-adjoint"
+    assert {c.method for c in found.faster} == set(back)
+    assert not found.close
+    assert found.by_backend["torch"].method == "torch-tape"
+    text = markdown(found, FETCH)
+    assert "Faster, and not recommended: jax-backsolve (2 s)" in text
+    assert "Next comes torch-tape" in text
+    asked = recommended(rows, fastest=True)
+    assert asked.best.method in back
+    assert not asked.faster
+    assert "or use scipy-adjoint" in markdown(asked, FETCH)
+    alone = recommended(ladder("jax-backsolve", 1.0))
+    assert alone.best.method == "jax-backsolve"
+    assert "check it there" in markdown(alone, FETCH)
