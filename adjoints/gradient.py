@@ -10,6 +10,7 @@ import numpy as np
 
 from ..problems import Problem
 from .arguments import check_name, positive, positive_int, tolerance
+from .equations import check_equations, explained
 from .methods import get_method, method_of
 from .options import (
     check_device_name,
@@ -131,6 +132,7 @@ def prepare(
         )
     entry = get_method(method)
     check_installed(entry)
+    check_equations(problem, entry)
     chosen = choose_solver(problem, entry, solver)
     if adjoint_solver is not None:
         check_name("adjoint_solver", adjoint_solver, entry.solvers)
@@ -165,7 +167,8 @@ def prepare(
         first_step=settings.first_step,
         compile=settings.compile or None,
     )
-    return _built(problem, settings)
+    with explained(problem, entry):
+        return _built(problem, settings)
 
 
 def _built(problem: Problem, settings: Settings) -> Run:

@@ -12,6 +12,7 @@ import numpy as np
 from . import validation
 from .definition import definition_hash
 from .reference import Reference, find_reference
+from .torch_module import ModuleField, arrays_of, check_module
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -139,37 +140,85 @@ class Problem:
             y0, params, {} if constants is None else constants
         )
         span = validation.checked_span(t_span, start.dtype)
-        saves = span[1:] if save_at is None else save_at
+        saves = validation.checked_save_at(
+            span[1:] if save_at is None else save_at, span, start.dtype
+        )
+        jumps = validation.checked_jump_times(jump_times, span, start.dtype)
+        functions = {
+            "rhs": rhs,
+            "loss": loss,
+            "jacobian": jacobian,
+            "jump": jump,
+            "exact": exact,
+        }
         self._set(
             name=name,
-            rhs=rhs,
             y0=start,
             params=named,
             t_span=span,
-            save_at=validation.checked_save_at(saves, span, start.dtype),
-            loss=loss,
+            save_at=saves,
             constants=data,
             stiff=bool(stiff),
             tags=validation.checked_tags(tags),
-            jacobian=jacobian,
             discontinuities=validation.checked_discontinuities(discontinuities, span, start.dtype),
-            jump_times=validation.checked_jump_times(jump_times, span, start.dtype),
-            jump=jump,
+            jump_times=jumps,
             version=version,
             settings=dict(settings or {}),
-            exact=exact,
+            **validation.checked_functions(
+                functions,
+                t0=span[0],
+                y0=start,
+                p={**named, **data},
+                n_saves=len(saves),
+                jump_times=jumps,
+            ),
         )
-        validation.check_functions(
-            rhs=rhs,
+
+    @classmethod
+    def from_module(
+        cls,
+        module: Any,
+        y0: ArrayLike,
+        t_span: Sequence[float],
+        loss: Loss,
+        *,
+        name: str = "module",
+        **options: Any,
+    ) -> Problem:
+        """The problem of a ``torch.nn.Module``: ``y' = module(t, y)``, or ``y' = module(y)``.
+
+        Its parameters are the module's by their names, as ``"net.0.weight"``, with the values
+        that they have now; those that need no gradient, and buffers, are constants. The module
+        itself stays as it is, whatever is computed. In other processes, as those of
+        ``adjointbench compare``, it has the same values only where a seed is set before it is
+        made, or they are loaded from a file.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        y0, t_span, loss
+            As of the class; `y0` in the dtype of the module.
+        name : str
+        **options
+            The other arguments of the class; `constants` are joined with those of the module.
+
+        Raises
+        ------
+        ValueError
+            As the class does.
+        """
+        check_module(module)
+        params, others = arrays_of(module)
+        constants = {**others, **(options.pop("constants", None) or {})}
+        return cls(
+            name=name,
+            rhs=ModuleField(module),
+            y0=y0,
+            params=params,
+            t_span=t_span,
             loss=loss,
-            jacobian=jacobian,
-            jump=jump,
-            exact=exact,
-            t0=self.t_span[0],
-            y0=self.y0,
-            p=self.merged(),
-            n_saves=len(self.save_at),
-            jump_times=self.jump_times,
+            constants=constants,
+            **options,
         )
 
     def _set(self, **values: Any) -> None:

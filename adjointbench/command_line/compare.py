@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from adjointbench.problems.installing import how_to_install
+
 from .. import methods as find_methods
 from .output import OK, WRONG, AsJson, print_json, refusing, working
 from .settings import Settings, parse_settings
@@ -161,7 +163,7 @@ def _check_report() -> None:
             raise
         raise ValueError(
             f"{package} is not installed, which the page needs; "
-            "pip install 'adjointbench[report]', or pass --no-report"
+            f"{how_to_install('report')}, or pass --no-report"
         ) from None
 
 

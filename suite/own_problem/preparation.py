@@ -74,7 +74,7 @@ def certify_and_probe(
     for event in pool.events([*first, *probes]):
         _hear(event, found, watch)
     differentiable = not set(BACKENDS) <= set(found.unable)
-    if not differentiable:  # the first attempt needed derivatives
+    if not differentiable:  # the first attempt may have needed derivatives of a framework
         tries, found.failed = iter(_attempts(chosen)), []
     for certificate in tries:
         timed = _timed(replace(certificate, differentiable=differentiable), last)

@@ -151,12 +151,8 @@ class _Run:
     def _refusal(self, job: Job, unable: Mapping[str, str]) -> str:
         """Why a method cannot be tried at all; empty where it can."""
         method = get_method(split_name(job.method)[0])
-        if method.backend in unable:
-            return unable[method.backend]
-        needs_either = (method.backend, method.family) == ("scipy", "continuous")
-        if needs_either and set(BACKENDS) <= set(unable):
-            return f"it takes derivatives from JAX or PyTorch, and {unable['jax']}"
-        return ""
+        # Of a black box only the loss has to run on the backend, which the method itself tells.
+        return "" if method.adjoint == "blackbox" else unable.get(method.backend, "")
 
     def _admit(self, task: Task) -> Task | None:
         """The task with the time that it may take; ``None`` where there is none left."""
