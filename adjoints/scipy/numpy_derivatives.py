@@ -50,7 +50,7 @@ class NumpyBackend:
 
     def __init__(self, problem: Problem) -> None:
         analytic = _is_analytic(problem)
-        self.name = "complex-step" if analytic else "differences"
+        self.name = "complex step" if analytic else "finite differences"
         first = _jacobians(_by_complex_step if analytic else _by_difference)
         self.framework = Framework(
             vjp=_vjp(first),

@@ -192,7 +192,7 @@ def test_without_any_framework_numpy_alone_is_enough(monkeypatch):
         lambda name: None if name in ("jax", "torch") else find(name),
     )
     result = ab.gradient(tiny.decay(), "scipy-adjoint", rtol=1e-9, atol=1e-12)
-    assert result.stats.derivatives == "complex-step"
+    assert result.stats.derivatives == "complex step"
     assert result.dparams["k"] == pytest.approx(tiny.decay_gradient()[1], rel=1e-8)
     forward = ab.gradient(tiny.doses(), "scipy-forward", solver="radau", rtol=1e-8, atol=1e-11)
     np.testing.assert_allclose(forward.dparams["dose"], tiny.doses_gradient()[1:3], rtol=1e-6)
