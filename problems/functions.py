@@ -7,6 +7,7 @@ themselves.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +25,9 @@ ARRAY_API = (
     "write it in the Python array API standard, with "
     "xp = array_api_compat.array_namespace(y), and take arrays from p"
 )
+
+#: How each function of a problem is called.
+_CALLS = {"rhs": "t, y, p", "loss": "ys, p", "jacobian": "t, y, p", "jump": "i, t, y, p"}
 
 #: NumPy arrays, by the argument of a problem that a function is.
 Arguments = tuple[Any, ...]
@@ -103,6 +107,7 @@ def adapted(argument: str, function: Callable[..., Any], *arguments: Any) -> tup
     if isinstance(function, Adapted):
         return function, _tried(argument, function, arguments)
     _check_no_module(argument, function)
+    _check_signature(argument, function, arguments)
     if isinstance(function, ModuleField):
         made = Adapted(function, "torch")
         return made, _tried(argument, made, arguments)
@@ -136,7 +141,7 @@ def _on_other_arrays(
     argument: str, function: Callable[..., Any], arguments: Arguments, error: Exception
 ) -> tuple[Any, Any]:
     """The function on a framework that it may be written for, as NumPy raised `error`."""
-    told = f"{type(error).__name__} on NumPy arrays: {error}"
+    told = _told(error, "NumPy")
     for framework in ("torch", "jax"):
         if framework not in sys.modules:
             continue
@@ -145,8 +150,7 @@ def _on_other_arrays(
             return made, _quietly(made, arguments)
         except Exception as other:
             if type(other) is not type(error):
-                told += f"; {type(other).__name__} on arrays of {LABELS[framework]}: "
-                told += next(iter(str(other).splitlines()), "")
+                told += f"; {_told(other, LABELS[framework])}"
     raise ValueError(f"{argument} raised {told}; {ARRAY_API}") from error
 
 
@@ -154,9 +158,13 @@ def _tried(argument: str, function: Callable[..., Any], arguments: Arguments) ->
     try:
         return _quietly(function, arguments)
     except Exception as error:
-        raise ValueError(
-            f"{argument} raised {type(error).__name__} on NumPy arrays: {error}; {ARRAY_API}"
-        ) from error
+        where = LABELS.get(framework_of(function), "NumPy")
+        raise ValueError(f"{argument} raised {_told(error, where)}; {ARRAY_API}") from error
+
+
+def _told(error: Exception, where: str) -> str:
+    """What was raised, in one line."""
+    return f"{type(error).__name__} on {where} arrays: {next(iter(str(error).splitlines()), '')}"
 
 
 def _quietly(function: Callable[..., Any], arguments: Arguments) -> Any:
@@ -169,6 +177,19 @@ def _copied(argument: Any) -> Any:
     if isinstance(argument, np.ndarray):
         return argument.copy()
     return dict(argument) if isinstance(argument, Mapping) else argument
+
+
+def _check_signature(argument: str, function: Callable[..., Any], arguments: Arguments) -> None:
+    """Refuse a function that cannot be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"{argument} is called as {argument}({_CALLS[argument]}), and takes other arguments "
+            f"({error}); p is one dict, the parameters and constants together"
+        ) from error
+    except ValueError:  # it does not tell
+        return
 
 
 def _check_no_module(argument: str, function: Any) -> None:

@@ -109,8 +109,8 @@ def _array(label: str, value: Any) -> np.ndarray:
         ) from error
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and array.itemsize not in (4, 8)):
         raise ValueError(
-            f"{label} has dtype {array.dtype}; pass float32 or float64 (complex numbers as their "
-            "real and imaginary parts)"
+            f"{label} has dtype {array.dtype}; pass float32 or float64 (text as a number, complex "
+            "numbers as their real and imaginary parts)"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -134,7 +134,8 @@ def _check_one_dtype(floating: Mapping[str, np.ndarray]) -> None:
         listed = ", ".join(f"{label}: {array.dtype}" for label, array in floating.items())
         raise ValueError(
             f"floating arrays of one problem must have one dtype, got {listed}; "
-            "convert them, for example with np.asarray(value, dtype=np.float64)"
+            "convert them, for example with np.asarray(value, dtype=np.float64), or a module with "
+            "module.double()"
         )
 
 

@@ -71,7 +71,7 @@ def test_a_jump_gets_the_number_of_the_jump_as_an_integer():
 
 def test_what_fails_everywhere_is_told_for_all_that_was_tried():
     with pytest.raises(
-        ValueError, match=r"rhs raised .*NumPy arrays.*RuntimeError on arrays of Py"
+        ValueError, match=r"rhs raised .*NumPy arrays.*RuntimeError on PyTorch arrays"
     ):
         make(rhs=lambda t, y, p: torch.stack([y[0]]) @ torch.ones(3, dtype=torch.float64))
 
@@ -136,6 +136,13 @@ def test_the_problem_of_a_module():
 def test_modules_that_are_no_right_hand_side(module, message):
     with pytest.raises(ValueError, match=message):
         ab.Problem.from_module(module, np.float32([1.0, 0.5]), (0.0, 1.0), lambda ys, p: ys.sum())
+
+
+def test_how_functions_are_called_is_told_where_they_take_other_arguments():
+    with pytest.raises(ValueError, match=r"called as rhs\(t, y, p\), and takes other arguments"):
+        make(rhs=lambda t, y: -y)
+    with pytest.raises(ValueError, match=r"called as loss\(ys, p\), and takes other arguments"):
+        make(rhs=WRITTEN["list"][0], loss=lambda t, y, p: y.sum())
 
 
 def test_a_module_as_right_hand_side_is_refused_with_the_way_to_do_it():
