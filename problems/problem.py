@@ -41,6 +41,9 @@ class Problem:
     (``xp = array_api_compat.array_namespace(y)``), and run on NumPy, JAX and PyTorch. What they
     get as ``p`` is one dict, `params` and `constants` together, as arrays of the namespace,
     dtype (integers stay integers) and device of ``y``; ``t`` is a 0-d array of the same.
+    Functions that are written for NumPy, JAX or PyTorch alone are taken as they are, and so are
+    those that return a list of components; methods that cannot take them say so. The attributes
+    ``rhs``, ``loss``, ``jacobian`` and ``jump`` can be called with NumPy arrays in any case.
 
     Parameters
     ----------
@@ -88,7 +91,8 @@ class Problem:
     ------
     ValueError
         Where something does not fit, naming the argument, what it got and what would do. The
-        functions are called once for this, on NumPy arrays; a NaN that they return is no error.
+        functions are called once for this, on NumPy arrays, and where that fails on those of
+        PyTorch or JAX, if it has been imported; a NaN that they return is no error.
 
     Notes
     -----
