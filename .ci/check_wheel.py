@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[1]
 CHECK = """
 import sys
 import adjointbench as ab
-assert "site-packages" in ab.__file__, ab.__file__
 names = ab.problems.names()
 bare = [name for name in names if ab.problems.get(name).reference is None]
 assert names and not bare, f"no certified reference in the wheel: {bare}"
@@ -47,8 +46,11 @@ def main() -> None:
     constraints = str(ROOT / "constraints.txt")
     install = ["--python", str(python), "install", "-c", constraints, str(wheel)]
     subprocess.run([*pip, *install], check=True)
-    # From its own folder: the checkout must not be what is imported.
-    subprocess.run([str(python), "-c", CHECK], check=True, cwd=folder)
+    # From its own folder, where the wheel is what is imported, and in the root of the checkout,
+    # whose folder of the same name comes before what is installed.
+    for place, imported in ((folder, folder / "venv"), (ROOT, ROOT / "adjointbench")):
+        check = f"{CHECK}assert ab.__file__.startswith({str(imported)!r}), ab.__file__\n"
+        subprocess.run([str(python), "-c", check], check=True, cwd=place)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ Importing this loads NumPy alone; a method imports its own framework when it is 
 
 from pathlib import Path as _Path
 
-# In a checkout the other folders stand beside this one, not in it (see pyproject.toml): then they
-# are found without being installed. Absolute imports, as a type checker looks in this folder alone.
-if not _Path(__file__).with_name("problems").is_dir():
+# In a checkout the folders that are mounted here lie beside this one (see pyproject.toml), so
+# that a Python that was started there finds all of them, installed in editable mode or not.
+if not (_Path(__file__).parent / "problems").is_dir():
     __path__.append(str(_Path(__file__).parents[1]))
 
+# Absolute imports: below this folder's own path there is no `problems`.
 from adjointbench import problems
 from adjointbench.adjoints.gradient import gradient, prepare
 from adjointbench.adjoints.methods import methods

@@ -12,10 +12,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
-        print(
-            f"adjointbench: the command line needs {error.name}; pip install 'adjointbench[bench]'",
-            file=sys.stderr,
-        )
+        from adjointbench.problems.installing import how_to_install
+
+        needed = f"the command line needs {error.name}; {how_to_install('bench')}"
+        print(f"adjointbench: {needed}", file=sys.stderr)
         raise SystemExit(2) from None
     try:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import importlib.util
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 
 from .. import problems
 from ..problems import Problem
+from ..problems.functions import framework_of
 from ..problems.reference import Reference
 from .directions import UnseenDerivativeError, compare_with_loss
 from .gradient import gradient
@@ -113,7 +115,7 @@ def certify(
     loosened : float
         Factor on the tolerances, where the tightest are too much for a problem.
     differentiable : bool
-        Whether JAX or PyTorch can differentiate the equations. Otherwise complex steps by DOP853
+        Whether to ask for derivatives of the equations. Otherwise complex steps by DOP853
         (BDF for stiff problems) are set against finite differences by LSODA: some digits fewer.
     progress : callable, optional
         Called with one line before each computation.
@@ -179,6 +181,18 @@ def compare(found: Reference, stored: Reference) -> Difference:
 
 def computations_for(problem: Problem) -> tuple[dict[str, Any], ...]:
     """The arguments of the two calls of ``gradient`` that certify `problem`."""
+    if framework_of(problem.rhs) == "torch":
+        return tuple(_on_torch(options) for options in _computations(problem))
+    return _computations(problem)
+
+
+def _on_torch(options: dict[str, Any]) -> dict[str, Any]:
+    """The same computation for equations that run on PyTorch alone."""
+    on_jax = options["method"] == "jax-discrete"
+    return {**options, "method": "torch-discrete"} if on_jax else options
+
+
+def _computations(problem: Problem) -> tuple[dict[str, Any], ...]:
     size = problem.n_states * (1 + problem.n_states + problem.n_params)
     if problem.stiff:
         # On a limit cycle the sensitivities grow with every period and change their signs: where
@@ -252,9 +266,9 @@ def _relative(found: np.ndarray, true: np.ndarray) -> float:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("numpy", "scipy", "jax")
+    installed = (p for p in ("numpy", "scipy", "jax", "torch") if importlib.util.find_spec(p))
     return {"python": platform.python_version()} | {
-        p: importlib.metadata.version(p) for p in packages
+        p: importlib.metadata.version(p) for p in installed
     }
 
 

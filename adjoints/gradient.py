@@ -13,6 +13,7 @@ import numpy as np
 from ..problems import Problem
 from ..problems.validation import did_you_mean
 from .arguments import check_name, positive, positive_int, tolerance
+from .equations import check_equations, explained
 from .methods import get_method, method_of
 from .options import (
     check_device_name,
@@ -152,6 +153,7 @@ def prepare(
         )
     entry = get_method(method)
     check_installed(entry)
+    check_equations(problem, entry)
     chosen = choose_solver(problem, entry, solver)
     if adjoint_solver is not None:
         check_name("adjoint_solver", adjoint_solver, entry.solvers)
@@ -186,7 +188,8 @@ def prepare(
         first_step=settings.first_step,
         compile=settings.compile or None,
     )
-    return _built(problem, settings)
+    with explained(problem, entry):
+        return _built(problem, settings)
 
 
 def _built(problem: Problem, settings: Settings) -> Run:

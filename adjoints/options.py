@@ -6,6 +6,7 @@ import importlib.util
 from typing import Any
 
 from ..problems import Problem
+from ..problems.installing import how_to_install
 from .arguments import check_name
 from .methods import METHODS
 from .methods.method import Method
@@ -64,7 +65,7 @@ def check_installed(entry: Method) -> None:
             extra = {"jax": "jax", "torch": "torch", "scipy": "jax"}.get(package, "peers")
             raise ValueError(
                 f"method={entry.name!r} needs the package {package}, which is not installed; "
-                f"pip install 'adjointbench[{extra}]'"
+                f"{how_to_install(extra)}"
             )
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .functions import Adapted
+
 #: Modules that problems import and whose changes do not change the numbers.
 _MACHINERY = ("problem", "registry")
 
@@ -47,6 +49,7 @@ def definition_hash(
     str
         64 hexadecimal digits, the same on every platform and Python version.
     """
+    functions = [f.function if isinstance(f, Adapted) else f for f in functions]
     parts = [
         ("name", name),
         *(("function", _describe(function)) for function in functions),

@@ -12,6 +12,7 @@ import numpy as np
 from . import validation
 from .definition import definition_hash
 from .reference import Reference, find_reference
+from .torch_module import ModuleField, arrays_of, check_module
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -40,6 +41,9 @@ class Problem:
     (``xp = array_api_compat.array_namespace(y)``), and run on NumPy, JAX and PyTorch. What they
     get as ``p`` is one dict, `params` and `constants` together, as arrays of the namespace,
     dtype (integers stay integers) and device of ``y``; ``t`` is a 0-d array of the same.
+    Functions that are written for NumPy, JAX or PyTorch alone are taken as they are, and so are
+    those that return a list of components; methods that cannot take them say so. The attributes
+    ``rhs``, ``loss``, ``jacobian`` and ``jump`` can be called with NumPy arrays in any case.
 
     Parameters
     ----------
@@ -87,7 +91,8 @@ class Problem:
     ------
     ValueError
         Where something does not fit, naming the argument, what it got and what would do. The
-        functions are called once for this, on NumPy arrays; a NaN that they return is no error.
+        functions are called once for this, on NumPy arrays, and where that fails on those of
+        PyTorch or JAX, if it has been imported; a NaN that they return is no error.
 
     Notes
     -----
@@ -139,37 +144,85 @@ class Problem:
             y0, params, {} if constants is None else constants
         )
         span = validation.checked_span(t_span, start.dtype)
-        saves = span[1:] if save_at is None else save_at
+        saves = validation.checked_save_at(
+            span[1:] if save_at is None else save_at, span, start.dtype
+        )
+        jumps = validation.checked_jump_times(jump_times, span, start.dtype)
+        functions = {
+            "rhs": rhs,
+            "loss": loss,
+            "jacobian": jacobian,
+            "jump": jump,
+            "exact": exact,
+        }
         self._set(
             name=name,
-            rhs=rhs,
             y0=start,
             params=named,
             t_span=span,
-            save_at=validation.checked_save_at(saves, span, start.dtype),
-            loss=loss,
+            save_at=saves,
             constants=data,
             stiff=bool(stiff),
             tags=validation.checked_tags(tags),
-            jacobian=jacobian,
             discontinuities=validation.checked_discontinuities(discontinuities, span, start.dtype),
-            jump_times=validation.checked_jump_times(jump_times, span, start.dtype),
-            jump=jump,
+            jump_times=jumps,
             version=version,
             settings=dict(settings or {}),
-            exact=exact,
+            **validation.checked_functions(
+                functions,
+                t0=span[0],
+                y0=start,
+                p={**named, **data},
+                n_saves=len(saves),
+                jump_times=jumps,
+            ),
         )
-        validation.check_functions(
-            rhs=rhs,
+
+    @classmethod
+    def from_module(
+        cls,
+        module: Any,
+        y0: ArrayLike,
+        t_span: Sequence[float],
+        loss: Loss,
+        *,
+        name: str = "module",
+        **options: Any,
+    ) -> Problem:
+        """The problem of a ``torch.nn.Module``: ``y' = module(t, y)``, or ``y' = module(y)``.
+
+        Its parameters are the module's by their names, as ``"net.0.weight"``, with the values
+        that they have now; those that need no gradient, and buffers, are constants. The module
+        itself stays as it is, whatever is computed. In other processes, as those of
+        ``adjointbench compare``, it has the same values only where a seed is set before it is
+        made, or they are loaded from a file.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        y0, t_span, loss
+            As of the class; `y0` in the dtype of the module.
+        name : str
+        **options
+            The other arguments of the class; `constants` are joined with those of the module.
+
+        Raises
+        ------
+        ValueError
+            As the class does.
+        """
+        check_module(module)
+        params, others = arrays_of(module)
+        constants = {**others, **(options.pop("constants", None) or {})}
+        return cls(
+            name=name,
+            rhs=ModuleField(module),
+            y0=y0,
+            params=params,
+            t_span=t_span,
             loss=loss,
-            jacobian=jacobian,
-            jump=jump,
-            exact=exact,
-            t0=self.t_span[0],
-            y0=self.y0,
-            p=self.merged(),
-            n_saves=len(self.save_at),
-            jump_times=self.jump_times,
+            constants=constants,
+            **options,
         )
 
     def _set(self, **values: Any) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-_ARRAY_API = (
-    "write it in the Python array API standard, with "
-    "xp = array_api_compat.array_namespace(y), and take arrays from p"
-)
+from .functions import ARRAY_API, adapted
 
 
 def did_you_mean(name: object, known: Sequence[str]) -> str:
@@ -53,21 +50,36 @@ def checked_arrays(
 ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Copies of all arrays of a problem in its one floating dtype.
 
-    Integers given as values of `y0` or `params` become float64; constants of integers and
-    booleans stay what they are.
+    Numbers that come in no array take the dtype of those that do, else float64. Integers given
+    as values of `y0` or `params` become floating; constants of integers and booleans stay what
+    they are.
     """
     _check_names(params, constants)
     values = {"y0": _value("y0", y0)}
     values |= {f"params[{k!r}]": _value(f"params[{k!r}]", v) for k, v in params.items()}
     data = {f"constants[{k!r}]": _array(f"constants[{k!r}]", v) for k, v in constants.items()}
-    floating = {k: v for k, v in (values | data).items() if v.dtype.kind not in "biu"}
-    _check_one_dtype(floating)
-    start, *rest = values.values()
+    given = (y0, *params.values(), *constants.values())
+    arrays = _in_one_dtype(values | data, [hasattr(value, "dtype") for value in given])
+    start, *rest = (arrays[label] for label in values)
     return (
         start,
         dict(zip(params, rest, strict=True)),
-        dict(zip(constants, data.values(), strict=True)),
+        dict(zip(constants, (arrays[label] for label in data), strict=True)),
     )
+
+
+def _in_one_dtype(
+    arrays: Mapping[str, np.ndarray], came_as_arrays: Sequence[bool]
+) -> dict[str, np.ndarray]:
+    """Numbers that came in no array, in the dtype of the arrays; a mixture of these is refused."""
+    typed = dict(zip(arrays, came_as_arrays, strict=True))
+    floating = {k: v for k, v in arrays.items() if v.dtype.kind not in "biu"}
+    dtypes = {v.dtype for k, v in floating.items() if typed[k]}
+    if len(dtypes) == 1:
+        (dtype,) = dtypes
+        floating |= {k: v.astype(dtype) for k, v in floating.items() if not typed[k]}
+    _check_one_dtype(floating)
+    return {**arrays, **floating}
 
 
 def _check_names(params: Any, constants: Any) -> None:
@@ -89,15 +101,16 @@ def _check_names(params: Any, constants: Any) -> None:
 def _array(label: str, value: Any) -> np.ndarray:
     """A copy of `value` as an array of numbers or booleans in native byte order."""
     try:
-        array = np.array(value)
+        # A tensor of PyTorch, on any device, with or without a gradient.
+        array = np.array(value.detach().cpu() if hasattr(value, "detach") else value)
     except Exception as error:
         raise ValueError(
             f"{label} cannot be made a NumPy array ({error}); pass numbers in a regular shape"
         ) from error
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and array.itemsize not in (4, 8)):
         raise ValueError(
-            f"{label} has dtype {array.dtype}; pass float32 or float64 (complex numbers as their "
-            "real and imaginary parts)"
+            f"{label} has dtype {array.dtype}; pass float32 or float64 (text as a number, complex "
+            "numbers as their real and imaginary parts)"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -121,7 +134,8 @@ def _check_one_dtype(floating: Mapping[str, np.ndarray]) -> None:
         listed = ", ".join(f"{label}: {array.dtype}" for label, array in floating.items())
         raise ValueError(
             f"floating arrays of one problem must have one dtype, got {listed}; "
-            "convert them, for example with np.asarray(value, dtype=np.float64)"
+            "convert them, for example with np.asarray(value, dtype=np.float64), or a module with "
+            "module.double()"
         )
 
 
@@ -203,58 +217,58 @@ def _check_inside(argument: str, times: list[float], t_span: tuple[float, float]
             )
 
 
-def check_functions(
+def checked_functions(
+    functions: Mapping[str, Any],
     *,
-    rhs: Any,
-    loss: Any,
-    jacobian: Any,
-    jump: Any,
-    exact: Any,
     t0: float,
     y0: np.ndarray,
     p: Mapping[str, np.ndarray],
     n_saves: int,
     jump_times: Sequence[float],
-) -> None:
-    """Call every function of a problem once on NumPy arrays; refuse what does not fit."""
-    _check_callable("rhs", rhs)
-    _check_callable("loss", loss)
-    for name, function in (("jacobian", jacobian), ("jump", jump), ("exact", exact)):
-        if function is not None:
-            _check_callable(name, function)
+) -> dict[str, Any]:
+    """Call every function of a problem once on NumPy arrays; refuse what does not fit.
+
+    Parameters
+    ----------
+    functions : mapping of str to callable or None
+        ``rhs``, ``loss``, ``jacobian``, ``jump`` and ``exact``.
+    t0, y0, p, n_saves, jump_times
+        What they are called with.
+
+    Returns
+    -------
+    dict of str to callable or None
+        The same functions; :class:`Adapted` where they are not written for arrays of any kind.
+    """
+    _check_given(functions, jump_times)
+    known = dict(functions)
+
+    def check(name: str, shape: tuple[int, ...], meaning: str, *arguments: Any) -> None:
+        known[name], found = adapted(name, known[name], *arguments)
+        _check_output(name, found, shape, meaning, y0.dtype)
+
+    def at(time: float) -> tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]:
+        return np.asarray(time, dtype=y0.dtype), y0, p
+
+    check("rhs", y0.shape, "the shape of y0", *at(t0))
+    check("loss", (), "a scalar: sum over all axes", np.stack([y0] * n_saves), p)
+    if known["jacobian"] is not None:
+        check("jacobian", (y0.size, y0.size), "(n, n) with n = y0.size", *at(t0))
+    for i, time in enumerate(jump_times):
+        check("jump", y0.shape, "the shape of y0", i, *at(time))
+    return known
+
+
+def _check_given(functions: Mapping[str, Any], jump_times: Sequence[float]) -> None:
+    """Refuse what is no function, and jumps without times or times without a jump."""
+    for name, function in functions.items():
+        optional = name not in ("rhs", "loss")
+        if not callable(function) and not (optional and function is None):
+            raise ValueError(f"{name}={function!r} must be a function")
+    jump = functions["jump"]
     if (jump is None) != (not jump_times):
         given, missing = ("jump_times", "jump") if jump is None else ("jump", "jump_times")
         raise ValueError(f"{given} is given without {missing}; pass both or neither")
-
-    def at(time: float) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        return np.asarray(time, dtype=y0.dtype), y0.copy(), dict(p)
-
-    out = _call("rhs", rhs, *at(t0))
-    _check_output("rhs", out, y0.shape, "the shape of y0", y0.dtype)
-    out = _call("loss", loss, np.stack([y0] * n_saves), dict(p))
-    _check_output("loss", out, (), "a scalar: sum over all axes", y0.dtype)
-    if jacobian is not None:
-        out = _call("jacobian", jacobian, *at(t0))
-        _check_output("jacobian", out, (y0.size, y0.size), "(n, n) with n = y0.size", y0.dtype)
-    for i, time in enumerate(jump_times):
-        out = _call("jump", jump, i, *at(time))
-        _check_output("jump", out, y0.shape, "the shape of y0", y0.dtype)
-
-
-def _check_callable(name: str, function: object) -> None:
-    if not callable(function):
-        raise ValueError(f"{name}={function!r} must be a function")
-
-
-def _call(argument: str, function: Callable[..., Any], *args: Any) -> Any:
-    try:
-        # The size of the values is a matter of solving, not of the definition.
-        with np.errstate(all="ignore"):
-            return function(*args)
-    except Exception as error:
-        raise ValueError(
-            f"{argument} raised {type(error).__name__} on NumPy arrays: {error}; {_ARRAY_API}"
-        ) from error
 
 
 def _check_output(
@@ -263,7 +277,7 @@ def _check_output(
     if not isinstance(out, np.ndarray | np.generic):
         raise ValueError(
             f"{argument} returned a {type(out).__name__}, not a NumPy array, for NumPy arrays; "
-            f"{_ARRAY_API}"
+            f"{ARRAY_API}"
         )
     if out.shape != shape:
         raise ValueError(f"{argument} returned shape {out.shape}; it must be {shape}, {meaning}")

@@ -264,7 +264,7 @@ def test_what_is_missing_is_told_before_anything_is_measured(
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert f"{missing} is not installed" in line
-    assert "pip install 'adjointbench[report]'" in line
+    assert "pip install -c constraints.txt '.[report]' in the checkout" in line
     assert not list(tmp_path.rglob("*.jsonl"))
 
 

@@ -67,6 +67,14 @@ def test_importing_takes_well_under_a_second_of_processor_time() -> None:
     assert float(seconds) < 0.5
 
 
+def test_a_checkout_that_is_not_installed_can_be_imported_where_it_lies() -> None:
+    """Without the finder of an editable installation, as after ``pip install .`` in its root."""
+    code = "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'ditable' not in repr(f)]\n"
+    code += "import adjointbench as ab; print(ab.problems.get('linear'), ab.methods()[0].name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.startswith("Problem('linear'"), done.stderr
+
+
 def test_one_version_everywhere() -> None:
     changes = (ROOT / "CHANGELOG.md").read_text()
     citation = (ROOT / "CITATION.cff").read_text()
@@ -150,7 +158,8 @@ def test_the_command_line_names_the_extra_that_it_needs() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "adjointbench: the command line needs typer; pip install 'adjointbench[bench]'"
+        "adjointbench: the command line needs typer; run pip install -c constraints.txt '.[bench]' "
+        "in the checkout of adjointbench"
     ]
 
 

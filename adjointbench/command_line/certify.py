@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from adjointbench.problems.locate import is_locator
+
 from .. import problems as zoo
 from .output import OK, WRONG, AsJson, print_json, refusing, say_beside
-from .settings import Settings, parse_settings
+from .settings import PROBLEM, Settings, find_problem
 
 if TYPE_CHECKING:
     from adjointbench.problems import Problem
@@ -19,7 +21,7 @@ _ROUNDING = 1e-14
 
 
 def certify(
-    names: Annotated[list[str], typer.Argument(help="Names of 'adjointbench problems'.")],
+    names: Annotated[list[str], typer.Argument(help=PROBLEM)],
     settings: Settings = None,
     write: Annotated[
         bool, typer.Option("--write", help="Store it in problems/references/.")
@@ -38,19 +40,30 @@ def certify(
 
         adjointbench certify robertson
         adjointbench certify van_der_pol --set mu=10 --write
+        adjointbench certify my_model.py
     """
     with refusing(extra="jax"):
         from adjointbench.problems.reference import check_writable
 
         if write:
             check_writable()
-        chosen = [zoo.get(name, **parse_settings(settings)) for name in names]
+            _check_of_the_zoo(names)
+        chosen = [find_problem(name, settings) for name in names]
         records = [_certify(problem, write=write) for problem in chosen]
     if as_json:
         print_json(records)
     else:
         print("\n\n".join(map(_text, records)))
     raise typer.Exit(OK if all(record["certified"] for record in records) else WRONG)
+
+
+def _check_of_the_zoo(names: list[str]) -> None:
+    own = [name for name in names if is_locator(name)]
+    if own:
+        raise ValueError(
+            f"--write stores references of the zoo, not of {own[0]}; leave it out, or use "
+            f"adjointbench compare {own[0]}, which keeps one beside its results"
+        )
 
 
 def _certify(problem: Problem, *, write: bool) -> dict[str, Any]:
@@ -97,10 +110,10 @@ def _text(record: dict[str, Any]) -> str:
         f"  {by_loss['solves']} losses by {by_loss['solver']} differ from it by "
         f"{found['loss_disagreement']:.1e}, known to {found['loss_error']:.1e}"
     )
-    if record["stored"] is None:
-        lines.append("  nothing is stored for this definition; --write stores it")
-    else:
+    if record["stored"] is not None:
         lines.append(f"  the reference of {record['stored']} {_beside_stored(record)}")
+    elif record["problem"] in zoo.names():
+        lines.append("  nothing is stored for this definition; --write stores it")
     if record["written"]:
         lines[-1] = f"  written to {record['written']}"
     verdict = "certified" if record["certified"] else "NOT certified"

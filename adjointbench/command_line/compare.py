@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from adjointbench.problems.installing import how_to_install
+
 from .. import methods as find_methods
 from .output import OK, USAGE, WRONG, AsJson, print_json, refusing
 from .settings import Settings, parse_settings
@@ -28,6 +30,7 @@ _UNWRITABLE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS),
     *(errno.EACCES, errno.EPERM),
 )
+
 
 def compare(
     problem: Annotated[
@@ -198,7 +201,7 @@ def _check_report() -> None:
             raise
         raise ValueError(
             f"{package} is not installed, which the page needs; "
-            "pip install 'adjointbench[report]', or pass --no-report"
+            f"{how_to_install('report')}, or pass --no-report"
         ) from None
 
 

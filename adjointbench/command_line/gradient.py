@@ -8,14 +8,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from .. import prepare
-from .. import problems as zoo
 from .gradient_record import make_record, print_record
 from .output import OK, WRONG, AsJson, print_json, refusing, working
-from .settings import Settings, parse_settings
+from .settings import PROBLEM, Settings, find_problem
 
 
 def gradient(
-    problem: Annotated[str, typer.Argument(help="A name of 'adjointbench problems'.")],
+    problem: Annotated[str, typer.Argument(help=PROBLEM)],
     method: Annotated[str, typer.Option(help="A name of 'adjointbench methods'.")] = "jax-discrete",
     settings: Settings = None,
     solver: Annotated[str | None, typer.Option(help="The method's own by default.")] = None,
@@ -52,6 +51,7 @@ def gradient(
         adjointbench gradient lotka_volterra
         adjointbench gradient van_der_pol --set mu=10 --rtol 1e-8
         adjointbench gradient pendulum --method scipy-adjoint --json
+        adjointbench gradient my_model.py --method scipy-adjoint
     """
     options = {
         "solver": solver,
@@ -69,15 +69,15 @@ def gradient(
         "coefficient": coefficient,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    _show(problem, parse_settings(settings), method, given, as_json)
+    _show(problem, settings, method, given, as_json)
 
 
 def _show(
-    problem: str, of_problem: dict[str, Any], method: str, options: dict[str, Any], as_json: bool
+    problem: str, settings: Settings, method: str, options: dict[str, Any], as_json: bool
 ) -> NoReturn:
     with working(f"Preparing {method} on {problem}, then measuring ..."):
         with refusing():
-            chosen = zoo.get(problem, **of_problem)
+            chosen = find_problem(problem, settings)
             start = time.perf_counter()
             run = prepare(chosen, method, **options)
         result = run()

@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from adjointbench.problems.installing import how_to_install
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
 
 #: The last is how a shell tells that a command was interrupted.
@@ -124,4 +126,4 @@ def refusing(extra: str = "all") -> Iterator[None]:
         package = str(error.name).partition(".")[0]
         if package == "adjointbench":
             raise
-        refuse(f"{package} is not installed; pip install 'adjointbench[{extra}]'")
+        refuse(f"{package} is not installed; {how_to_install(extra)}")

@@ -7,7 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from adjointbench import problems
+from adjointbench.problems import Problem
+from adjointbench.problems.locate import is_locator
+
 from .output import refuse
+
+#: What may be named as a problem.
+PROBLEM = "A name of 'adjointbench problems', FILE.py, FILE.py:ATTRIBUTE or MODULE:ATTRIBUTE."
 
 Settings = Annotated[
     list[str] | None,
@@ -34,6 +41,18 @@ def parse_settings(settings: list[str] | None) -> dict[str, Any]:
             refuse(f"--set {setting!r}: {key} is set to {found[key]!r} already")
         found[key] = value
     return found
+
+
+def find_problem(name: str, settings: list[str] | None) -> Problem:
+    """The problem of the zoo, or of the user's own: FILE.py, FILE.py:ATTRIBUTE, MODULE:ATTRIBUTE.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, or a setting does not fit.
+    """
+    given = parse_settings(settings)
+    return problems.load(name, **given) if is_locator(name) else problems.get(name, **given)
 
 
 def _pair(setting: str) -> tuple[str, Any]:

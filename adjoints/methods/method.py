@@ -115,6 +115,38 @@ class Method:
         """
         return self.family == "blackbox" or (self.is_peer and self.backend == "jax")
 
+    def arrays(self, part: str) -> tuple[str, ...]:
+        """What a function of the problem is called with: the frameworks that it has to run on.
+
+        Parameters
+        ----------
+        part : {"rhs", "loss", "jump"}
+
+        Returns
+        -------
+        tuple of str
+            ``"jax"``, ``"torch"``; ``"numpy"`` where it is NumPy's arrays or their like, and
+            nothing else will do. Empty where any function will do.
+        """
+        if self.adjoint == "complex-step" or self.library == "casadi":
+            return ("numpy",)
+        if self.backend == "scipy":
+            return ()
+        if self.adjoint != "blackbox" or part == "loss":
+            return (self.backend,)
+        # JAX inside of a callback of JAX may wait for itself forever.
+        return ("jax", "numpy") if self.backend == "jax" else ()
+
+    def takes(self, part: str, written_for: str) -> bool:
+        """Whether a function will do that is written for one framework alone, or (empty) for none.
+
+        Parameters
+        ----------
+        part : {"rhs", "loss", "jump"}
+        written_for : {"", "jax", "torch"}
+        """
+        return not written_for or all(kind == written_for for kind in self.arrays(part))
+
     def regularizes(self, regularizer: Regularizer) -> bool:
         """Whether it can differentiate a loss with this regulariser."""
         if regularizer.terms:

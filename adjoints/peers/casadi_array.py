@@ -23,6 +23,23 @@ import numpy as np
 Column = Any
 
 
+#: Functions of NumPy that have another name in the standard.
+STANDARD_NAMES = {
+    "absolute": "abs",
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arctanh": "atanh",
+    "concatenate": "concat",
+    "power": "pow",
+    "transpose": "permute_dims",
+    "true_divide": "divide",
+}
+
+
 def _operator(function: Callable[..., Any], dtype: type = np.float64) -> tuple[Any, Any]:
     """An operator and its reflection."""
 
@@ -47,8 +64,6 @@ class CasadiArray:
         What the expressions stand for: float64 or bool.
     """
 
-    # NumPy's own operators hand over to ours, and its functions refuse.
-    __array_ufunc__ = None
     device = "cpu"
     #: The functions of the standard, which know arrays: :mod:`.casadi_namespace` sets it.
     namespace: ClassVar[Any]
@@ -63,6 +78,21 @@ class CasadiArray:
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return self.namespace
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's operators and functions of each element, by their counterparts here."""
+        if method != "__call__":
+            return NotImplemented
+        return self._counterpart(ufunc)(*map(as_array, inputs), **options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's other functions, by their counterparts here."""
+        return self._counterpart(function)(*args, **kwargs)
+
+    def _counterpart(self, function: Any) -> Callable[..., Any]:
+        """The function of the standard that does what NumPy's does."""
+        name: str = function.__name__
+        return getattr(self.namespace, STANDARD_NAMES.get(name, name))
 
     def numpy(self) -> np.ndarray:
         """The plain numbers; ``TypeError`` where they depend on symbols."""
@@ -206,6 +236,9 @@ def as_array(value: Any) -> CasadiArray:
     if isinstance(value, CasadiArray):
         return value
     array = np.asarray(value)
+    if array.dtype.kind == "O" and array.size:  # of expressions, put together by NumPy
+        parts = [as_array(part).reshape(()) for part in array.ravel()]
+        return CasadiArray.namespace.stack(parts).reshape(array.shape)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(value).__name__} {value!r} is not an array of real numbers")
     return CasadiArray(array.ravel(), array.shape)

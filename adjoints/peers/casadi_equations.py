@@ -109,8 +109,8 @@ class _Tracer:
             raise ValueError(
                 f"method={self.method!r} cannot write the {name} of problem "
                 f"{self.problem.name!r} for CasADi: {error}; keep to the functions of "
-                "adjointbench.adjoints.peers.casadi_namespace, or use a method with "
-                "backend='jax', such as 'jax-discrete'"
+                "adjointbench.adjoints.peers.casadi_namespace, or use a method of ours, such as "
+                "'scipy-adjoint'"
             ) from error
         function = ca.Function(name, symbols, [ca.densify(result)])
         if multiplications(function) > EXPANDED_UP_TO:

@@ -1,4 +1,4 @@
-"""The derivatives that the methods need, written once for JAX and PyTorch.
+"""The derivatives that the methods need, written once for JAX, PyTorch and NumPy.
 
 Every function here takes a :class:`~.flat.FlatSystem` and a :class:`Framework` and returns
 ``f(z, theta, constants)``, where the vector ``z`` packs time, state and direction into a single
@@ -20,11 +20,15 @@ Formula = Callable[[Array, Array, Mapping[str, Array]], Array]
 
 @dataclass(frozen=True)
 class Framework:
-    """The transformations of ``jax`` or ``torch.func``, and joining of arrays."""
+    """The transformations of ``jax`` or ``torch.func``, and joining of arrays.
+
+    ``second`` is ``jacfwd`` of what is a derivative itself.
+    """
 
     vjp: Callable[..., Any]
     jacfwd: Callable[..., Any]
     jacrev: Callable[..., Any]
+    second: Callable[..., Any]
     concat: Callable[..., Array]
 
 
@@ -94,7 +98,7 @@ def curvature(system: FlatSystem, ad: Framework) -> Formula:
     def rates(y: Array, z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
         return inner(ad.concat([z[:1], y, z[n + 1 :]]), theta, constants)[n:]
 
-    of_state = ad.jacfwd(rates, argnums=0)
+    of_state = ad.second(rates, argnums=0)
     return lambda z, theta, constants: of_state(z[1 : n + 1], z, theta, constants)
 
 

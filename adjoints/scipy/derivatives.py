@@ -1,7 +1,8 @@
 """Derivatives of a problem's functions for solvers that have none of their own.
 
 The problem's own Jacobian is taken where it has one. Everything else comes from JAX, compiled
-once ahead of time, or from PyTorch where JAX is not installed or cannot run the equations.
+once ahead of time; from PyTorch where JAX is not installed or cannot run the equations; and where
+neither can, from the functions on NumPy, by complex steps or differences.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import contextlib
 import importlib.util
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
+from ...problems.functions import framework_of
+from ...problems.installing import how_to_install
 from . import derivative_formulas
 from .flat import BoundSystem, FlatSystem
+from .numpy_derivatives import NumpyBackend
 
 #: A formula by its name in :mod:`.derivative_formulas`, and the number of the jump it is about.
 Key = tuple[str, int] | tuple[str]
@@ -48,18 +52,31 @@ class Backend(Protocol):
         ...
 
 
-def installed_backend() -> Backend:
-    """JAX, else PyTorch; ``ValueError`` where neither is installed."""
-    if importlib.util.find_spec("jax") is not None:
-        from .jax_derivatives import JaxBackend
+def backends_for(system: FlatSystem) -> Iterator[Backend]:
+    """What may run the formulas of `system`, in the order in which to try."""
+    functions = (system.function, system.loss_function, system.jump_function)
+    written_for = {framework_of(function) for function in functions} - {""}
+    for name, make in (("jax", _jax_backend), ("torch", _torch_backend)):
+        asked = not written_for or name in written_for
+        if asked and importlib.util.find_spec(name) is not None:
+            yield make()
+    if system.problem is not None and not written_for:
+        yield NumpyBackend(system.problem)
 
-        return JaxBackend()
-    if importlib.util.find_spec("torch") is not None:
-        return _torch_backend()
+
+def _refuse(system: FlatSystem) -> NoReturn:
+    functions = (system.function, system.loss_function, system.jump_function)
+    needed = {framework_of(function) for function in functions} - {""} or {"jax"}
     raise ValueError(
-        "this method needs derivatives of rhs and loss, and neither JAX nor PyTorch is "
-        "installed; pip install 'adjointbench[jax]', or use method='finite-difference'"
+        "this method needs derivatives of rhs and loss, which nothing here can take; "
+        f"{how_to_install(needed.pop())}, or use method='finite-difference'"
     )
+
+
+def _jax_backend() -> Backend:
+    from .jax_derivatives import JaxBackend
+
+    return JaxBackend()
 
 
 def _torch_backend() -> Backend:
@@ -75,19 +92,18 @@ class Derivatives:
     ----------
     system : FlatSystem
     backend : Backend, optional
-        By default JAX, else PyTorch: where JAX is not installed, or the equations do not run on
-        it.
+        By default the first of :func:`backends_for` that can take them.
     """
 
     def __init__(self, system: FlatSystem, backend: Backend | None = None) -> None:
         self.system = system
-        self._backend = installed_backend() if backend is None else backend
-        self._may_change = backend is None
+        self._others = iter(()) if backend else backends_for(system)
+        self._backend = backend or next(self._others, None) or _refuse(system)
         self._formulas: dict[Key, NumpyFormula] = {}
 
     @property
     def source(self) -> str:
-        """``"problem"`` where df/dy is the problem's own Jacobian, else the framework's name."""
+        """``"problem"`` where df/dy is the problem's own Jacobian, else the backend's name."""
         return self._backend.name if self.system.jacobian_function is None else "problem"
 
     @contextlib.contextmanager
@@ -112,14 +128,17 @@ class Derivatives:
             The seconds it took.
         """
         begin = time.perf_counter()
-        try:
-            self._compile(keys, saves)
-        except Exception:
-            if not self._may_change or not self._runs_on_torch():
-                raise
-            self._backend = _torch_backend()
-            self._compile((*self._formulas, *keys), saves)
-        self._may_change = False
+        while True:
+            try:
+                self._compile(keys, saves)
+                self._try(keys, saves)
+                break
+            except Exception:
+                following = next(self._others, None)
+                if following is None:
+                    raise
+                self._backend = following
+        self._others = iter(())
         return time.perf_counter() - begin
 
     def _compile(self, keys: tuple[Key, ...], saves: int) -> None:
@@ -131,22 +150,17 @@ class Derivatives:
                 size = derivative_formulas.input_size(name, system, saves)
                 self._formulas[key] = backend.compile(formula, size, system.m, system.constants)
 
-    def _runs_on_torch(self) -> bool:
-        """Whether PyTorch, where it is not what just failed, can take a derivative of ``rhs``."""
-        if self._backend.name == "torch" or importlib.util.find_spec("torch") is None:
-            return False
-        backend, system = _torch_backend(), self.system
-        push = backend.compile(
-            derivative_formulas.vjp(system, backend.framework),
-            derivative_formulas.input_size("vjp", system, 0),
-            system.m,
-            system.constants,
-        )
-        try:
-            push(np.ones(1 + 2 * system.n), backend.put(np.ones(system.m)))
-        except Exception:
-            return False
-        return True
+    def _try(self, keys: tuple[Key, ...], saves: int) -> None:
+        """Raise where PyTorch, which compiles nothing, cannot take the derivatives."""
+        if self._backend.name != "torch":
+            return
+        from .torch_derivatives import RefusesNumbers
+
+        theta = self._backend.put(np.ones(self.system.m))
+        with RefusesNumbers():
+            for key in keys:
+                size = derivative_formulas.input_size(key[0], self.system, saves)
+                self._formulas[key](np.ones(size), theta)
 
     def at(self, theta: np.ndarray) -> Point:
         """The derivatives at given parameters."""

@@ -39,6 +39,8 @@ class FlatSystem:
         Arrays that are not differentiated.
     loss_function, jump_function, jacobian_function : callable or None
         The user's ``loss(ys, p)``, ``jump(i, t, y, p)`` and ``jacobian(t, y, p)``.
+    problem : Problem or None
+        What it was made of; ``None`` for a solve without a problem.
     """
 
     function: Callable[[Array, Array, Any], Array]
@@ -50,6 +52,7 @@ class FlatSystem:
     loss_function: Callable[[Array, Any], Array] | None = None
     jump_function: Callable[[int, Array, Array, Any], Array] | None = None
     jacobian_function: Callable[[Array, Array, Any], Array] | None = None
+    problem: Problem | None = None
 
     @property
     def m(self) -> int:
@@ -137,6 +140,7 @@ def flat_system(problem: Problem) -> FlatSystem:
         loss_function=problem.loss,
         jump_function=problem.jump,
         jacobian_function=problem.jacobian,
+        problem=problem,
     )
 
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from .derivative_formulas import Formula, Framework
 
-FRAMEWORK = Framework(vjp=jax.vjp, jacfwd=jax.jacfwd, jacrev=jax.jacrev, concat=jnp.concatenate)
+FRAMEWORK = Framework(
+    vjp=jax.vjp, jacfwd=jax.jacfwd, jacrev=jax.jacrev, second=jax.jacfwd, concat=jnp.concatenate
+)
 
 
 class JaxBackend:

@@ -8,8 +8,33 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from .derivative_formulas import Formula, Framework
+
+#: What makes a plain number of a tensor, whose derivative is then lost without a word.
+_NUMBERS = frozenset(
+    {
+        torch.Tensor.__float__,
+        torch.Tensor.__int__,
+        torch.Tensor.__index__,
+        torch.Tensor.__complex__,
+        torch.Tensor.item,
+        torch.Tensor.tolist,
+    }
+)
+
+
+class RefusesNumbers(TorchFunctionMode):
+    """A context in which no number is made of a tensor that is to be differentiated."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _NUMBERS and args[0].requires_grad:
+            raise TypeError(
+                "it makes a plain number of a tensor (math.sin, float, item, ...), which has no "
+                "derivative"
+            )
+        return func(*args, **(kwargs or {}))
 
 
 def _concat(parts: Any, axis: int = 0) -> torch.Tensor:
@@ -26,6 +51,7 @@ class TorchBackend:
         vjp=torch.func.vjp,
         jacfwd=torch.func.jacrev,
         jacrev=torch.func.jacrev,
+        second=torch.func.jacrev,
         concat=_concat,
     )
 

@@ -4,7 +4,7 @@ Tensors are copied to the host, solved on in float64, and copied back to where t
 The forward solve keeps its dense output where somebody can ask for a gradient, as any operation
 of autograd keeps its inputs, and the adjoint runs backwards along it
 (:mod:`...scipy.continuous`) as often as the graph is used. The derivatives of ``rhs`` are the
-problem's own Jacobian where there is one, else JAX's, else PyTorch's, as everywhere on SciPy.
+problem's own Jacobian where there is one, else those of :mod:`...scipy.derivatives`.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Certified:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate(Task):
-    """One attempt at a certificate, as a task.
+    """One attempt at a certificate, as a task, of the problem with this `definition`.
 
     The process writes the reference into the file `references` itself, for the problem at
     `locator`. It may take the part `share` of the time that is left.
@@ -53,6 +53,7 @@ class Certificate(Task):
     loosened: float
     as_stiff: bool
     share: float
+    definition: str
     differentiable: bool = True
 
     def rows(self, silence: Silence) -> Iterator[Certified]:
@@ -70,6 +71,11 @@ class Certificate(Task):
         """Certify, and write the reference where it can be believed."""
         place = self.locator or self.problem
         problem = get_problem(place)
+        if problem.definition_hash() != self.definition:
+            raise ValueError(
+                "the problem is another one in each process that makes it; set a seed before what "
+                "is random in it, as np.random.default_rng(0) or torch.manual_seed(0)"
+            )
         solved = dataclasses.replace(problem, stiff=self.as_stiff)
         found = certify(solved, loosened=self.loosened, differentiable=self.differentiable)
         if not found.agreement < WRONG:
@@ -77,7 +83,7 @@ class Certificate(Task):
         reference = dataclasses.replace(
             found,
             command=f"adjointbench compare {place}",
-            definition_hash=problem.definition_hash(),
+            definition_hash=self.definition,
         )
         save_references([reference], Path(self.references))
         return Certified("ok", agreement=found.agreement)
@@ -111,4 +117,5 @@ def attempts(
             as_stiff=as_stiff,
             share=share,
             differentiable=differentiable,
+            definition=problem.definition_hash(),
         )

@@ -109,6 +109,8 @@ class Preparing:
         if self._certifying or not self.certifies:
             return None
         if self._attempts is None:
+            if self._open:
+                return None  # how to certify depends on the answers
             self._attempts = self._made_attempts()
         task = _timed(next(self._attempts, None), self._last)
         self._certifying = task is not None

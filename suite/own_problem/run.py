@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ...adjoints.methods import Method, get_method
+from ...adjoints.methods import get_method
 from ...problems.reference import Reference
 from ..measuring.campaign import Campaign, Progress, standing_rows
 from ..measuring.job import Job
@@ -142,9 +142,6 @@ class _Run:
     def _is_known(self, job: Job) -> bool:
         """Whether it is known if the equations run where this method needs them."""
         method = get_method(split_name(job.method)[0])
-        if _needs_either(method):
-            able = [b for b in BACKENDS if self._preparing.knows(b)]
-            return len(able) == len(BACKENDS) or bool(set(able) - {*self._preparing.found.unable})
         return self._preparing.knows(method.backend)
 
     def _judge(self) -> None:
@@ -194,11 +191,8 @@ class _Run:
     def _refusal(self, job: Job, unable: Mapping[str, str]) -> str:
         """Why a method cannot be tried at all; empty where it can."""
         method = get_method(split_name(job.method)[0])
-        if method.backend in unable:
-            return unable[method.backend]
-        if _needs_either(method) and set(BACKENDS) <= set(unable):
-            return f"it takes derivatives from JAX or PyTorch, and {unable['jax']}"
-        return ""
+        # Of a black box only the loss has to run on the backend, which the method itself tells.
+        return "" if method.adjoint == "blackbox" else unable.get(method.backend, "")
 
     def _note(self, progress: Progress) -> None:
         """Tell what has happened; what there was no time for is left to the next run."""
@@ -220,11 +214,6 @@ def _stands(row: Row | None, job: Job, reference: Reference | None) -> bool:
         return (row.allowed_s or 0.0) >= 0.9 * job.timeout_s
     known = bool(row.referenced) or row.gradient is not None
     return row.status != "ok" or known or reference is None
-
-
-def _needs_either(method: Method) -> bool:
-    """Whether it takes its derivatives from JAX or PyTorch, whichever can."""
-    return (method.backend, method.family) == ("scipy", "continuous")
 
 
 def summary_line(rows: Sequence[Row]) -> str:

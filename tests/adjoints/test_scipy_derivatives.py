@@ -11,6 +11,7 @@ from adjointbench.adjoints.scipy import derivatives
 from adjointbench.adjoints.scipy.derivatives import Derivatives
 from adjointbench.adjoints.scipy.flat import flat_system, pack, unpack
 from adjointbench.adjoints.scipy.jax_derivatives import JaxBackend
+from adjointbench.adjoints.scipy.numpy_derivatives import NumpyBackend
 from adjointbench.adjoints.scipy.torch_derivatives import TorchBackend
 
 N, M = 6, 15
@@ -23,7 +24,6 @@ KEYS = [
     ("curvature",),
     ("loss_gradient",),
 ]
-BACKENDS = pytest.mark.parametrize("backend", [JaxBackend(), TorchBackend()], ids=lambda b: b.name)
 
 
 def nonlinear(**changes):
@@ -34,6 +34,13 @@ def nonlinear(**changes):
         return (ys**3).sum() + (ys[0] * p["b"]).sum()
 
     return tiny.oscillators(rhs=rhs, loss=loss, **changes)
+
+
+BACKENDS = pytest.mark.parametrize(
+    "backend",
+    [JaxBackend(), TorchBackend(), NumpyBackend(nonlinear())],
+    ids=["jax", "torch", "numpy"],
+)
 
 
 def by_complex_step(function, x):
@@ -165,11 +172,10 @@ def test_a_jacobian_of_the_problem_is_used(backend, case):
 
 def test_which_framework_is_taken(monkeypatch):
     find = importlib.util.find_spec
-    assert derivatives.installed_backend().name == "jax"
+    assert ab.gradient(tiny.decay(), "scipy-adjoint").stats.derivatives == "jax"
     monkeypatch.setattr(
         derivatives.importlib.util, "find_spec", lambda name: None if name == "jax" else find(name)
     )
-    assert derivatives.installed_backend().name == "torch"
     result = ab.gradient(tiny.decay(), "scipy-adjoint", rtol=1e-9, atol=1e-12)
     assert result.stats.derivatives == "torch"
     assert result.dparams["k"] == pytest.approx(tiny.decay_gradient()[1], rel=1e-8)
@@ -178,16 +184,18 @@ def test_which_framework_is_taken(monkeypatch):
     np.testing.assert_allclose(forward.dparams["dose"], tiny.doses_gradient()[1:3], rtol=1e-6)
 
 
-def test_without_any_framework_the_error_says_what_to_do(monkeypatch):
+def test_without_any_framework_numpy_alone_is_enough(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
         derivatives.importlib.util,
         "find_spec",
         lambda name: None if name in ("jax", "torch") else find(name),
     )
-    with pytest.raises(ValueError, match=r"neither JAX nor PyTorch.*finite-difference"):
-        ab.gradient(tiny.decay(), "scipy-adjoint")
-    assert ab.gradient(tiny.decay(), "finite-difference").status == "ok"
+    result = ab.gradient(tiny.decay(), "scipy-adjoint", rtol=1e-9, atol=1e-12)
+    assert result.stats.derivatives == "complex step"
+    assert result.dparams["k"] == pytest.approx(tiny.decay_gradient()[1], rel=1e-8)
+    forward = ab.gradient(tiny.doses(), "scipy-forward", solver="radau", rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(forward.dparams["dose"], tiny.doses_gradient()[1:3], rtol=1e-6)
 
 
 def test_the_global_setting_of_jax_stays_as_it_was():

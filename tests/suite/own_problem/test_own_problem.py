@@ -22,7 +22,6 @@ from adjointbench.suite.own_problem import comparison as comparison_module
 from adjointbench.suite.own_problem.comparison import Comparison, default_folder
 from adjointbench.suite.own_problem.markdown import code
 from adjointbench.suite.own_problem.method_order import FIRST, for_cores, in_order
-from adjointbench.suite.own_problem.probe import probe
 from adjointbench.suite.own_problem.question import as_stiff, question
 from adjointbench.suite.own_problem.recommendation import recommend
 from adjointbench.suite.own_problem.run import compare
@@ -371,33 +370,6 @@ def test_a_problem_is_found_to_be_stiff_whatever_its_units(model, stiff):
     assert looks_stiff(scaled) == stiff
 
 
-@pytest.mark.parametrize(
-    ("body", "jax", "torch"),
-    [
-        ("-p['k'] * y", "", ""),
-        ("-p['k'] * np.sin(y)", "TracerArrayConversionError", "RuntimeError"),
-        ("-p['k'] * y + CAPTURED @ y", "", "TypeError"),
-    ],
-)
-def test_each_backend_is_probed_and_told_in_one_sentence(body, jax, torch):
-    source = f"import numpy as np\nCAPTURED = np.eye(2)\nrhs = lambda t, y, p: {body}"
-    names: dict = {}
-    exec(source, names)
-    problem = ab.Problem(
-        name="own",
-        rhs=names["rhs"],
-        y0=[1.0, 2.0],
-        params={"k": [1.0, 1.0]},
-        t_span=(0.0, 1.0),
-        loss=lambda ys, p: ys.sum(),
-    )
-    for backend, expected in (("jax", jax), ("torch", torch)):
-        sentence = probe(problem, backend)
-        assert bool(sentence) == bool(expected), sentence
-        assert expected in sentence
-        assert "\n" not in sentence
-
-
 def test_the_folder_has_the_name_of_the_problem():
     assert default_folder("van_der_pol(mu=10.0)") == Path("compare-van_der_pol-mu-10.0")
     assert default_folder("my kinetics") == Path("compare-my-kinetics")
@@ -449,3 +421,30 @@ def test_what_no_method_sees_is_told_and_nothing_is_called_right(tmp_path):
     assert "params['tau'] may be a time at which the equations switch" in told
     found = recommend(outcome.rows, 1e-4, problem="infusion", agreement=None)
     assert found.agreement is None
+
+
+UNSEEDED = """
+import numpy as np
+import adjointbench as ab
+
+problem = ab.Problem(
+    name="unseeded",
+    rhs=lambda t, y, p: -p["k"] * y,
+    y0=np.array([1.0]),
+    params={"k": np.random.default_rng().uniform(size=1)},
+    t_span=(0.0, 1.0),
+    loss=lambda ys, p: ys[0, 0],
+)
+"""
+
+
+def test_a_problem_that_is_another_one_in_each_process_is_told(tmp_path):
+    file = tmp_path / "unseeded.py"
+    file.write_text(UNSEEDED)
+    asked = question(str(file), {})
+    chosen = Comparison(
+        asked.problem, asked.locator, ("finite-difference",), tmp_path / "out", (1e-4,), 60.0
+    )
+    outcome = compare(chosen, Listening())
+    assert outcome.reference is None
+    assert any("set a seed" in remark for remark in outcome.remarks)
