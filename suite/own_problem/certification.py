@@ -105,7 +105,13 @@ class Certificate(Task):
 
 
 def attempts(
-    name: str, locator: str, references: Path, *, as_stiff: bool, differentiable: bool
+    name: str,
+    locator: str,
+    references: Path,
+    *,
+    definition: str,
+    as_stiff: bool,
+    differentiable: bool,
 ) -> Iterator[Certificate]:
     """What to try in turn until one gives a reference; their times are to be set."""
     for loosened, share in ATTEMPTS:
@@ -117,5 +123,5 @@ def attempts(
             as_stiff=as_stiff,
             share=share,
             differentiable=differentiable,
-            definition=problem.definition_hash(),
+            definition=definition,
         )

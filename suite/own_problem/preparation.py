@@ -168,6 +168,7 @@ class Preparing:
             chosen.name,
             chosen.locator,
             chosen.references.resolve(),
+            definition=chosen.problem.definition_hash(),
             as_stiff=self.found.stiff,
             differentiable=not set(BACKENDS) <= set(self.found.unable),
         )
