@@ -14,16 +14,13 @@ import typer
 from adjointbench.problems.installing import how_to_install
 
 from .. import methods as find_methods
-from .output import OK, USAGE, WRONG, AsJson, print_json, refusing
+from .output import INTERRUPTED, OK, USAGE, WRONG, AsJson, print_json, refusing
 from .settings import Settings, parse_settings
 from .watching import print_markdown, watching
 
 if TYPE_CHECKING:
     from adjointbench.suite.own_problem.comparison import Comparison, Outcome
     from adjointbench.suite.own_problem.recommendation import Recommendation
-
-#: How a shell tells that a command was interrupted.
-_INTERRUPTED = 130
 
 #: Why rows cannot be written, where that is no fault of ours.
 _UNWRITABLE = (
@@ -169,7 +166,7 @@ def _run(chosen: Comparison, anew: bool) -> Outcome:
             return run_comparison(chosen, watch, anew=anew)
     except KeyboardInterrupt:
         _say(f"interrupted; what was measured {_goes_on(chosen)}")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise

@@ -22,6 +22,9 @@ BACKENDS = ("jax", "torch", "scipy")
 #: The kinds of adjoints that integrate the state itself backwards.
 BACKWARD = ("backsolve", "backsolve-seminorm")
 
+#: Packages that get the equations as CasADi traces them.
+TRACED_BY_CASADI = ("casadi", "pydiffsol")
+
 
 @dataclass(frozen=True)
 class Method:
@@ -107,6 +110,14 @@ class Method:
         return self.adjoint in BACKWARD
 
     @property
+    def keeps_steps(self) -> bool:
+        """Whether it takes the steps that were chosen at other parameters.
+
+        Its time is not that of a gradient at new ones, and nothing controls its error there.
+        """
+        return self.adjoint == "frozen-steps"
+
+    @property
     def keeps_constants(self) -> bool:
         """Whether its equations keep the constants that they were prepared with.
 
@@ -128,7 +139,7 @@ class Method:
             ``"jax"``, ``"torch"``; ``"numpy"`` where it is NumPy's arrays or their like, and
             nothing else will do. Empty where any function will do.
         """
-        if self.adjoint == "complex-step" or self.library == "casadi":
+        if self.adjoint == "complex-step" or self.library in TRACED_BY_CASADI:
             return ("numpy",)
         if self.backend == "scipy":
             return ()

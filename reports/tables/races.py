@@ -11,8 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from ...adjoints.methods import get_method
 from ...adjoints.methods.method import PEERS
 from ...suite.measuring.equal_times import Ranking, outcome
+from ...suite.measuring.names import bare_name
 from .endings import is_tried
 from .ladders import Ladders
 
@@ -45,7 +47,8 @@ def races(ladders: Ladders) -> pd.DataFrame:
         trusted, ``seconds`` its time, ``ratio`` the peer's time over it, and ``outcome`` is
         ``"won"``, ``"lost"``, ``"equal"``, or who alone got there. ``missing`` says why the peer
         has no time. A problem without a reference, an error below what the reference is certified
-        to, and a method that was skipped throughout take no part.
+        to, a method that was skipped throughout, and a peer that keeps the steps of other
+        parameters take no part.
     """
     rows = ladders.rows[ladders.rows["problem"].isin(ladders.judged)]
     stiff = set(ladders.stiff["problem"])
@@ -61,7 +64,11 @@ def races(ladders: Ladders) -> pd.DataFrame:
 def _of_problem(ladders: Ladders, problem: str, group: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The races on one problem and device; none where only one side was measured."""
     backends = dict(zip(group["method"], group["backend"], strict=True))
-    peers = [name for name in backends if ladders.families[name] == PEERS]
+    peers = [
+        name
+        for name in backends
+        if ladders.families[name] == PEERS and not get_method(bare_name(name)).keeps_steps
+    ]
     ours = [name for name in backends if name not in peers and name in ladders.trusted]
     for error in ERRORS if ours else ():
         if not ladders.can_judge(problem, error):

@@ -43,9 +43,10 @@ def in_order(names: Iterable[str] | None = None) -> tuple[str, ...]:
     Parameters
     ----------
     names : iterable of str, optional
-        The bare names to keep; by default all of them.
+        The bare names to keep; by default all but those that keep the steps of other parameters.
     """
-    kept = {method.name for method in METHODS} if names is None else set(names)
+    every = {method.name for method in METHODS if not method.keeps_steps}
+    kept = every if names is None else set(names)
     rest = sorted((method.name for method in METHODS), key=is_compiled)
     return tuple(m for m in dict.fromkeys((*FIRST, *rest)) if split_name(m)[0] in kept)
 

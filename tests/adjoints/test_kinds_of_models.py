@@ -78,7 +78,7 @@ TAKEN = {
     "module": {"scipy-forward", "scipy-adjoint", "finite-difference"},
     "numpy": {
         "scipy-forward", "scipy-adjoint", "finite-difference", "complex-step",
-        "cvodes-adjoint", "cvodes-forward",
+        "cvodes-adjoint", "cvodes-forward", "diffsol-adjoint", "diffsol-forward",
     },
     "not analytic": {"scipy-forward", "scipy-adjoint", "finite-difference"},
 }  # fmt: skip
