@@ -124,8 +124,9 @@ def test_what_is_known_of_a_kind_is_said_of_each_method_of_it(ladders):
 
 def test_every_method_can_be_recommended():
     names = in_order()
-    assert {m.name for m in METHODS} == {name.partition("(")[0] for name in names}
-    for method in METHODS:
+    wanted = [method for method in METHODS if not method.keeps_steps]
+    assert {m.name for m in wanted} == {name.partition("(")[0] for name in names}
+    for method in wanted:
         made = [of_method(method, "lotka_volterra", rtol, solver="x") for rtol in RTOLS]
         rows = [from_record(Row, record) for record in made]
         best = recommend(rows, 1e-3, agreement=1e-10).best
