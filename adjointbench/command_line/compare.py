@@ -219,7 +219,8 @@ def _chosen_methods(listed: str | None, family: str | None, backend: str | None)
     from adjointbench.suite.measuring.names import bare_name, split_list
     from adjointbench.suite.own_problem.method_order import in_order, normal_name
 
-    kept = {method.name for method in find_methods(family=family, backend=backend)}
+    found = find_methods(family=family, backend=backend)
+    kept = {method.name for method in found if not method.keeps_steps}
     if listed is None:
         return in_order(kept)
     names = tuple(dict.fromkeys(normal_name(name) for name in split_list(listed)))
