@@ -219,10 +219,10 @@ def _chosen_methods(listed: str | None, family: str | None, backend: str | None)
     from adjointbench.suite.measuring.names import bare_name, split_list
     from adjointbench.suite.own_problem.method_order import in_order, normal_name
 
-    found = find_methods(family=family, backend=backend)
-    kept = {method.name for method in found if not method.keeps_steps}
+    able = find_methods(family=family, backend=backend)
     if listed is None:
-        return in_order(kept)
+        return in_order(method.name for method in able if not method.keeps_steps)
+    kept = {method.name for method in able}
     names = tuple(dict.fromkeys(normal_name(name) for name in split_list(listed)))
     found = tuple(name for name in names if bare_name(name) in kept)
     if not found:
