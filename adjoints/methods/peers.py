@@ -16,7 +16,7 @@ _TORCHODE = "Lienen, Günnemann, torchode, DLDE workshop at NeurIPS 2022"
 _GRADSOLVE_SOLVERS = ("tsit5", "vern7", "rodas5p")
 _GRADSOLVE = "Spurio Mancini, GRADSOLVE, arXiv:2609.02876"
 
-_CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-mumps", "cvodes-gmres")
+_CVODES_SOLVERS = ("cvodes-adams", "cvodes", "cvodes-mumps", "cvodes-gmres", "idas")
 _CVODES_COMMON = frozenset({"first_step", "max_steps"})
 _CVODES = f"{CVODES}; Andersson et al., Math. Prog. Comp. 11 (2019) 1"
 

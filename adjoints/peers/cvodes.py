@@ -1,4 +1,4 @@
-"""CVODES of SUNDIALS [1]_ through CasADi [2]_: the peer for stiff problems.
+"""CVODES and IDAS of SUNDIALS [1]_ through CasADi [2]_: the peers for stiff problems.
 
 The equations are those of the problem, written as CasADi expressions (:mod:`.casadi_array`), with
 CasADi's own derivatives; a problem's ``jacobian`` is not used. What is mapped to what:
@@ -9,6 +9,8 @@ CasADi's own derivatives; a problem's ``jacobian`` is not used. What is mapped t
   and no preconditioner. In CasADi 3.8.2 GMRES only serves forward solves: backwards the Newton
   iteration fails the more often the stiffer the problem is, as with a product of the wrong sign,
   and the solve takes many times the steps of ``"cvodes"`` or gives up.
+- ``solver="idas"``: IDAS, SUNDIALS' solver for differential-algebraic equations, BDF as well. Its
+  adjoint gives up on Robertson, whose backward solve it cannot start (``IDACalcICB``).
 - ``rtol``, ``atol``: forwards, backwards and (here ``quad_err_con`` is on, as in the examples of
   SUNDIALS) for the gradient's quadrature, in scaled variables (:mod:`.cvodes_integrators`).
 - ``max_steps``: CVODES counts from one save to the next, and the whole is checked at the end. In a
@@ -54,18 +56,17 @@ from .cvodes_integrators import Call, Solve
 
 Params = Mapping[str, np.ndarray]
 
-#: CVODES' return flags by our names; whatever else it may say is "failed".
+#: Return flags by our names, without the ``CV_`` of CVODES and the ``IDA_`` of IDAS; whatever else
+#: they may say is "failed".
 FLAGS = {
-    "CV_TOO_MUCH_WORK": "max_steps",
-    "CV_TOO_MUCH_ACC": "step_too_small",
-    "CV_ERR_FAILURE": "step_too_small",
-    "CV_CONV_FAILURE": "newton",
-    "CV_LSETUP_FAIL": "linear_solve",
-    "CV_LSOLVE_FAIL": "linear_solve",
-    "CV_FIRST_RHSFUNC_ERR": "nonfinite",
-    "CV_REPTD_RHSFUNC_ERR": "nonfinite",
-    "CV_UNREC_RHSFUNC_ERR": "nonfinite",
-    "CV_RHSFUNC_FAIL": "nonfinite",
+    "TOO_MUCH_WORK": "max_steps",
+    "TOO_MUCH_ACC": "step_too_small",
+    **dict.fromkeys(("ERR_FAILURE", "ERR_FAIL"), "step_too_small"),
+    **dict.fromkeys(("CONV_FAILURE", "CONV_FAIL"), "newton"),
+    "LSETUP_FAIL": "linear_solve",
+    "LSOLVE_FAIL": "linear_solve",
+    **dict.fromkeys(("FIRST_RHSFUNC_ERR", "REPTD_RHSFUNC_ERR", "UNREC_RHSFUNC_ERR"), "nonfinite"),
+    **dict.fromkeys(("RHSFUNC_FAIL", "FIRST_RES_FAIL", "REP_RES_ERR", "RES_FAIL"), "nonfinite"),
 }
 
 #: CasADi's default.
@@ -180,12 +181,12 @@ def _works(call: Call, inputs: tuple[np.ndarray, np.ndarray]) -> bool:
 
 
 def breakdown(message: str) -> tuple[str, str, str]:
-    """Status, phase and a sentence of what CasADi says when CVODES gives up."""
-    found = re.search(r'(CVode\w*) returned "(\w+)"', message)
+    """Status, phase and a sentence of what CasADi says when CVODES or IDAS gives up."""
+    found = re.search(r'((?:CVode|IDA)\w*) returned "(\w+)"', message)
     if found is None:
         return "failed", "forward", message.strip().splitlines()[-1]
     function, flag = found.groups()
-    status = FLAGS.get(flag, "failed")
+    status = FLAGS.get(flag.partition("_")[2], "failed")
     if not function.endswith("B"):
         return status, "forward", f"{status_message(status, 'forward')} ({flag})"
     if status == "max_steps":

@@ -38,6 +38,7 @@ SOLVER_OPTIONS: dict[str, dict[str, Any]] = {
         "linear_multistep_method": "adams",
         "nonlinear_solver_iteration": "functional",
     },
+    "idas": {},
 }
 
 #: CasADi takes times closer than this for the same.
@@ -108,6 +109,7 @@ class Solve:
         self.theta_scale = ca.DM(sizes)
         self.y_scale, abstol = _state_scale(problem, settings.atol)
         self._options = _options(settings, abstol)
+        self._library = settings.solver.partition("-")[0]
         self._first_step = settings.first_step
         self.max_steps = settings.max_steps
         _check_times(self.plan, settings)
@@ -127,7 +129,9 @@ class Solve:
         options = {**self._options, **more}
         if self._first_step is not None and segment is self.plan.segments[0]:
             options["step0"] = self._first_step
-        return ca.integrator("solve", "cvodes", dae, segment.start, [*times, segment.stop], options)
+        return ca.integrator(
+            "solve", self._library, dae, segment.start, [*times, segment.stop], options
+        )
 
     def inputs(self) -> tuple[ca.MX, ca.MX]:
         """Symbols of start value and parameters."""
