@@ -85,9 +85,9 @@ def test_there_is_room_for_many_steps():
     """More steps than a recording has room for at first, and the room is kept."""
     run = ab.prepare(tiny.decay(), METHODS[0], first_step=1e-9, rtol=1e-13, atol=1e-16)
     _, dk, _ = tiny.decay_gradient()
-    run._program._room = 8
+    run._program.record.room = 8
     assert run().dparams["k"][0] == pytest.approx(dk, rel=1e-9)
-    assert run._program._room > run().stats.steps
+    assert run._program.record.room > run().stats.steps
 
 
 def test_what_it_lacks_is_refused():
@@ -103,7 +103,7 @@ def test_what_it_lacks_is_refused():
 
 def test_there_are_few_lengths_of_replays():
     """Each is compiled: within a power of two there are eight, at most an eighth too long."""
-    from adjointbench.adjoints.peers.gradsolve import padded
+    from adjointbench.adjoints.peers.gradsolve_recorder import padded
 
     lengths = [padded(n) for n in range(1, 1025)]
     assert all(n <= m <= max(n * 1.13, n + 1) for n, m in enumerate(lengths, 1))

@@ -173,8 +173,8 @@ def _gradsolve(problem: Problem, *, anew: bool) -> Batched:
     import jax
     import jax.numpy as jnp
 
-    from ....adjoints.peers.gradsolve import ROOM, SOLVERS, equations_of, padded
-    from ....adjoints.peers.gradsolve import record_adaptive_jax as record
+    from ....adjoints.peers.gradsolve_recorder import ROOM, SOLVERS, equations_of, padded
+    from ....adjoints.peers.gradsolve_recorder import record_adaptive_jax as record
 
     method, replay = SOLVERS["tsit5"]
     equations = equations_of(problem)
