@@ -23,6 +23,7 @@ from asv.results import iter_results
 from asv.util import load_json
 
 from adjointbench.reports.asv_pages import publish
+from adjointbench.suite.measuring.rows import default_path
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("time_", "timeraw_", "track_", "mem_", "peakmem_")
@@ -90,13 +91,20 @@ def write_config(folder: Path) -> Path:
 
 
 def run_suite(config: Path) -> int:
-    """One quick run of the subset with this interpreter; the exit status of asv."""
+    """One quick run of the subset with this interpreter; the exit status of asv.
+
+    Rows are measured beforehand on all cores, as `make bench` does it, and asv reads them.
+    """
     asv = [sys.executable, "-m", "asv"]
     subprocess.run([*asv, "machine", "--yes", "--config", str(config)], check=True)
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
     options = ["--quick", "--show-stderr", "-E", f"existing:{sys.executable}"]
     run = [*asv, "run", *options, "--set-commit-hash", head, "--config", str(config)]
-    environment = os.environ | SUBSET | {"ASV_CONF_DIR": str(config.parent)}
+    rows = str(default_path(config.parent / ".asv" / "results"))
+    beside = {"ASV_CONF_DIR": str(config.parent), "ADJOINTBENCH_ROWS": rows}
+    environment = os.environ | SUBSET | beside
+    collect = [sys.executable, "-m", "adjointbench.suite.collect", "--out", rows]
+    subprocess.run(collect, env=environment, check=True)
     return subprocess.run(run, env=environment).returncode
 
 
