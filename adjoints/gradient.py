@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,15 +15,18 @@ from ..problems import Problem
 from ..problems.validation import did_you_mean
 from .arguments import check_name, positive, positive_int, tolerance
 from .equations import check_equations, explained
+from .error_bars.program import ErrorBarProgram, by_halved_steps, by_second_method
+from .error_bars.to_accuracy import ToAccuracy
 from .methods import get_method, method_of
 from .options import (
     check_device_name,
+    check_error_bar,
     check_installed,
     check_regularizer,
     check_supported,
     choose_solver,
 )
-from .program import Program, Settings
+from .program import Program, Refinable, Settings, scaled
 from .regularizers.extended_state import ExtendedProgram
 from .regularizers.regularized import regularized, shares_of_steps
 from .regularizers.regularizer import ALONG_PATH, Regularizer, as_coefficients, as_regularizer
@@ -31,6 +35,9 @@ from .run import Run
 
 #: Attempted steps allowed in one solve, accepted and rejected together.
 DEFAULT_MAX_STEPS = 16384
+
+#: How much tighter the tolerance is of a second gradient by the same method.
+TIGHTER = 32.0
 
 
 def gradient(
@@ -94,6 +101,8 @@ def prepare(
     first_step: float | None = None,
     max_steps: int = DEFAULT_MAX_STEPS,
     compile: bool = False,
+    error_bar: bool = False,
+    gradient_rtol: float | None = None,
 ) -> Run:
     """Check the arguments and build the gradient of `problem`, compiled once.
 
@@ -136,6 +145,15 @@ def prepare(
         Compile the solver's loops, on PyTorch: seconds once, then an order of magnitude faster.
         Where no compiler is found the eager loops run, and ``stats.compiled`` says why. JAX
         always compiles.
+    error_bar : bool
+        Estimate how far the gradient is off, at three times the cost, from the gradient of the
+        same steps cut in two: ``result.gradient_error``, and the better gradient in
+        ``result.refined``. A method whose steps cannot be taken again is compared with another
+        one. The status is ``"inaccurate"`` where the gradient is more than 10 % off.
+    gradient_rtol : float, optional
+        The relative error that the gradient may have: tolerances are tightened, and steps cut,
+        until the estimate says that it is reached, and ``rtol`` and ``atol`` are read for their
+        ratio alone. The status is ``"inaccurate"`` where it cannot be.
 
     Returns
     -------
@@ -176,6 +194,7 @@ def prepare(
         first_step=None if first_step is None else positive("first_step", first_step),
         max_steps=positive_int("max_steps", max_steps),
         compile=bool(compile),
+        error_bar=bool(error_bar) or gradient_rtol is not None,
     )
     check_regularizer(entry, penalty)
     check_supported(
@@ -188,22 +207,71 @@ def prepare(
         first_step=settings.first_step,
         compile=settings.compile or None,
     )
+    if settings.error_bar:
+        check_error_bar(penalty)
     with explained(problem, entry):
-        return _built(problem, settings)
+        return _built(problem, settings, gradient_rtol)
 
 
-def _built(problem: Problem, settings: Settings) -> Run:
+def _built(problem: Problem, settings: Settings, gradient_rtol: float | None) -> Run:
     """The run of what the method's own module makes of checked settings."""
-    module, function = settings.method.target.split(":")
-    build = getattr(importlib.import_module(f".{module}", __package__), function)
     penalty = settings.regularizer
-    if penalty is None or penalty.terms:
-        return Run(problem, settings, build(problem, settings))
-    prepared, plain = _with_penalty(problem, settings, penalty)
-    program: Program = build(prepared, plain)
-    if penalty.name in ALONG_PATH:
+    prepared, plain = problem, settings
+    if penalty is not None and not penalty.terms:
+        prepared, plain = _with_penalty(problem, settings, penalty)
+    program = _program(prepared, plain)
+    if gradient_rtol is not None:
+        asked = positive("gradient_rtol", gradient_rtol)
+        program = ErrorBarProgram(program, ToAccuracy(asked, _by_tolerance(prepared, plain)))
+    elif settings.error_bar:
+        program = _with_error_bar(prepared, plain, program)
+    if penalty is not None and penalty.name in ALONG_PATH:
         program = ExtendedProgram(program)
     return Run(problem, settings, program, prepared)
+
+
+def _program(problem: Problem, settings: Settings) -> Program:
+    """What the method's own module makes of checked settings."""
+    module, function = settings.method.target.split(":")
+    build = getattr(importlib.import_module(f".{module}", __package__), function)
+    return build(problem, settings)
+
+
+def _with_error_bar(problem: Problem, settings: Settings, program: Program) -> Program:
+    """The same, with estimates by halved steps, by an open method, or by a tighter tolerance."""
+    if isinstance(program, Refinable):
+        return ErrorBarProgram(program, by_halved_steps(program))
+    for name in ("jax-discrete", "torch-discrete"):
+        try:
+            second = prepare(
+                problem,
+                name,
+                rtol=settings.rtol,
+                atol=settings.atol,
+                max_steps=settings.max_steps,
+                error_bar=True,
+            )
+        except ValueError:
+            continue
+        how = f"{name} and its halved steps"
+        return ErrorBarProgram(program, by_second_method(program, second, how))
+    tighter = _program(problem, scaled(settings, 1 / TIGHTER))
+    how = f"the same at a tolerance of 1/{TIGHTER:.0f}"
+    return ErrorBarProgram(program, by_second_method(program, tighter.gradient, how))
+
+
+def _by_tolerance(
+    problem: Problem, settings: Settings
+) -> Callable[[float], tuple[Program, Program]]:
+    """Programs with error bars by their tolerance, each built once."""
+
+    @functools.cache
+    def program_at(rtol: float) -> tuple[Program, Program]:
+        tighter = scaled(settings, rtol / float(np.max(settings.rtol)))
+        program = _program(problem, tighter)
+        return _with_error_bar(problem, tighter, program), program
+
+    return program_at
 
 
 def _with_penalty(

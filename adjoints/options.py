@@ -41,6 +41,16 @@ def check_regularizer(entry: Method, regularizer: Regularizer | None) -> None:
     )
 
 
+def check_error_bar(regularizer: Regularizer | None) -> None:
+    """Refuse an error bar of a loss that depends on the steps themselves."""
+    if regularizer is not None and regularizer.terms:
+        raise ValueError(
+            f"regularizer={regularizer.name!r} is made of the solver's own steps: on finer ones it "
+            "is another loss, whose gradient tells nothing of this one's error; leave error_bar "
+            "and gradient_rtol out, or the regularizer"
+        )
+
+
 def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
     """The solver asked for, or the method's own for the problem."""
     if solver is not None:

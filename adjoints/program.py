@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -46,6 +46,13 @@ class Settings:
     first_step: float | None
     max_steps: int
     compile: bool
+    error_bar: bool = False
+
+
+def scaled(settings: Settings, factor: float) -> Settings:
+    """The same with all tolerances times `factor`."""
+    tolerances = ("rtol", "atol", "adjoint_rtol", "adjoint_atol")
+    return replace(settings, **{name: getattr(settings, name) * factor for name in tolerances})
 
 
 class Work(NamedTuple):
@@ -102,6 +109,33 @@ class Program(Protocol):
         On JAX it is traced into the program of a step. Methods that ``keeps_constants`` show the
         new constants to the loss alone.
         """
+        ...
+
+
+@runtime_checkable
+class Refinable(Protocol):
+    """A program that can take the steps it took again, each cut into equal pieces."""
+
+    @property
+    def order(self) -> int:
+        """The power of the step size with which its gradient's error shrinks."""
+        ...
+
+    @property
+    def how_finer(self) -> str:
+        """In words, what is finer in the second gradient."""
+        ...
+
+    def with_finer(
+        self, params: Mapping[str, np.ndarray], y0: np.ndarray
+    ) -> tuple[GradientResult, GradientResult]:
+        """The gradient, and that of the same steps cut in two."""
+        ...
+
+    def in_pieces(
+        self, params: Mapping[str, np.ndarray], y0: np.ndarray, pieces: int, steps: int
+    ) -> GradientResult:
+        """The gradient of the same steps, so many as are known, each cut into so many pieces."""
         ...
 
 

@@ -16,6 +16,7 @@ STATUSES = (
     "newton",
     "timeout",
     "failed",
+    "inaccurate",
 )
 
 STATUS_MESSAGES = {
@@ -29,6 +30,7 @@ STATUS_MESSAGES = {
     "newton": "the Newton iteration of an implicit step did not converge",
     "timeout": "the time allowed ran out",
     "failed": "the solver gave up",
+    "inaccurate": "the gradient is estimated to be further off than it may be",
 }
 
 _REVERSE_NONFINITE = (
@@ -88,25 +90,65 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class GradientError:
+    """How far a gradient is estimated to be off.
+
+    Attributes
+    ----------
+    dparams, dy0, loss : float
+        Relative: of the log-parameter gradient ‖p∘(g - g*)‖₂ / ‖p∘g*‖₂, of the gradient with
+        respect to the start value in the 2-norm, and of the loss.
+    by_param, by_y0 : dict of str to ndarray, ndarray
+        Absolute, of each entry of ``dparams`` and ``dy0``.
+    reliable : bool
+        Whether the estimate should be within a factor of three of the truth.
+    how : str
+        Where it comes from: ``"halved steps"``, or what else the gradient was compared with.
+    reason : str
+        Why it is not reliable, in one sentence.
+    """
+
+    dparams: float
+    dy0: float
+    loss: float
+    by_param: dict[str, np.ndarray]
+    by_y0: np.ndarray
+    reliable: bool
+    how: str
+    reason: str = ""
+
+    @property
+    def largest(self) -> float:
+        """The larger of those of the two gradients."""
+        return max(self.dparams, self.dy0)
+
+
+@dataclass(frozen=True)
 class GradientResult:
     """Loss and gradient of one problem by one method.
 
     Attributes
     ----------
     loss : float
-        The loss; NaN where ``status`` is not ``"ok"``.
+        The loss; NaN where ``status`` is neither ``"ok"`` nor ``"inaccurate"``.
     dparams : dict of str to ndarray
         Gradient with respect to each parameter, in the shapes of ``problem.params``; the
-        loss's direct dependence on the parameters is included. NaN where not ``"ok"``.
+        loss's direct dependence on the parameters is included. NaN where the loss is.
     dy0 : ndarray
         Gradient with respect to the start value, in the shape of ``problem.y0``.
     status : str
         One of :data:`STATUSES`. ``"ok"`` says that the solver met its tolerance, not that
-        the gradient is right.
+        the gradient is right; ``"inaccurate"`` says that it is off by its own estimate.
     phase, message : str or None, str
         ``"forward"`` or ``"reverse"`` and a sentence, where the status is not ``"ok"``.
     stats : Stats
         What the computation cost.
+    gradient_error : GradientError or None
+        How far the gradient is off, where ``error_bar`` asked for it and the solve came to its
+        end.
+    refined : GradientResult or None
+        The better gradient that it was compared with, with an estimate of its own where there is
+        one.
     """
 
     loss: float
@@ -116,6 +158,13 @@ class GradientResult:
     phase: str | None = None
     message: str = ""
     stats: Stats = field(default_factory=Stats)
+    gradient_error: GradientError | None = None
+    refined: GradientResult | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there are numbers, accurate or not."""
+        return self.status in ("ok", "inaccurate")
 
 
 def status_message(status: str, phase: str) -> str:

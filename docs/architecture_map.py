@@ -32,6 +32,7 @@ ROOMS = {
         "methods": "the table",
         "steps": "one step",
         "regularizers": "added to a loss",
+        "error_bars": "how far off",
         "scipy": "sensitivities",
         "jax": "open solver",
         "torch": "open solver",

@@ -23,11 +23,14 @@ _VERDICTS = {
     "right": "[green]right[/]: within {error:.1e} of the certified gradient",
     "wrong": "[red]WRONG[/]: the solver met its tolerance, and the gradient is {error:.1e} off",
     "not certified": "no certified gradient to compare with: {why}",
+    "inaccurate": "[yellow]inaccurate[/] by its own estimate: {message}",
     "broke down": "[red]broke down[/] in the {phase} pass, {status}: {message}",
 }
 
 
-def make_record(run: Run, result: GradientResult, *, first_call_s: float) -> dict[str, Any]:
+def make_record(
+    run: Run, result: GradientResult, *, first_call_s: float, warm: bool = True
+) -> dict[str, Any]:
     """Everything that the command shows.
 
     Parameters
@@ -38,16 +41,19 @@ def make_record(run: Run, result: GradientResult, *, first_call_s: float) -> dic
         What its first call gave.
     first_call_s : float
         Seconds of that call, preparation and compilation included.
+    warm : bool
+        Whether to take the warm times too.
 
     Returns
     -------
     dict
-        ``verdict`` is ``"right"``, ``"wrong"``, ``"not certified"`` or ``"broke down"``.
+        ``verdict`` is ``"right"``, ``"wrong"``, ``"inaccurate"``, ``"not certified"`` or ``"broke
+        down"``.
     """
     from adjointbench.suite.measuring.timing import time_run
 
     problem, settings = run.problem, run.settings
-    ok = result.status == "ok"
+    error = result.gradient_error
     return {
         "problem": problem.name,
         "settings": dict(problem.settings),
@@ -63,8 +69,9 @@ def make_record(run: Run, result: GradientResult, *, first_call_s: float) -> dic
         "dparams": {name: result.dparams[name] for name in problem.params},
         "dy0": result.dy0,
         **_compared(run, result),
+        "gradient_error": None if error is None else asdict(error),
         "stats": {name: n for name, n in asdict(result.stats).items() if n is not None},
-        "times": {"first_call_s": first_call_s} | (time_run(run) if ok else {}),
+        "times": {"first_call_s": first_call_s} | (time_run(run) if warm and result.ended else {}),
     }
 
 
@@ -73,12 +80,12 @@ def _compared(run: Run, result: GradientResult) -> dict[str, Any]:
     from adjointbench.suite.measuring.errors import WRONG, errors_against
 
     problem, reference = run.problem, run.problem.reference
-    if result.status != "ok":
+    if not result.ended:
         return {"verdict": "broke down", "certified": None, "errors": None}
     if run.settings.regularizer is not None:
-        return _uncertified("the regularizer is part of the loss")
+        return _uncertified("the regularizer is part of the loss", result)
     if reference is None:
-        return _uncertified("nobody has certified this problem at these settings")
+        return _uncertified("nobody has certified this problem at these settings", result)
     errors = errors_against(reference, result, problem.params)
     certified = {
         "loss": reference.loss,
@@ -87,15 +94,17 @@ def _compared(run: Run, result: GradientResult) -> dict[str, Any]:
         "agreement": reference.agreement,
     }
     right = max(errors["error"], errors["dy0_error"]) <= WRONG
+    verdict = "right" if right else "wrong"
     return {
-        "verdict": "right" if right else "wrong",
+        "verdict": verdict if result.status == "ok" else result.status,
         "certified": certified,
         "errors": errors,
     }
 
 
-def _uncertified(why: str) -> dict[str, Any]:
-    return {"verdict": "not certified", "why": why, "certified": None, "errors": None}
+def _uncertified(why: str, result: GradientResult) -> dict[str, Any]:
+    verdict = "not certified" if result.status == "ok" else result.status
+    return {"verdict": verdict, "why": why, "certified": None, "errors": None}
 
 
 def print_record(record: dict[str, Any]) -> None:
@@ -110,6 +119,8 @@ def print_record(record: dict[str, Any]) -> None:
     errors = record["errors"] or {}
     worst = max(errors.get("error", 0.0), errors.get("dy0_error", 0.0))
     out.print(_VERDICTS[record["verdict"]].format(**{**record, "error": worst}) + "\n")
+    if record["gradient_error"]:
+        out.print(_estimate(record["gradient_error"]) + "\n")
     if record["verdict"] != "broke down":
         out.print(_components_table(record))
     facts = {
@@ -122,12 +133,22 @@ def print_record(record: dict[str, Any]) -> None:
     out.print(beside)
 
 
+def _estimate(error: dict[str, Any]) -> str:
+    """What the gradient says of its own error."""
+    said = f"estimated to be {max(error['dparams'], error['dy0']):.1e} off, by {error['how']}"
+    return said if error["reliable"] else f"{said}; not reliable: {error['reason']}"
+
+
 def _components_table(record: dict[str, Any]) -> Table:
     rows = list(_components(record))
-    columns = ("of the loss to", ">gradient", ">certified", ">relative error")
-    shown = len(columns) if record["certified"] else 2
-    cells = [row[:shown] for row in rows[:_MOST_ROWS]]
-    made = table(f"loss {record['loss']:.10g}", columns[:shown], cells)
+    columns = ("of the loss to", ">gradient", ">estimated error", ">certified", ">relative error")
+    wanted = (True, True, bool(record["gradient_error"]), *[bool(record["certified"])] * 2)
+    columns = tuple(column for column, shown in zip(columns, wanted, strict=True) if shown)
+    cells = [
+        tuple(cell for cell, shown in zip(row, wanted, strict=True) if shown)
+        for row in rows[:_MOST_ROWS]
+    ]
+    made = table(f"loss {record['loss']:.10g}", columns, cells)
     if len(rows) > _MOST_ROWS:
         made.caption = f"and {len(rows) - _MOST_ROWS} more; --json has all"
     return made
@@ -135,11 +156,15 @@ def _components_table(record: dict[str, Any]) -> Table:
 
 def _components(record: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     certified = record["certified"] or {"dparams": {}, "dy0": None}
+    error = record["gradient_error"] or {"by_param": {}, "by_y0": None}
     for name, values in {**record["dparams"], "y0": record["dy0"]}.items():
         beside = certified["dy0"] if name == "y0" else certified["dparams"].get(name)
+        off = error["by_y0"] if name == "y0" else error["by_param"].get(name)
         for index, value in np.ndenumerate(values):
             where = f"{name}{list(index)}" if np.size(values) > 1 else name
-            yield where, f"{value:.8g}", *_beside(value, None if beside is None else beside[index])
+            told = "" if off is None else f"± {off[index]:.1e}"
+            found = _beside(value, None if beside is None else beside[index])
+            yield where, f"{value:.8g}", told, *found
 
 
 def _beside(value: float, certified: float | None) -> tuple[str, str]:

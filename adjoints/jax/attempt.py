@@ -186,7 +186,7 @@ def _status(
     finished = verdict.passes & (state.stop == ops.stops.last)
     if config.given_steps:
         assert ops.steps is not None
-        finished = following.attempts >= ops.steps[0].shape[0]
+        finished = following.attempts >= ops.steps.taken * ops.steps.pieces
     status = status_after(
         following.t,
         following.h,

@@ -127,7 +127,7 @@ class ConstantSize:
 
 @dataclass(frozen=True)
 class GivenSteps:
-    """The steps that the user gave, taken one after the other."""
+    """The steps that were given, taken one after the other, each in equal pieces."""
 
     def first_size(
         self, config: Config, y0: jax.Array, slope: jax.Array, ops: Operands
@@ -139,8 +139,10 @@ class GivenSteps:
         """As far as the step goes that is next; those of size zero do nothing."""
         assert ops.steps is not None
         stop = ops.stops.times[state.stop]
-        t, h = (given[state.attempts] for given in ops.steps)
-        t = jnp.where(h == 0, state.t, t)
+        pieces = ops.steps.pieces
+        t, h = ops.steps.rows[state.attempts // pieces]
+        h = h / pieces.astype(h.dtype)
+        t = jnp.where(h == 0, state.t, t + (state.attempts % pieces).astype(h.dtype) * h)
         reaches = (h != 0) & (t + h >= stop - given_step_slack(t, h, stop))
         return Reach(t, h, reaches, jnp.bool_(False))
 

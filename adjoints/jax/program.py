@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
+from ..error_bars.pieces import finer_words
 from ..program import Settings, TrainingGradient, Work, gradient_result, of_problem
 from ..regularizers.regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats
@@ -22,6 +23,7 @@ from .compile_cache import Built, build, static_settings
 from .config import Config
 from .device import find_device
 from .differentiable import puller, recorder
+from .finer_steps import finer_config, finer_operands, room_for
 from .forward_mode import solve_forward
 from .forward_pass import outputs, solve_recording
 from .solve import operands, solve, window_size
@@ -94,12 +96,44 @@ class JaxProgram:
             solver: Any = self.config.solver
             solver = replace(solver, chunked_states=chunked_states)
             self.config = replace(self.config, solver=solver)
-        self._compiled, self.compile_s = self._ahead(self._gradient)
+        gradient = self._with_finer if settings.error_bar else self._gradient
+        self._compiled, self.compile_s = self._ahead(gradient)
         self.saved_bytes = self._saved_bytes()
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
+        return self._result(
+            *self._compiled(self._put(dict(params)), self._put(y0), self._fixed)[:4]
+        )
+
+    @property
+    def order(self) -> int:
+        """The order of the solver."""
+        return self.config.tableau.order
+
+    @property
+    def how_finer(self) -> str:
+        """In words, what is finer in the second gradient."""
+        return finer_words(self.settings)
+
+    def with_finer(
+        self, params: Mapping[str, np.ndarray], y0: np.ndarray
+    ) -> tuple[GradientResult, GradientResult]:
+        """The gradient, and that of the same steps cut in two: of what was built for both."""
         out = self._compiled(self._put(dict(params)), self._put(y0), self._fixed)
+        return self._result(*out[:4]), self._result(*out[4:])
+
+    def in_pieces(
+        self, params: Mapping[str, np.ndarray], y0: np.ndarray, pieces: int, steps: int
+    ) -> GradientResult:
+        """The gradient of the same steps, each cut into so many pieces."""
+        fixed = (self._fixed, self._put(np.int32(pieces)))
+        room = room_for(pieces * steps)
+        call, _ = self._ahead(partial(self._in_pieces, room), fixed, ("in pieces", room))
+        return self._result(*call(self._put(dict(params)), self._put(y0), fixed))
+
+    def _result(self, *out: Any) -> GradientResult:
+        """The result of what a compiled gradient returned."""
         loss, dparams, dy0, counts = jax.tree.map(np.asarray, out)
         report = Report(*counts.tolist())
         known = Stats(saved_bytes=self.saved_bytes, compile_s=self.compile_s, derivatives="jax")
@@ -152,35 +186,77 @@ class JaxProgram:
             ),
         )
 
-    def _ahead(self, function: Callable[..., Any]) -> Built:
-        """`function` compiled ahead of time, or what was compiled for it before."""
+    def _ahead(self, function: Callable[..., Any], fixed: Any = None, name: Any = None) -> Built:
+        """`function` compiled ahead of time, or what was compiled for it before.
+
+        It is known by its own name, or by another.
+        """
         shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(self._tuning))
-        key = (function.__name__, static_settings(self.settings), shapes, self.config.solver)
-        arguments = (*self._example(), self._fixed)
+        named = name or function.__name__
+        key = (named, static_settings(self.settings), shapes, self.config.solver)
+        arguments = (*self._example(), self._fixed if fixed is None else fixed)
         with self._context():
             return build(self.problem, key, function, arguments, self.device)
 
     def _gradient(self, params: Tree, y0: jax.Array, fixed: Fixed) -> tuple[Any, ...]:
-        if self.config.adjoint == "forward":
-            return self._forward_gradient(params, y0, fixed)
         ops = self._operands(params, fixed)
-        out, kept = recorder(self.config)(self.config, False, y0, ops)
+        return self._gradient_of(self.config, False, params, y0, ops, fixed)[:4]
+
+    def _with_finer(self, params: Tree, y0: jax.Array, fixed: Fixed) -> tuple[Any, ...]:
+        """The gradient, and that of the same steps cut in two."""
+        ops = self._operands(params, fixed)
+        *first, out = self._gradient_of(self.config, True, params, y0, ops, fixed)
+        config = finer_config(self.config, 2 * self.config.max_steps)
+        ops = finer_operands(self.config, ops, out, 2)
+        return *first, *self._gradient_of(config, False, params, y0, ops, fixed)[:4]
+
+    def _in_pieces(
+        self, room: int, params: Tree, y0: jax.Array, fixed: tuple[Fixed, jax.Array]
+    ) -> tuple[Any, ...]:
+        """The gradient of the steps of a solve, each in so many pieces, `room` of them at most."""
+        own, pieces = fixed
+        ops = self._operands(params, own)
+        solved = solve_recording(self.config, y0, ops, keep_steps=True, keep_rows=False)
+        ops = finer_operands(self.config, ops, outputs(solved), pieces)
+        config = finer_config(self.config, room)
+        return self._gradient_of(config, False, params, y0, ops, own)[:4]
+
+    def _gradient_of(
+        self,
+        config: Config,
+        keep_steps: bool,
+        params: Tree,
+        y0: jax.Array,
+        ops: Operands,
+        fixed: Fixed,
+    ) -> tuple[Any, ...]:
+        """Loss, gradients and report of one solve, and what the solve returned."""
+        if config.adjoint == "forward":
+            return self._forward_gradient(config, keep_steps, params, y0, ops, fixed)
+        out, kept = recorder(config)(config, keep_steps, y0, ops)
         value = jax.value_and_grad(self._total, argnums=(0, 1, 2))
         loss, (dys, dtotals, direct) = value(out.ys, out.totals, params, fixed)
-        pulled = puller(self.config)(self.config, kept, dys, self._wanted(dtotals))
+        pulled = puller(config)(config, kept, dys, self._wanted(dtotals))
         dparams = jax.tree.map(jnp.add, direct, pulled.dparams)
-        return loss, dparams, pulled.dy0, pack_report(self.config, out.final, pulled.counts)
+        return loss, dparams, pulled.dy0, pack_report(config, out.final, pulled.counts), out
 
-    def _forward_gradient(self, params: Tree, y0: jax.Array, fixed: Fixed) -> tuple[Any, ...]:
+    def _forward_gradient(
+        self,
+        config: Config,
+        keep_steps: bool,
+        params: Tree,
+        y0: jax.Array,
+        ops: Operands,
+        fixed: Fixed,
+    ) -> tuple[Any, ...]:
         def total(params: Tree, y0: jax.Array) -> tuple[jax.Array, Any]:
-            ops = self._operands(params, fixed)
-            out = solve_forward(self.config, False, y0, ops)
+            out = solve_forward(config, keep_steps, y0, ops._replace(params=params))
             loss = self._total(out.ys, out.totals, params, fixed)
-            return loss, (loss, out.final)
+            return loss, (loss, out)
 
         jacobian = jax.jacfwd(total, argnums=(0, 1), has_aux=True)
-        (dparams, dy0), (loss, final) = jacobian(params, y0)
-        return loss, dparams, dy0, pack_report(self.config, final, None)
+        (dparams, dy0), (loss, out) = jacobian(params, y0)
+        return loss, dparams, dy0, pack_report(config, out.final, None), out
 
     def _loss_alone(self, params: Tree, y0: jax.Array, fixed: Fixed) -> jax.Array:
         ops = self._operands(params, fixed)

@@ -24,7 +24,7 @@ from .inputs import (
 )
 from .solution import Solution, solution_of
 from .solvers import find_solver
-from .state import Operands
+from .state import Operands, StepArrays
 from .times import check_known_times, find_stops, jumps_at, may_repeat, soundness, stop_arrays
 from .user_functions import Field, Jump, split_params
 
@@ -224,10 +224,17 @@ def operands(
         rtol=array(rtol),
         atol=array(atol),
         first_step=None if first_step is None else array(first_step),
-        steps=None if steps is None else (array(steps[0]), array(steps[1])),
+        steps=None if steps is None else step_arrays(array(steps[0]), array(steps[1])),
         reverse_rtol=reverse_rtol,
         reverse_atol=reverse_atol,
     )
+
+
+def step_arrays(t: jax.Array, h: jax.Array) -> StepArrays:
+    """Given steps; those of size zero at the end fill up, and are not taken."""
+    number = jnp.arange(1, h.shape[0] + 1, dtype=jnp.int32)
+    count = jnp.max(jnp.where(h == 0, 0, number), initial=0)
+    return StepArrays(jnp.stack([t, h], axis=1), count, jnp.int32(1))
 
 
 def window_size(max_steps: int, checkpoints: int | None) -> int:

@@ -33,6 +33,17 @@ class StopArrays(NamedTuple):
         return self.times[self.last]
 
 
+class StepArrays(NamedTuple):
+    """Steps to take with no control.
+
+    ``rows`` are of start and size; the first ``taken`` are taken, each cut into ``pieces``.
+    """
+
+    rows: jax.Array
+    taken: jax.Array
+    pieces: jax.Array
+
+
 class Operands(NamedTuple):
     """What a solve reads. ``save_at`` ends with the end of the solve.
 
@@ -50,7 +61,7 @@ class Operands(NamedTuple):
     rtol: jax.Array
     atol: jax.Array
     first_step: jax.Array | None = None
-    steps: tuple[jax.Array, jax.Array] | None = None
+    steps: StepArrays | None = None
     reverse_rtol: jax.Array | None = None
     reverse_atol: jax.Array | None = None
     limit: jax.Array | None = None

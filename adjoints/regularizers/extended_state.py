@@ -29,8 +29,7 @@ class ExtendedProgram:
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
-        found = self._program.gradient(params, extended(y0))
-        return replace(found, dy0=found.dy0[..., :-1])
+        return _own(self._program.gradient(params, extended(y0)))
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
@@ -64,6 +63,17 @@ class ExtendedProgram:
     ) -> TrainingGradient:
         """Loss and gradient inside a training."""
         return self._program.training_gradient(params, extended(y0), constants, coefficients)
+
+
+def _own(found: GradientResult) -> GradientResult:
+    """The result without the last component, that of a refined gradient too."""
+    error, refined = found.gradient_error, found.refined
+    return replace(
+        found,
+        dy0=found.dy0[..., :-1],
+        gradient_error=None if error is None else replace(error, by_y0=error.by_y0[..., :-1]),
+        refined=None if refined is None else _own(refined),
+    )
 
 
 def _own_precision(y0: Any) -> AbstractContextManager[Any]:

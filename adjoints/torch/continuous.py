@@ -205,7 +205,7 @@ def _reverse_config(call: Call, field: AdjointField, *, breaks: bool) -> Config:
     return Config(
         rhs=field,
         solver=call.reverse.solver,
-        max_steps=Config.max_steps if given else call.config.max_steps,
+        max_steps=max(Config.max_steps if given else 0, call.config.max_steps),
         breaks=breaks,
         dense=field.alone,
         components=2 * field.size if field.kind == "backsolve-seminorm" else None,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from ..steps.acceptance import CODES
-from .call import outputs_of, pulled_back
+from .call import Call, outputs_of, pulled_back, solved_of
 from .compiled_loops import Compiled, compiled, straight
 from .derivatives import TRANSFORMS
 from .problem_loss import Fixed, Found, ProblemLoss
@@ -32,8 +32,10 @@ class Differentiation(Protocol):
 
     compilation: Compilation | None
 
-    def found(self, params: Tensors, y0: torch.Tensor, fixed: Fixed) -> Found:
-        """Loss and gradients at `params` and `y0`."""
+    def found(
+        self, params: Tensors, y0: torch.Tensor, fixed: Fixed, call: Call | None = None
+    ) -> Found:
+        """Loss and gradients at `params` and `y0`, by a call like the loss's own or another."""
         ...
 
     def saved_bytes(self, found: Found) -> int:
@@ -51,11 +53,13 @@ class ByReversePass:
         self._loss = loss
         self.compilation = self._compile() if loss.settings.compile else None
 
-    def found(self, params: Tensors, y0: torch.Tensor, fixed: Fixed) -> Found:
+    def found(
+        self, params: Tensors, y0: torch.Tensor, fixed: Fixed, call: Call | None = None
+    ) -> Found:
         """Loss and gradients at `params` and `y0`."""
         with torch.no_grad():
-            call = self._loss.call.again()
-            solved = self._loss.solved(params, y0, fixed)
+            call = (call or self._loss.call).again()
+            solved = solved_of(call, y0, params, fixed.constants)
             call.solved = call.kept(solved)
             out = outputs_of(call.config, solved)
             inputs = (out.ys, out.totals, *params, *fixed.constants, fixed.coefficients)
@@ -122,12 +126,14 @@ class ByTape:
         self.compilation: Compilation | None = None
         self._saved: int | None = None
 
-    def found(self, params: Tensors, y0: torch.Tensor, fixed: Fixed) -> Found:
+    def found(
+        self, params: Tensors, y0: torch.Tensor, fixed: Fixed, call: Call | None = None
+    ) -> Found:
         """Loss and gradients at `params` and `y0`."""
         leaves = tuple(p.detach().requires_grad_() for p in params)
         start = y0.detach().requires_grad_()
         with torch.enable_grad():
-            call = self._loss.call.again()
+            call = (call or self._loss.call).again()
             out = outputs(call, start, (*leaves, *fixed.constants))
             loss = self._loss.of_outputs(out, leaves, fixed)
             assert call.solved is not None
@@ -158,14 +164,16 @@ class ByForwardMode:
         self._loss = loss
         self.compilation: Compilation | None = None
 
-    def found(self, params: Tensors, y0: torch.Tensor, fixed: Fixed) -> Found:
+    def found(
+        self, params: Tensors, y0: torch.Tensor, fixed: Fixed, call: Call | None = None
+    ) -> Found:
         """Loss and gradients at `params` and `y0`."""
         kept: list[Any] = []
 
         def total(params: Tensors, y0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            call = self._loss.call.again()
-            out = outputs(call, y0, (*params, *fixed.constants))
-            kept.append(call.solved)
+            one = (call or self._loss.call).again()
+            out = outputs(one, y0, (*params, *fixed.constants))
+            kept.append(one.solved)
             loss = self._loss.of_outputs(out, params, fixed)
             return loss, loss.detach()
 

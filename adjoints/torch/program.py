@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ...problems import Problem
+from ..error_bars.pieces import finer_words
 from ..program import (
     BareGradient,
     BareLoss,
@@ -20,8 +21,11 @@ from ..program import (
 )
 from ..result import STATUSES, GradientResult, Stats
 from ..steps.acceptance import CODES
+from .call import Call
 from .device import numpy_named, put, put_named
 from .differentiations import ByForwardMode, ByReversePass, ByTape, Differentiation
+from .finer_steps import in_pieces
+from .forward_pass import Solved
 from .problem_loss import Found, Named, ProblemLoss
 from .solve import solve
 from .stats import rhs_evals, stats_of
@@ -48,7 +52,44 @@ class TorchProgram:
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
-        found = self._found(put_named(params, self._loss.device), put(y0, self._loss.device))
+        return self._result(self._found(*self._put(params, y0)))
+
+    @property
+    def order(self) -> int:
+        """The order of the solver."""
+        return self._loss.call.config.tableau.order
+
+    @property
+    def how_finer(self) -> str:
+        """In words, what is finer in the second gradient."""
+        return finer_words(self._loss.settings)
+
+    def with_finer(
+        self, params: Mapping[str, np.ndarray], y0: np.ndarray
+    ) -> tuple[GradientResult, GradientResult]:
+        """The gradient, and that of the same steps cut in two."""
+        tensors = self._put(params, y0)
+        found = self._found(*tensors)
+        coarse = self._result(found)
+        if coarse.status != "ok":
+            return coarse, coarse
+        # What forward mode finds belongs to its transform.
+        kept = self._loss.settings.method.adjoint != "forward"
+        solved = found.solved if kept else self._solved(*tensors)
+        call = in_pieces(self._loss.call, solved, 2)
+        return coarse, self._result(self._found(*tensors, call))
+
+    def in_pieces(
+        self, params: Mapping[str, np.ndarray], y0: np.ndarray, pieces: int, steps: int
+    ) -> GradientResult:
+        """The gradient of the same steps, each cut into so many pieces."""
+        del steps
+        tensors = self._put(params, y0)
+        call = in_pieces(self._loss.call, self._solved(*tensors), pieces)
+        return self._result(self._found(*tensors, call))
+
+    def _result(self, found: Found) -> GradientResult:
+        """The result of what was found."""
         forward, reverse = _statuses(found)
         return gradient_result(
             self._loss.problem,
@@ -62,8 +103,7 @@ class TorchProgram:
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
-        device = self._loss.device
-        return float(self.compiled_primal(put_named(params, device), put(y0, device)))
+        return float(self.compiled_primal(*self._put(params, y0)))
 
     @property
     def compiled(self) -> BareGradient:
@@ -97,8 +137,18 @@ class TorchProgram:
         status = forward if forward != CODES["ok"] else reverse
         return TrainingGradient(found.loss, self._loss.named(found.dparams), status, done)
 
-    def _found(self, params: Named, y0: torch.Tensor) -> Found:
-        return self._differentiation.found(self._loss.ordered(params), y0, self._loss.fixed)
+    def _found(self, params: Named, y0: torch.Tensor, call: Call | None = None) -> Found:
+        ordered = self._loss.ordered(params)
+        return self._differentiation.found(ordered, y0, self._loss.fixed, call)
+
+    def _solved(self, params: Named, y0: torch.Tensor) -> Solved:
+        with torch.no_grad():
+            return self._loss.solved(self._loss.ordered(params), y0, self._loss.fixed)
+
+    def _put(
+        self, params: Mapping[str, np.ndarray], y0: np.ndarray
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        return put_named(params, self._loss.device), put(y0, self._loss.device)
 
     def _stats(self, found: Found) -> Stats:
         compilation = self._differentiation.compilation

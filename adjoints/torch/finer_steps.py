@@ -1,0 +1,43 @@
+"""The accepted steps of a solve, cut into equal pieces and taken again with no control."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from .call import Call
+from .forward_pass import Solved
+
+
+def in_pieces(call: Call, solved: Solved, pieces: int) -> Call:
+    """A call that takes the steps of a solve again, each cut into so many pieces.
+
+    A reverse solve has a mesh of its own, on which the error goes with the tolerance: that is
+    divided by what the pieces divide the error of the forward steps by.
+
+    Parameters
+    ----------
+    call : Call
+        That made the solve.
+    solved : Solved
+    pieces : int
+    """
+    t, h = solved.record.times(call.schedule)[:, :2].unbind(dim=1)
+    number = torch.arange(pieces, dtype=h.dtype, device=h.device)
+    size = (h / pieces)[:, None]
+    steps = ((t[:, None] + size * number).reshape(-1), size.expand(-1, pieces).reshape(-1))
+    gain = float(pieces) ** call.config.tableau.order
+    tightest = 8 * torch.finfo(t.dtype).eps
+    reverse = call.reverse._replace(
+        rtol=(call.reverse.rtol / gain).clamp(min=tightest), atol=call.reverse.atol / gain
+    )
+    config = replace(
+        call.config,
+        given_steps=True,
+        max_steps=pieces * call.config.max_steps,
+        through_step_size=False,
+    )
+    return replace(
+        call, config=config, schedule=call.schedule._replace(steps=steps), reverse=reverse
+    )
