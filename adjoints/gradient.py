@@ -36,7 +36,7 @@ from .run import Run
 #: Attempted steps allowed in one solve, accepted and rejected together.
 DEFAULT_MAX_STEPS = 16384
 
-#: How much tighter the tolerance is of a second gradient by the same method.
+#: How much tighter the tolerance is of a second gradient that steps cannot be shared with.
 TIGHTER = 32.0
 
 
@@ -241,23 +241,18 @@ def _with_error_bar(problem: Problem, settings: Settings, program: Program) -> P
     """The same, with estimates by halved steps, by an open method, or by a tighter tolerance."""
     if isinstance(program, Refinable):
         return ErrorBarProgram(program, by_halved_steps(program))
+    tight = scaled(settings, 1 / TIGHTER)
     for name in ("jax-discrete", "torch-discrete"):
+        limits = {"rtol": tight.rtol, "atol": tight.atol, "max_steps": settings.max_steps}
         try:
-            second = prepare(
-                problem,
-                name,
-                rtol=settings.rtol,
-                atol=settings.atol,
-                max_steps=settings.max_steps,
-                error_bar=True,
-            )
+            second = prepare(problem, name, error_bar=True, **limits)
         except ValueError:
             continue
-        how = f"{name} and its halved steps"
+        how = f"{name} at 1/{TIGHTER:.0f} of the tolerance"
         return ErrorBarProgram(program, by_second_method(program, second, how))
-    tighter = _program(problem, scaled(settings, 1 / TIGHTER))
-    how = f"the same at a tolerance of 1/{TIGHTER:.0f}"
-    return ErrorBarProgram(program, by_second_method(program, tighter.gradient, how))
+    tighter = _program(problem, tight).gradient
+    how = f"the same at 1/{TIGHTER:.0f} of the tolerance"
+    return ErrorBarProgram(program, by_second_method(program, tighter, how))
 
 
 def _by_tolerance(

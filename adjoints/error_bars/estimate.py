@@ -56,8 +56,10 @@ def compared(
     if coarse.status != "ok":
         return coarse
     if fine.status != "ok":
-        error = unknown_error(coarse, f"{how}: {fine.message}")
-        return replace(coarse, gradient_error=error)
+        reason = f"with {how} it ended with {fine.status!r}: {fine.message}"
+        error = unknown_error(coarse, reason)
+        message = f"how far it is off cannot be told; {reason}"
+        return replace(coarse, status="inaccurate", message=message, gradient_error=error)
     share = 1.0 if math.isinf(gain) else gain / (gain - 1)
     error = _error(coarse, fine, params, share, how)
     own = fine.gradient_error
