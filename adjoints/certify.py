@@ -21,6 +21,7 @@ from ..problems import Problem
 from ..problems.functions import framework_of
 from ..problems.reference import Reference
 from .directions import UnseenDerivativeError, compare_with_loss
+from .error_bars.distance import relative_distance
 from .gradient import gradient
 from .result import GradientResult
 
@@ -261,8 +262,7 @@ def _flat(arrays: Mapping[str, np.ndarray], order: Mapping[str, object]) -> np.n
 
 def _relative(found: np.ndarray, true: np.ndarray) -> float:
     """Relative difference in the 2-norm, absolute where the true value is zero."""
-    size = float(np.linalg.norm(true))
-    return float(np.linalg.norm(found - true)) / (size if size > 0 else 1.0)
+    return float(relative_distance([found], [true]))
 
 
 def _versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ def relative_distance(
     Parameters
     ----------
     value, reference : sequence of array
-        Of the same shapes, not all empty.
+        Of the same shapes.
     scale : sequence of array, optional
         ``s``; one by default.
     """
@@ -40,6 +40,8 @@ def _norm(arrays: Sequence[Array]) -> Array:
     """The 2-norm of all entries, whose squares may overflow."""
     xp = array_namespace(*arrays)
     flat = xp.concat([xp.reshape(array, (-1,)) for array in arrays])
+    if flat.shape[0] == 0:
+        return xp.sum(flat)
     largest = xp.max(xp.abs(flat))
     unit = xp.where(largest > 0, largest, xp.ones_like(largest))
     return unit * xp.sqrt(xp.sum((flat / unit) ** 2))
