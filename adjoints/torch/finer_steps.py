@@ -24,9 +24,7 @@ def in_pieces(call: Call, solved: Solved, pieces: int) -> Call:
     pieces : int
     """
     t, h = solved.record.times(call.schedule)[:, :2].unbind(dim=1)
-    number = torch.arange(pieces, dtype=h.dtype, device=h.device)
-    size = (h / pieces)[:, None]
-    steps = ((t[:, None] + size * number).reshape(-1), size.expand(-1, pieces).reshape(-1))
+    steps = cut(t, h, pieces)
     gain = float(pieces) ** call.config.tableau.order
     tightest = 8 * torch.finfo(t.dtype).eps
     reverse = call.reverse._replace(
@@ -41,3 +39,10 @@ def in_pieces(call: Call, solved: Solved, pieces: int) -> Call:
     return replace(
         call, config=config, schedule=call.schedule._replace(steps=steps), reverse=reverse
     )
+
+
+def cut(t: torch.Tensor, h: torch.Tensor, pieces: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Starts and sizes of steps, each cut into so many equal pieces."""
+    number = torch.arange(pieces, dtype=h.dtype, device=h.device)
+    size = (h / pieces)[:, None]
+    return (t[:, None] + size * number).reshape(-1), size.expand(-1, pieces).reshape(-1)

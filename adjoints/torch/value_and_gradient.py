@@ -9,6 +9,7 @@ import torch
 
 from ..error_bars.distance import log_parameter_scale, relative_distance
 from ..steps.tableaus import tableau
+from .finer_steps import cut
 from .solution import Solution
 from .solve import solve
 
@@ -69,10 +70,7 @@ def value_and_gradient(
 
 def _finer(solution: Solution, gain: float, options: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a solve on the same steps cut in two."""
-    t, h = solution.steps
-    half = h / 2
-    starts = torch.stack([t, t + half], dim=1).reshape(-1)
-    more: dict[str, Any] = {"steps": (starts, half.repeat_interleave(2))}
+    more: dict[str, Any] = {"steps": cut(*solution.steps, 2)}
     for argument, default in (("rtol", 1e-6), ("atol", 1e-9)):
         own = options.get(f"adjoint_{argument}")
         own = options.get(argument, default) if own is None else own

@@ -47,36 +47,27 @@ def ladder_command(rows: pd.DataFrame) -> str:
 def scaling_command(points: pd.DataFrame) -> str:
     """What measures the sizes and methods of a scaling study, and reports them."""
     sizes = sorted(set(map(points_of, points["problem"])))
-    return _collect_and_report(
-        {
-            "ADJOINTBENCH_FULL": "1",
-            "ADJOINTBENCH_PROBLEMS": _BESIDE,
-            "ADJOINTBENCH_METHODS": ",".join(dict.fromkeys(map(bare_name, points["method"]))),
-            "ADJOINTBENCH_SCALING": ",".join(map(str, sizes)),
-        }
-    )
+    return _study_command(points, "SCALING", ",".join(map(str, sizes)))
 
 
 def checkpoints_command(points: pd.DataFrame) -> str:
     """What measures memory against checkpoints, and reports it."""
-    return _collect_and_report(
-        {
-            "ADJOINTBENCH_FULL": "1",
-            "ADJOINTBENCH_PROBLEMS": _BESIDE,
-            "ADJOINTBENCH_METHODS": ",".join(dict.fromkeys(map(bare_name, points["method"]))),
-            "ADJOINTBENCH_CHECKPOINTS": "1",
-        }
-    )
+    return _study_command(points, "CHECKPOINTS", "1")
 
 
 def lanes_command(points: pd.DataFrame) -> str:
     """What measures ensembles, and reports them."""
+    return _study_command(points, "LANES", "1")
+
+
+def _study_command(points: pd.DataFrame, study: str, wanted: str) -> str:
+    """What measures the methods of a study again, and reports it."""
     return _collect_and_report(
         {
             "ADJOINTBENCH_FULL": "1",
             "ADJOINTBENCH_PROBLEMS": _BESIDE,
             "ADJOINTBENCH_METHODS": ",".join(dict.fromkeys(map(bare_name, points["method"]))),
-            "ADJOINTBENCH_LANES": "1",
+            f"ADJOINTBENCH_{study}": wanted,
         }
     )
 

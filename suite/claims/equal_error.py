@@ -10,7 +10,7 @@ from ...adjoints.gradient import prepare
 from ...problems import Problem
 from ...problems.reference import Reference
 from ..measuring.equal_times import NOISE
-from ..measuring.errors import errors_against
+from ..measuring.errors import as_reference, errors_against
 from ..measuring.ladder import seconds_at_error
 from ..measuring.measure import ATOL_SCALE
 from ..measuring.row import Row
@@ -36,20 +36,7 @@ def truth_of(problem: Problem, methods: tuple[str, str], rtol: float) -> Referen
     if broken := [result.message for result in found if result.status != "ok"]:
         raise RuntimeError(f"there is no truth of {problem.name}: {broken[0]}")
     first, second = found
-    truth = Reference(
-        problem=problem.name,
-        settings={},
-        loss=first.loss,
-        dparams=first.dparams,
-        dy0=first.dy0,
-        agreement=0.0,
-        worst_component=0.0,
-        computations=(),
-        versions={},
-        date="",
-        command="",
-        definition_hash="",
-    )
+    truth = as_reference(problem, first)
     return replace(truth, agreement=errors_against(truth, second, problem.params)["error"])
 
 

@@ -25,7 +25,7 @@ from .claim import (
     Plot,
     Verdict,
 )
-from .equal_error import BUDGET_S, FASTER, ratio, seconds_of
+from .equal_error import BUDGET_S, FASTER, lines_of, ratio, seconds_of
 from .zoo_gradients import problem_of
 
 STIFF = "van_der_pol(mu=1000.0)"
@@ -55,19 +55,7 @@ def forward_and_gradient(quick: bool, silence: Silence) -> Figures:
         seconds = seconds_of(found, max(errors)) if errors else {}
         figures[name] = ratio(seconds, DIFFRAX, RIVAL)
         figures[f"{name}_of_ours"] = ratio(seconds, DIFFRAX, OURS)
-    lines = [
-        {
-            "what": what,
-            "method": row.method,
-            "rtol": row.rtol,
-            "status": row.status,
-            "error": row.error,
-            "seconds": row.seconds,
-        }
-        for what, found in (("solve", solves), ("gradient", gradients))
-        for rows in found.values()
-        for row in rows
-    ]
+    lines = lines_of(solves, what="solve") + lines_of(gradients, what="gradient")
     return figures | {"lines": lines}
 
 

@@ -11,7 +11,7 @@ from ...adjoints.result import GradientResult
 from ...adjoints.run import Run
 from ...problems import Problem
 from ...problems.reference import Reference
-from ..measuring.errors import Errors
+from ..measuring.errors import Errors, as_reference
 from ..measuring.measure import iterate_ladder
 from ..measuring.names import get_problem, split_name
 from ..measuring.row import Row, message_of
@@ -55,7 +55,7 @@ class OnDevice(DeviceTask):
             host = self._row(problem, "cpu", silence, None, keep)
             if self.device != "cpu":
                 yield replace(host, **_NO_ERRORS)
-            reference = _as_reference(problem, found[0]) if found else None
+            reference = as_reference(problem, found[0]) if found else None
             row = self._row(problem, self.device, silence, reference, _looked_at)
             # Without a gradient of the CPU it was the certified one that it was compared with.
             yield row if found else replace(row, **_NO_ERRORS)
@@ -100,21 +100,3 @@ def _looked_at(run: Run) -> dict[str, Any]:
         return told | counts_of(run)
     except Exception as error:  # a profiler may be forbidden; the times stand without it
         return told | {"message": f"{told['message']} not profiled: {message_of(error)}".strip()}
-
-
-def _as_reference(problem: Problem, found: GradientResult) -> Reference:
-    """A gradient in the place of a certified one."""
-    return Reference(
-        problem=problem.name,
-        settings=dict(problem.settings),
-        loss=found.loss,
-        dparams=found.dparams,
-        dy0=found.dy0,
-        agreement=0.0,
-        worst_component=0.0,
-        computations=(),
-        versions={},
-        date="",
-        command="",
-        definition_hash="",
-    )

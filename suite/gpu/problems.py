@@ -7,9 +7,7 @@ import numpy as np
 from ... import problems
 from ...problems import Problem
 from ...problems.neural.image_classifier import image_classifier
-
-#: Relative spread of the parameters over the lanes.
-SPREAD = 0.02
+from ..measuring.studies.lanes import factors
 
 
 def lotka_volterra_lanes(*, lanes: int = 8) -> Problem:
@@ -26,11 +24,6 @@ def lotka_volterra_lanes(*, lanes: int = 8) -> Problem:
         t_span=one.t_span,
         loss=one.loss,
     )
-
-
-def factors(lanes: int) -> np.ndarray:
-    """What the parameters of each lane are multiplied by; 1 in the first."""
-    return 1.0 + SPREAD * np.linspace(0.0, 1.0, lanes)
 
 
 def images(*, batch: int = 512, hidden: int = 100, pixels: int = 784) -> Problem:

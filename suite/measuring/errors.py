@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
 from ...adjoints.result import GradientResult
+from ...problems import Problem
 from ...problems.reference import Reference
 
 #: Errors are kept inside these bounds wherever a logarithm is taken: asv cannot publish infinity.
@@ -104,6 +105,27 @@ def errors_against(
         "dy0_error": relative_error(result.dy0, reference.dy0),
         "loss_error": relative_error(np.asarray(result.loss), np.asarray(reference.loss)),
     }
+
+
+def as_reference(problem: Problem, found: GradientResult, **known: Any) -> Reference:
+    """A measured gradient in the place of a certified one; `known` are further fields."""
+    fields: dict[str, Any] = {
+        "settings": dict(problem.settings),
+        "agreement": 0.0,
+        "worst_component": 0.0,
+        "computations": (),
+        "versions": {},
+        "date": "",
+        "command": "",
+        "definition_hash": "",
+    }
+    return Reference(
+        problem=problem.name,
+        loss=found.loss,
+        dparams=found.dparams,
+        dy0=found.dy0,
+        **{**fields, **known},
+    )
 
 
 def _concatenate(arrays: Mapping[str, np.ndarray], order: Mapping[str, object]) -> np.ndarray:

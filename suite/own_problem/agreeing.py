@@ -15,7 +15,7 @@ from typing import Any
 from ...adjoints.methods import get_method
 from ...problems import Problem
 from ...problems.reference import Reference
-from ..measuring.errors import Errors, errors_against
+from ..measuring.errors import Errors, as_reference, errors_against
 from ..measuring.names import split_name
 from ..measuring.row import Row
 from .judging import result_of
@@ -82,19 +82,10 @@ def _library(row: Row) -> str:
 
 
 def _reference(first: Row, second: Row, differences: Iterable[Row], problem: Problem) -> Reference:
-    truth = result_of(first, problem)
-    made = Reference(
-        problem=problem.name,
-        settings=problem.settings,
-        loss=truth.loss,
-        dparams=truth.dparams,
-        dy0=truth.dy0,
-        agreement=0.0,
-        worst_component=0.0,
+    made = as_reference(
+        problem,
+        result_of(first, problem),
         computations=tuple(_computation(row) for row in (first, second)),
-        versions={},
-        date="",
-        command="",
         definition_hash=problem.definition_hash(),
     )
     apart = _apart(made, second, problem)

@@ -40,11 +40,15 @@ TIMEOUT_S, QUICK_TIMEOUT_S = 300.0, 60.0
 
 def lanes_of(problem: Problem, number: int) -> dict[str, Any]:
     """The parameters of so many lanes, with a leading axis."""
-    factors = 1.0 + SPREAD * np.linspace(0.0, 1.0, max(number, 2))[:number]
     return {
-        name: np.multiply.outer(factors, value).astype(problem.dtype)
+        name: np.multiply.outer(factors(number), value).astype(problem.dtype)
         for name, value in problem.params.items()
     }
+
+
+def factors(number: int) -> np.ndarray:
+    """What the parameters of each lane are multiplied by; 1 in the first."""
+    return 1.0 + SPREAD * np.linspace(0.0, 1.0, number)
 
 
 def method_of(name: str, number: int) -> str:
