@@ -150,6 +150,9 @@ class Config:
     passive_from : int, optional
         The components of a flat state from this number on do not move by themselves, and
         nothing depends on them: an implicit solver leaves them out of its systems.
+    dense_output : bool
+        Whether all accepted steps are returned, so that the solution can be read off them: the
+        window is as long as the solve then.
     given_steps : bool
         Replays given steps: no control.
     through_step_size : bool
@@ -176,6 +179,7 @@ class Config:
     reduction: str = "sum"
     components: int | None = None
     passive_from: int | None = None
+    dense_output: bool = False
     given_steps: bool = False
     through_step_size: bool = False
     jacobian: Callable[..., jax.Array] | None = None

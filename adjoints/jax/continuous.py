@@ -45,6 +45,7 @@ from .adjoint_equation import (
 from .config import Config
 from .forward_pass import outputs, solve_recording
 from .outcomes import Counts, Outputs, Pulled
+from .record import Record, path_rows
 from .reverse_events import along_forward
 from .reverse_solve import integrate_back
 from .saves import end_cotangent
@@ -61,10 +62,16 @@ def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tu
     return out, (solved.record, out.ys, out.final, ops, y0)
 
 
-def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
+def pull_back(
+    config: Config, kept: Any, dys: jax.Array, dtotals: Terms, dpath: jax.Array | None = None
+) -> Pulled:
     """Cotangents of start value and parameters, by the adjoint equation."""
     del dtotals
     record, ys, final, ops, y0 = kept
+    if dpath is not None:
+        config = replace(config, repeats=True)
+        ys, dys, save_at = _saved_at_steps(config, record, final, ys, dys, dpath, ops)
+        ops = ops._replace(save_at=save_at)
     units = adjoint_units(
         ys,
         y0,
@@ -99,6 +106,25 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     m = (state.y[offset + n :] + dm) * units.unit
     dparams = unravel(m.astype(ravel_pytree(ops.params)[0].dtype))
     return Pulled(w * units.unit, dparams, _counts(reverse, state))
+
+
+def _saved_at_steps(
+    config: Config,
+    record: Record,
+    final: State,
+    ys: jax.Array,
+    dys: jax.Array,
+    dpath: jax.Array,
+    ops: Operands,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Saved states, their cotangents and times, the states at the starts of all steps included."""
+    rows = path_rows(config, record.rows, final)
+    taken = jnp.arange(rows.t.shape[0], dtype=jnp.int32) < final.accepted
+    times = jnp.concatenate([jnp.where(taken, rows.t, ops.stops.end), ops.save_at])
+    order = jnp.argsort(times, stable=True)
+    every = jnp.concatenate([rows.y, ys])[order]
+    cotangents = jnp.concatenate([path_rows(config, dpath, final).y, dys])[order]
+    return every, cotangents, times[order]
 
 
 def _counts(reverse: Config, state: State) -> Counts:

@@ -26,9 +26,7 @@ def dense_of_rows(
     rows = jax.vmap(lambda flat: storage.unpack(flat, row))(packed[:-1])
 
     def one(row: Row) -> jax.Array:
-        step = step_again(config, row, row.y, ops.params, ops)
-        step = add_dense_stages(config, row, row.y, step, ops)
-        return dense_coefficients(config.tableau, step.stages)
+        return coefficients_again(config, row, ops)
 
     if like.y.size <= config.solver.batched_states:
         return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
@@ -40,3 +38,10 @@ def dense_of_rows(
     empty = jnp.zeros(shape, like.y.dtype)
     coefficients = lax.fori_loop(jnp.int32(0), count, fill, empty)
     return DenseRow(rows.t, rows.h, rows.y, coefficients)
+
+
+def coefficients_again(config: Config, row: Row, ops: Operands) -> jax.Array:
+    """The dense output of a recorded step, its stages computed again."""
+    step = step_again(config, row, row.y, ops.params, ops)
+    step = add_dense_stages(config, row, row.y, step, ops)
+    return dense_coefficients(config.tableau, step.stages)

@@ -30,7 +30,7 @@ def recorder(config: Config) -> Callable[..., tuple[Outputs, Any]]:
 
 
 def puller(config: Config) -> Callable[..., Pulled]:
-    """``pull_back(config, kept, dys, dtotals)`` of the adjoint asked for."""
+    """``pull_back(config, kept, dys, dtotals, dpath)`` of the adjoint asked for."""
     return _module(config).pull_back
 
 
@@ -68,7 +68,8 @@ def solve_outputs(
         out = solve_forward(config, keep_steps, start, ops)
     else:
         out = _solve_reverse(config, keep_steps, start, params, rest)
-    return out._replace(ys=saves_by_time(config, save_at, out.ys, ops))
+    y_end = out.ys[-1] if config.dense_output else None
+    return out._replace(ys=saves_by_time(config, save_at, out.ys, ops), y_end=y_end)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -99,7 +100,8 @@ def _reverse(config: Config, keep_steps: bool, residuals: Any, cotangents: Outpu
     dys = cotangents.ys
     dys = jnp.zeros(dys.shape, dys.dtype) if zero(dys) else dys
     dtotals = Terms(*(None if d is None or zero(d) else d for d in cotangents.totals))
-    pulled = puller(config)(config, kept, dys, dtotals)
+    dpath = None if zero(cotangents.path) else cotangents.path
+    pulled = puller(config)(config, kept, dys, dtotals, dpath)
     ahead = status == CODES["ok"]
     back = jnp.where(ahead, pulled.counts.status, CODES["ok"]).astype(jnp.int32)
     if config.adjoint in continuous.CONTINUOUS:

@@ -23,7 +23,7 @@ from ..steps.acceptance import Terms
 from .config import Config
 from .forward_pass import outputs, solve_recording
 from .outcomes import Outputs, Pulled
-from .record import Record, dense_rows
+from .record import Record, dense_rows, path_rows
 from .saves import end_cotangent, interior_saves
 from .sources import Sources
 from .state import Operands, State
@@ -38,7 +38,9 @@ def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tu
     return outputs(solved), (solved.record, solved.final, largest, ops, y0)
 
 
-def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
+def pull_back(
+    config: Config, kept: Any, dys: jax.Array, dtotals: Terms, dpath: jax.Array | None = None
+) -> Pulled:
     """Cotangents of start value and parameters.
 
     Parameters
@@ -49,12 +51,15 @@ def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pull
     dys : array, shape ``(len(save_at), *y0.shape)``
     dtotals : Terms
         Cotangents of the regularisers; ``None`` where there is none.
+    dpath : array, optional
+        Cotangent of the path, of which the states count.
     """
     record, final, largest, ops, y0 = kept
     dense_y, dense_coefficients = _save_cotangents(config, record, final, ops, dys)
     weights = per_step(config, dtotals, final)
     only = largest if config.reduction == "max" else Terms(None, None, None)
-    sources = Sources(dense_y, dense_coefficients, weights, only)
+    starts = None if dpath is None else path_rows(config, dpath, final).y
+    sources = Sources(dense_y, dense_coefficients, weights, only, starts)
     w = end_cotangent(config, ops, dys)
     dy0, dparams = sweep(config, record, final, y0, ops, w, sources)
     counts = config.solver.sweep_counts(final.accepted, final)

@@ -29,11 +29,13 @@ class Solved(NamedTuple):
     totals: Totals
     record: Record
     steps: jax.Array | None
+    path: jax.Array | None
 
 
 def outputs(solved: Solved) -> Outputs:
     """The public part of a finished solve."""
-    return Outputs(solved.ys, values_of(solved.totals), solved.final, solved.steps)
+    totals = values_of(solved.totals)
+    return Outputs(solved.ys, totals, solved.final, solved.steps, solved.path)
 
 
 def solve_recording(
@@ -47,8 +49,10 @@ def solve_recording(
     keep_steps : bool
         Whether to return ``(t, h)`` of all accepted steps too, ``max_steps`` rows.
     keep_rows : bool
-        Whether to record for a reverse pass at all.
+        Whether to record for a reverse pass at all; where dense output is wanted all steps are
+        recorded anyway.
     """
+    keep_rows = keep_rows or config.dense_output
     state = start(config, y0, ops)
     several = keep_rows and config.windows > 1
     buffers = empty_buffers(config, state, ops, keep_steps and not several, keep_rows)
@@ -100,7 +104,8 @@ def _solved(
 ) -> Solved:
     record = Record(buffers["rows"], starts, sizes, buffers["dense"], buffers["before_stop"])
     ys = _saves(config, record, final, ops)
-    return Solved(ys, final, reduced(config, totals, final), record, buffers["steps"])
+    path = record.rows if config.dense_output else None
+    return Solved(ys, final, reduced(config, totals, final), record, buffers["steps"], path)
 
 
 def _saves(config: Config, record: Record, final: State, ops: Operands) -> jax.Array:

@@ -13,12 +13,18 @@ Tree = Any
 
 
 class Outputs(NamedTuple):
-    """What a differentiable solve returns."""
+    """What a differentiable solve returns.
+
+    ``path`` has all accepted steps as they were recorded, and ``y_end`` is the last state, where
+    dense output is wanted.
+    """
 
     ys: jax.Array
     totals: Terms
     final: State
     steps: jax.Array | None
+    path: jax.Array | None
+    y_end: jax.Array | None = None
 
 
 class Counts(NamedTuple):

@@ -94,6 +94,12 @@ def dense_like(config: Config, state: State) -> DenseRow:
     return DenseRow(state.t, state.h, state.y, coefficients)
 
 
+def path_rows(config: Config, path: jax.Array, state: State) -> Row:
+    """All accepted steps, unpacked; also the cotangents of such, whose integers mean nothing."""
+    like = row_like(config, state)
+    return jax.vmap(lambda flat: storage.unpack(flat, like))(path[:-1])
+
+
 def dense_rows(record: Record, final: State) -> DenseRow:
     """The rows of dense output, unpacked."""
     assert record.dense is not None

@@ -103,19 +103,21 @@ def start_by_time(config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -
     return _along(slope, t0, y0, ops.params)
 
 
-def saves_by_time(config: Config, save_at: jax.Array, ys: jax.Array, ops: Operands) -> jax.Array:
-    """The saved states, with their derivatives by the save times: at a stop, those after it."""
+def saves_by_time(
+    config: Config, save_at: jax.Array, ys: jax.Array, ops: Operands, *, before: bool = False
+) -> jax.Array:
+    """The saved states, with their derivatives by the save times: at a stop, on one side of it."""
 
     def slopes(t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
-        t = _after_stops(t, ops) if config.breaks else t
+        t = _beside_stops(t, ops, -jnp.inf if before else jnp.inf) if config.breaks else t
         return jax.vmap(lambda t, y: config.rhs(t, y, (params, ops.constants)))(t, y)
 
     return _along(slopes, save_at, ys, ops.params)
 
 
-def _after_stops(times: jax.Array, ops: Operands) -> jax.Array:
-    """The times, those of stops with two sides just after them; by derivative what they are."""
+def _beside_stops(times: jax.Array, ops: Operands, towards: float) -> jax.Array:
+    """The times, those of stops with two sides just beside them; by derivative what they are."""
     stops, held = ops.stops, lax.stop_gradient(times)
     at_stop = ((held[:, None] == stops.times[None]) & stops.sided[None]).any(axis=1)
-    later = jnp.where(at_stop, jnp.nextafter(held, jnp.full_like(held, jnp.inf)), held)
-    return later + (times - held)
+    beside = jnp.where(at_stop, jnp.nextafter(held, jnp.full_like(held, towards)), held)
+    return beside + (times - held)

@@ -13,6 +13,7 @@ from jax.core import Tracer
 from ..result import STATUSES
 from ..solution import OpenSolution
 from .config import Config
+from .dense_output import DenseOutput
 from .outcomes import Outputs
 
 
@@ -26,6 +27,7 @@ from .outcomes import Outputs
         "stats",
         "status_code",
         "padded_steps",
+        "dense_output",
     ],
     meta_fields=[],
 )
@@ -37,9 +39,29 @@ class Solution(OpenSolution[jax.Array]):
     ----------
     padded_steps : array, shape ``(max_steps, 2)``
         The accepted steps, filled up with steps of size zero.
+    dense_output : DenseOutput or None
+        The solution between the saves, where it was asked for; also ``solution(t)``.
     """
 
     padded_steps: jax.Array
+    dense_output: DenseOutput | None = None
+
+    def __call__(self, t: Any, *, side: str = "after") -> jax.Array:
+        """The solution at `t`: see :meth:`DenseOutput.__call__`."""
+        return self._dense_output(t, side=side)
+
+    @property
+    def before_jumps(self) -> jax.Array:
+        """The states just before the jumps: see :attr:`DenseOutput.before_jumps`."""
+        return self._dense_output.before_jumps
+
+    @property
+    def _dense_output(self) -> DenseOutput:
+        if self.dense_output is None:
+            raise ValueError(
+                "the solution between its saves was not kept; call solve(..., dense_output=True)"
+            )
+        return self.dense_output
 
     @property
     def status(self) -> Any:
@@ -63,7 +85,7 @@ class Solution(OpenSolution[jax.Array]):
         return t[:count], h[:count]
 
 
-def solution_of(config: Config, out: Outputs) -> Solution:
+def solution_of(config: Config, out: Outputs, dense_output: DenseOutput | None) -> Solution:
     """The public form of what a solve found."""
     final, totals = out.final, out.totals
     stats = {
@@ -82,6 +104,7 @@ def solution_of(config: Config, out: Outputs) -> Solution:
         stats=stats,
         status_code=final.status,
         padded_steps=_padded(out.steps[:-1], final.accepted, final.t),
+        dense_output=dense_output,
     )
 
 

@@ -12,6 +12,7 @@ from ..arguments import check_user_functions, listed, positive_int
 from ..steps.runge_kutta import Rhs
 from ..steps.stops import Stops, check_jumps
 from .config import WINDOW, Config
+from .dense_output import check_dense_output, dense_output_of
 from .differentiable import solve_outputs
 from .inputs import (
     check_config,
@@ -48,6 +49,7 @@ def solve(
     reduction: str = "sum",
     first_step: Any = None,
     checkpoints: int | None = None,
+    dense_output: bool = False,
     differentiate_step_size: bool = False,
     discontinuities: Iterable[float] = (),
     jump_times: Iterable[float] = (),
@@ -104,6 +106,11 @@ def solve(
     checkpoints : int, optional
         How many states to keep for the reverse pass, which recomputes between them. By
         default the last 256 accepted steps and the first step of each 256 before.
+    dense_output : bool
+        Keep the accepted steps, so that ``solution(t)`` is the solution at any time of the span,
+        by the interpolation that gives the saves, differentiable by the same adjoint;
+        ``solution(t, side="before")`` and ``solution.before_jumps`` are the states before jumps.
+        Takes room for ``max_steps`` states; the stages are computed again when they are read.
     differentiate_step_size : bool
         Differentiate through the step-size control as well.
     discontinuities : iterable of float
@@ -159,13 +166,15 @@ def solve(
         breaks=stops.breaks,
         repeats=may_repeat(times),
         max_steps=positive_int("max_steps", max_steps) if steps is None else len(steps[0]),
-        window=window_size(max_steps, checkpoints),
+        window=window_size(max_steps, 1 if dense_output else checkpoints),
         error_norm=error_norm,
         reduction=reduction,
+        dense_output=dense_output,
         given_steps=steps is not None,
         through_step_size=differentiate_step_size,
         jacobian=None if jacobian is None else Field(jacobian, split),
     )
+    check_dense_output(config, checkpoints)
     check_config(config, start, smooth, constants)
     ops = operands(
         start.dtype,
@@ -183,9 +192,12 @@ def solve(
     ops = ops._replace(
         sound=soundness(t0, times, (rtol, atol, adjoint_rtol, adjoint_atol, first_step))
     )
+    given = start
     if config.on_stop is not None:
         start = config.on_stop(jumps_at(ops.stops, ops.t0), t0, start, (smooth, constants))
-    return solution_of(config, _jitted(config, True, start, smooth, t0, times, ops))
+    out = _jitted(config, True, start, smooth, t0, times, ops)
+    ops = ops._replace(params=smooth)
+    return solution_of(config, out, dense_output_of(config, out, given, ops, jump_times))
 
 
 _jitted = jax.jit(solve_outputs, static_argnums=(0, 1))

@@ -16,17 +16,20 @@ class Sources(NamedTuple):
 
     ``dense_y`` and ``dense_coefficients`` belong to the rows of dense output, ``terms`` are the
     weights of the regularisers' terms and ``steps`` the only step that counts, for a maximum.
+    ``starts`` belong to the states from which the steps start, by their numbers.
     """
 
     dense_y: jax.Array | None
     dense_coefficients: jax.Array | None
     terms: Terms
     steps: Terms
+    starts: jax.Array | None = None
 
     @property
     def any(self) -> bool:
         """Whether anything enters at the steps at all."""
-        return self.dense_y is not None or any(w is not None for w in self.terms)
+        of_states = self.dense_y is not None or self.starts is not None
+        return of_states or any(w is not None for w in self.terms)
 
 
 class StepOutputs(NamedTuple):
@@ -47,6 +50,10 @@ def entering_at_step(
         has_save = row.save_row >= 0
         own = jnp.where(has_save, sources.dense_y[at], 0.0)
         coefficients = jnp.where(has_save, sources.dense_coefficients[at], 0.0)
+    if sources.starts is not None:
+        # What fills up a chunk is no step, and its number may be none.
+        here = jnp.where(row.h != 0, sources.starts[index], 0.0)
+        own = here if own is None else own + here
 
     def weight(value: jax.Array | None, step: jax.Array | None) -> jax.Array | None:
         if value is None or step is None:

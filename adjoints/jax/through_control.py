@@ -52,8 +52,11 @@ def _record_attempts(config: Config, y0: jax.Array, ops: Operands) -> jax.Array:
     return stored
 
 
-def pull_back(config: Config, kept: Any, dys: jax.Array, dtotals: Terms) -> Pulled:
-    """Cotangents of start value and parameters."""
+def pull_back(
+    config: Config, kept: Any, dys: jax.Array, dtotals: Terms, dpath: None = None
+) -> Pulled:
+    """Cotangents of start value and parameters; there is no path."""
+    del dpath
     stored, final, totals, y0, ops = kept
     through = replace(config, jax_differentiates=True)
     weights = per_step(config, dtotals, final)
