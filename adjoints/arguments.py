@@ -112,6 +112,15 @@ def check_function(argument: str, function: Any, *takes: str) -> None:
         pass  # a function that does not tell what it takes
 
 
+def accepts(function: Any, *takes: str) -> bool:
+    """Whether a function that tells what it takes can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*takes)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def check_user_functions(rhs: Any, jump: Any, jacobian: Any) -> None:
     """Refuse what a solve could not call."""
     check_function("rhs", rhs, "t", "y", "params")
@@ -131,30 +140,33 @@ def like(argument: str, value: Any, pattern: np.ndarray) -> np.ndarray:
     return array.astype(pattern.dtype)
 
 
-def check_times(save_at: np.ndarray, t0: float | None) -> None:
+def check_times(save_at: np.ndarray, t0: float | None, *, backwards: bool = False) -> None:
     """Refuse save times that do not go forwards from `t0`, where that is known, to a later end.
 
-    Save times may be repeated.
+    Or, `backwards`, to an earlier one. Save times may be repeated.
     """
     times = np.asarray(save_at)
     if times.ndim != 1 or times.shape[0] == 0:
         raise ValueError(f"save_at has shape {times.shape}; pass one increasing list of times")
     if not np.isfinite(times).all():
         raise ValueError(f"save_at={times.tolist()} must be finite")
-    if (np.diff(times) < 0).any():
-        raise ValueError(f"save_at={times.tolist()} must not decrease; sort the times")
+    sign, turn, before, after = (1, "decrease", "before", "after")
+    if backwards:
+        sign, turn, before, after = (-1, "increase on the way back from t0", after, before)
+    if (sign * np.diff(times) < 0).any():
+        raise ValueError(f"save_at={times.tolist()} must not {turn}; sort the times")
     if t0 is None:
         return
     if not math.isfinite(t0):
         raise ValueError(f"t0={t0!r} must be one finite number")
-    if times[-1] < t0:
+    if times[-1] < t0 and not backwards:
         raise ValueError(
             f"save_at={times.tolist()} must not lie before t0={t0!r}; to go backwards, put -t for "
             "t and -rhs for rhs"
         )
-    if times[0] < t0 or times[-1] == t0:
+    if sign * (times[0] - t0) < 0 or times[-1] == t0:
         raise ValueError(
-            f"save_at={times.tolist()} must not begin before t0={t0!r}, and must end after it"
+            f"save_at={times.tolist()} must not begin {before} t0={t0!r}, and must end {after} it"
         )
 
 

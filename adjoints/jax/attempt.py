@@ -158,7 +158,7 @@ def _next_state(
         t=jnp.where(accept, trial.t1, state.t),
         y=jnp.where(accept, at_end[0], state.y),
         slope=jnp.where(accept, at_end[1], state.slope),
-        h=control.next_size(state, trial.h, error, reached),
+        h=control.next_size(state, trial.h, error, reached, ops),
         previous_error=jnp.where(accept, jnp.maximum(error, SMALLEST_ERROR), state.previous_error),
         stop=jnp.where(verdict.passes, jnp.minimum(state.stop + one, ops.stops.last), state.stop),
         saved=jnp.where(accept, verdict.saved, state.saved),

@@ -153,8 +153,8 @@ class Config:
     dense_output : bool
         Whether all accepted steps are returned, so that the solution can be read off them: the
         window is as long as the solve then.
-    given_steps : bool
-        Replays given steps: no control.
+    given_steps, constant_steps : bool
+        Replays given steps, or takes steps of one size: no control.
     through_step_size : bool
         Whether derivatives flow through the step size.
     jacobian : callable, optional
@@ -181,6 +181,7 @@ class Config:
     passive_from: int | None = None
     dense_output: bool = False
     given_steps: bool = False
+    constant_steps: bool = False
     through_step_size: bool = False
     jacobian: Callable[..., jax.Array] | None = None
     jax_differentiates: bool = False
@@ -193,7 +194,7 @@ class Config:
     @property
     def controlled(self) -> bool:
         """Whether the embedded error controls the step size."""
-        return self.tableau.adaptive and not self.given_steps
+        return self.tableau.adaptive and not (self.given_steps or self.constant_steps)
 
     @property
     def choose(self) -> Callable[..., Any]:

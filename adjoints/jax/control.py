@@ -15,13 +15,13 @@ import jax.numpy as jnp
 from ..steps.acceptance import (
     CODES,
     FIXED_STEPS,
+    STRETCH_GIVEN,
     given_step_fits,
     given_step_slack,
     next_size,
-    stretch_of,
 )
 from ..steps.runge_kutta import error_scale
-from ..steps.step_size import first_step
+from ..steps.step_size import STRETCH, first_step
 from ..steps.tableau import Tableau
 from .config import Config
 from .state import Operands, State
@@ -55,7 +55,7 @@ class Control(Protocol):
         ...
 
     def next_size(
-        self, state: State, h: jax.Array, error: jax.Array, reached: jax.Array
+        self, state: State, h: jax.Array, error: jax.Array, reached: jax.Array, ops: Operands
     ) -> jax.Array:
         """The size to try next, after a step of size `h` that `reached` a stop or not."""
         ...
@@ -74,7 +74,7 @@ class ErrorControl:
         """Hairer's, unless it is given."""
         span = _first_span(ops)
         if ops.first_step is not None:
-            return ops.first_step.astype(ops.t0.dtype)
+            return _limited(ops.first_step.astype(ops.t0.dtype), ops)
         n = config.components
         scale = error_scale(y0, y0, ops.rtol, ops.atol)
         part = (y0[:n], slope[:n], scale[:n]) if n is not None else (y0, slope, scale)
@@ -86,25 +86,24 @@ class ErrorControl:
 
         params = (ops.params, ops.constants)
         order = self.tableau.error_order
-        return first_step(rhs, ops.t0, part[0], part[1], params, part[2], span, order)
+        first = first_step(rhs, ops.t0, part[0], part[1], params, part[2], span, order)
+        return _limited(first, ops)
 
     def reach(self, state: State, ops: Operands) -> Reach:
         """To the next stop or limit where the step comes near it."""
-        return _reach_by_size(self.tableau, state, ops)
+        return _reach_by_size(state, ops, STRETCH if ops.max_step is None else STRETCH_GIVEN)
 
     def next_size(
-        self, state: State, h: jax.Array, error: jax.Array, reached: jax.Array
+        self, state: State, h: jax.Array, error: jax.Array, reached: jax.Array, ops: Operands
     ) -> jax.Array:
         """By the PI controller; a step cut short by a stop does not shrink what follows."""
         proposal = next_size(self.tableau, h, state.h, error, state.previous_error, reached)
-        return short(proposal) if self.rounded else proposal
+        return _limited(short(proposal) if self.rounded else proposal, ops)
 
 
 @dataclass(frozen=True)
 class ConstantSize:
     """Steps of one size, those to a stop excepted."""
-
-    tableau: Tableau
 
     def first_size(
         self, config: Config, y0: jax.Array, slope: jax.Array, ops: Operands
@@ -116,10 +115,10 @@ class ConstantSize:
 
     def reach(self, state: State, ops: Operands) -> Reach:
         """To the next stop or limit where the step comes near it."""
-        return _reach_by_size(self.tableau, state, ops)
+        return _reach_by_size(state, ops, STRETCH_GIVEN)
 
     def next_size(
-        self, state: State, h: jax.Array, error: jax.Array, reached: jax.Array
+        self, state: State, h: jax.Array, error: jax.Array, reached: jax.Array, ops: Operands
     ) -> jax.Array:
         """The same."""
         return state.h
@@ -147,7 +146,7 @@ class GivenSteps:
         return Reach(t, h, reaches, jnp.bool_(False))
 
     def next_size(
-        self, state: State, h: jax.Array, error: jax.Array, reached: jax.Array
+        self, state: State, h: jax.Array, error: jax.Array, reached: jax.Array, ops: Operands
     ) -> jax.Array:
         """Not read."""
         return state.h
@@ -157,9 +156,9 @@ def control_of(config: Config) -> Control:
     """Where a solve takes its step sizes from."""
     if config.given_steps:
         return GivenSteps()
-    if config.tableau.adaptive:
+    if config.controlled:
         return ErrorControl(config.tableau, rounded=not config.through_step_size)
-    return ConstantSize(config.tableau)
+    return ConstantSize()
 
 
 def reach_of_recorded(state: State, ops: Operands, recorded: Recorded) -> Reach:
@@ -192,9 +191,14 @@ def _first_span(ops: Operands) -> jax.Array:
     return ops.stops.times[ops.stops.first] - ops.t0
 
 
-def _reach_by_size(tableau: Tableau, state: State, ops: Operands) -> Reach:
+def _limited(h: jax.Array, ops: Operands) -> jax.Array:
+    """A step size, or the largest that is allowed."""
+    return h if ops.max_step is None else jnp.minimum(h, ops.max_step)
+
+
+def _reach_by_size(state: State, ops: Operands, stretch: float) -> Reach:
+    """To the next stop where so many times the size would reach it."""
     stop = ops.stops.times[state.stop]
-    stretch = stretch_of(tableau)
     end = stop if ops.limit is None else jnp.minimum(stop, ops.limit)
     ends = state.t + stretch * state.h >= end
     h = jnp.where(ends, end - state.t, state.h)

@@ -22,6 +22,7 @@ from .record import path_rows
 from .slopes_by_times import saves_by_time
 from .state import Operands, State
 from .times import known
+from .user_functions import View
 
 SIDES = ("after", "before")
 
@@ -29,7 +30,7 @@ SIDES = ("after", "before")
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["path", "y0", "y_end", "final", "ops", "jump_times"],
-    meta_fields=["config"],
+    meta_fields=["config", "view"],
 )
 @dataclass(frozen=True)
 class DenseOutput:
@@ -50,6 +51,8 @@ class DenseOutput:
         How the solve ended.
     ops : Operands
     jump_times : array, shape ``(jumps,)``
+    view : View
+        How the user sees states and times; all others here are those of the solve.
     """
 
     config: Config
@@ -59,8 +62,9 @@ class DenseOutput:
     final: State
     ops: Operands
     jump_times: jax.Array
+    view: View
 
-    def __call__(self, t: Any, *, side: str = "after") -> jax.Array:
+    def __call__(self, t: Any, *, side: str = "after") -> Any:
         """The solution at `t`.
 
         Parameters
@@ -69,11 +73,11 @@ class DenseOutput:
             Times in the span of the solve, in any order and shape. The derivative by them is the
             right-hand side, as that of saves.
         side : {"after", "before"}
-            Which value is meant at the time of a jump.
+            Which value is meant at the time of a jump, in the direction of the solve.
 
         Returns
         -------
-        array, shape ``(*t.shape, *y0.shape)``
+        array, shape ``(*t.shape, *y0.shape)``, or a structure of them
             NaN outside the span, where that is only known at run time, and after a breakdown.
 
         Raises
@@ -89,21 +93,22 @@ class DenseOutput:
             )
         times = jnp.asarray(t, self.path.dtype)
         self._check_inside(times)
-        return _read(side == "before", self, times)
+        return self.view.structure(_read(side == "before", self, self.view.turned(times)))
 
     @property
-    def before_jumps(self) -> jax.Array:
+    def before_jumps(self) -> Any:
         """The states before the jumps, shape ``(jumps, *y0.shape)``, in the order of `jump_times`.
 
         Of several jumps at one time each has the state before all of them; those outside the
         span, which do not act, have NaN.
         """
-        return _read(True, self, self.jump_times)
+        return self.view.structure(_read(True, self, self.jump_times))
 
     def _check_inside(self, times: jax.Array) -> None:
-        span = [known(x) for x in (self.ops.t0, self.ops.stops.end)]
+        ends = (known(self.view.turned(x)) for x in (self.ops.t0, self.ops.stops.end))
+        span = sorted(float(end) for end in ends if end is not None)
         found = known(times)
-        if found is None or span[0] is None or span[1] is None:
+        if found is None or len(span) < 2:
             return
         outside = ~((found >= span[0]) & (found <= span[1]))
         if outside.any():
@@ -114,7 +119,7 @@ class DenseOutput:
 
 
 def dense_output_of(
-    config: Config, out: Outputs, y0: jax.Array, ops: Operands, jump_times: Any
+    config: Config, out: Outputs, y0: jax.Array, ops: Operands, jump_times: Any, view: View
 ) -> DenseOutput | None:
     """The dense output of a solve, where it is wanted; `ops` with their parameters."""
     if out.path is None or out.y_end is None:
@@ -122,7 +127,7 @@ def dense_output_of(
     # Its state is differentiable as `y_end` alone.
     final = lax.stop_gradient(out.final)
     jumps = jnp.asarray(np.array(jump_times, float), y0.dtype)
-    return DenseOutput(config, out.path, y0, out.y_end, final, ops, jumps)
+    return DenseOutput(config, out.path, y0, out.y_end, final, ops, jumps, view)
 
 
 def check_dense_output(config: Config, checkpoints: int | None) -> None:

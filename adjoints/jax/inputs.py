@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..arguments import (
     REAL_DTYPES,
@@ -16,12 +17,17 @@ from ..arguments import (
     listed,
     number,
     positive,
+    positive_int,
     tolerance,
 )
+from ..steps.stops import Stops
 from .config import Config
 from .continuous import CONTINUOUS
 from .differentiable import ADJOINTS
 from .times import known
+
+#: More steps of one size would take hours, and are a slip.
+MOST_STEPS = 10_000_000
 
 
 def checked_array(argument: str, value: Any, dtype: Any = None) -> jax.Array:
@@ -56,8 +62,10 @@ def checked_tolerance(argument: str, value: Any, y0: jax.Array, *, optional: boo
     return value
 
 
-def checked_steps(steps: Any, dtype: Any) -> tuple[jax.Array, jax.Array] | None:
-    """Starts and sizes of given steps."""
+def checked_steps(
+    steps: Any, dtype: Any, *, backwards: bool = False
+) -> tuple[jax.Array, jax.Array] | None:
+    """Starts and sizes of given steps, in the direction of the solve."""
     if steps is None:
         return None
     parts = listed("steps", steps)
@@ -71,14 +79,40 @@ def checked_steps(steps: Any, dtype: Any) -> tuple[jax.Array, jax.Array] | None:
         )
     if not starts.size:
         raise ValueError("steps has no step in it; pass some that lead from t0 to save_at[-1]")
-    return starts, sizes
+    return (-starts, -sizes) if backwards else (starts, sizes)
 
 
-def checked_first_step(value: Any) -> Any:
+def checked_size(argument: str, value: Any) -> Any:
     """`value`, refused where it is known and no step size."""
     if value is not None and (found := known(value)) is not None:
-        positive("first_step", found)
+        positive(argument, found)
     return value
+
+
+def constant_size(
+    step_size: Any, number_of_steps: Any, t0: jax.Array, end: jax.Array, steps: Any
+) -> Any:
+    """The size of steps with no control; ``None`` where none are asked for."""
+    given = {"step_size": step_size, "number_of_steps": number_of_steps, "steps": steps}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise ValueError(f"{' and '.join(named)} are both given; pass one of them")
+    if number_of_steps is not None:
+        return (end - t0) / positive_int("number_of_steps", number_of_steps)
+    return checked_size("step_size", step_size)
+
+
+def steps_needed(size: Any, t0: jax.Array, stops: Stops) -> int:
+    """How many steps of one size there are from stop to stop, as far as that is known."""
+    width, start = known(size), known(t0)
+    times = np.array(stops.times[stops.first :])
+    if width is None or start is None or not np.isfinite(times).all():
+        return 0
+    spans = np.diff(np.concatenate([[float(start)], times]))
+    needed = np.ceil(spans / float(width)).sum() + len(times)
+    if needed > MOST_STEPS:
+        raise ValueError(f"{needed:g} constant steps are too many; take at most {MOST_STEPS:g}")
+    return int(needed)
 
 
 def checked_newton_tolerance(value: Any) -> float:

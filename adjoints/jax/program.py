@@ -31,7 +31,7 @@ from .solvers import find_solver
 from .state import Operands
 from .stats import Report, pack_report, stats_of
 from .times import find_stops
-from .user_functions import Field, Jump, merge_named
+from .user_functions import Field, Jacobian, Jump, UserFunction, merge_named
 
 Tree = Any
 
@@ -336,13 +336,15 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
     config = Config(
         rhs=Field(problem.rhs, merge_named),
         solver=find_solver(settings.solver),
-        on_stop=None if jump is None else Jump(jump, len(problem.jump_times), merge_named),
+        on_stop=None
+        if jump is None
+        else Jump(UserFunction(jump, merge_named), len(problem.jump_times)),
         adjoint=settings.method.adjoint,
         adjoint_solver=find_solver(settings.adjoint_solver),
         breaks=stops.breaks,
         max_steps=settings.max_steps,
         window=window_size(settings.max_steps, settings.checkpoints),
-        jacobian=None if problem.jacobian is None else Field(problem.jacobian, merge_named),
+        jacobian=None if problem.jacobian is None else Jacobian(problem.jacobian, merge_named),
         through_step_size=settings.differentiate_step_size,
         error_norm=error_norm,
         reduction=reduction,

@@ -15,6 +15,7 @@ from ..solution import OpenSolution
 from .config import Config
 from .dense_output import DenseOutput
 from .outcomes import Outputs
+from .user_functions import View
 
 
 @partial(
@@ -32,13 +33,13 @@ from .outcomes import Outputs
     meta_fields=[],
 )
 @dataclass(frozen=True)
-class Solution(OpenSolution[jax.Array]):
+class Solution(OpenSolution[Any]):
     """A solve: see :class:`~adjointbench.adjoints.solution.OpenSolution`; ``status``, ``steps``.
 
     Attributes
     ----------
     padded_steps : array, shape ``(max_steps, 2)``
-        The accepted steps, filled up with steps of size zero.
+        The accepted steps, with negative sizes backwards, filled up with steps of size zero.
     dense_output : DenseOutput or None
         The solution between the saves, where it was asked for; also ``solution(t)``.
     """
@@ -46,12 +47,12 @@ class Solution(OpenSolution[jax.Array]):
     padded_steps: jax.Array
     dense_output: DenseOutput | None = None
 
-    def __call__(self, t: Any, *, side: str = "after") -> jax.Array:
+    def __call__(self, t: Any, *, side: str = "after") -> Any:
         """The solution at `t`: see :meth:`DenseOutput.__call__`."""
         return self._dense_output(t, side=side)
 
     @property
-    def before_jumps(self) -> jax.Array:
+    def before_jumps(self) -> Any:
         """The states just before the jumps: see :attr:`DenseOutput.before_jumps`."""
         return self._dense_output.before_jumps
 
@@ -85,8 +86,10 @@ class Solution(OpenSolution[jax.Array]):
         return t[:count], h[:count]
 
 
-def solution_of(config: Config, out: Outputs, dense_output: DenseOutput | None) -> Solution:
-    """The public form of what a solve found."""
+def solution_of(
+    config: Config, out: Outputs, dense_output: DenseOutput | None, view: View
+) -> Solution:
+    """The public form of what a solve found, as its user sees it."""
     final, totals = out.final, out.totals
     stats = {
         "steps": final.accepted,
@@ -97,13 +100,13 @@ def solution_of(config: Config, out: Outputs, dense_output: DenseOutput | None) 
     }
     assert out.steps is not None
     return Solution(
-        ys=out.ys,
+        ys=view.structure(out.ys),
         error_estimate=totals.error,
         error_squared=totals.error_squared,
         stiffness_estimate=totals.stiffness,
         stats=stats,
         status_code=final.status,
-        padded_steps=_padded(out.steps[:-1], final.accepted, final.t),
+        padded_steps=view.turned(_padded(out.steps[:-1], final.accepted, final.t)),
         dense_output=dense_output,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_user_functions, listed, positive_int
+from ..arguments import listed, positive_int
 from ..steps.runge_kutta import Rhs
 from ..steps.stops import Stops, check_jumps
 from .config import WINDOW, Config
@@ -17,17 +17,27 @@ from .differentiable import solve_outputs
 from .inputs import (
     check_config,
     checked_array,
-    checked_first_step,
     checked_newton_tolerance,
-    checked_state,
+    checked_size,
     checked_steps,
     checked_tolerance,
+    constant_size,
+    steps_needed,
 )
 from .solution import Solution, solution_of
 from .solvers import find_solver
 from .state import Operands, StepArrays
-from .times import check_known_times, find_stops, jumps_at, may_repeat, soundness, stop_arrays
-from .user_functions import Field, Jump, split_params
+from .state_layout import flat_state
+from .times import (
+    check_known_times,
+    find_stops,
+    goes_backwards,
+    jumps_at,
+    may_repeat,
+    soundness,
+    stop_arrays,
+)
+from .user_functions import View, user_functions
 
 Tree = Any
 
@@ -38,6 +48,7 @@ def solve(
     save_at: Any,
     params: Tree = None,
     *,
+    args: tuple[Any, ...] | None = None,
     t0: Any = 0.0,
     solver: str = "tsit5",
     adjoint: str = "discrete",
@@ -45,6 +56,9 @@ def solve(
     atol: Any = 1e-9,
     max_steps: int = 4096,
     steps: tuple[Any, Any] | None = None,
+    step_size: Any = None,
+    number_of_steps: int | None = None,
+    max_step: Any = None,
     error_norm: str = "scaled",
     reduction: str = "sum",
     first_step: Any = None,
@@ -63,19 +77,27 @@ def solve(
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
 
     Composes with ``jit``, ``vmap``, ``grad`` and ``jacrev``. Gradients flow to `y0`, `params`,
-    `t0` and `save_at`, and to nothing else: `rhs` must not close over values to be differentiated.
+    `args`, `t0` and `save_at`, and to traced values that the functions close over.
 
     Parameters
     ----------
     rhs : callable
         ``rhs(t, y, params)``, an array of the shape and dtype of `y0`, or a list of its
-        components. Pass the same function object again to use what was compiled for it.
-    y0 : array
-        The start value, any shape; its dtype is the solve's dtype.
+        components. Without `params` it may take ``(t, y)`` alone. Pass the same function object
+        again to use what was compiled for it.
+    y0 : array, or pytree of arrays
+        The start value, any shape; its dtype is the solve's dtype. Of a structure, as a tuple or
+        a dict, which may be nested, `rhs` and `jump` get and return the same structure.
     save_at : array, shape (m,)
-        Times from `t0` on, none before the one before it; the solve ends with the last. They may
-        be repeated, as where series of different lengths are padded with their last time.
-    params : pytree of arrays
+        Times in order, none before `t0`; the solve ends with the last. It goes backwards where
+        that is known to be less than `t0`: then none lies after it. They may be repeated, as
+        where series of different lengths are padded with their last time.
+    params : pytree
+        Arrays and floats are parameters. Whole numbers, names, functions and the like in it
+        reach `rhs` as they are, as parts of the program, and must be hashable.
+    args : tuple, optional
+        The same as several arguments, in place of `params`: every function is called with
+        ``*args`` at the end.
     t0 : float
         The start time.
     solver : str
@@ -88,14 +110,21 @@ def solve(
         ``"forward"``: the same in forward mode (``jax.jvp``, ``jax.jacfwd``);
         ``"backsolve"``, ``"backsolve-seminorm"``, ``"interpolating"``, ``"quadrature"``,
         ``"gauss"``: continuous adjoints.
-    rtol, atol : float or array
-        Tolerances; arrays of the shape of `y0` set them per component.
+    rtol, atol : float or array, or structure of them
+        Tolerances; arrays of the shape of `y0` set them per component, a structure like `y0` of
+        numbers and arrays for each of its arrays.
     max_steps : int
         Attempts allowed. :func:`~adjointbench.prepare` allows 16384 by default.
     steps : tuple of array, optional
         ``(t, h)`` to take with no control, as ``solution.steps`` gives them. They must begin
         at `t0`, go on from each other, end on every stop and at ``save_at[-1]``, or the status
         is ``"failed"``. Steps of size zero at the end do nothing.
+    step_size, number_of_steps : float, int, optional
+        Steps of one size with no control, by any solver: the size, or how many there are from
+        start to end. Every stop is stepped on, and the last step before one shortened. A
+        continuous adjoint controls its own steps.
+    max_step : float, optional
+        No step is longer.
     error_norm : {"scaled", "absolute"}
         Whether the estimates divide the embedded error by the tolerances (root mean square)
         or take its Euclidean norm.
@@ -117,16 +146,17 @@ def solve(
         Times to step onto because `rhs` is not smooth there. Each step sees `rhs` from its own
         side. Those outside the span have no effect.
     jump_times, jump : iterable of float, callable
-        ``jump(i, t, y, params)`` is the state just after ``jump_times[i]``; a save at a jump
-        time is the value after it. Of several jumps at one time the first acts first; those
-        outside the span do not act. Where ``i`` may be an array, as in ``params["dose"][i]``, it
-        is one, and compiling takes no longer for many jumps.
+        ``jump(i, t, y, params)`` is the state just after ``jump_times[i]``, in the direction of
+        the solve; a save at a jump time is the value after it. Of several jumps at one time the
+        first acts first; those outside the span do not act. Where ``i`` may be an array, as in
+        ``params["dose"][i]``, it is one, and compiling takes no longer for many jumps.
     adjoint_solver, adjoint_rtol, adjoint_atol : optional
         For the reverse solve of a continuous adjoint; the forward ones by default. The absolute
         one is in the units of the state: see :mod:`~adjointbench.adjoints.adjoint_units`.
     jacobian : callable, optional
         ``jacobian(t, y, params)``, shape ``(n, n)`` for a state of ``n`` components: the exact
-        Jacobian of `rhs`, for implicit solvers. By default it is formed by forward mode.
+        Jacobian of `rhs`, for implicit solvers. By default it is formed by forward mode. Of a
+        structure, by all components in the order of its leaves.
     newton_tolerance : float
         Share of the tolerance to which the stages of ``"kvaerno5"`` and
         ``"implicit_midpoint"`` converge. Against stages that converge to rounding, the default
@@ -146,58 +176,79 @@ def solve(
     ValueError
         For arguments that make no sense.
     """
-    start = checked_state(y0)
+    start, layout = flat_state(y0)
     times = checked_array("save_at", save_at, start.dtype)
     t0 = checked_array("t0", t0, start.dtype)
-    check_known_times(times, t0)
-    jump_times = listed("jump_times", jump_times)
+    view = View(layout, backwards=goes_backwards(times, t0))
+    check_known_times(times, t0, backwards=view.backwards)
+    times, t0 = view.turned(times), view.turned(t0)
+    jump_times, discontinuities = (
+        tuple(view.turned(t) for t in listed(name, given))
+        for name, given in (("jump_times", jump_times), ("discontinuities", discontinuities))
+    )
     check_jumps(jump_times, jump)
-    check_user_functions(rhs, jump, jacobian)
-    steps = checked_steps(steps, start.dtype)
-    smooth, constants, split = split_params(params)
-    discontinuities = listed("discontinuities", discontinuities)
+    user = user_functions((rhs, jump, jacobian), len(jump_times), params, args, view, start)
     stops = find_stops(discontinuities, jump_times, t0, times[-1], start.dtype)
+    steps = checked_steps(steps, start.dtype, backwards=view.backwards)
+    size = constant_size(step_size, number_of_steps, t0, times[-1], steps)
+    allowed = positive_int("max_steps", max_steps) if steps is None else len(steps[0])
     config = Config(
-        rhs=Field(rhs, split),
+        rhs=user.rhs,
         solver=find_solver(solver, checked_newton_tolerance(newton_tolerance)),
-        on_stop=None if jump is None else Jump(jump, len(jump_times), split),
+        on_stop=user.jump,
         adjoint=adjoint,
         adjoint_solver=find_solver(adjoint_solver or solver, argument="adjoint_solver"),
         breaks=stops.breaks,
         repeats=may_repeat(times),
-        max_steps=positive_int("max_steps", max_steps) if steps is None else len(steps[0]),
+        max_steps=allowed if size is None else max(allowed, steps_needed(size, t0, stops)),
         window=window_size(max_steps, 1 if dense_output else checkpoints),
         error_norm=error_norm,
         reduction=reduction,
         dense_output=dense_output,
         given_steps=steps is not None,
+        constant_steps=size is not None,
         through_step_size=differentiate_step_size,
-        jacobian=None if jacobian is None else Field(jacobian, split),
+        jacobian=user.jacobian,
     )
     check_dense_output(config, checkpoints)
-    check_config(config, start, smooth, constants)
+    check_config(config, start, user.smooth, user.constants)
+    tolerances = {
+        "rtol": ("rtol", rtol),
+        "atol": ("atol", atol),
+        "reverse_rtol": ("adjoint_rtol", adjoint_rtol),
+        "reverse_atol": ("adjoint_atol", adjoint_atol),
+    }
+    numbers = {
+        **{
+            name: checked_tolerance(
+                argument,
+                view.tolerance(argument, value),
+                start,
+                optional=argument.startswith("adjoint"),
+            )
+            for name, (argument, value) in tolerances.items()
+        },
+        "first_step": checked_size("first_step", first_step) if size is None else size,
+        "max_step": checked_size("max_step", max_step),
+    }
     ops = operands(
         start.dtype,
         t0=t0,
         stops=stops,
         save_at=times,
-        constants=constants,
-        rtol=checked_tolerance("rtol", rtol, start),
-        atol=checked_tolerance("atol", atol, start),
-        first_step=checked_first_step(first_step),
+        constants=user.constants,
         steps=steps,
-        reverse_rtol=checked_tolerance("adjoint_rtol", adjoint_rtol, start, optional=True),
-        reverse_atol=checked_tolerance("adjoint_atol", adjoint_atol, start, optional=True),
+        **numbers,
     )
-    ops = ops._replace(
-        sound=soundness(t0, times, (rtol, atol, adjoint_rtol, adjoint_atol, first_step))
-    )
+    ops = ops._replace(sound=soundness(t0, times, numbers.values()))
     given = start
     if config.on_stop is not None:
-        start = config.on_stop(jumps_at(ops.stops, ops.t0), t0, start, (smooth, constants))
-    out = _jitted(config, True, start, smooth, t0, times, ops)
-    ops = ops._replace(params=smooth)
-    return solution_of(config, out, dense_output_of(config, out, given, ops, jump_times))
+        both = (user.smooth, user.constants)
+        start = config.on_stop(jumps_at(ops.stops, ops.t0), t0, start, both)
+    out = _jitted(config, True, start, user.smooth, t0, times, ops)
+    ops = ops._replace(params=user.smooth)
+    dense = dense_output_of(config, out, given, ops, jump_times, view)
+    return solution_of(config, out, dense, view)
 
 
 _jitted = jax.jit(solve_outputs, static_argnums=(0, 1))
@@ -213,6 +264,7 @@ def operands(
     rtol: Any,
     atol: Any,
     first_step: Any = None,
+    max_step: Any = None,
     steps: Any = None,
     reverse_rtol: Any = None,
     reverse_atol: Any = None,
@@ -236,6 +288,7 @@ def operands(
         rtol=array(rtol),
         atol=array(atol),
         first_step=None if first_step is None else array(first_step),
+        max_step=None if max_step is None else array(max_step),
         steps=None if steps is None else step_arrays(array(steps[0]), array(steps[1])),
         reverse_rtol=reverse_rtol,
         reverse_atol=reverse_atol,

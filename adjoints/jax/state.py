@@ -61,6 +61,7 @@ class Operands(NamedTuple):
     rtol: jax.Array
     atol: jax.Array
     first_step: jax.Array | None = None
+    max_step: jax.Array | None = None
     steps: StepArrays | None = None
     reverse_rtol: jax.Array | None = None
     reverse_atol: jax.Array | None = None

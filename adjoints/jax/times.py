@@ -22,12 +22,20 @@ def known(value: Any) -> np.ndarray | None:
     return None if isinstance(held, Tracer) else np.asarray(held)
 
 
-def check_known_times(save_at: jax.Array, t0: jax.Array) -> None:
+def goes_backwards(save_at: jax.Array, t0: jax.Array) -> bool:
+    """Whether the times are known to end before they begin."""
+    times, start = known(save_at), known(t0)
+    if times is None or start is None or times.ndim != 1 or start.ndim:
+        return False
+    return bool((times[-1:] < start).any())
+
+
+def check_known_times(save_at: jax.Array, t0: jax.Array, *, backwards: bool = False) -> None:
     """Refuse times that make no sense, as far as they are known."""
     times, start = known(save_at), known(t0)
     if save_at.ndim != 1 or save_at.shape[0] == 0 or times is not None:
         shape = np.empty(save_at.shape) if times is None else times
-        check_times(shape, None if start is None else float(start))
+        check_times(shape, None if start is None else float(start), backwards=backwards)
     if start is not None and not np.isfinite(start):
         raise ValueError(f"t0={float(start)!r} must be one finite number")
 

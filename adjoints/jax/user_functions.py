@@ -1,39 +1,77 @@
-"""From what a user passes to what a solve reads: right-hand sides, jumps and stops."""
+"""From what a user passes to what a solve reads: right-hand sides, jumps and parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from types import FunctionType
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from ..arguments import accepts, check_function
+from .state_layout import Layout, stacked
+
 Tree = Any
+Params = tuple[list[jax.Array], list[jax.Array]]
+
+
+class Still(NamedTuple):
+    """A leaf of a tree of parameters that is no array: a name, a function, a whole number."""
+
+    value: Any
 
 
 @dataclass(frozen=True)
 class Split:
-    """How the leaves of a tree of parameters divide into differentiable ones and others."""
+    """How the leaves of a tree of parameters divide into differentiable ones and others.
+
+    ``kinds`` has for each leaf whether it is differentiable, or itself where it is no array.
+    """
 
     structure: Any
-    smooth: tuple[bool, ...]
+    kinds: tuple[bool | Still, ...]
 
-    def __call__(self, smooth: list[jax.Array], constants: list[jax.Array]) -> Tree:
-        """The tree again, from its two kinds of leaves."""
+    def __call__(self, smooth: list[Any], constants: list[Any]) -> Tree:
+        """The tree again, from its leaves of all kinds."""
         parts = {True: iter(smooth), False: iter(constants)}
-        return jax.tree.unflatten(self.structure, [next(parts[kind]) for kind in self.smooth])
+        leaves = [
+            kind.value if isinstance(kind, Still) else next(parts[kind]) for kind in self.kinds
+        ]
+        return jax.tree.unflatten(self.structure, leaves)
 
 
 def split_params(params: Tree) -> tuple[list[jax.Array], list[jax.Array], Split]:
-    """Floating leaves, other leaves, and how to put them together again."""
+    """Floating leaves, other arrays, and how to put the tree together again."""
     leaves, structure = jax.tree.flatten(params)
-    leaves = [jnp.asarray(leaf) for leaf in leaves]
-    kinds = tuple(bool(jnp.issubdtype(leaf.dtype, jnp.inexact)) for leaf in leaves)
-    smooth = [leaf for leaf, kind in zip(leaves, kinds, strict=True) if kind]
-    constants = [leaf for leaf, kind in zip(leaves, kinds, strict=True) if not kind]
-    return smooth, constants, Split(structure, kinds)
+    read = [jnp.asarray(leaf) if _is_array(leaf) else Still(leaf) for leaf in leaves]
+    kinds = tuple(leaf if isinstance(leaf, Still) else _is_smooth(leaf) for leaf in read)
+    arrays = [leaf for leaf in read if not isinstance(leaf, Still)]
+    smooth = [leaf for leaf in arrays if _is_smooth(leaf)]
+    constants = [leaf for leaf in arrays if not _is_smooth(leaf)]
+    split = Split(structure, kinds)
+    try:
+        hash(split)
+    except TypeError as error:
+        raise ValueError(
+            f"params: {error}; what is no array in it is a part of the compiled program, and must "
+            "be hashable, as functions, strings and tuples are"
+        ) from None
+    return smooth, constants, split
+
+
+def _is_array(leaf: Any) -> bool:
+    """Whether a leaf is computed with; a whole number counts, names or chooses."""
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.dtype.kind in "biufc"
+    return isinstance(leaf, jax.Array | float | complex)
+
+
+def _is_smooth(leaf: jax.Array) -> bool:
+    return bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
 
 
 def merge_named(params: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:
@@ -42,18 +80,75 @@ def merge_named(params: dict[str, Any], constants: dict[str, Any]) -> dict[str, 
 
 
 @dataclass(frozen=True)
-class Field:
+class View:
+    """How a user's functions see a solve.
+
+    Attributes
+    ----------
+    layout : Layout, optional
+        Of their state, where it is a structure of arrays.
+    backwards : bool
+        Whether their time runs against the solve's, which always goes forwards.
+    spread : bool
+        Whether parameters are several arguments, or none, and not one.
+    """
+
+    layout: Layout | None = None
+    backwards: bool = False
+    spread: bool = False
+
+    def structure(self, flat: jax.Array) -> Tree:
+        """States as the user has them."""
+        return flat if self.layout is None else self.layout.unpacked(flat)
+
+    def state(self, name: str, found: Tree, like: jax.Array) -> Any:
+        """The flat state that the function called `name` returned."""
+        if self.layout is not None:
+            return self.layout.packed(name, found, like)
+        if isinstance(found, list | tuple):
+            return stacked(found, like).reshape(like.shape)
+        return found
+
+    def tolerance(self, argument: str, value: Any) -> Any:
+        """A tolerance for the flat state; ``None`` stays it."""
+        if self.layout is None or value is None:
+            return value
+        return self.layout.tolerance(argument, value)
+
+    def turned(self, value: Any) -> Any:
+        """A time, or a derivative by it, of the other direction where the solve is mirrored."""
+        return -value if self.backwards else value
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function of a user's, of which the loop reads both kinds of parameters and flat states."""
+
+    function: Callable[..., Any]
+    merge: Callable[..., Tree]
+    view: View = View()
+
+    def returned(self, t: jax.Array, y: jax.Array, params: Params, *number: Any) -> Any:
+        """What the function returns, called as its user wrote it; a jump is told its number."""
+        view, tree = self.view, self.merge(*params)
+        arguments = (tree or ()) if view.spread else (tree,)
+        return self.function(*number, view.turned(t), view.structure(y), *arguments)
+
+
+class Field(UserFunction):
     """A right-hand side ``rhs(t, y, p)`` as the loop calls it, on both kinds of parameters."""
 
-    rhs: Callable[..., Any]
-    merge: Callable[..., Tree]
-
-    def __call__(self, t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]) -> jax.Array:
+    def __call__(self, t: jax.Array, y: jax.Array, params: Params) -> jax.Array:
         """``dy/dt``; a list of its components, as users of SciPy write it, is made an array."""
-        slope = self.rhs(t, y, self.merge(*params))
-        if isinstance(slope, list | tuple):
-            return jnp.stack([jnp.asarray(part, y.dtype) for part in slope]).reshape(y.shape)
-        return slope
+        return self.view.turned(self.view.state("rhs", self.returned(t, y, params), y))
+
+
+class Jacobian(UserFunction):
+    """A user's matrix of derivatives, by the flat state, as the loop calls it."""
+
+    def __call__(self, t: jax.Array, y: jax.Array, params: Params) -> jax.Array:
+        """``d rhs / dy``, shape ``(n, n)``."""
+        return self.view.turned(stacked(self.returned(t, y, params), y))
 
 
 @dataclass(frozen=True)
@@ -64,26 +159,23 @@ class Jump:
     a Python integer, as for the element of a list, is traced once for each of `count` jumps.
     """
 
-    jump: Callable[..., Any]
+    jump: UserFunction
     count: int
-    merge: Callable[..., Tree]
 
-    def __call__(
-        self, which: jax.Array, t: jax.Array, y: jax.Array, params: tuple[Tree, Tree]
-    ) -> jax.Array:
+    def __call__(self, which: jax.Array, t: jax.Array, y: jax.Array, params: Params) -> jax.Array:
         """The state after the jumps `which`, one after the other; -1 is none."""
         for number in which:
             y = lax.cond(number >= 0, self._one, lambda i, t, y, p: y, number, t, y, params)
         return y
 
-    def _one(self, number: jax.Array, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
+    def _one(self, number: jax.Array, t: jax.Array, y: jax.Array, params: Params) -> jax.Array:
         if self._takes_arrays(number, t, y, params):
             return self._after(number, t, y, params)
         branches = [lambda *at, i=i: self._after(i, *at) for i in range(self.count)]
         return lax.switch(number, branches, t, y, params)
 
-    def _after(self, number: Any, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
-        return self.jump(number, t, y, self.merge(*params))
+    def _after(self, number: Any, t: jax.Array, y: jax.Array, params: Params) -> Any:
+        return self.jump.view.state("jump", self.jump.returned(t, y, params, number), y)
 
     def _takes_arrays(self, *arguments: Any) -> bool:
         try:
@@ -92,3 +184,99 @@ class Jump:
             # Whatever is wrong besides is raised again by the call with an integer.
             return False
         return (found.shape, found.dtype) == (arguments[2].shape, arguments[2].dtype)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A function whose closed-over traced values have become parameters after its own ones."""
+
+    function: Callable[..., Any]
+    own: int
+    first: int
+    count: int
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The same value."""
+        *before, (smooth, constants) = arguments
+        hoisted = smooth[self.first : self.first + self.count]
+        return self.function(*before, (smooth[: self.own], constants), *hoisted)
+
+
+class UserFunctions(NamedTuple):
+    """A user's functions as the loop calls them, and the arrays that they are called with."""
+
+    rhs: Callable[..., Any]
+    jump: Callable[..., Any] | None
+    jacobian: Callable[..., Any] | None
+    smooth: list[jax.Array]
+    constants: list[jax.Array]
+
+
+def user_functions(
+    functions: tuple[Any, Any, Any],
+    jumps: int,
+    params: Tree,
+    args: tuple[Any, ...] | None,
+    view: View,
+    start: jax.Array,
+) -> UserFunctions:
+    """What a user passed as ``(rhs, jump, jacobian)``, ``params`` and ``args``.
+
+    Each function is called as ``(t, y, params)``, or ``(t, y, *args)``; without either it may take
+    ``(t, y)`` alone. Traced values that they close over are differentiated as parameters are.
+    """
+    rhs, jump, jacobian = functions
+    names = _names(params, args)
+    smooth, constants, split = split_params(params if args is None else args)
+
+    def seen(argument: str, function: Any, *takes: str) -> tuple[Any, Split, View]:
+        if not names and accepts(function, *takes):
+            return function, split, replace(view, spread=True)
+        check_function(argument, function, *takes, *(names or ("params",)))
+        return function, split, replace(view, spread=args is not None)
+
+    field = Field(*seen("rhs", rhs, "t", "y"))
+    on_stop = matrix = None
+    if jump is not None:
+        on_stop = Jump(UserFunction(*seen("jump", jump, "i", "t", "y")), jumps)
+    if jacobian is not None:
+        matrix = Jacobian(*seen("jacobian", jacobian, "t", "y"))
+    all_smooth = list(smooth)
+
+    def opened(function: Any, written: Any, *lead: Any) -> Any:
+        if function is None or not _may_close(written):
+            return function
+        t = jnp.zeros((), start.dtype)
+        converted, hoisted = jax.closure_convert(function, *lead, t, start, (smooth, constants))
+        if not hoisted:
+            return function
+        all_smooth.extend(hoisted)
+        first = len(all_smooth) - len(hoisted)
+        return Converted(converted, len(smooth), first, len(hoisted))
+
+    which = jnp.zeros(1, jnp.int32)
+    return UserFunctions(
+        opened(field, rhs),
+        opened(on_stop, jump, which),
+        opened(matrix, jacobian),
+        all_smooth,
+        constants,
+    )
+
+
+def _may_close(function: Any) -> bool:
+    """Whether a function may hold values besides its arguments."""
+    return not isinstance(function, FunctionType) or function.__closure__ is not None
+
+
+def _names(params: Tree, args: Any) -> tuple[str, ...]:
+    """How the arguments after time and state are called in a refusal."""
+    if args is None:
+        return () if params is None else ("params",)
+    if params is not None:
+        raise ValueError("params and args are both given: args are params as several arguments")
+    if not isinstance(args, tuple | list):
+        raise ValueError(
+            f"args is a {type(args).__name__}; pass a tuple, as (a, b) for rhs(t, y, a, b)"
+        )
+    return tuple(f"args[{i}]" for i in range(len(args)))

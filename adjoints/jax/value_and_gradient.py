@@ -14,6 +14,7 @@ from .continuous import CONTINUOUS
 from .solution import Solution
 from .solve import solve
 from .solvers import find_solver
+from .user_functions import split_params
 
 Tree = Any
 
@@ -43,32 +44,24 @@ def value_and_gradient(
     Returns
     -------
     tuple
-        The loss, the gradient in the form of `params`, and the estimate: of the difference to the
+        The loss, the gradient in the form of `params` (what is no array in it stays as it is, other
+        arrays have zeros), and the estimate: of the difference to the
         true gradient in the norm of log-parameters. NaN where the solver broke down.
     """
-    leaves, form = jax.tree.flatten(params)
-    smooth = [
-        i for i, leaf in enumerate(leaves) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
-    ]
-    own = [jnp.asarray(leaves[i]) for i in smooth]
+    own, constants, merged = split_params(params)
 
     def total(own: list[jax.Array], given: dict[str, Any]) -> tuple[jax.Array, Solution]:
-        filled = list(leaves)
-        for i, leaf in zip(smooth, own, strict=True):
-            filled[i] = leaf
-        merged = jax.tree.unflatten(form, filled)
-        solution = solve(rhs, y0, save_at, merged, **{**options, **given})
-        return loss(solution.ys, merged), solution
+        tree = merged(own, constants)
+        solution = solve(rhs, y0, save_at, tree, **{**options, **given})
+        return loss(solution.ys, tree), solution
 
     differentiated = jax.value_and_grad(total, has_aux=True)
     (value, solution), gradient = differentiated(own, {})
     order = find_solver(options.get("solver", "tsit5")).tableau.order
     _, finer = differentiated(own, _finer(solution, 2.0**order, options))
     distance = relative_distance(gradient, finer, log_parameter_scale(own, finer))
-    filled = [jnp.zeros_like(jnp.asarray(leaf)) for leaf in leaves]
-    for i, leaf in zip(smooth, gradient, strict=True):
-        filled[i] = leaf
-    return value, jax.tree.unflatten(form, filled), distance / (1 - 2.0**-order)
+    form = merged(gradient, [jnp.zeros_like(leaf) for leaf in constants])
+    return value, form, distance / (1 - 2.0**-order)
 
 
 def _finer(solution: Solution, gain: float, options: dict[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _recorded(config: Config, size: jax.Array, state: State, first: jax.Array) -
     """
     signed = lax.bitcast_convert_type(size, jnp.bfloat16).astype(state.h.dtype)
     unchanged = (state.accepted == first) & (_short_bits(state.h) == _short_bits(jnp.abs(signed)))
-    exact = unchanged | (not config.tableau.adaptive)
+    exact = unchanged | (not config.controlled)
     return jnp.where(exact, state.h, jnp.abs(signed)), signed < 0
 
 
