@@ -36,6 +36,7 @@ ROOMS = {
         "scipy": "sensitivities",
         "jax": "open solver",
         "torch": "open solver",
+        "native": "as one C loop",
         "peers": "other libraries",
     },
     "training": {"": "tasks, trainers"},

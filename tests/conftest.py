@@ -24,7 +24,7 @@ SLOW = {
     "test_kernels", "test_kinds_of_models", "test_measure", "test_nonfinite_derivatives",
     "test_own_problem", "test_peers", "test_regularizers", "test_scipy_forward",
     "test_scipy_stops", "test_scipy_units",
-    "test_solve_stops", "test_solve_times", "test_torch_agrees_with_jax", "test_torch_compiled",
+    "test_solve_stops", "test_solve_times", "test_frameworks_agree", "test_torch_compiled",
     "test_torch_continuous", "test_torch_methods", "test_torch_peers", "test_torch_rejected",
     "test_torch_stops", "test_torch_times", "test_torch_units", "test_training", "test_zoo",
 }

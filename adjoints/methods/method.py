@@ -17,7 +17,7 @@ SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
 #: Methods of other libraries are a family of their own.
 PEERS = "peers"
 FAMILIES = ("discrete", "continuous", "blackbox", PEERS)
-BACKENDS = ("jax", "torch", "scipy")
+BACKENDS = ("jax", "torch", "scipy", "native")
 
 #: The kinds of adjoints that integrate the state itself backwards.
 BACKWARD = ("backsolve", "backsolve-seminorm")
@@ -139,7 +139,8 @@ class Method:
             ``"jax"``, ``"torch"``; ``"numpy"`` where it is NumPy's arrays or their like, and
             nothing else will do. Empty where any function will do.
         """
-        if self.adjoint == "complex-step" or self.library in TRACED_BY_CASADI:
+        traced = self.backend == "native" or self.library in TRACED_BY_CASADI
+        if traced or self.adjoint == "complex-step":
             return ("numpy",)
         if self.backend == "scipy":
             return ()

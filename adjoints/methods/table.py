@@ -5,11 +5,12 @@ from __future__ import annotations
 from ..arguments import check_name
 from .method import BACKENDS, FAMILIES, Method
 from .on_jax import ON_JAX
+from .on_native import ON_NATIVE
 from .on_scipy import ON_SCIPY
 from .on_torch import ON_TORCH
 from .peers import PEERS
 
-METHODS: tuple[Method, ...] = (*ON_JAX, *ON_TORCH, *ON_SCIPY, *PEERS)
+METHODS: tuple[Method, ...] = (*ON_JAX, *ON_TORCH, *ON_NATIVE, *ON_SCIPY, *PEERS)
 
 
 def methods(
@@ -20,7 +21,7 @@ def methods(
     Parameters
     ----------
     family : {"discrete", "continuous", "blackbox", "peers"}, optional
-    backend : {"jax", "torch", "scipy"}, optional
+    backend : {"jax", "torch", "scipy", "native"}, optional
     stiff : bool, optional
         Only methods that have (or lack) a solver for stiff problems.
 

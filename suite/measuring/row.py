@@ -53,7 +53,7 @@ class Row:
     method: str
     #: ``"discrete"``, ``"continuous"``, ``"blackbox"`` or ``"peers"``.
     family: str = ""
-    #: ``"jax"``, ``"torch"`` or ``"scipy"``.
+    #: One of :data:`~adjointbench.adjoints.methods.method.BACKENDS`.
     backend: str = ""
     #: The solver that was used.
     solver: str | None = None

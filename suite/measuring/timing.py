@@ -20,6 +20,9 @@ LONGEST = 10
 #: Relative change of the parameters from one call to the next, where the dtype can tell it.
 NUDGE = 1e-9
 
+#: Backends whose arrays are NumPy's.
+ON_NUMPY = ("scipy", "native")
+
 #: Takes the number of the call, which picks slightly different parameters; returns its seconds.
 TimedCall = Callable[[int], float]
 
@@ -104,7 +107,7 @@ def timed_primal(run: Run) -> TimedCall | None:
     arguments, which would be most of the time of a small problem.
     """
     compiled = getattr(run, "compiled_primal", None)
-    if compiled is None and run.settings.method.backend == "scipy":
+    if compiled is None and run.settings.method.backend in ON_NUMPY:
         compiled = run.primal
     return None if compiled is None else _timed(run, compiled)
 
@@ -187,4 +190,8 @@ def _on_torch(run: Run, value: Any) -> Any:
     return torch.as_tensor(value, device=device)
 
 
-_PLACE = {"jax": _on_jax, "torch": _on_torch, "scipy": lambda run, value: value}
+_PLACE = {
+    "jax": _on_jax,
+    "torch": _on_torch,
+    **dict.fromkeys(ON_NUMPY, lambda run, value: value),
+}

@@ -10,6 +10,7 @@ from ..measuring.names import join_name, split_name
 #: What answers at once first, of each such family; then one of each backend, with what a user
 #: would pick instead. Those that are not named follow in the order of the table.
 FIRST = (
+    "native-discrete",
     "cvodes-adjoint",
     "scipy-adjoint",
     "jax-discrete",

@@ -1,4 +1,4 @@
-"""PyTorch against JAX: the same steps give the same gradient, and control takes the same steps."""
+"""PyTorch and the native loop against JAX: the same steps, and the same gradient of them."""
 
 import jax
 import numpy as np
@@ -107,11 +107,20 @@ def test_the_same_steps_give_the_same_gradient(name, solver):
     assert np.abs(dy - dy0).max() <= allowed * max(np.abs(dy0).max(), scale)
 
 
-@pytest.mark.parametrize("name", ["lotka_volterra", "pendulum", "two_spirals", "robertson"])
-def test_control_takes_the_same_steps(name):
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        *(
+            ("torch-discrete", n)
+            for n in ("lotka_volterra", "pendulum", "two_spirals", "robertson")
+        ),
+        *(("native-discrete", n) for n in ("van_der_pol", "heat_equation", "robertson", "pkpd")),
+    ],
+)
+def test_control_takes_the_same_steps(method, name):
     """Not so for chaotic problems, where rounding flips a rejection now and then."""
     problem = ab.problems.get(name)
-    ours = ab.gradient(problem, "torch-discrete", rtol=1e-6)
+    ours = ab.gradient(problem, method, rtol=1e-6)
     theirs = ab.gradient(problem, "jax-discrete", rtol=1e-6)
     assert (ours.stats.steps, ours.stats.rejected) == (theirs.stats.steps, theirs.stats.rejected)
     assert ours.stats.rhs_evals == theirs.stats.rhs_evals

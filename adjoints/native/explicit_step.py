@@ -1,0 +1,115 @@
+"""One explicit Runge-Kutta step in C, forwards and backwards, its coefficients written out.
+
+With ``w`` the cotangent of the new state and ``Y_i`` the state of stage ``i``, the cotangents of
+the stages are, from the last to the first,
+
+    u_i = h b_i w + h sum_l a_li g_l        (l after i),        g_l = u_l J(Y_l)
+
+and that of the old state is ``w + sum_i g_i``.
+"""
+
+from __future__ import annotations
+
+from ..steps.tableau import Tableau
+from .step_formulas import constants_of, each, error_and_dense_output, function, weighted
+
+_ROW = "const Row *row, const real *p"
+
+
+def step(tableau: Tableau) -> str:
+    """The functions of a step that the loop calls."""
+    end = _at_end(tableau)
+    stages = _stages(tableau)
+    taken = f"{_ROW}, const real *slope, Limits side, Step *step"
+    return "\n".join(
+        [
+            function("int", "take", taken, [*stages, end, "return RUNNING;"]),
+            function("void", "take_again", taken, stages),
+            function(
+                "void",
+                "dense_stages",
+                f"{_ROW}, Limits side, Step *step",
+                [
+                    each(f"step->at[{tableau.steps}][j] = step->y1[j];"),
+                    end,
+                    *(
+                        line
+                        for i in range(tableau.steps + 1, tableau.stages)
+                        for line in _stage(tableau, i)
+                    ),
+                ],
+            ),
+            error_and_dense_output(tableau),
+            _step_back(tableau),
+        ]
+    )
+
+
+def declarations(tableau: Tableau) -> str:
+    """What the loop knows of the method, and what it keeps of a step."""
+    return (
+        f"{constants_of(tableau, slope=tableau.steps)}\n"
+        "typedef struct { real k[STAGES][N], y1[N], at[STAGES][N]; } Step;\n"
+        "typedef struct { real u[STAGES][N]; } Back;\n"
+    )
+
+
+def _time(tableau: Tableau, i: int) -> str:
+    """When a stage is taken; at the end of the step exactly there."""
+    time = f"row->t + (real){float(tableau.c[i])!r} * row->h"
+    return f"clip({'row->t1' if i == tableau.steps else time}, side)"
+
+
+def _at_end(tableau: Tableau) -> str:
+    return f"f({_time(tableau, tableau.steps)}, step->y1, p, step->k[{tableau.steps}]);"
+
+
+def _stage(tableau: Tableau, i: int) -> list[str]:
+    """A stage from those before it, and the state at which it is taken."""
+    state = f"row->y[j] + row->h * ({weighted(tableau.a[i], 'step->k[{}][j]')})"
+    taken = f"f({_time(tableau, i)}, step->at[{i}], p, step->k[{i}]);"
+    return [each(f"step->at[{i}][j] = {state};"), taken]
+
+
+def _stages(tableau: Tableau) -> list[str]:
+    """The stages that make the new state, and that state."""
+    later = (line for i in range(1, tableau.steps) for line in _stage(tableau, i))
+    new = f"row->y[j] + row->h * ({weighted(tableau.b, 'step->k[{}][j]')})"
+    return [
+        each("step->k[0][j] = slope[j]; step->at[0][j] = row->y[j];"),
+        *later,
+        each(f"step->y1[j] = {new};"),
+    ]
+
+
+def _step_back(tableau: Tableau) -> str:
+    own = " ".join(
+        f"back->u[{i}][j] += row->h * (real){weight!r} * w[j];"
+        for i, weight in enumerate(tableau.b[: tableau.steps].tolist())
+        if weight
+    )
+    lines = [
+        "real total[N], g[N];",
+        "int top = row->passed > row->saved ? STAGES : STEPS;",
+        "memset(back->u, 0, sizeof(back->u));",
+        "memcpy(total, w, sizeof(total));",
+        "if (top > STEPS) dense_back(row, dys, total, back->u);",
+        each(own),
+    ]
+    for i in reversed(range(tableau.stages)):
+        earlier = " ".join(
+            f"back->u[{k}][j] += row->h * (real){a!r} * g[j];"
+            for k, a in enumerate(tableau.a[i][:i].tolist())
+            if a
+        )
+        lines += [
+            f"if ({i} < top) {{",
+            "memset(g, 0, sizeof(g));",
+            f"vjp({_time(tableau, i)}, step->at[{i}], p, back->u[{i}], g, dp);",
+            each(f"total[j] += g[j]; {earlier}"),
+            "}",
+        ]
+    arguments = (
+        f"{_ROW}, Limits side, const Step *step, Back *back, const real *dys, real *w, real *dp"
+    )
+    return function("void", "step_back", arguments, [*lines, "memcpy(w, total, sizeof(total));"])

@@ -1,0 +1,109 @@
+"""The operations on expressions: how each is written in C, and its derivative."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .expressions import Expression
+
+#: Partial derivatives by each operand, from the result and the operands; ``None`` is zero.
+Partials = Callable[..., tuple[Expression | None, ...]]
+
+
+class Operation(NamedTuple):
+    """How an operation is written in C, and its partial derivatives."""
+
+    c: str
+    partials: Partials
+
+
+def _constant(like: Expression, value: float) -> Expression:
+    return like.made_by.constant(value)
+
+
+def _call(name: str, *operands: Expression) -> Expression:
+    return operands[0].made_by.make(name, *operands)
+
+
+def _half_where_equal(a: Expression, b: Expression, taken: Expression) -> Expression:
+    """One where `a` is taken, zero where it is not, and a half where both are equal."""
+    one, half, zero = (_constant(a, value) for value in (1.0, 0.5, 0.0))
+    return _call("select", _call("equal", a, b), half, _call("select", taken, one, zero))
+
+
+def _maximum(_: Expression, a: Expression, b: Expression) -> tuple[Expression, Expression]:
+    return _half_where_equal(a, b, _call("less", b, a)), _half_where_equal(
+        b, a, _call("less", a, b)
+    )
+
+
+def _minimum(_: Expression, a: Expression, b: Expression) -> tuple[Expression, Expression]:
+    return _half_where_equal(a, b, _call("less", a, b)), _half_where_equal(
+        b, a, _call("less", b, a)
+    )
+
+
+def _power(r: Expression, a: Expression, b: Expression) -> tuple[Expression | None, ...]:
+    by_base = b * _call("pow", a, b - 1.0)
+    if b.number is not None:
+        return by_base, None
+    # As the frameworks have it, zero to a power does not move with the power.
+    positive = _call("less", _constant(a, 0.0), a)
+    safe = _call("select", positive, a, _constant(a, 1.0))
+    return by_base, r * _call("log", safe)
+
+
+def _none(*operands: Expression) -> tuple[None, ...]:
+    return (None,) * (len(operands) - 1)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "add": Operation("({0} + {1})", lambda r, a, b: (_constant(a, 1.0), _constant(a, 1.0))),
+    "sub": Operation("({0} - {1})", lambda r, a, b: (_constant(a, 1.0), _constant(a, -1.0))),
+    "mul": Operation("({0} * {1})", lambda r, a, b: (b, a)),
+    "div": Operation("({0} / {1})", lambda r, a, b: (1.0 / b, -(r / b))),
+    "neg": Operation("(-{0})", lambda r, a: (_constant(a, -1.0),)),
+    "pow": Operation("pow({0}, {1})", _power),
+    "sqrt": Operation("sqrt({0})", lambda r, a: (0.5 / r,)),
+    "exp": Operation("exp({0})", lambda r, a: (r,)),
+    "expm1": Operation("expm1({0})", lambda r, a: (r + 1.0,)),
+    "log": Operation("log({0})", lambda r, a: (1.0 / a,)),
+    "log1p": Operation("log1p({0})", lambda r, a: (1.0 / (1.0 + a),)),
+    "log10": Operation("log10({0})", lambda r, a: (1.0 / (math.log(10.0) * a),)),
+    "sin": Operation("sin({0})", lambda r, a: (_call("cos", a),)),
+    "cos": Operation("cos({0})", lambda r, a: (-_call("sin", a),)),
+    "tan": Operation("tan({0})", lambda r, a: (1.0 + r * r,)),
+    "asin": Operation("asin({0})", lambda r, a: (1.0 / _call("sqrt", 1.0 - a * a),)),
+    "acos": Operation("acos({0})", lambda r, a: (-(1.0 / _call("sqrt", 1.0 - a * a)),)),
+    "atan": Operation("atan({0})", lambda r, a: (1.0 / (1.0 + a * a),)),
+    "atan2": Operation(
+        "atan2({0}, {1})", lambda r, a, b: (b / (a * a + b * b), -(a / (a * a + b * b)))
+    ),
+    "hypot": Operation("hypot({0}, {1})", lambda r, a, b: (a / r, b / r)),
+    "sinh": Operation("sinh({0})", lambda r, a: (_call("cosh", a),)),
+    "cosh": Operation("cosh({0})", lambda r, a: (_call("sinh", a),)),
+    "tanh": Operation("tanh({0})", lambda r, a: (1.0 - r * r,)),
+    "asinh": Operation("asinh({0})", lambda r, a: (1.0 / _call("sqrt", a * a + 1.0),)),
+    "acosh": Operation("acosh({0})", lambda r, a: (1.0 / _call("sqrt", a * a - 1.0),)),
+    "atanh": Operation("atanh({0})", lambda r, a: (1.0 / (1.0 - a * a),)),
+    "abs": Operation("fabs({0})", lambda r, a: (_call("sign", a),)),
+    "sign": Operation("sign({0})", _none),
+    "floor": Operation("floor({0})", _none),
+    "ceil": Operation("ceil({0})", _none),
+    "maximum": Operation("maximum({0}, {1})", _maximum),
+    "minimum": Operation("minimum({0}, {1})", _minimum),
+    "less": Operation("({0} < {1})", _none),
+    "less_equal": Operation("({0} <= {1})", _none),
+    "equal": Operation("({0} == {1})", _none),
+    "not": Operation("(!{0})", _none),
+    "and": Operation("({0} && {1})", _none),
+    "or": Operation("({0} || {1})", _none),
+    "select": Operation("({0} ? {1} : {2})", lambda r, c, a, b: _of_select(c)),
+}
+
+
+def _of_select(condition: Expression) -> tuple[Expression | None, ...]:
+    one, zero = _constant(condition, 1.0), _constant(condition, 0.0)
+    return None, _call("select", condition, one, zero), _call("select", condition, zero, one)

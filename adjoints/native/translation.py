@@ -1,0 +1,146 @@
+"""A problem's functions as C: traced once on expressions, with their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...problems import Problem
+from ..scipy.flat import FlatSystem, flat_system
+from ..steps.tableau import Tableau
+from .differentiation import jacobian, pulled_back, pushed_forward
+from .expressions import Expression, Expressions, below, inputs
+from .functions import written
+from .symbolic_array import SymbolicArray, as_expression, elements, symbolic
+
+#: Operations that a function and its derivative may have: more take seconds to compile.
+MOST_OPERATIONS = 60_000
+
+_AT = ("real t", "const real *y", "const real *p")
+
+
+class UntranslatableError(ValueError):
+    """Equations that cannot be written as C here, and why."""
+
+
+@dataclass
+class Translator:
+    """Traces the functions of one problem.
+
+    Attributes
+    ----------
+    problem : Problem
+    make : Expressions
+    t, y, p : SymbolicArray
+        Time, flat state and flat parameters.
+    """
+
+    problem: Problem
+    make: Expressions = field(default_factory=Expressions)
+
+    def __post_init__(self) -> None:
+        self.system: FlatSystem = flat_system(self.problem)
+        self.t = symbolic(self.make, self.make.input("t"))
+        self.y = self._inputs("y", self.system.n)
+        self.p = self._inputs("p", self.system.m)
+
+    def rhs(self) -> str:
+        """``f`` and its pull-back ``vjp``."""
+        w = list(inputs(self.make, "w", self.system.n))
+        text = self._written("f", _AT, {"out": self._slopes})
+        return text + self._pull_back("vjp", (*_AT, "const real *w"), self._slopes, w)
+
+    def second_derivatives(self, tableau: Tableau) -> str:
+        """What the steps of a Rosenbrock method take besides: ``jacobian`` and ``bend_back``."""
+        assert tableau.time_weights is not None
+        make, n, stages = self.make, self.system.n, range(tableau.steps)
+        entries = jacobian(make, self._slopes, elements(self.y))
+        time_slope = pushed_forward(make, self._slopes, {elements(self.t)[0]: make.constant(1.0)})
+        dense = [entries.get((i, j), make.constant(0.0)) for i in range(n) for j in range(n)]
+        # Into a matrix of zeros.
+        text = self._written("jacobian", _AT, {"out": dense, "time_slope": time_slope}, ("out",))
+        h, left, k = make.input("h"), self._rows("l", stages), self._rows("k", stages)
+        by_matrix = [h * sum(left[s][i] * k[s][j] for s in stages) for i, j in entries]
+        weights = tableau.time_weights.tolist()
+        by_time = [h * sum(weights[s] * left[s][i] for s in stages) for i in range(n)]
+        read = (*_AT, "real h", "const real (*l)[N]", "const real (*k)[N]")
+        outputs = [*entries.values(), *time_slope]
+        return text + self._pull_back("bend_back", read, outputs, [*by_matrix, *by_time])
+
+    def _rows(self, name: str, rows: range) -> list[list[Expression]]:
+        return [list(inputs(self.make, f"{name}[{row}]", self.system.n)) for row in rows]
+
+    @cached_property
+    def _slopes(self) -> list[Expression]:
+        return self._traced("rhs", self.system.rhs, self.t, self.y, self.p)
+
+    def _pull_back(
+        self,
+        name: str,
+        read: Sequence[str],
+        outputs: Sequence[Expression],
+        cotangents: Sequence[Expression],
+    ) -> str:
+        """A function that adds what cotangents of some outputs make of state and parameters."""
+        wanted = [*elements(self.y), *elements(self.p)]
+        back = pulled_back(self.make, outputs, cotangents, wanted)
+        n = self.system.n
+        return self._written(name, read, {"dy": back[:n], "dp": back[n:]}, ("dy", "dp"))
+
+    def loss(self) -> str:
+        """The loss, and its derivatives by the saves and by the parameters themselves."""
+        saves = len(self.problem.save_at)
+        ys = self._inputs("ys", saves * self.system.n)
+        p = elements(self.p)
+
+        def loss(ys: Any, theta: Any, constants: Any) -> Any:
+            return self.system.loss(ys.reshape((saves, self.system.n)), theta, constants)
+
+        value = self._traced("loss", loss, ys, self.p)
+        if len(value) != 1:
+            raise UntranslatableError(f"the loss has {len(value)} numbers, not one")
+        slopes = pulled_back(self.make, value, [self.make.constant(1.0)], [*elements(ys), *p])
+        read = ("const real *ys", "const real *p")
+        count = saves * self.system.n
+        text = self._written("loss_value", read, {"out": value})
+        return text + self._written(
+            "loss_gradient", read, {"dys": slopes[:count], "dp": slopes[count:]}
+        )
+
+    def jump(self, i: int) -> str:
+        """``jump_i``: the state after a jump, and its pull-back."""
+        after = self._traced(
+            "jump", lambda t, y, p, c: self.system.jump(i, t, y, p, c), self.t, self.y, self.p
+        )
+        w = list(inputs(self.make, "w", self.system.n))
+        text = self._written(f"jump_{i}", _AT, {"out": after})
+        return text + self._pull_back(f"jump_back_{i}", (*_AT, "const real *w"), after, w)
+
+    def _inputs(self, name: str, count: int) -> SymbolicArray:
+        return symbolic(self.make, list(inputs(self.make, name, count)))
+
+    def _traced(self, name: str, function: Callable[..., Any], *arguments: Any) -> list[Expression]:
+        """The flat values of a function of the problem."""
+        try:
+            value = function(*arguments, self.system.constants)
+            return [as_expression(self.make, x) for x in np.asarray(value, object).ravel()]
+        # Whatever a user's function may do to an array that is none of NumPy's numbers.
+        except Exception as error:
+            told = next(iter(str(error).splitlines()), "")
+            raise UntranslatableError(f"its {name} cannot be written in C: {told}") from error
+
+    def _written(
+        self,
+        name: str,
+        read: Sequence[str],
+        results: dict[str, list[Expression]],
+        added: Sequence[str] = (),
+    ) -> str:
+        size = len(below([e for array in results.values() for e in array]))
+        if size > MOST_OPERATIONS:
+            raise UntranslatableError(f"{name} has {size} operations, more than {MOST_OPERATIONS}")
+        return written(name, read, results, added=added)

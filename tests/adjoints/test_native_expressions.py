@@ -1,0 +1,129 @@
+"""Expressions, their derivatives, and how they are written in C."""
+
+import math
+
+import numpy as np
+import pytest
+
+from adjointbench.adjoints.native.differentiation import jacobian, pulled_back, pushed_forward
+from adjointbench.adjoints.native.expressions import Expressions, below
+from adjointbench.adjoints.native.functions import written
+from adjointbench.adjoints.native.operations import OPERATIONS
+from adjointbench.adjoints.native.symbolic_array import elements, symbolic
+
+#: Functions that NumPy knows under another name than C's operations.
+_NUMPY = {
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "neg": np.negative,
+    "pow": np.power,
+    "and": np.logical_and,
+    "or": np.logical_or,
+    "not": np.logical_not,
+    "select": lambda c, a, b: np.where(c != 0, a, b),
+    "sign": lambda a: np.sign(np.real(a)),
+    "floor": lambda a: np.floor(np.real(a)),
+    "ceil": lambda a: np.ceil(np.real(a)),
+    "abs": lambda a: np.where(np.real(a) < 0, -a, a),
+    "maximum": lambda a, b: np.where(np.real(a) > np.real(b), a, b),
+    "minimum": lambda a, b: np.where(np.real(a) < np.real(b), a, b),
+    "hypot": lambda a, b: np.sqrt(a * a + b * b),
+    "atan2": lambda a, b: np.arctan(a / b),
+    **{name: getattr(np, f"arc{name[1:]}") for name in ("asin", "acos", "atan")},
+    **{name: getattr(np, f"arc{name[1:]}") for name in ("asinh", "acosh", "atanh")},
+}
+#: Where each function is smooth; the others at 0.3, 0.7, 0.4.
+_AT = {"acosh": (1.7,), "select": (1.0, 0.7, 0.4)}
+
+
+def value_of(expression, values):
+    """What an expression comes to in NumPy, complex numbers too."""
+    found = {}
+    for part in below([expression]):
+        if part.operation == "number":
+            found[part] = part.number
+        elif part.operation == "input":
+            found[part] = values[part.value]
+        else:
+            function = _NUMPY.get(part.operation) or getattr(np, part.operation)
+            found[part] = function(*(found[operand] for operand in part.operands))
+    return found[expression]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_has_the_derivative_of_a_complex_step(name):
+    make, count = Expressions(), OPERATIONS[name].c.count("{")
+    operands = [make.input(f"x[{i}]") for i in range(count)]
+    at = (_AT.get(name) or (0.3, 0.7, 0.4))[:count]
+    values = {operand.value: x for operand, x in zip(operands, at, strict=True)}
+    result = make.make(name, *operands)
+    slopes = pulled_back(make, [result], [make.constant(1.0)], operands)
+    for operand, slope in zip(operands, slopes, strict=True):
+        moved = {**values, operand.value: values[operand.value] + 1e-30j}
+        expected = np.imag(value_of(result, moved)) / 1e-30
+        assert np.real(value_of(slope, values)) == pytest.approx(expected, rel=1e-13), operand
+        ahead = pushed_forward(make, [result], {operand: make.constant(1.0)})[0]
+        assert np.real(value_of(ahead, values)) == pytest.approx(expected, rel=1e-13)
+
+
+def test_equal_expressions_are_computed_once_and_known_ones_not_at_all():
+    make = Expressions()
+    x, y = make.input("x"), make.input("y")
+    assert x * y + 1.0 is y * x + 1.0
+    assert x * 0.0 is make.constant(0.0)
+    assert x + 0.0 is x
+    assert (x * 1.0) / 1.0 is x
+    assert make.make("neg", -x) is x
+    assert (2.0 * make.constant(3.0)).number == 6.0
+    assert x**3 is x * (x * x)
+    assert math.isnan((make.constant(0.0) / 0.0).number)
+
+
+def test_a_jacobian_names_the_entries_that_are_not_zero():
+    make = Expressions()
+    x = [make.input(f"x[{i}]") for i in range(3)]
+    assert sorted(jacobian(make, [x[0] * x[2], x[1]], x)) == [(0, 0), (0, 2), (1, 1)]
+
+
+def test_the_derivative_of_a_choice_looks_at_the_side_taken_alone():
+    make = Expressions()
+    x = make.input("x")
+    root = make.make(
+        "select", make.make("less", make.constant(0.0), x), make.make("sqrt", x), 2 * x
+    )
+    (slope,) = pulled_back(make, [root], [make.constant(1.0)], [x])
+    assert value_of(slope, {"x": 4.0}) == 0.25
+
+
+def test_numpy_s_functions_of_arrays_give_expressions():
+    make = Expressions()
+    x = symbolic(make, [make.input(f"x[{i}]") for i in range(4)])
+    at = {f"x[{i}]": value for i, value in enumerate((0.5, -1.0, 2.0, 3.0))}
+    plain = np.array(list(at.values()))
+    weights = np.arange(8.0).reshape(2, 4)
+
+    def both(function):
+        found = [value_of(e, at) for e in elements(symbolic(make, function(x)))]
+        np.testing.assert_allclose(found, np.ravel(function(plain)), rtol=1e-14)
+
+    both(lambda x: np.stack([x[0], np.sin(x[1])]))
+    both(lambda x: np.where(x > 0, x, -x))
+    both(lambda x: np.max(x) + np.min(x, axis=0, keepdims=True))
+    both(lambda x: weights @ x)
+    both(lambda x: np.matmul(x.reshape(2, 2), x.reshape(2, 2).T))
+    both(lambda x: np.roll(x, 1) * 2.0 - x**2 / np.mean(x))
+    both(lambda x: np.clip(x, 0.0, 1.0) + np.abs(x).sum())
+    both(lambda x: np.concat([x[::2], np.square(x[1:3])]))
+    both(lambda x: np.broadcast_to(np.exp(x[0]), (3,)))
+
+
+def test_long_functions_are_cut_into_parts_that_hand_on_their_values():
+    make = Expressions()
+    x = make.input("x[0]")
+    total = x
+    for _ in range(3000):
+        total = make.make("sin", total) + x
+    text = written("f", ("const real *x",), {"out": [total]})
+    assert text.count("__attribute__((noinline))") == 4
+    assert "f_part0(x, out, v);" in text
