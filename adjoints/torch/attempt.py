@@ -18,7 +18,6 @@ from ..steps.acceptance import (
     next_size,
     status_after,
     step_terms,
-    stretch_of,
 )
 from ..steps.runge_kutta import dense_value, error_scale
 from ..steps.step_size import (
@@ -66,7 +65,7 @@ def start(
         t=t0,
         y=y0,
         slope=slope,
-        h=_first_size(config, t0, y0, slope, ops, size, end),
+        h=config.limited(_first_size(config, t0, y0, slope, ops, size, end)),
         previous_error=torch.full_like(t0, SMALLEST_ERROR),
         accepted=zero,
         attempts=zero,
@@ -210,7 +209,7 @@ def _reach(
     """Start and size of the step to try, and whether it ends on the stop."""
     if given is not None:
         return given
-    reaches = state.t + stretch_of(config.tableau) * state.h >= ops.stop
+    reaches = state.t + config.stretch * state.h >= ops.stop
     return state.t, torch.where(reaches, ops.stop - state.t, state.h), reaches
 
 
@@ -224,7 +223,7 @@ def _next(
     if config.through_step_size and _is_limited(config, error.detach(), previous.detach()):
         error, previous = error.detach(), previous.detach()
     proposal = next_size(config.tableau, h, state.h, error, previous, reached)
-    return proposal if config.through_step_size else with_eight_bits(proposal)
+    return config.limited(proposal if config.through_step_size else with_eight_bits(proposal))
 
 
 def with_eight_bits(h: torch.Tensor) -> torch.Tensor:

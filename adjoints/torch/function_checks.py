@@ -13,13 +13,16 @@ from typing import Any
 import torch
 
 from ..arguments import check_jacobian, check_like_state
+from .closures import names_in
 from .schedule import Schedule
 from .state import Config, Tensors
-from .transforms import carries_derivative, is_batched, is_wrapped
+from .transforms import carries_derivative, is_batched, is_wrapped, unwrapped
 
 REMEDY = (
-    "pass the module itself as rhs, or the tensors in params and take them from there; or, if "
-    "they are not to be trained, detach them, or call solve under torch.no_grad()"
+    "pass the module itself as rhs, or the tensors in params and take them from there (of a module "
+    "dict(module.named_parameters()), with torch.func.functional_call(module, params, inputs) in "
+    "place of its call); or, if they are not to be trained, detach them, or call solve under "
+    "torch.no_grad()"
 )
 
 
@@ -50,13 +53,20 @@ def check_functions(
         def call() -> Any:
             return function(*number, *inputs)
 
+        before = _generators(y0)
         try:
-            found = check_closure(name, call, given) if hidden else _called(call)
+            found = check_closure(name, call, given, user=function) if hidden else _called(call)
         except RuntimeError:
             if not any(is_wrapped(x) for x in given):
                 raise
             # What takes gradients inside can be called outside of a transform, as solves are.
             return None
+        if not all(map(torch.equal, before, _generators(y0))):
+            raise ValueError(
+                f"{name} draws random numbers, as dropout does in training, so that it is no "
+                "function of its arguments and has no gradient; call eval() on the module, or draw "
+                "the numbers before the solve and pass them in params"
+            )
         if not isinstance(found, torch.Tensor):
             raise ValueError(f"{name} returned a {type(found).__name__}; it must return a tensor")
         return found
@@ -71,7 +81,11 @@ def check_functions(
 
 
 def check_closure(
-    name: str, call: Callable[[], Any], given: Sequence[torch.Tensor], remedy: str = REMEDY
+    name: str,
+    call: Callable[[], Any],
+    given: Sequence[torch.Tensor],
+    remedy: str = REMEDY,
+    user: Any = None,
 ) -> Any:
     """What `call` returns; refused where it depends on tensors that were not passed.
 
@@ -84,6 +98,8 @@ def check_closure(
         What it is called with; none needs a gradient.
     remedy : str
         What would do, for the refusal.
+    user : UserFunction, optional
+        What `call` calls, for the tensors' names.
     """
     found = _called(call)
     if isinstance(found, torch.Tensor) and is_batched(found) and not any(map(is_batched, given)):
@@ -99,12 +115,8 @@ def check_closure(
         again = _leaves(call(), given)
         hidden = [x for x in hidden if any(x is y for y in again)]
     if hidden:
-        shapes = ", ".join(str(tuple(x.shape)) for x in hidden[:5])
-        more = ", ..." if len(hidden) > 5 else ""
         raise ValueError(
-            f"{name} closes over {len(hidden)} tensor{'s' if len(hidden) > 1 else ''} of "
-            f"shape{'s' if len(hidden) > 1 else ''} {shapes}{more} that would get no gradient; "
-            f"{remedy}"
+            f"{name} closes over {_listed(hidden, user)} that would get no gradient; {remedy}"
         )
     if isinstance(found, torch.Tensor) and is_wrapped(found) and carries_derivative(found):
         raise ValueError(
@@ -112,6 +124,24 @@ def check_closure(
             f"would get no derivative; {remedy}"
         )
     return found
+
+
+def _listed(hidden: list[torch.Tensor], user: Any) -> str:
+    """Tensors by their number, their shapes, and their names where these are known."""
+    plural, more = ("s" if len(hidden) > 1 else ""), (", ..." if len(hidden) > 5 else "")
+    shapes = ", ".join(str(tuple(x.shape)) for x in hidden[:5])
+    known = {} if user is None else names_in(user.function)
+    names = [known[id(x)] for x in hidden[:5] if id(x) in known]
+    told = f" ({', '.join(names)}{more})" if names else ""
+    return f"{len(hidden)} tensor{plural} of shape{plural} {shapes}{more}{told}"
+
+
+def _generators(like: torch.Tensor) -> list[torch.Tensor]:
+    """The states of the generators that random numbers on the device of a state come from."""
+    states = [torch.get_rng_state()]
+    if like.is_cuda:
+        states.append(torch.cuda.get_rng_state(like.device))
+    return [unwrapped(state) for state in states]
 
 
 def _called(call: Callable[[], Any]) -> Any:

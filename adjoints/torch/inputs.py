@@ -16,8 +16,9 @@ from .transforms import carries_derivative, is_batched, is_wrapped, unwrapped
 class Times(NamedTuple):
     """Start and save times: as tensors that may carry derivatives, and as numbers.
 
-    All are rounded to the dtype of the solve; ``saves`` does not decrease. ``wanted`` tells, for
-    start and saves, whether a derivative by them may be asked for.
+    All are rounded to the dtype of the solve; ``saves`` does not decrease: of a solve that goes
+    ``backwards`` these are the times with their signs turned. ``wanted`` tells, for start and
+    saves, whether a derivative by them may be asked for.
     """
 
     t0: torch.Tensor
@@ -25,6 +26,7 @@ class Times(NamedTuple):
     start: float
     saves: np.ndarray
     wanted: tuple[bool, bool]
+    backwards: bool = False
 
     @property
     def inner(self) -> int:
@@ -32,20 +34,19 @@ class Times(NamedTuple):
         return int((self.saves < self.saves[-1]).sum())
 
 
-def checked_state(y0: Any) -> torch.Tensor:
-    """The start value in float32 or float64; integers take the default dtype."""
+def checked_state(y0: Any, name: str = "y0", like: torch.Tensor | None = None) -> torch.Tensor:
+    """A start value in float32 or float64; integers take the dtype of `like`, or the default."""
     try:
         state = torch.as_tensor(y0)
     except (TypeError, ValueError, RuntimeError):
-        as_real("y0", y0)
+        as_real(name, y0)
         raise
-    if not state.numel():
-        raise ValueError(f"y0 has shape {tuple(state.shape)}, no elements")
+    dtype = torch.get_default_dtype() if like is None else like.dtype
     if state.dtype in (torch.float32, torch.float64):
-        return state
+        return state.to(dtype) if like is not None and isinstance(y0, float) else state
     if state.is_floating_point() or state.is_complex() or state.dtype == torch.bool:
-        raise ValueError(f"y0 has dtype {_name(state.dtype)}; {REAL_DTYPES}")
-    return state.to(torch.get_default_dtype())
+        raise ValueError(f"{name} has dtype {_name(state.dtype)}; {REAL_DTYPES}")
+    return state.to(dtype)
 
 
 def check_params(leaves: Tensors) -> None:
@@ -64,8 +65,12 @@ def checked_times(t0: Any, save_at: Any, like: torch.Tensor) -> Times:
         raise ValueError(f"t0 has shape {tuple(start.shape)}; pass one number")
     start, saves = (x.to(dtype=like.dtype, device=like.device) for x in (start, saves))
     known, first = _number_of(saves), float(_number_of(start))
-    check_times(known, first)
-    return Times(start, saves, first, known, (_is_wanted(t0), _is_wanted(save_at)))
+    backwards = known.ndim == 1 and bool((known[-1:] < first).any())
+    check_times(known, first, backwards=backwards)
+    wanted = (_is_wanted(t0), _is_wanted(save_at))
+    if backwards:
+        return Times(-start, -saves, -first, -known, wanted, backwards)
+    return Times(start, saves, first, known, wanted)
 
 
 def _is_wanted(times: Any) -> bool:
@@ -89,8 +94,10 @@ def _stacked(argument: str, times: Any) -> torch.Tensor:
     return torch.from_numpy(np.array(as_real(argument, times)))
 
 
-def checked_steps(steps: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Starts and sizes of given steps."""
+def checked_steps(
+    steps: Any, like: torch.Tensor, *, backwards: bool
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Starts and sizes of given steps, in the direction of the solve."""
     if steps is None:
         return None
     parts = listed("steps", steps)
@@ -102,7 +109,7 @@ def checked_steps(steps: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.T
             f"steps has shapes {tuple(starts.shape)} and {tuple(sizes.shape)}; pass two lists of "
             "one length, (t, h)"
         )
-    return starts, sizes
+    return (-starts, -sizes) if backwards else (starts, sizes)
 
 
 def checked_tolerance(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
@@ -113,12 +120,12 @@ def checked_tolerance(argument: str, value: Any, like: torch.Tensor) -> torch.Te
     return held(argument, value, like)
 
 
-def checked_stops(argument: str, times: Iterable[Any]) -> tuple[float, ...]:
-    """Times that are held fixed, as numbers."""
+def checked_stops(argument: str, times: Iterable[Any], *, backwards: bool) -> tuple[float, ...]:
+    """Times that are held fixed, as numbers, in the direction of the solve."""
     found = listed(argument, times)
     for t in found:
         _refuse_derivative(argument, t)
-    return tuple(float(t) for t in found)
+    return tuple(-float(t) if backwards else float(t) for t in found)
 
 
 def held(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:

@@ -65,7 +65,7 @@ def with_plain_fallback(config: Config, run: Callable[[Config], T]) -> T:
 def _function(rhs: Any) -> Any:
     """What the user passed, below all that it was wrapped in."""
     if isinstance(rhs, Field):
-        rhs = rhs.rhs
+        rhs = rhs.function
     if isinstance(rhs, ModuleField):
         return rhs.module
     # A bound method is another object each time.

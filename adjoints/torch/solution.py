@@ -12,17 +12,19 @@ from ..solution import OpenSolution
 from .call import Call, Outputs
 from .stats import rhs_evals
 from .transforms import is_wrapped
+from .user_functions import View
 
 
 @dataclass(frozen=True)
-class Solution(OpenSolution[torch.Tensor]):
+class Solution(OpenSolution[Any]):
     """A solve: see :class:`~adjointbench.adjoints.solution.OpenSolution`; and its ``status``.
 
     Attributes
     ----------
     steps : tuple of tensor
-        ``(t, h)`` of the accepted steps; ``solve(..., steps=these)`` takes them again. Under
-        ``vmap`` filled up with steps of size zero at the end time.
+        ``(t, h)`` of the accepted steps, with negative sizes backwards; ``solve(...,
+        steps=these)`` takes them again. Under ``vmap`` filled up with steps of size zero at the
+        end time.
     compiled : str or None
         Where ``compile=True`` asked for it: ``"yes"``, or why the loop ran eagerly.
     transfers : int or None
@@ -42,15 +44,16 @@ class Solution(OpenSolution[torch.Tensor]):
         return STATUSES[int(code)]
 
 
-def solution_of(call: Call, out: Outputs) -> Solution:
-    """The solution that a call's outputs make."""
+def solution_of(call: Call, out: Outputs, view: View) -> Solution:
+    """The solution that a call's outputs make, as its user sees it."""
     tab = call.config.tableau
     status, accepted, attempts = out.numbers.unbind(-1)
     implicit = int(tab.implicit)
     error, squared, stiff = out.totals.unbind(-1)
     work = None if call.lanes or call.solved is None else call.solved.work
+    steps = -out.steps if view.backwards else out.steps
     return Solution(
-        ys=out.ys,
+        ys=out.ys if view.layout is None else view.layout.unpacked(out.ys),
         error_estimate=error if tab.adaptive else None,
         error_squared=squared if tab.adaptive else None,
         stiffness_estimate=None if tab.stiffness_stages is None else stiff,
@@ -62,7 +65,7 @@ def solution_of(call: Call, out: Outputs) -> Solution:
             "linear_solves": attempts * tab.steps * implicit,
         },
         status_code=status,
-        steps=(out.steps[..., 0], out.steps[..., 1]),
+        steps=(steps[..., 0], steps[..., 1]),
         compiled=(work.compiled or None) if work is not None else None,
         transfers=None if work is None else work.transfers,
     )

@@ -8,24 +8,17 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..arguments import (
-    check_choices,
-    check_function,
-    check_name,
-    check_user_functions,
-    positive,
-    positive_int,
-)
+from ..arguments import check_choices, check_name, positive, positive_int
 from ..steps.stops import Stops, check_jumps, stops_between
 from ..steps.tableaus import tableau
 from . import continuous, discrete
 from .call import Call, Outputs
+from .constant_steps import constant_steps
 from .differentiable import solve_outputs, tape_outputs
 from .function_checks import check_functions
 from .inputs import (
     Times,
     check_params,
-    checked_state,
     checked_steps,
     checked_stops,
     checked_times,
@@ -36,7 +29,8 @@ from .schedule import Schedule
 from .slopes_by_times import moved_by_times
 from .solution import Solution, solution_of
 from .state import Config, Tensors
-from .user_functions import Field, Jump, ModuleField, named_tensors, split_params
+from .state_layout import Layout, flat_state
+from .user_functions import UserFunctions, View, user_functions
 
 Tree = Any
 
@@ -56,6 +50,7 @@ def solve(
     save_at: Any,
     params: Tree = None,
     *,
+    args: tuple[Any, ...] | None = None,
     t0: Any = 0.0,
     solver: str = "tsit5",
     adjoint: str = "discrete",
@@ -63,6 +58,9 @@ def solve(
     atol: Any = 1e-9,
     max_steps: int = 4096,
     steps: tuple[Any, Any] | None = None,
+    step_size: float | None = None,
+    number_of_steps: int | None = None,
+    max_step: float | None = None,
     error_norm: str = "scaled",
     reduction: str = "sum",
     first_step: float | None = None,
@@ -90,11 +88,18 @@ def solve(
     rhs : callable or torch.nn.Module
         ``rhs(t, y, params)``, a tensor of the shape and dtype of `y0`, or a list or tuple of its
         components; or a module ``module(t, y)``, whose own parameters are then `params`.
-    y0 : tensor
-        The start value, any shape; its dtype and device are the solve's.
+        Without `params` it may take ``(t, y)`` alone.
+    y0 : tensor, or tuple, list or dict of tensors
+        The start value, any shape; its dtype and device are the solve's. Of a structure, which
+        may be nested, `rhs` and `jump` get and return the same structure.
     save_at : array_like, shape (m,)
-        Times not before `t0` that do not decrease; the solve ends with the last.
-    params : pytree of tensors
+        Times in order, and not before `t0`; the solve ends with the last. It goes backwards where
+        that is less than `t0`: then none lies after it.
+    params : pytree of tensors and numbers
+        Whole numbers, names, functions and the like in it reach `rhs` as they are.
+    args : tuple, optional
+        The same as several arguments, in place of `params`: every function is called with
+        ``*args`` at the end, a module as ``module(t, y, *args)``.
     t0 : float or tensor
         The start time.
     solver : str
@@ -109,13 +114,20 @@ def solve(
         ``"quadrature"``, for stiff equations too with a Rosenbrock solver; ``"backsolve"`` and
         ``"backsolve-seminorm"``, which keep nothing but the saves, and are wrong where the
         equation is unstable backwards.
-    rtol, atol : float or tensor
-        Tolerances; tensors of the shape of `y0` set them per component.
+    rtol, atol : float or tensor, or structure of them
+        Tolerances; tensors of the shape of `y0` set them per component, a structure like `y0` of
+        numbers and tensors for each of its tensors.
     max_steps : int
         Attempts allowed. :func:`~adjointbench.prepare` allows 16384 by default.
     steps : tuple of tensor, optional
         ``(t, h)`` to take with no control, as ``solution.steps`` gives them. They must begin
         at `t0` and end at ``save_at[-1]``.
+    step_size, number_of_steps : float, int, optional
+        Steps of one size with no control, by any solver: the size, or how many there are from
+        start to end. Every stop is stepped on, and the last step before one shortened. They are
+        taken eagerly, and a continuous adjoint controls its own steps.
+    max_step : float, optional
+        No step is longer.
     error_norm : {"scaled", "absolute"}
         Whether the estimates divide the embedded error by the tolerances (root mean square)
         or take its Euclidean norm.
@@ -129,13 +141,13 @@ def solve(
     discontinuities : iterable of float
         Times to step onto because `rhs` is not smooth there.
     jump_times, jump : iterable of float, callable
-        ``jump(i, t, y, params)`` is the state just after ``jump_times[i]``; a save at a jump
-        time is the value after it.
+        ``jump(i, t, y, params)`` is the state just after ``jump_times[i]``, in the direction of
+        the solve; a save at a jump time is the value after it.
     adjoint_solver, adjoint_rtol, adjoint_atol : optional
         For the reverse solve of a continuous adjoint; the forward ones by default.
     jacobian : callable, optional
         ``jacobian(t, y, params)``, shape ``(n, n)``, for implicit solvers; by default it is
-        formed by forward mode.
+        formed by forward mode. Of a structure, by all components in the order of its tensors.
     compile : bool
         Compile the loops of both passes: some ten seconds once for each `rhs` and shape, then an
         order of magnitude faster. Pass the same `rhs` object again to use what was compiled for
@@ -155,82 +167,103 @@ def solve(
     ValueError
         For arguments that make no sense.
     """
-    start = checked_state(y0)
-    if isinstance(rhs, torch.nn.Module):
-        if params is not None:
-            raise ValueError("params: a module brings its own parameters; leave params out")
-        check_function("rhs", rhs.forward, "t", "y")
-        rhs, params = ModuleField(rhs), named_tensors(rhs, compile=compile)
-    check_user_functions(rhs, jump, jacobian)
-    smooth, constants, split = split_params(params, start)
-    check_params(constants)
+    start, layout = flat_state(y0)
     times = checked_times(t0, save_at, start)
-    given = checked_steps(steps, start)
+    view = View(layout, times.backwards)
+    user = user_functions((rhs, jump, jacobian), params, args, view, start, compile=compile)
+    check_params(user.constants)
     stops = _stops(times, discontinuities, jump_times, jump)
+    given = _steps(steps, step_size, number_of_steps, times, stops, start)
     config = Config(
-        rhs=Field(rhs, split),
+        rhs=user.rhs,
         solver=solver,
         # Those that are given are counted by their own number, at most.
         max_steps=positive_int("max_steps", max_steps) if given is None else len(given[0]) + 1,
         breaks=stops.breaks,
         given_steps=given is not None,
+        max_step=_max_step(max_step, given),
         dense=times.inner > 0,
         terms=True,
         error_norm=error_norm,
         reduction=reduction,
         through_step_size=differentiate_step_size,
-        jacobian=None if jacobian is None else Field(jacobian, split),
+        jacobian=user.jacobian,
         compile=compile,
         look_every=_look_every(look_every, adjoint),
     )
     _check(config, adjoint)
+    tolerance = partial(_tolerance, layout, start)
     schedule = Schedule(
         t0=held("t0", times.start, start),
         stops=stops,
         save_at=held("save_at", times.saves, start),
         inner=times.inner,
-        rtol=checked_tolerance("rtol", rtol, start),
-        atol=checked_tolerance("atol", atol, start),
+        rtol=tolerance("rtol", rtol),
+        atol=tolerance("atol", atol),
         first_step=_first_step(first_step, start),
         steps=given,
-        jump=None if jump is None else Jump(jump, split),
+        jump=user.jump,
     )
     if adjoint_solver is not None:
         check_name("adjoint_solver", adjoint_solver, SOLVERS)
     reverse = Reverse(adjoint, adjoint_solver or solver, schedule.rtol, schedule.atol)
     if adjoint_rtol is not None:
-        reverse = reverse._replace(rtol=checked_tolerance("adjoint_rtol", adjoint_rtol, start))
+        reverse = reverse._replace(rtol=tolerance("adjoint_rtol", adjoint_rtol))
     if adjoint_atol is not None:
-        reverse = reverse._replace(atol=checked_tolerance("adjoint_atol", adjoint_atol, start))
-    check_functions(config, schedule, start, smooth, constants, hidden=adjoint not in BY_AUTOGRAD)
-    call = new_call(config, schedule, len(smooth), reverse)
-    return _solved(call, start, smooth, constants, times)
+        reverse = reverse._replace(atol=tolerance("adjoint_atol", adjoint_atol))
+    hidden = adjoint not in BY_AUTOGRAD
+    check_functions(config, schedule, start, user.smooth, user.constants, hidden=hidden)
+    call = new_call(config, schedule, len(user.smooth), reverse)
+    return solution_of(call, _solved(call, start, user, times), view)
 
 
 def _stops(
     times: Times, discontinuities: Iterable[float], jump_times: Iterable[float], jump: Any
 ) -> Stops:
     """The stops of a solve, from what its user gave."""
-    jump_times = checked_stops("jump_times", jump_times)
+    jump_times = checked_stops("jump_times", jump_times, backwards=times.backwards)
     check_jumps(jump_times, jump)
-    smooth_no_more = checked_stops("discontinuities", discontinuities)
+    smooth_no_more = checked_stops("discontinuities", discontinuities, backwards=times.backwards)
     end, dtype = float(times.saves[-1]), times.saves.dtype
     return stops_between(smooth_no_more, jump_times, times.start, end, dtype)
 
 
-def _solved(
-    call: Call, start: torch.Tensor, smooth: Tensors, constants: Tensors, times: Times
-) -> Solution:
+def _steps(
+    steps: Any, step_size: Any, number_of_steps: Any, times: Times, stops: Stops, like: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The steps to take without control: those that were given, or of one size."""
+    constant = constant_steps(step_size, number_of_steps, times, stops, like)
+    if steps is not None and constant is not None:
+        raise ValueError("steps are given; leave step_size and number_of_steps out")
+    return constant or checked_steps(steps, like, backwards=times.backwards)
+
+
+def _max_step(max_step: Any, given: Any) -> float | None:
+    if max_step is not None and given is not None:
+        raise ValueError("max_step limits the step-size control, and here the steps are given")
+    return None if max_step is None else positive("max_step", max_step)
+
+
+def _tolerance(
+    layout: Layout | None, start: torch.Tensor, argument: str, value: Any
+) -> torch.Tensor:
+    """A tolerance for the flat state."""
+    if layout is not None:
+        value = layout.tolerance(argument, value, start)
+    return checked_tolerance(argument, value, start)
+
+
+def _solved(call: Call, start: torch.Tensor, user: UserFunctions, times: Times) -> Outputs:
     """Jump where it begins, solve, and let derivatives flow to the times that ask for them."""
-    schedule, leaves = call.schedule, (*smooth, *constants)
+    schedule, leaves = call.schedule, (*user.smooth, *user.constants)
     for i in schedule.stops.at_start:
-        start = schedule.jumped(i, schedule.t0, start, (smooth, constants))
+        start = schedule.jumped(i, schedule.t0, start, (user.smooth, user.constants))
     if times.wanted[0]:
         start = moved_by_times(call, -1, times.t0[None], start[None], leaves)[0]
     out = outputs(call, start, leaves)
     if times.wanted[1]:
         out = out._replace(ys=moved_by_times(call, 1, times.save_at, out.ys, leaves))
-    return solution_of(call, out)
+    return out
 
 
 class Reverse(NamedTuple):
@@ -273,6 +306,14 @@ def _check(config: Config, adjoint: str) -> None:
     check_name("solver", config.solver, SOLVERS)
     check_choices(adjoint, ADJOINTS, config.error_norm, config.reduction)
     tableau(config.solver)
+    if config.compile:
+        try:
+            hash(config)
+        except TypeError as error:
+            raise ValueError(
+                f"compile=True: {error}; what is compiled is kept by all in params that is no "
+                "tensor, so it must be hashable"
+            ) from None
     if config.through_step_size and adjoint not in BY_AUTOGRAD:
         raise ValueError(
             f"differentiate_step_size=True: adjoint={adjoint!r} holds the steps fixed; use "

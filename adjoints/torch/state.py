@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..steps.acceptance import STRETCH_GIVEN, stretch_of
 from ..steps.runge_kutta import Rhs
 from ..steps.tableau import Tableau
 from ..steps.tableaus import tableau
@@ -32,6 +33,8 @@ class Config:
         Whether there are stops before the end, where the right-hand side may be discontinuous.
     given_steps : bool
         Replays given steps: no control.
+    max_step : float, optional
+        No step is longer.
     dense : bool
         Whether dense output is wanted.
     terms : bool
@@ -57,6 +60,7 @@ class Config:
     max_steps: int = 4096
     breaks: bool = False
     given_steps: bool = False
+    max_step: float | None = None
     dense: bool = False
     terms: bool = False
     error_norm: str = "scaled"
@@ -77,6 +81,15 @@ class Config:
     def controlled(self) -> bool:
         """Whether the embedded error controls the step size."""
         return self.tableau.adaptive and not self.given_steps
+
+    @property
+    def stretch(self) -> float:
+        """A step ends on the next stop where so many times its size would reach it."""
+        return stretch_of(self.tableau) if self.max_step is None else STRETCH_GIVEN
+
+    def limited(self, h: torch.Tensor) -> torch.Tensor:
+        """A step size, or the largest that is allowed."""
+        return h if self.max_step is None else torch.clamp(h, max=self.max_step)
 
 
 class Operands(NamedTuple):

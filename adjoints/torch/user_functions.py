@@ -3,83 +3,148 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
+from ..arguments import accepts, check_function
 from .state import Tensors
+from .state_layout import Layout, stacked
 from .transforms import carries_derivative, is_wrapped
 
 Tree = Any
 
 
+class Still(NamedTuple):
+    """A leaf of a tree of parameters that no solve differentiates or moves: a name, a function."""
+
+    value: Any
+
+
 @dataclass(frozen=True)
 class Split:
-    """How the leaves of a tree of parameters divide into differentiable ones and others."""
+    """How the leaves of a tree of parameters divide into differentiable ones and others.
+
+    ``kinds`` has for each leaf whether it is differentiable, or itself where it is no tensor.
+    """
 
     structure: Any
-    smooth: tuple[bool, ...]
+    kinds: tuple[bool | Still, ...]
 
     def __call__(self, params: Tensors, constants: Tensors) -> Tree:
-        """The tree again, from its two kinds of leaves."""
+        """The tree again, from its leaves of all kinds."""
         parts = {True: iter(params), False: iter(constants)}
-        return pytree.tree_unflatten([next(parts[kind]) for kind in self.smooth], self.structure)
+        leaves = [
+            kind.value if isinstance(kind, Still) else next(parts[kind]) for kind in self.kinds
+        ]
+        return pytree.tree_unflatten(leaves, self.structure)
 
 
 def split_params(params: Tree, like: torch.Tensor) -> tuple[Tensors, Tensors, Split]:
-    """Floating leaves, other leaves, and how to put them together again."""
+    """Floating leaves, other tensors, and how to put the tree together again."""
     if params is None:
         return (), (), Split(pytree.tree_structure(()), ())
     leaves, structure = pytree.tree_flatten(params)
-    leaves = [x if isinstance(x, torch.Tensor) else _tensor(x, like) for x in leaves]
-    kinds = tuple(x.is_floating_point() for x in leaves)
-    smooth = tuple(x for x, kind in zip(leaves, kinds, strict=True) if kind)
-    others = tuple(x for x, kind in zip(leaves, kinds, strict=True) if not kind)
+    leaves = [_tensor(x, like) if _is_array(x) else Still(x) for x in leaves]
+    tensors = [x for x in leaves if isinstance(x, torch.Tensor)]
+    smooth = tuple(x for x in tensors if x.is_floating_point())
+    others = tuple(x for x in tensors if not x.is_floating_point())
+    kinds = tuple(x if isinstance(x, Still) else x.is_floating_point() for x in leaves)
     return smooth, others, Split(structure, kinds)
 
 
+def _is_array(leaf: Any) -> bool:
+    """Whether a leaf is computed with; a whole number counts, names or chooses."""
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.dtype.kind in "biufc"
+    return isinstance(leaf, torch.Tensor | float | complex)
+
+
 def _tensor(value: Any, like: torch.Tensor) -> torch.Tensor:
+    if isinstance(value, torch.Tensor):
+        return value
     found = torch.as_tensor(value, device=like.device)
     return found.to(like.dtype) if found.is_floating_point() else found
 
 
 @dataclass(frozen=True)
-class Field:
-    """A right-hand side ``rhs(t, y, p)`` as the loop calls it, on both kinds of parameters."""
+class View:
+    """How a user's functions see a solve.
 
-    rhs: Callable[..., Any]
+    Attributes
+    ----------
+    layout : Layout, optional
+        Of their state, where it is a structure of tensors.
+    backwards : bool
+        Whether their time runs against the solve's, which always goes forwards.
+    spread : bool
+        Whether parameters are several arguments, or none, and not one.
+    """
+
+    layout: Layout | None = None
+    backwards: bool = False
+    spread: bool = False
+
+    def state(self, name: str, found: Tree, like: torch.Tensor) -> torch.Tensor:
+        """The flat state that the function called `name` returned."""
+        if self.layout is None:
+            return stacked(found, like)
+        return self.layout.packed(name, found, like)
+
+    def turned(self, found: Any) -> Any:
+        """A derivative by the user's time as one by the solve's."""
+        return -found if self.backwards and isinstance(found, torch.Tensor) else found
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function of a user's, of which the loop reads both kinds of parameters and flat states."""
+
+    function: Callable[..., Any]
     merge: Callable[..., Tree]
+    view: View = View()
+
+    def returned(
+        self, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors], *number: int
+    ) -> Any:
+        """What the function returns, called as its user wrote it; a jump is told its number."""
+        view, tree = self.view, self.merge(*params)
+        t = -t if view.backwards else t
+        state = y if view.layout is None else view.layout.unpacked(y)
+        return self.function(*number, t, state, *(tree if view.spread else (tree,)))
+
+
+class Field(UserFunction):
+    """A right-hand side ``rhs(t, y, p)`` as the loop calls it."""
 
     def __call__(
         self, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
     ) -> torch.Tensor:
         """``dy/dt``."""
-        return stacked(self.rhs(t, y, self.merge(*params)), y)
+        return self.view.turned(self.view.state("rhs", self.returned(t, y, params), y))
 
 
-@dataclass(frozen=True)
-class Jump:
+class Jump(UserFunction):
     """A user's jumps as the loop calls them."""
-
-    jump: Callable[..., Any]
-    merge: Callable[..., Tree]
 
     def __call__(
         self, number: int, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
     ) -> torch.Tensor:
         """The state just after jump `number`."""
-        return stacked(self.jump(number, t, y, self.merge(*params)), y)
+        return self.view.state("jump", self.returned(t, y, params, number), y)
 
 
-def stacked(found: Any, like: torch.Tensor) -> Any:
-    """A tensor of lists and tuples of numbers and tensors, as SciPy's users return them."""
-    if isinstance(found, list | tuple):
-        return torch.stack([stacked(x, like) for x in found])
-    if isinstance(found, int | float):
-        return torch.full((), found, dtype=like.dtype, device=like.device)
-    return found
+class Jacobian(UserFunction):
+    """A user's matrix of derivatives, by the flat state, as the loop calls it."""
+
+    def __call__(
+        self, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
+    ) -> torch.Tensor:
+        """``d rhs / dy``, shape ``(n, n)``."""
+        return self.view.turned(stacked(self.returned(t, y, params), y))
 
 
 @dataclass(frozen=True)
@@ -88,9 +153,71 @@ class ModuleField:
 
     module: torch.nn.Module
 
-    def __call__(self, t: torch.Tensor, y: torch.Tensor, params: dict[str, Any]) -> Any:
+    def __call__(self, t: torch.Tensor, y: Tree, params: dict[str, Any], *args: Any) -> Any:
         """``dy/dt``."""
-        return torch.func.functional_call(self.module, params, (t, y))
+        return torch.func.functional_call(self.module, params, (t, y, *args))
+
+
+class UserFunctions(NamedTuple):
+    """A user's functions as the loop calls them, and the tensors that they are called with."""
+
+    rhs: Field
+    jump: Jump | None
+    jacobian: Jacobian | None
+    smooth: Tensors
+    constants: Tensors
+
+
+def user_functions(
+    functions: tuple[Any, Any, Any],
+    params: Tree,
+    args: tuple[Any, ...] | None,
+    view: View,
+    like: torch.Tensor,
+    *,
+    compile: bool,
+) -> UserFunctions:
+    """What a user passed as ``(rhs, jump, jacobian)``, ``params`` and ``args``.
+
+    Each function is called as ``(t, y, params)``, or ``(t, y, *args)``; without either it may take
+    ``(t, y)`` alone. A module has parameters of its own.
+    """
+    rhs, jump, jacobian = functions
+    names = _names(params, args)
+    if isinstance(rhs, torch.nn.Module):
+        if params is not None:
+            raise ValueError("params: a module brings its own parameters; leave params out")
+        check_function("rhs", rhs.forward, "t", "y", *names)
+        rhs, args = ModuleField(rhs), (named_tensors(rhs, compile=compile), *(args or ()))
+        names = ("params", *names)
+    smooth, constants, split = split_params(params if args is None else args, like)
+
+    def seen(argument: str, function: Any, *takes: str) -> tuple[Any, Split, View]:
+        if not names and accepts(function, *takes):
+            return function, split, replace(view, spread=True)
+        check_function(argument, function, *takes, *(names or ("params",)))
+        return function, split, replace(view, spread=args is not None)
+
+    return UserFunctions(
+        Field(*seen("rhs", rhs, "t", "y")),
+        None if jump is None else Jump(*seen("jump", jump, "i", "t", "y")),
+        None if jacobian is None else Jacobian(*seen("jacobian", jacobian, "t", "y")),
+        smooth,
+        constants,
+    )
+
+
+def _names(params: Tree, args: Any) -> tuple[str, ...]:
+    """How the arguments after time and state are called in a refusal."""
+    if args is None:
+        return () if params is None else ("params",)
+    if params is not None:
+        raise ValueError("params and args are both given: args are params as several arguments")
+    if not isinstance(args, tuple | list):
+        raise ValueError(
+            f"args is a {type(args).__name__}; pass a tuple, as (a, b) for rhs(t, y, a, b)"
+        )
+    return tuple(f"args[{i}]" for i in range(len(args)))
 
 
 def named_tensors(module: torch.nn.Module, *, compile: bool) -> dict[str, torch.Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from ..error_bars.distance import log_parameter_scale, relative_distance
 from ..steps.tableaus import tableau
@@ -74,5 +75,11 @@ def _finer(solution: Solution, gain: float, options: dict[str, Any]) -> dict[str
     for argument, default in (("rtol", 1e-6), ("atol", 1e-9)):
         own = options.get(f"adjoint_{argument}")
         own = options.get(argument, default) if own is None else own
-        more[f"adjoint_{argument}"] = torch.as_tensor(own) / gain
-    return {**more, "differentiate_step_size": False}
+        more[f"adjoint_{argument}"] = pytree.tree_map(lambda x: torch.as_tensor(x) / gain, own)
+    return {
+        **more,
+        "step_size": None,
+        "number_of_steps": None,
+        "max_step": None,
+        "differentiate_step_size": False,
+    }

@@ -36,7 +36,7 @@ def number(x):
         ({"first_step": float("nan")}, "first_step=nan must be one finite number"),
         ({"save_at": [float("inf")]}, "save_at=.* must be finite"),
         ({"save_at": []}, "one increasing list of times"),
-        ({"save_at": [1.0], "t0": 2.0}, "put -t for t and -rhs for rhs"),
+        ({"save_at": [1.0, 1.5], "t0": 2.0}, "must not increase on the way back from t0"),
         ({"save_at": [1.0], "t0": 1.0}, "must end after it"),
         ({"save_at": [0.5, 2.0], "t0": 1.0}, "must not begin before t0"),
         ({"t0": float("nan")}, "t0=nan must be one finite number"),

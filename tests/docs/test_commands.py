@@ -53,9 +53,11 @@ def check_pip(words: list[str]) -> None:
 
 
 def check_python(words: list[str]) -> None:
-    flag, module, *_ = words
-    assert flag == "-m"
-    assert importlib.util.find_spec(module)
+    flag, *rest = words
+    if flag == "-m":
+        assert importlib.util.find_spec(rest[0])
+    else:
+        assert (ROOT / flag).is_file()
 
 
 def check_script(words: list[str]) -> None:
