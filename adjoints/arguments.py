@@ -121,15 +121,6 @@ def accepts(function: Any, *takes: str) -> bool:
     return True
 
 
-def check_user_functions(rhs: Any, jump: Any, jacobian: Any) -> None:
-    """Refuse what a solve could not call."""
-    check_function("rhs", rhs, "t", "y", "params")
-    if jump is not None:
-        check_function("jump", jump, "i", "t", "y", "params")
-    if jacobian is not None:
-        check_function("jacobian", jacobian, "t", "y", "params")
-
-
 def like(argument: str, value: Any, pattern: np.ndarray) -> np.ndarray:
     """`value` as an array like `pattern`, or a ``ValueError``."""
     array = as_real(argument, value)

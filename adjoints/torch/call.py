@@ -91,7 +91,10 @@ class Call:
 
 
 class Outputs(NamedTuple):
-    """What a solve returns: ``numbers`` are status, accepted steps and attempts."""
+    """What a solve returns: ``numbers`` are status, accepted steps and attempts.
+
+    Where dense output is wanted, ``ys`` goes on with the states from which the steps start.
+    """
 
     ys: torch.Tensor
     totals: torch.Tensor
@@ -125,7 +128,8 @@ def outputs_of(config: Config, solved: Solved) -> Outputs:
     totals = solved.ys.new_zeros(3)
     if solved.terms is not None:
         totals = reduced(config, solved.terms)
-    return Outputs(solved.ys, totals, numbers, solved.times[:, :2])
+    ys = torch.cat([solved.ys, solved.record.y]) if config.dense_output else solved.ys
+    return Outputs(ys, totals, numbers, solved.times[:, :2])
 
 
 def reduced(config: Config, terms: torch.Tensor) -> torch.Tensor:
@@ -165,8 +169,29 @@ def pulled_back(
         _, pull = TRANSFORMS.vjp(lambda x: reduced(call.config, x), solved.terms)
         dterms = pull(dtotals)[0].nan_to_num()
 
+    told = call
+    if call.config.dense_output:
+        told, dys = _saved_at_steps(call, solved, dys)
+
     def run(config: Config) -> Pulled:
-        return call.pull_back(replace(call, config=config), dys, dterms, params, constants)
+        return call.pull_back(replace(told, config=config), dys, dterms, params, constants)
 
     call.pulled = with_plain_fallback(call.config, run)
     return call.pulled
+
+
+def _saved_at_steps(call: Call, solved: Solved, dys: torch.Tensor) -> tuple[Call, torch.Tensor]:
+    """The call as if the starts of all steps were saves too, and the cotangents of all."""
+    schedule, record = call.schedule, solved.record
+    inner, saves = schedule.inner, len(schedule.save_at)
+    times, order = torch.cat([schedule.save_at[:inner], record.t[:-1]]).sort(stable=True)
+
+    def merged(at_saves: torch.Tensor, at_starts: torch.Tensor) -> torch.Tensor:
+        before_end = torch.cat([at_saves[:inner], at_starts])[order]
+        return torch.cat([before_end, at_saves[inner:]])
+
+    save_at = torch.cat([times, schedule.save_at[inner:]])
+    schedule = schedule._replace(save_at=save_at, inner=len(times))
+    solved = solved._replace(ys=merged(solved.ys, record.y))
+    told = replace(call, schedule=schedule, solved=solved)
+    return told, merged(dys[:saves], dys[saves:])

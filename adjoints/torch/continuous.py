@@ -148,26 +148,36 @@ def _rows(
     times, y = solved.record.times(schedule), solved.record.y
     coefficients = solved.coefficients
     if coefficients is None:
-        coefficients = dense_of_rows(config, solved.record, schedule, params, constants)
+        coefficients = dense_of_rows(config, times, y, schedule, params, constants)
     rows = max(FEWEST_ROWS, 1 << (len(times) - 1).bit_length())
     return packed_rows(times, y, coefficients, rows)
 
 
 def dense_of_rows(
-    config: Config, record: Record, schedule: Schedule, params: Tensors, constants: Tensors
+    config: Config,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    schedule: Schedule,
+    params: Tensors,
+    constants: Tensors,
+    *,
+    order: int = 0,
 ) -> torch.Tensor:
-    """Dense output of the recorded steps, their stages computed again, all at once."""
+    """Dense output of recorded steps, their stages computed again, all at once.
+
+    `order` is how often it will be differentiated.
+    """
     config, stop = replace(config, terms=False), schedule.save_at[-1]
     ops = Operands(params, constants, schedule.rtol, schedule.atol, stop, stop, stop)
 
     def one(times: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        step = take(config, times, y, None, ops, order=0)
+        step = take(config, times, y, None, ops, order=order)
         return dense_of_step(config, Row(times, y), step, ops)
 
-    n = record.y[0].numel()
+    n = y[0].numel()
     width = n * config.tableau.stages + n * n * int(config.tableau.implicit)
     chunk = max(1, LARGEST_BATCH // width)
-    return config.derivatives.rows(one, record.times(schedule), record.y, chunk=chunk)
+    return config.derivatives.rows(one, times, y, chunk=chunk)
 
 
 def _events(schedule: Schedule, record: Record) -> tuple[Stops, list[Event]]:

@@ -25,20 +25,27 @@ Slope = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def moved_by_times(
-    call: Call, sign: int, times: torch.Tensor, states: torch.Tensor, leaves: Tensors
+    call: Call,
+    sign: int,
+    times: torch.Tensor,
+    states: torch.Tensor,
+    leaves: Tensors,
+    *,
+    before: bool = False,
 ) -> torch.Tensor:
-    """States with a derivative by their times; at a stop, by what holds after it."""
+    """States with a derivative by their times; at a stop, by what holds after or before it."""
     n, field, stops = call.smooth, call.config.rhs, call.schedule.stops
     sided = [t for t, two in zip(stops.times, stops.sided, strict=True) if two]
     known = held("times", times.detach(), times)
     at_stop = torch.isin(known, torch.tensor(sided, dtype=known.dtype, device=known.device))
-    later = torch.nextafter(known, torch.full_like(known, math.inf)) - known
+    towards = torch.full_like(known, -math.inf if before else math.inf)
+    beside = torch.nextafter(known, towards) - known
 
     def slope(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return sign * field(t, y, (leaves[:n], leaves[n:]))
 
-    later = unwrapped(torch.where(at_stop, later, torch.zeros_like(later)))
-    return moved(slope, times + later, states)
+    beside = unwrapped(torch.where(at_stop, beside, torch.zeros_like(beside)))
+    return moved(slope, times + beside, states)
 
 
 def moved(slope: Slope, times: torch.Tensor, states: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from ..result import STATUSES
 from ..solution import OpenSolution
 from .call import Call, Outputs
+from .dense_output import DenseOutput
 from .stats import rhs_evals
 from .transforms import is_wrapped
 from .user_functions import View
@@ -29,11 +30,31 @@ class Solution(OpenSolution[Any]):
         Where ``compile=True`` asked for it: ``"yes"``, or why the loop ran eagerly.
     transfers : int or None
         How often the host waited for numbers from the device; ``None`` under ``vmap``.
+    dense_output : DenseOutput or None
+        The solution between the saves, where it was asked for; also ``solution(t)``.
     """
 
     steps: tuple[torch.Tensor, torch.Tensor]
     compiled: str | None = None
     transfers: int | None = None
+    dense_output: DenseOutput | None = None
+
+    def __call__(self, t: Any, *, side: str = "after") -> Any:
+        """The solution at `t`: see :meth:`DenseOutput.__call__`."""
+        return self._dense_output(t, side=side)
+
+    @property
+    def before_jumps(self) -> Any:
+        """The states just before the jumps: see :attr:`DenseOutput.before_jumps`."""
+        return self._dense_output.before_jumps
+
+    @property
+    def _dense_output(self) -> DenseOutput:
+        if self.dense_output is None:
+            raise ValueError(
+                "the solution between its saves was not kept; call solve(..., dense_output=True)"
+            )
+        return self.dense_output
 
     @property
     def status(self) -> Any:
@@ -44,16 +65,16 @@ class Solution(OpenSolution[Any]):
         return STATUSES[int(code)]
 
 
-def solution_of(call: Call, out: Outputs, view: View) -> Solution:
+def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view: View) -> Solution:
     """The solution that a call's outputs make, as its user sees it."""
     tab = call.config.tableau
     status, accepted, attempts = out.numbers.unbind(-1)
     implicit = int(tab.implicit)
     error, squared, stiff = out.totals.unbind(-1)
     work = None if call.lanes or call.solved is None else call.solved.work
-    steps = -out.steps if view.backwards else out.steps
+    steps = view.turned(out.steps)
     return Solution(
-        ys=out.ys if view.layout is None else view.layout.unpacked(out.ys),
+        ys=view.structure(out.ys),
         error_estimate=error if tab.adaptive else None,
         error_squared=squared if tab.adaptive else None,
         stiffness_estimate=None if tab.stiffness_stages is None else stiff,
@@ -68,4 +89,5 @@ def solution_of(call: Call, out: Outputs, view: View) -> Solution:
         steps=(steps[..., 0], steps[..., 1]),
         compiled=(work.compiled or None) if work is not None else None,
         transfers=None if work is None else work.transfers,
+        dense_output=dense_output,
     )

@@ -14,6 +14,7 @@ from ..steps.tableaus import tableau
 from . import continuous, discrete
 from .call import Call, Outputs
 from .constant_steps import constant_steps
+from .dense_output import DenseOutput, check_dense_output, split_dense_output
 from .differentiable import solve_outputs, tape_outputs
 from .function_checks import check_functions
 from .inputs import (
@@ -64,6 +65,7 @@ def solve(
     error_norm: str = "scaled",
     reduction: str = "sum",
     first_step: float | None = None,
+    dense_output: bool = False,
     differentiate_step_size: bool = False,
     discontinuities: Iterable[float] = (),
     jump_times: Iterable[float] = (),
@@ -135,6 +137,11 @@ def solve(
         Over the accepted steps.
     first_step : float, optional
         The first step size; the size of all steps of a fixed-step method.
+    dense_output : bool
+        Keep the states between the steps, so that ``solution(t)`` is the solution at any time of
+        the span, by the interpolation that gives the saves, differentiable by the same adjoint;
+        ``solution(t, side="before")`` and ``solution.before_jumps`` are the states before jumps.
+        Not under ``vmap``.
     differentiate_step_size : bool
         Differentiate through the step-size control as well, with ``adjoint="tape"`` or
         ``"forward"``.
@@ -172,6 +179,7 @@ def solve(
     view = View(layout, times.backwards)
     user = user_functions((rhs, jump, jacobian), params, args, view, start, compile=compile)
     check_params(user.constants)
+    jump_times = checked_stops("jump_times", jump_times, backwards=times.backwards)
     stops = _stops(times, discontinuities, jump_times, jump)
     given = _steps(steps, step_size, number_of_steps, times, stops, start)
     config = Config(
@@ -182,7 +190,8 @@ def solve(
         breaks=stops.breaks,
         given_steps=given is not None,
         max_step=_max_step(max_step, given),
-        dense=times.inner > 0,
+        dense=times.inner > 0 or dense_output,
+        dense_output=dense_output,
         terms=True,
         error_norm=error_norm,
         reduction=reduction,
@@ -192,6 +201,7 @@ def solve(
         look_every=_look_every(look_every, adjoint),
     )
     _check(config, adjoint)
+    check_dense_output(config, (start, *user.smooth, *user.constants))
     tolerance = partial(_tolerance, layout, start)
     schedule = Schedule(
         t0=held("t0", times.start, start),
@@ -214,14 +224,13 @@ def solve(
     hidden = adjoint not in BY_AUTOGRAD
     check_functions(config, schedule, start, user.smooth, user.constants, hidden=hidden)
     call = new_call(config, schedule, len(user.smooth), reverse)
-    return solution_of(call, _solved(call, start, user, times), view)
+    return solution_of(call, *_solved(call, start, user, times, jump_times), view)
 
 
 def _stops(
-    times: Times, discontinuities: Iterable[float], jump_times: Iterable[float], jump: Any
+    times: Times, discontinuities: Iterable[float], jump_times: tuple[float, ...], jump: Any
 ) -> Stops:
     """The stops of a solve, from what its user gave."""
-    jump_times = checked_stops("jump_times", jump_times, backwards=times.backwards)
     check_jumps(jump_times, jump)
     smooth_no_more = checked_stops("discontinuities", discontinuities, backwards=times.backwards)
     end, dtype = float(times.saves[-1]), times.saves.dtype
@@ -253,17 +262,25 @@ def _tolerance(
     return checked_tolerance(argument, value, start)
 
 
-def _solved(call: Call, start: torch.Tensor, user: UserFunctions, times: Times) -> Outputs:
+def _solved(
+    call: Call,
+    start: torch.Tensor,
+    user: UserFunctions,
+    times: Times,
+    jump_times: tuple[float, ...],
+) -> tuple[Outputs, DenseOutput | None]:
     """Jump where it begins, solve, and let derivatives flow to the times that ask for them."""
-    schedule, leaves = call.schedule, (*user.smooth, *user.constants)
+    schedule, leaves, given = call.schedule, (*user.smooth, *user.constants), start
     for i in schedule.stops.at_start:
         start = schedule.jumped(i, schedule.t0, start, (user.smooth, user.constants))
     if times.wanted[0]:
         start = moved_by_times(call, -1, times.t0[None], start[None], leaves)[0]
-    out = outputs(call, start, leaves)
+    out, dense = outputs(call, start, leaves), None
+    if call.config.dense_output:
+        out, dense = split_dense_output(call, out, given, leaves, jump_times, user.rhs.view)
     if times.wanted[1]:
         out = out._replace(ys=moved_by_times(call, 1, times.save_at, out.ys, leaves))
-    return out
+    return out, dense
 
 
 class Reverse(NamedTuple):

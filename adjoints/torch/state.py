@@ -37,6 +37,8 @@ class Config:
         No step is longer.
     dense : bool
         Whether dense output is wanted.
+    dense_output : bool
+        Whether the states from which the steps start are returned, after those at the saves.
     terms : bool
         Whether the terms of the regularisers are wanted.
     error_norm, reduction : str
@@ -62,6 +64,7 @@ class Config:
     given_steps: bool = False
     max_step: float | None = None
     dense: bool = False
+    dense_output: bool = False
     terms: bool = False
     error_norm: str = "scaled"
     reduction: str = "sum"

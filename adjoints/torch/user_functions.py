@@ -88,6 +88,10 @@ class View:
     backwards: bool = False
     spread: bool = False
 
+    def structure(self, flat: torch.Tensor) -> Tree:
+        """States as the user has them."""
+        return flat if self.layout is None else self.layout.unpacked(flat)
+
     def state(self, name: str, found: Tree, like: torch.Tensor) -> torch.Tensor:
         """The flat state that the function called `name` returned."""
         if self.layout is None:
@@ -113,8 +117,7 @@ class UserFunction:
         """What the function returns, called as its user wrote it; a jump is told its number."""
         view, tree = self.view, self.merge(*params)
         t = -t if view.backwards else t
-        state = y if view.layout is None else view.layout.unpacked(y)
-        return self.function(*number, t, state, *(tree if view.spread else (tree,)))
+        return self.function(*number, t, view.structure(y), *(tree if view.spread else (tree,)))
 
 
 class Field(UserFunction):
