@@ -213,6 +213,20 @@ def prepare(
         return _built(problem, settings, gradient_rtol)
 
 
+def with_error_bar(run: Run) -> Run:
+    """The same gradient, prepared once more, with an estimate of its error.
+
+    On PyTorch the loops run eagerly: what is compiled for a gradient is not for its error bar.
+
+    Raises
+    ------
+    ValueError
+        Where its regulariser is made of the solver's own steps.
+    """
+    check_error_bar(run.settings.regularizer)
+    return _built(run.problem, replace(run.settings, error_bar=True, compile=False), None)
+
+
 def _built(problem: Problem, settings: Settings, gradient_rtol: float | None) -> Run:
     """The run of what the method's own module makes of checked settings."""
     penalty = settings.regularizer

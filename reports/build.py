@@ -24,6 +24,7 @@ from .sections.claims import claims_parts
 from .sections.content import Content
 from .sections.decision import decision_parts
 from .sections.device import device_parts
+from .sections.error_bars import error_bars_parts
 from .sections.findings import findings
 from .sections.kinds import kinds_parts
 from .sections.lanes import lanes_parts
@@ -158,8 +159,9 @@ def _add_ladders(content: Content, ladders: Ladders, out: Path) -> None:
     content.decisions = decision_parts(ladders, out)
     content.map = map_parts(ladders, out)
     worst = Column("worst_error", "worst error", formats.error)
-    at = Column("at rtol", "at tolerance")
-    content.wrong = as_table(wrong_answers(rows), (*WHERE, worst, at))
+    at, bar = Column("at rtol", "at tolerance"), Column("error_bar", "with an error bar")
+    content.wrong = as_table(wrong_answers(rows), (*WHERE, worst, at, bar))
+    content.error_bars = error_bars_parts(ladders, out)
     content.failures = as_table(failures(rows), _FAILURE_COLUMNS)
     content.unfinished = as_table(unfinished(rows), (*WHERE, at, Column("message", "when")))
     content.skips = as_table(skips(rows), (*WHERE, Column("message", "why")))

@@ -25,10 +25,11 @@ from .. import problems
 from ..adjoints.arguments import check_name
 from ..adjoints.methods import METHODS
 from .claims.tasks import OF_SCALING, chosen_claims, claim_tasks
+from .measuring.error_bars import may_tell_its_error
 from .measuring.job import Job
 from .measuring.measure import LADDER, VERSION
 from .measuring.names import get_problem, join_name, problem_name, split_list, split_name
-from .measuring.quick import QUICK_LADDER, QUICK_METHODS
+from .measuring.quick import QUICK_ERROR_BARS, QUICK_LADDER, QUICK_METHODS
 from .measuring.studies import checkpoints, lanes, scaling
 from .measuring.studies.ensembles import LanesTask
 from .measuring.task import Task
@@ -124,6 +125,7 @@ def ladder_job(problem: str, method: str, device: str, quick: bool) -> Job:
         rtols=QUICK_LADDER if quick else LADDER,
         timeout_s=QUICK_TIMEOUT_S if quick else TIMEOUT_S,
         budget_s=QUICK_BUDGET_S if quick else BUDGET_S,
+        error_bars=method in QUICK_ERROR_BARS if quick else may_tell_its_error(method),
     )
 
 

@@ -56,6 +56,7 @@ def row(problem: str, method: str, rtol: float, **changes) -> dict:
         "message": "",
         "referenced": True,
         "error": error,
+        "error_bar_status": None,
         "largest_component_error": 2 * error,
         "cosine": 1.0,
         "dy0_error": error,

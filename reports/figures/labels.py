@@ -14,7 +14,7 @@ import pandas as pd
 from ...suite.measuring import formats
 from ...suite.measuring.equal_times import Ranking
 from ...suite.measuring.formats import listed
-from ..tables.endings import is_broken, is_right, is_tried, is_unfinished, is_wrong
+from ..tables.endings import is_broken, is_right, is_tried, is_unfinished, is_wrong, says_so
 
 
 def work_precision_label(rows: pd.DataFrame, error: float, ranking: Ranking) -> str:
@@ -62,8 +62,11 @@ def stability_label(rows: pd.DataFrame) -> str:
 
 
 def _wrong(rows: pd.DataFrame) -> list[str]:
-    names = list(rows.loc[is_wrong(rows), "method"].unique())
-    return [f"Wrong by over 10 % somewhere, and ok: {listed(names)}."] if names else []
+    wrong = rows[is_wrong(rows)]
+    names = list(wrong["method"].unique())
+    honest = list(wrong.loc[says_so(wrong), "method"].unique())
+    said = [f"Wrong by over 10 % somewhere, and ok: {listed(names)}."] if names else []
+    return said + ([f"Say so with an error bar: {listed(honest)}."] if honest else [])
 
 
 def map_label(cells: pd.DataFrame) -> str:

@@ -111,14 +111,14 @@ def stability(rows: pd.DataFrame) -> Figure:
     -------
     Figure
         A cell holds the exponent of the error, or the status where there is no gradient; one
-        that says ``ok`` with an error over 10 % is orange.
+        that says ``ok`` with an error over 10 % is orange, with ± where its error bar tells.
     """
     names = list(_looks_of(rows))
     rtols = sorted(rows["rtol"].unique(), reverse=True)
     wrong, broken = is_wrong(rows), is_broken(rows)
     with mpl.rc_context(STYLE | {"axes.grid": False, "hatch.color": GRID}):
         figure, axes = new_axes(0.8 + 0.8 * len(rtols), 0.9 + 0.36 * len(names))
-        cells = rows[["rtol", "method", "status", "error"]].to_dict("records")
+        cells = rows[["rtol", "method", "status", "error", "error_bar_status"]].to_dict("records")
         for row, lies, broke in zip(cells, wrong, broken, strict=True):
             place = (rtols.index(row["rtol"]), names.index(row["method"]))
             _cell(axes, place, row, wrong=lies, broken=broke)
@@ -146,6 +146,7 @@ def _cell(
         exponent = log10_error(row["error"])
         text = _exponent(row["error"])
         share = np.clip((exponent + 1) / -10, 0, 1)
+        text += " ±" * (wrong and row["error_bar_status"] == "inaccurate")
         face = COLOURS["continuous"] if wrong else mpl.colormaps["Blues"](0.12 + 0.8 * share)
         ink = ink_on(face)
     axes.add_patch(

@@ -26,13 +26,14 @@ def map_figure(cells: pd.DataFrame) -> Figure:
     ----------
     cells : DataFrame
         One line a method on a problem: how often it was ``tried``, and of these ``right``,
-        ``wrong``, ``broken`` and ``unfinished``.
+        ``wrong`` (of which ``warned`` say so with an error bar), ``broken`` and ``unfinished``.
 
     Returns
     -------
     Figure
         The darker the more often right. Told without colour as well: an exclamation mark and an
-        orange edge where it said ``ok`` and was wrong, a cross and hatches where it broke down,
+        orange edge where it said ``ok`` and was wrong, a plus-minus sign and a thin
+        edge where its error bar says so, a cross and hatches where it broke down,
         three dots where it was not done in its time, a dash where it was not tried.
     """
     methods = list(looks(zip(cells["method"], cells["family"], strict=True)))
@@ -67,9 +68,12 @@ def _draw(axes: Axes, x: int, y: int, cell: dict) -> None:
     axes.add_patch(
         Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fc=face, ec=GRID, lw=0.6, hatch=hatch)
     )
-    if cell["wrong"]:
-        axes.add_patch(Rectangle((x - 0.47, y - 0.45), 0.12, 0.9, fc=COLOURS["continuous"], lw=0))
-    mark = "!" * bool(cell["wrong"]) + "×" * bool(cell["broken"]) + "…" * bool(cell["unfinished"])
+    lies, honest = cell["wrong"] > cell["warned"], cell["warned"] > 0
+    if lies or honest:
+        width = 0.12 if lies else 0.04
+        edge = Rectangle((x - 0.47, y - 0.45), width, 0.9, fc=COLOURS["continuous"], lw=0)
+        axes.add_patch(edge)
+    mark = "!" * lies + "±" * honest + "×" * bool(cell["broken"]) + "…" * bool(cell["unfinished"])
     told = f"{100 * share:.0f} " if done else ""
     axes.text(
         x,

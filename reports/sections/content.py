@@ -110,6 +110,7 @@ class Content:
     map: list[Part] = field(default_factory=list)
     verdicts: Sequence[Verdict] = ()
     wrong: Table | None = None
+    error_bars: list[Part] = field(default_factory=list)
     problems: list[ProblemSection] = field(default_factory=list)
     peers: list[Part] = field(default_factory=list)
     kinds: list[Part] = field(default_factory=list)
@@ -137,6 +138,7 @@ class Content:
             ("map", "Map", bool(self.map)),
             ("summary", "By problem", bool(self.verdicts)),
             ("wrong", "Ok, and wrong", self.wrong is not None),
+            ("error-bars", "Error bars", bool(self.error_bars)),
             ("peers", "Peers", bool(self.peers)),
             ("kinds", "Backends", bool(self.kinds)),
             ("stiff", "Stiff problems", bool(self.stiff)),

@@ -14,7 +14,7 @@ from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring import formats
 from ...suite.measuring.equal_times import NOISE
 from ...suite.measuring.formats import count, listed, ranked, times
-from ..tables.endings import is_right, is_unfinished
+from ..tables.endings import is_right, is_unfinished, says_so
 from ..tables.ladders import Ladders
 from ..tables.races import ANY, ERRORS, OWN
 from .content import Finding
@@ -107,6 +107,12 @@ def wrong(ladders: Ladders) -> Finding | None:
         f"{count(by_method.size, 'method')} on {count(lies['problem'].nunique(), 'problem')}. "
         f"Most often: {ranked(by_method, times)}."
     )
+    asked = lies[lies["error_bar_status"].notna()]
+    if len(asked):
+        text += (
+            f" Of the {len(asked)} that were asked for an error bar {says_so(asked).sum()} "
+            "say so themselves."
+        )
     return Finding("Ok, and wrong", text, "#wrong")
 
 

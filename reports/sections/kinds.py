@@ -15,7 +15,7 @@ from ...adjoints.methods.method import BACKENDS, PEERS
 from ...suite.measuring import formats
 from ...suite.measuring.ladder import typical_rtol
 from ...suite.measuring.names import adjoint_of, bare_name
-from ..tables.endings import in_words
+from ..tables.endings import in_words, wrong_in_words
 from ..tables.ladders import Ladders
 from ..tables.shown_table import Column, as_table
 from .content import Part
@@ -40,9 +40,10 @@ def kinds_parts(ladders: Ladders) -> list[Part]:
             table=as_table(lines, columns, stacks=True),
             note=(
                 "Time and error of one gradient, at equal tolerance, which is not equal error; "
-                "wrong: said ok and was off by more than 10 %; a dash: not measured, or there is "
-                "none. Forward on scipy solves the sensitivity equations; interpolating on scipy "
-                "is scipy-adjoint; the black boxes run SciPy's solvers."
+                "wrong: said ok and was off by more than 10 %; says so: with an error bar; a dash: "
+                "not measured, or there is none. Forward on scipy solves the sensitivity "
+                "equations; interpolating on scipy is scipy-adjoint; the black boxes run SciPy's "
+                "solvers."
             ),
         )
     ]
@@ -92,7 +93,7 @@ def _time_and_error(row: Any, wrong: bool) -> str:
     parts = [formats.seconds(row["seconds"])]
     if pd.notna(row["error"]):
         parts.append(formats.certified_error(row["error"], row.get("agreement")))
-    return ", ".join([*parts, *["wrong"] * wrong])
+    return ", ".join([*parts, *[wrong_in_words(row)] * wrong])
 
 
 def uncompiled(rows: pd.DataFrame) -> list[str]:

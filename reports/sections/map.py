@@ -13,12 +13,12 @@ import pandas as pd
 from ..figures.labels import map_label
 from ..figures.map import map_figure
 from ..figures.shown_figure import save_figure
-from ..tables.endings import is_broken, is_right, is_tried, is_unfinished
+from ..tables.endings import is_broken, is_right, is_tried, is_unfinished, says_so
 from ..tables.ladders import Ladders
 from .commands import ladder_command
 from .content import Part
 
-_CELL = ("problem", "method", "family", "tried", "right", "wrong", "broken", "unfinished")
+_CELL = ("problem", "method", "family", "tried", "right", "wrong", "warned", "broken", "unfinished")
 
 
 def map_parts(ladders: Ladders, out: Path) -> list[Part]:
@@ -37,7 +37,8 @@ def map_parts(ladders: Ladders, out: Path) -> list[Part]:
     caption = (
         "Share of the tolerances that were done in their time at which each method was right on "
         "each problem, in percent. Darker is better. An exclamation mark and an orange edge: "
-        "somewhere it said ok and was wrong by over 10 %. A cross and hatches: somewhere it broke "
+        "somewhere it said ok and was wrong by over 10 %. A plus-minus sign and an orange line: it "
+        "was, and says so itself with an error bar. A cross and hatches: somewhere it broke "
         "down. Three dots: somewhere it was not done in its time. A dash: skipped."
     )
     figure = save_figure(
@@ -60,7 +61,8 @@ def map_cells(ladders: Ladders) -> pd.DataFrame:
     DataFrame
         One line a (problem, method) of problems with a certified reference: tolerances that were
         ``tried``, and of these the ``right`` (``ok``, an error under 10 %), the ``wrong`` (``ok``
-        and off by more), the ``broken``, and the ``unfinished``, of which nothing is known.
+        and off by more), those of them that are ``warned`` of by their own error bars, the
+        ``broken``, and the ``unfinished``, of which nothing is known.
         Nothing was tried where the method was skipped.
     """
     mine = ladders.rows[ladders.rows["problem"].isin(ladders.judged)]
@@ -68,6 +70,7 @@ def map_cells(ladders: Ladders) -> pd.DataFrame:
         tried=is_tried(mine),
         right=is_right(mine),
         wrong=ladders.wrong[mine.index],
+        warned=ladders.wrong[mine.index] & says_so(mine),
         broken=is_broken(mine),
         unfinished=is_unfinished(mine),
     )

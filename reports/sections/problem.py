@@ -36,8 +36,8 @@ _COLUMNS = (
 )
 
 _CELLS = (
-    "Orange says ok and is wrong, hatched broke down, three dots were not done in their time, a "
-    "dash was skipped."
+    "Orange says ok and is wrong; with ± it says so itself with an error bar. Hatched broke down, "
+    "three dots were not done in their time, a dash was skipped."
 )
 
 #: Errors that are shown no smaller than the reference is certified to.

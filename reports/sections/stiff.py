@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...suite.measuring import formats
 from ...suite.measuring.ladder import typical_rtol
-from ..tables.endings import in_words, is_broken, is_right, is_unfinished, is_wrong
+from ..tables.endings import NOT_ASKED, in_words, is_broken, is_right, is_unfinished, is_wrong
 from ..tables.kinds import COSTS_SOURCE, KINDS, kind_of
 from ..tables.ladders import Ladders
 from ..tables.shown_table import Column, as_table, text
@@ -99,7 +99,8 @@ def breakages(rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
         lies = wrong_answers(mine)
         sentences = [
             f"{line['method']} said ok at {line['at rtol']} and was wrong by more than 10 %: "
-            f"its error came to {formats.error(line['worst_error'])}."
+            f"its error came to {formats.error(line['worst_error'])}"
+            f"{_error_bar(line['error_bar'])}."
             for _, line in lies.iterrows()
         ]
         for (method, status, phase), group in failures(mine).groupby(
@@ -116,6 +117,10 @@ def breakages(rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
         ]
         told.append((str(problem), sentences or [_all_well(mine)]))
     return told
+
+
+def _error_bar(told: str) -> str:
+    return "" if told == NOT_ASKED else f"; with an error bar: {told}"
 
 
 def _all_well(rows: pd.DataFrame) -> str:

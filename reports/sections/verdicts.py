@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...suite.measuring import formats
-from ..tables.endings import is_broken, is_tried, is_unfinished
+from ..tables.endings import is_broken, is_tried, is_unfinished, says_so
 from ..tables.ladders import Ladders
 from .content import Verdict
 
@@ -26,7 +26,7 @@ def verdicts(ladders: Ladders) -> list[Verdict]:
                 **_accurate(lines),
                 stable=_stable(lines),
                 **_fast(ladders, problem),
-                wrong=_names(mine[ladders.wrong[mine.index]]),
+                wrong=_wrong(mine[ladders.wrong[mine.index]]),
                 broken=_names(mine[is_broken(mine)]),
                 unfinished=_names(mine[is_unfinished(mine)]),
                 skipped=_names(mine[~is_tried(mine)]),
@@ -37,6 +37,15 @@ def verdicts(ladders: Ladders) -> list[Verdict]:
 
 def _names(rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple(dict.fromkeys(rows["method"]))
+
+
+def _wrong(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The methods of rows that are wrong, and which of them say so with an error bar."""
+    honest = says_so(rows).groupby(rows["method"], sort=False).all()
+    return tuple(
+        f"{name} (says so itself with an error bar)" if all_of_them else str(name)
+        for name, all_of_them in honest.items()
+    )
 
 
 def _accurate(lines: pd.DataFrame) -> dict[str, str]:

@@ -143,6 +143,7 @@ def compare_codes(
 def _pairs(sides: list[pd.DataFrame], by: list[str], same_machine: bool) -> pd.DataFrame:
     """One line a tolerance that was measured with both, with the ratios new over old."""
     both = sides[0].merge(sides[1], on=[*by, "rtol"], suffixes=("_old", "_new"))
+    both = both.copy()  # in one piece: pandas minds so many columns one by one
     floor = np.fmax(_column(both, "agreement_new").to_numpy(float), ROUNDING)
     for name, column in (
         ("time", "seconds"),

@@ -1,11 +1,12 @@
 """How a measured row ended: right, wrong, broken down, not done in its time, or not tried."""
 
 # pandas' own types say `Series | DataFrame` where a table goes in and a table comes out.
-# pyright: reportReturnType=false, reportAttributeAccessIssue=false
+# pyright: reportReturnType=false, reportAttributeAccessIssue=false, reportArgumentType=false
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,9 @@ SKIPPED, TIMEOUT = "skipped", "timeout"
 NOT_DONE = "not done in its time"
 BROKE_DOWN = "broke down"
 NOT_REACHED = "does not reach it"
+
+#: What is said of a wrong gradient that had no error bar.
+NOT_ASKED = "not asked"
 
 
 def is_tried(rows: pd.DataFrame) -> pd.Series:
@@ -34,6 +38,26 @@ def is_wrong(rows: pd.DataFrame) -> pd.Series:
     """Which rows say ``ok`` and are wrong by more than 10 %, or hold no number."""
     referenced = rows["referenced"].eq(True)
     return rows["status"].eq("ok") & referenced & ~(rows["error"] < WRONG)
+
+
+def says_so(rows: pd.DataFrame) -> pd.Series:
+    """Which rows call themselves inaccurate, where they were asked for an error bar."""
+    return rows["error_bar_status"].eq("inaccurate")
+
+
+def wrong_in_words(row: Mapping[str, Any]) -> str:
+    """What a cell says of a row that is wrong: whether it says so itself, with an error bar."""
+    return "wrong, says so" if row["error_bar_status"] == "inaccurate" else "wrong"
+
+
+def error_bars_in_words(rows: pd.DataFrame) -> str:
+    """What their error bars say of rows that are wrong."""
+    told, asked = int(says_so(rows).sum()), int(rows["error_bar_status"].notna().sum())
+    if not asked:
+        return NOT_ASKED
+    if told == len(rows):
+        return "says so itself"
+    return f"says so itself {told} of {asked} times" if told else "ok"
 
 
 def is_unfinished(rows: pd.DataFrame) -> pd.Series:

@@ -12,7 +12,7 @@ import pandas as pd
 from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring import formats
 from ...suite.measuring.errors import WRONG
-from .endings import in_words
+from .endings import in_words, wrong_in_words
 from .summary import COUNTS
 
 
@@ -150,4 +150,4 @@ def time_or_status(row: Mapping[str, Any]) -> str:
     if row["status"] != "ok":
         return in_words(row["status"])
     wrong = row["referenced"] is True and not row["error"] < WRONG
-    return formats.seconds(row["seconds"]) + (", wrong" if wrong else "")
+    return formats.seconds(row["seconds"]) + (f", {wrong_in_words(row)}" if wrong else "")

@@ -17,7 +17,7 @@ from ...adjoints.methods.method import FAMILIES
 from ...suite.measuring.formats import power
 from ...suite.measuring.ladder import amplification, observed_order, share_right, typical_rtol
 from ...suite.measuring.row import Row
-from .endings import counted, is_broken, is_tried, is_unfinished, is_wrong
+from .endings import counted, error_bars_in_words, is_broken, is_tried, is_unfinished, is_wrong
 from .frames import rows_of
 
 #: What tells one line of a report from another.
@@ -101,11 +101,12 @@ def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def wrong_answers(rows: pd.DataFrame) -> pd.DataFrame:
-    """What says ``ok`` and is wrong by more than 10 %, with the worst error."""
+    """What says ``ok`` and is wrong by more than 10 %: its worst error, and its error bars."""
     wrong = rows[is_wrong(rows)]
     table = _grouped(wrong, ["problem", "method"])
-    worst = wrong.groupby(["problem", "method"], sort=False)["error"].max()
-    table["worst_error"] = [worst.get(key) for key in zip(table.problem, table.method, strict=True)]
+    groups = [mine for _, mine in wrong.groupby(["problem", "method"], sort=False)]
+    table["worst_error"] = [mine["error"].max() for mine in groups]
+    table["error_bar"] = [error_bars_in_words(mine) for mine in groups]
     return table
 
 

@@ -6,6 +6,7 @@ are kept under what they are of. They are written into the file of rows beside a
 for reports.
 """
 
+import dataclasses
 import hashlib
 import importlib
 import os
@@ -75,10 +76,14 @@ def _measured(file, task):
 
 
 def as_installed(task):
-    """The task, as the checkout defines it, for the package that is installed to measure."""
+    """The task, as the checkout defines it, for the package that is installed to measure.
+
+    What an older package does not know of it is left out.
+    """
     module = type(task).__module__.partition(".")[2]
-    installed = importlib.import_module(f"adjointbench.{module}")
-    return getattr(installed, type(task).__name__)(**vars(task))
+    installed = getattr(importlib.import_module(f"adjointbench.{module}"), type(task).__name__)
+    known = {field.name for field in dataclasses.fields(installed)}
+    return installed(**{name: value for name, value in vars(task).items() if name in known})
 
 
 def _kept(key):

@@ -16,6 +16,7 @@ from .sensitivities import SENSITIVITIES
 from .stiff_rival import STIFF_RIVAL
 from .torch_compile import TORCH_COMPILE
 from .trained import TRAINED
+from .trust_in_ok import TRUST_IN_OK
 
 #: All of them by number, the red flags last.
 CLAIMS: tuple[Claim, ...] = tuple(
@@ -33,6 +34,7 @@ CLAIMS: tuple[Claim, ...] = tuple(
             *MANY_DATA,
             *RECORDED_STEPS,
             *STIFF_RIVAL,
+            *TRUST_IN_OK,
             *FLAGS,
         ),
         key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),

@@ -11,8 +11,8 @@ from ...adjoints.gradient import prepare
 from ...adjoints.methods import get_method
 from ...adjoints.result import GradientResult
 from ...problems import Problem
-from ..measuring.errors import gradient_errors
-from ..measuring.measure import ATOL_SCALE
+from ..measuring.error_bars import told_by_error_bar
+from ..measuring.measure import ATOL_SCALE, with_errors
 from ..measuring.names import get_problem
 from ..measuring.row import Row
 
@@ -28,7 +28,8 @@ def zoo_gradients(
 ) -> Iterator[tuple[Row, GradientResult | None]]:
     """How a method ends at each tolerance, its error, and its result where it does not refuse.
 
-    The row holds no more than that; the error is there where it ended well, and the truth is known.
+    The row holds no more than that, and what an error bar says where one is asked for; errors are
+    there where it ended well, and the truth is known.
     """
     found = problem_of(problem)
     family = get_method(method).family
@@ -40,11 +41,12 @@ def zoo_gradients(
         except ValueError:
             yield row, None
             continue
-        error = None
-        if result.status == "ok" and found.reference is not None:
-            errors = gradient_errors(result.dparams, found.reference.dparams, found.params)
-            error = errors["error"]
-        yield replace(row, status=result.status, error=error), result
+        row = replace(row, status=result.status, **told_by_error_bar(result))
+        if row.error_bar_status == "inaccurate":
+            row = replace(row, status="ok")  # as without an error bar
+        if row.status == "ok" and found.reference is not None:
+            row = with_errors(row, found.reference, result, found.params)
+        yield row, result
 
 
 def zoo_rows(problem: str, method: str, rtols: Sequence[float], **settings: Any) -> list[Row]:

@@ -6,10 +6,12 @@ import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ...adjoints.methods import get_method
 from ...problems.reference import find_reference
+from .error_bars import error_bar
 from .measure import ATOL_SCALE, iterate_ladder
 from .names import get_problem, split_name
 from .row import Row
@@ -23,7 +25,7 @@ class Job(Task):
 
     `budget_s` is for the repeated calls behind each time. `locator` is where a problem stands that
     is not of the zoo, `references` the file that holds its reference; `as_stiff` has it solved as a
-    stiff one, whatever it says of itself.
+    stiff one, whatever it says of itself; with `error_bars` each gradient tells its own error, too.
     """
 
     name = "ladder"
@@ -35,6 +37,7 @@ class Job(Task):
     locator: str = ""
     references: str = ""
     as_stiff: bool = False
+    error_bars: bool = False
 
     def rows(self, silence: Silence) -> Iterator[Row]:
         """The rows of the ladder, in a measuring process."""
@@ -43,6 +46,7 @@ class Job(Task):
             problem = replace(problem, stiff=True)
         file = Path(self.references) if self.references else None
         _import_packages(split_name(self.method)[0])
+        also = partial(error_bar, budget_s=self.budget_s, silence=silence)
         for row in iterate_ladder(
             problem,
             self.method,
@@ -52,6 +56,7 @@ class Job(Task):
             device=self.device,
             budget_s=self.budget_s,
             silence=silence,
+            also=also if self.error_bars else None,
             keep_gradients=bool(self.references),
         ):
             yield replace(row, study=self.study or None)

@@ -25,6 +25,11 @@ def is_right(row: Row) -> bool:
     return row.status == "ok" and row.error is not None and row.error < WRONG
 
 
+def is_wrong(row: Row) -> bool:
+    """Whether it says ``ok``, without an error bar, and is more than 10 % off."""
+    return row.status == "ok" and bool(row.referenced) and not is_right(row)
+
+
 def share_right(rows: Sequence[Row]) -> float:
     """The share of the ladder that ended ``ok`` with an error under 10 %."""
     return sum(map(is_right, rows)) / len(rows)

@@ -22,3 +22,7 @@ QUICK_METHODS = (
 )
 
 QUICK_LADDER = (1e-3, 1e-6, 1e-9)
+
+#: Those whose error bars are measured, too: a method that is compiled is compiled once more for
+#: it, and other discrete adjoints take the same steps.
+QUICK_ERROR_BARS = ("jax-discrete", "torch-discrete")

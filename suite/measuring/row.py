@@ -86,6 +86,17 @@ class Row:
     #: Relative error of the loss.
     loss_error: float | None = None
 
+    #: What the method itself says of ``error``, where it was asked for an error bar, and whether it
+    #: holds that to be reliable.
+    estimated_error: float | None = None
+    error_reliable: bool | None = None
+    #: The status of the same gradient with its error bar: ``"inaccurate"`` where it says so itself.
+    error_bar_status: str | None = None
+    #: Where the estimate comes from: ``"halved steps"``, or what else it was compared with.
+    estimated_by: str | None = None
+    #: Its time over that of the plain gradient; on JAX, where one program makes both.
+    error_bar_cost: float | None = None
+
     #: Of one warm gradient: the median, and the quartiles below it and above. In seconds, as all
     #: times are.
     seconds: float | None = None

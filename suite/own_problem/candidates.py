@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...adjoints.methods import find_method
+from ..measuring.error_bars import said_so
 from ..measuring.ladder import seconds_at_error, typical_rtol
 from ..measuring.names import bare_name
 from ..measuring.row import Row
@@ -28,6 +29,8 @@ class Candidate:
         Of one gradient at `rtol`.
     error, dy0_error : float or None
         Of the gradient with respect to the parameters and to the start value, at `rtol`.
+    estimated_error : float or None
+        What its own error bar says of `error`, where it was asked for one.
     ratio : float or None
         Gradient over primal solve, at the typical tolerance.
     saved_bytes, first_call_s : float or None
@@ -45,6 +48,7 @@ class Candidate:
     measured_seconds: float
     error: float | None
     dy0_error: float | None
+    estimated_error: float | None
     ratio: float | None
     saved_bytes: float | None
     first_call_s: float | None
@@ -60,20 +64,31 @@ class Candidate:
 
 
 def candidate(ladder: Sequence[Row], aim: float) -> Candidate | None:
-    """What a method takes to get to the error `aim`; ``None`` where it does not."""
-    seconds = seconds_at_error(ladder, aim)
+    """What a method takes to get to the error `aim`; ``None`` where it does not.
+
+    What calls itself inaccurate does not count.
+    """
+    honest = [row for row in ladder if not said_so(row)]
+    seconds = seconds_at_error(honest, aim)
     if seconds is None:
         return None
-    there = next(r for r in _timed(ladder) if r.error is not None and r.error <= aim)
+    there = next(r for r in _timed(honest) if r.error is not None and r.error <= aim)
     return _made(ladder, there, seconds)
 
 
 def unknown_candidate(ladder: Sequence[Row], error: float) -> Candidate | None:
-    """What it takes at the measured tolerance nearest to `error`, accurate or not."""
-    timed = _timed(ladder)
+    """What it takes where its own error bar says that it is accurate enough.
+
+    Without one, at the measured tolerance nearest to `error`, accurate or not. What calls itself
+    inaccurate does not count.
+    """
+    timed = [row for row in _timed(ladder) if not said_so(row)]
     if not timed:
         return None
-    there = min(timed, key=lambda row: abs(math.log10(row.rtol / error)))
+    told = [row for row in timed if row.error_reliable and row.estimated_error is not None]
+    there = next((row for row in told if (row.estimated_error or 0.0) <= error), None)
+    if there is None:
+        there = min(told or timed, key=lambda row: abs(math.log10(row.rtol / error)))
     return _made(ladder, there, there.seconds or 0.0)
 
 
@@ -101,6 +116,7 @@ def _made(ladder: Sequence[Row], there: Row, seconds: float) -> Candidate:
         measured_seconds=there.seconds or 0.0,
         error=there.error,
         dy0_error=there.dy0_error,
+        estimated_error=there.estimated_error,
         ratio=at_typical.ratio,
         saved_bytes=there.saved_bytes,
         first_call_s=max(firsts, default=None),

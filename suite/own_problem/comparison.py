@@ -16,7 +16,8 @@ from typing import Protocol
 from ...problems import Problem
 from ...problems.reference import Reference, find_reference
 from ..measuring.job import Job
-from ..measuring.names import problem_name
+from ..measuring.names import problem_name, split_name
+from ..measuring.quick import QUICK_ERROR_BARS
 from ..measuring.row import Row
 from .method_order import is_compiled
 
@@ -128,6 +129,7 @@ class Comparison:
             locator=self.locator,
             references=str(self.references.resolve()) if own else "",
             as_stiff=self.as_stiff,
+            error_bars=split_name(method)[0] in QUICK_ERROR_BARS,
         )
 
     def share_of(self, method: str) -> float:

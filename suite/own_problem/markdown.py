@@ -13,7 +13,17 @@ from .recommendation import Recommendation
 from .troubles import Trouble
 
 #: Headings of the table; all but the first are of numbers.
-_COLUMNS = ("method", "time", "rtol", "error", "of dL/dy0", "ratio", "kept", "first call")
+_COLUMNS = (
+    "method",
+    "time",
+    "rtol",
+    "error",
+    "own estimate",
+    "of dL/dy0",
+    "ratio",
+    "kept",
+    "first call",
+)
 
 _PASSES = ("forward", "reverse")
 
@@ -71,7 +81,14 @@ def _answer(found: Recommendation, fetch: str) -> Iterator[str]:
     if best is None:
         yield _nothing(found)
         return
-    if found.agreement is None:
+    estimate = best.estimated_error
+    if found.agreement is None and estimate is not None and estimate <= found.asked:
+        yield (
+            f"**{best.method}** ({best.solver}): the fastest whose own error bar says that the "
+            f"gradient is right to {formats.power(found.asked)}: off by {formats.error(estimate)}, "
+            f"in {formats.seconds(best.seconds)}. There is no reference to hold it against."
+        )
+    elif found.agreement is None:
         yield (
             f"**{best.method}** is the fastest at rtol {formats.power(best.rtol)}, "
             f"{formats.seconds(best.seconds)} a gradient, but **how accurate it is, is not "
@@ -91,7 +108,8 @@ def _answer(found: Recommendation, fetch: str) -> Iterator[str]:
     yield (
         "Time is that of one gradient at the accuracy asked for, ratio that over a primal solve, "
         "kept the bytes held for the reverse pass; the tolerance is the loosest measured one that "
-        "gets there, with its errors."
+        "gets there, with its errors. Own estimate: what the method itself says of its error; one "
+        "that calls itself inaccurate is not recommended."
     )
 
 
@@ -134,6 +152,7 @@ def _table(found: Recommendation) -> str:
             formats.seconds(c.seconds),
             formats.power(c.rtol),
             formats.error(c.error),
+            formats.error(c.estimated_error),
             formats.error(c.dy0_error),
             formats.amount(c.ratio),
             formats.size(c.saved_bytes),

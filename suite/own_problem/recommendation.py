@@ -98,7 +98,8 @@ def recommend(
         What the rows are about.
     agreement : float, optional
         How well the reference is known; no method is called more accurate. ``None`` where there
-        is no reference: then the fastest method is recommended whose accuracy is not known.
+        is no reference: then the fastest method whose own error bar says that it is accurate
+        enough, else the fastest, whose accuracy is not known.
     left : sequence of str
         Methods that could not be measured.
     fastest : bool
@@ -120,6 +121,9 @@ def recommend(
     ranking = rank({name: c.seconds for name, c in by_name.items()})
     trusted = ranking.among(name for name, c in by_name.items() if fastest or not c.backward)
     trusted = trusted if len(trusted) else ranking
+    if agreement is None:
+        told = trusted.among(name for name in trusted.seconds if _says_right(by_name[name], error))
+        trusted = told if len(told) else trusted
     tied = [by_name[name] for name in trusted.tied]
     best = soundest(tied, {trouble.method for trouble in (*breaking, *lying)})
     others = tuple(by_name[name] for name in ranking.seconds if by_name[name] is not best)
@@ -139,6 +143,11 @@ def recommend(
         skipped=skipped(ladders),
         left=tuple(left),
     )
+
+
+def _says_right(found: Candidate, error: float) -> bool:
+    """Whether its own error bar says that it is accurate enough."""
+    return found.estimated_error is not None and found.estimated_error <= error
 
 
 def _ladders(rows: Iterable[Row]) -> dict[str, list[Row]]:

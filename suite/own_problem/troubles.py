@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..measuring.errors import WRONG
+from ..measuring.ladder import is_wrong
 from ..measuring.row import Row
 
 
@@ -46,8 +46,7 @@ def _ended(ladder: Sequence[Row], so: Callable[[Row], bool]) -> list[Trouble]:
 
 def wrong(ladder: Sequence[Row]) -> list[Trouble]:
     """A method that says ``ok`` with an error of more than 10 %."""
-    rows = [row for row in ladder if row.status == "ok" and row.referenced]
-    errors = {row.rtol: error for row in rows if not (error := error_of(row)) < WRONG}
+    errors = {row.rtol: error_of(row) for row in filter(is_wrong, ladder)}
     if not errors:
         return []
     return [Trouble(ladder[0].method, "ok", "", "", tuple(errors), max(errors.values()))]

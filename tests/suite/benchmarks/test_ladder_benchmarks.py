@@ -41,6 +41,21 @@ def test_figures_are_those_of_the_rows(suite, keep):
     assert measured(suite("counts").Counts(), "track_steps", file) == 30
 
 
+def test_an_estimate_too_small_is_as_bad_as_one_too_large(suite, keep):
+    told = {"error_bar_status": "ok", "error_bar_cost": 2.5}
+    made = [replace(row, estimated_error=row.error, **told) for row in rows()]
+    made[0] = replace(made[0], estimated_error=made[0].error / 4)
+    made[1] = replace(made[1], estimated_error=made[1].error * 3)
+    file, bars = keep(*made), suite("error_bars").ErrorBars()
+    assert measured(bars, "track_worst_effectivity", file) == pytest.approx(4.0)
+    assert measured(bars, "track_cost", file) == 2.5
+
+
+def test_what_had_no_error_bar_is_skipped(suite, keep):
+    with pytest.raises(NotImplementedError, match="error bars"):
+        measured(suite("error_bars").ErrorBars(), "track_cost", keep(*rows()))
+
+
 @pytest.mark.parametrize(("worse", "better"), [(1e-5, 1e-6), (None, 0.9), (1.0, 1e-12)])
 def test_asv_calls_the_larger_error_the_worse_one(suite, worse, better):
     worse, better = map(suite("_ladder").followed_error, (worse, better))

@@ -227,6 +227,13 @@ CASES = {
         ({"solve": 108.0}, IN_PART),
         ({"solve": 1.2}, DOES_NOT_HOLD),
     ),
+    "28": (
+        {"gradients": 200, "methods": 2, "problems": 3},
+        ({"before": 0, "after": 0, "alarms": 2}, HOLDS),
+        ({"before": 1, "after": 0, "alarms": 2}, IN_PART),
+        ({"before": 1, "after": 0, "alarms": 3}, DOES_NOT_HOLD),
+        ({"before": 1, "after": 1, "alarms": 0}, DOES_NOT_HOLD),
+    ),
     "R1": (
         {"truth": 212.7, "discrete_answer": 6217.6, "wrong": 1, "methods": 2, "wrong_names": "a"},
         ({"discrete_error": 0.1, "continuous_right": 0.6}, HOLDS),
@@ -256,7 +263,7 @@ CASES = {
 
 def test_every_claim_of_the_list_is_there_and_has_cases():
     keys = [claim.key for claim in CLAIMS]
-    assert keys == [*map(str, range(1, 28)), "R1", "R2", "R3", "R4"]
+    assert keys == [*map(str, range(1, 29)), "R1", "R2", "R3", "R4"]
     assert set(CASES) == set(keys)
 
 

@@ -214,3 +214,27 @@ def test_what_can_be_wrong_in_silence_is_named_as_faster_and_not_recommended():
     alone = recommended(ladder("jax-backsolve", 1.0))
     assert alone.best.method == "jax-backsolve"
     assert "check it there" in markdown(alone, FETCH)
+
+
+def told(estimate, status="ok"):
+    return {"estimated_error": estimate, "error_reliable": True, "error_bar_status": status}
+
+
+def test_what_calls_itself_inaccurate_is_not_recommended():
+    lying = ladder("jax-discrete", 1e-4, **told(0.3, "inaccurate"))
+    found = recommended(lying + ladder("scipy-adjoint", 1e-2))
+    assert found.best.method == "scipy-adjoint"
+    assert "jax-discrete" not in [c.method for c in found.others]
+    assert recommended(lying, agreement=None).best is None
+
+
+def test_without_a_reference_the_recommendation_rests_on_error_bars():
+    rows = ladder("scipy-adjoint", 1e-4, lambda rtol: None) + [
+        row("jax-discrete", rtol, seconds=2e-3 * factor, **told(30 * rtol))
+        for rtol, factor in ((1e-3, 1.0), (1e-4, 2.0), (1e-6, 4.0))
+    ]
+    found = recommended(rows, agreement=None)
+    assert (found.best.method, found.best.rtol) == ("jax-discrete", 1e-6)
+    assert "own error bar says that the gradient is right to 1e-4: off by 3" in markdown(
+        found, FETCH
+    )
