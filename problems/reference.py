@@ -52,6 +52,9 @@ class Reference:
         worst, and how far these may be off themselves; relative. ``None`` where none were taken.
     loss_computation : dict or None
         How the loss was computed for them, and in how many solves.
+    witness : dict or None
+        A gradient that estimates its own error: its ``distance`` from this one, the ``estimate``,
+        and whether it ``agrees``.
     """
 
     problem: str
@@ -69,6 +72,7 @@ class Reference:
     loss_disagreement: float | None = None
     loss_error: float | None = None
     loss_computation: dict[str, Any] | None = None
+    witness: dict[str, Any] | None = None
 
     @property
     def confirmed_to(self) -> float | None:

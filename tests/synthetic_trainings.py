@@ -41,6 +41,7 @@ def write_run(folder, regularizer, seed, seconds, nfe, accuracy, status):
                     "test_accuracy": 0.1 + share * (accuracy - 0.1),
                     "nfe": 20 + share * (nfe - 20),
                     "forward_evals": None if epoch == 0 else 10 * nfe,
+                    "gradient_error": (1e-3, 2e-3, None)[epoch],
                     "train_seconds": share * seconds,
                     "predict_seconds": nfe * 1e-5,
                     "steps_per_second": 2000.0 / seconds,

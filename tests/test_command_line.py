@@ -73,7 +73,7 @@ def test_gradient_of_lotka_volterra() -> None:
         "gradient", "lotka_volterra", "--method", "scipy-forward", "--rtol", "1e-10",
         "--atol", "1e-12", "--json",
     )  # fmt: skip
-    record = json.loads(result.output)
+    record = json.loads(result.stdout)
     assert result.exit_code == 0
     # From SciPy's DOP853 on the forward sensitivity equations, rtol 1e-11.
     published = [-4.09621299, -0.50940881, -1.14583489, -1.80432787]
@@ -283,3 +283,21 @@ def test_references_that_cannot_be_written_are_told_before_they_are_computed(
 ) -> None:
     monkeypatch.setattr("adjointbench.problems.reference._FOLDER", tmp_path / "nowhere")
     assert "cannot be written" in refused(run("certify", "linear", "--write"))
+
+
+def test_a_gradient_with_its_error_bar_shows_value_error_refined_and_cost() -> None:
+    arguments = ("gradient", "lotka_volterra", "--method", "torch-discrete", "--error-bar")
+    record = json.loads(run(*arguments, "--json").stdout)
+    true = np.array(record["certified"]["dparams"]["p"])
+    off, better = (
+        np.linalg.norm(np.array(found["dparams"]["p"]) - true)
+        for found in (record, record["refined"])
+    )
+    assert better < off / 5
+    assert record["times"]["error_bar_ratio"] > 1.5
+    result = run("gradient", "adaptive_ad_trap", *arguments[2:])
+    assert result.exit_code == 1
+    assert "inaccurate by its own estimate" in result.output
+    assert result.output.count("±") == 3
+    assert "not reliable" in result.output
+    assert "with / without" in result.output

@@ -1,52 +1,83 @@
-"""How far a method's gradient is off while the weights change."""
+"""How far the gradient of a training is off, told by itself while the weights change."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 
-from ..adjoints.gradient import prepare
-from ..adjoints.methods import method_of
+from ..adjoints.error_bars.estimate import INACCURATE
 from .loss_gradient import LossGradient
 
-#: By how much the reference's tolerances are tighter, and the tightest that float64 allows.
-_TIGHTER, _TIGHTEST = 1e-3, 1e-12
+#: What an estimate costs, in gradients of one batch: an eager one more of compiled gradients.
+_COST, _COST_EAGER = 5, 12
+
+#: The share of a training that estimates may take.
+_SHARE = 0.05
+
+#: The relative error for which a tolerance is proposed.
+_WANTED = 0.01
+
+
+class Found(TypedDict):
+    """What is known: columns of an :class:`~adjointbench.training.records.Epoch`."""
+
+    gradient_error: float
+    gradient_doubt: str | None
 
 
 class GradientError:
-    """The relative error on the first batch, against a discrete adjoint at tight tolerances.
+    """The estimated relative error of the gradient of the first batch, every so many epochs.
+
+    It is that of :func:`~adjointbench.prepare`'s ``error_bar``, of the loss without a
+    regulariser: on other steps that would be another loss.
 
     Parameters
     ----------
     loss_gradient : LossGradient
 
-    Raises
-    ------
-    ValueError
-        Where there is a regulariser.
+    Attributes
+    ----------
+    every : int
+        Epochs from one estimate to the next, so that they take some 5 % of the time.
     """
 
     def __init__(self, loss_gradient: LossGradient) -> None:
-        settings, preset = loss_gradient.settings, loss_gradient.settings.preset
-        penalty = settings.regularizer
-        if penalty is not None:
-            raise ValueError(
-                f"gradient_error=True: with regularizer={penalty.name!r} there is no reference "
-                "that does not depend on the tolerance; leave one of them out"
-            )
-        self._run = loss_gradient.run
-        self._reference = prepare(
-            loss_gradient.task.problem.with_dtype("float64"),
-            method_of("discrete", settings.backend).name,
-            solver=loss_gradient.evaluation_solver,
-            rtol=max(_TIGHTEST, _TIGHTER * preset.rtol),
-            atol=max(_TIGHTEST, _TIGHTER * preset.atol),
+        self._run = loss_gradient.with_error_bar()
+        self._rtol = loss_gradient.settings.preset.rtol
+        cost = _COST_EAGER if loss_gradient.compiles else _COST
+        self.every = math.ceil(cost / (_SHARE * loss_gradient.task.steps_per_epoch))
+
+    def due(self, epoch: int) -> bool:
+        """Whether an epoch has an estimate."""
+        return epoch % self.every == 0
+
+    def __call__(self, params: Mapping[str, np.ndarray]) -> Found:
+        """What a row says of the gradient at these weights."""
+        result = self._run(params=params)
+        error = result.gradient_error
+        if error is None:
+            return {"gradient_error": math.nan, "gradient_doubt": result.message}
+        return {"gradient_error": error.dparams, "gradient_doubt": error.reason or None}
+
+    def warning(self, found: Found) -> str:
+        """What to do about an estimate; empty where it is small."""
+        error = found["gradient_error"]
+        if not inaccurate(error):
+            return ""
+        doubt = found["gradient_doubt"]
+        if math.isnan(error):
+            return f"how far the gradient is off cannot be told; {doubt}"
+        tighter = self._rtol * min(_WANTED / error, 0.1)
+        return (
+            f"the gradient is estimated to be {error:.0%} of its size off"
+            f"{f' ({doubt})' if doubt else ''}; tighten the tolerance, rtol={tighter:.0e} for a "
+            f"start (--rtol {tighter:.0e})"
         )
 
-    def __call__(self, params: Mapping[str, np.ndarray]) -> float:
-        """The norm of the difference over the norm of the reference; NaN after a breakdown."""
-        found, exact = self._run(params=params), self._reference(params=params)
-        off = sum(float(np.sum((found.dparams[k] - exact.dparams[k]) ** 2)) for k in params)
-        size = sum(float(np.sum(exact.dparams[k] ** 2)) for k in params)
-        return float(np.sqrt(off / size)) if size else float("nan")
+
+def inaccurate(error: float | None) -> bool:
+    """Whether an estimate is larger than an accurate gradient's, or could not be made."""
+    return error is not None and not error <= INACCURATE

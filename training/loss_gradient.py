@@ -10,6 +10,7 @@ import numpy as np
 from ..adjoints.gradient import prepare
 from ..adjoints.methods import get_method
 from ..adjoints.regularizers.regularized import PREFIX, draws
+from ..adjoints.run import Run
 from .settings import RunSettings
 from .task import Task
 
@@ -56,6 +57,7 @@ class LossGradient:
             options["differentiate_step_size"] = True
         if preset.solver is not None:
             options["solver"] = preset.solver
+        self._options = options
         start = tuple(s.at(0, settings.epochs) for s in settings.coefficients)
         self.run = prepare(
             task.problem,
@@ -65,6 +67,14 @@ class LossGradient:
             **options,
         )
         self._own = self.run.prepared.constants
+
+    def with_error_bar(self) -> Run:
+        """The gradient on the first batch that estimates its error, without a regulariser.
+
+        It runs eagerly on PyTorch: so few calls are not worth seconds of compiling.
+        """
+        options = {name: value for name, value in self._options.items() if name != "compile"}
+        return prepare(self.task.problem, self.settings.method, error_bar=True, **options)
 
     @property
     def evaluation_solver(self) -> str:

@@ -147,13 +147,17 @@ def families_of(epochs: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Medians over the seeds: seconds a step, test accuracy and training loss at the end, the
-        gradient's error after the first and the last epoch, and how many runs broke down.
+        gradient's first and last estimated error, and how many runs broke down.
     """
     last = last_epochs(epochs)
     last = last[last["status"].ne(UNFINISHED)]
     several = last.groupby(["task", "regularizer"])["method"].transform("nunique").gt(1)
-    first = epochs[epochs["epoch"].eq(1)].set_index("run")["gradient_error"]
-    last = last[several].assign(first_error=lambda runs: runs["run"].map(first))
+    estimates = epochs.sort_values("epoch").groupby("run")["gradient_error"]
+    first, latest = estimates.first(), estimates.last()
+    last = last[several].assign(
+        first_error=lambda runs: runs["run"].map(first),
+        gradient_error=lambda runs: runs["run"].map(latest),
+    )
     lines = []
     for kind, runs in last.groupby(["task", "regularizer", "method"], sort=False):
         line = dict(zip(("task", "regularizer", "method"), kind, strict=True))

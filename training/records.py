@@ -35,8 +35,10 @@ class Epoch(TypedDict):
     stiffness: float | None
     #: Of the regulariser; several with a space between.
     coefficient: str | None
-    #: Relative error of the method's gradient on the first batch, where that was asked for.
+    #: Estimated relative error of the gradient on the first batch, where that was asked for and
+    #: due; and why the estimate is not reliable, where it is not.
     gradient_error: float | None
+    gradient_doubt: str | None
     #: Seconds of all training steps so far, and of one prediction.
     train_seconds: float
     predict_seconds: float | None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..adjoints.arguments import number, positive_int
+from ..adjoints.arguments import number, positive, positive_int
 from ..adjoints.methods import METHODS, Method, get_method, kinds, method_of, peers_on
 from ..adjoints.options import check_device_name
 from ..adjoints.regularizers.regularizer import Regularizer
@@ -77,6 +77,7 @@ def run_settings(
     adjoint: str = "discrete",
     epochs: int | None = None,
     seed: int = 0,
+    rtol: float | None = None,
     device: str = "cpu",
     differentiate_step_size: bool = False,
     **task_options: Any,
@@ -99,6 +100,8 @@ def run_settings(
         ``"blackbox"``; another library, as ``"diffrax"`` or ``"torchdiffeq"``, for the first of
         its methods; or a method's full name.
     epochs, seed : int, optional
+    rtol : float, optional
+        In place of the preset's; ``atol`` goes with it.
     device : str
     differentiate_step_size : bool
     **task_options
@@ -110,6 +113,8 @@ def run_settings(
         Where a name is unknown or something does not go together.
     """
     preset = get_preset(task)
+    if rtol is not None:
+        preset = _at_tolerance(preset, positive("rtol", rtol))
     _check_options(preset, task_options)
     name = regularizer if isinstance(regularizer, str) else regularizer.name
     schedules = coefficients_of(preset, name, coefficient)
@@ -131,6 +136,11 @@ def run_settings(
         check_device_name(get_method(method), device),
         options,
     )
+
+
+def _at_tolerance(preset: Preset, rtol: float) -> Preset:
+    """The same at another tolerance, with ``atol`` in the same ratio."""
+    return replace(preset, rtol=rtol, atol=preset.atol * (rtol / preset.rtol))
 
 
 def _seed(seed: Any) -> int:

@@ -123,7 +123,7 @@ class Training:
         except OSError as error:
             self.unsaved += 1
             if self.unsaved == 1:
-                self._warn(
+                self.warn(
                     f"out={str(folder)!r}: epoch {self.rows[-1]['epoch']} could not be written "
                     f"({error.strerror}); the training goes on, and tries again after each epoch"
                 )
@@ -132,7 +132,8 @@ class Training:
                 self.told(f"out={str(folder)!r}: all epochs are written again")
             self.unsaved = 0
 
-    def _warn(self, sentence: str) -> None:
+    def warn(self, sentence: str) -> None:
+        """Pass on what goes wrong, also where nobody listens."""
         if self.tell is None:
             warnings.warn(sentence, RuntimeWarning, stacklevel=2)
         else:

@@ -95,8 +95,10 @@ def _show(
         result = run()
         first_call_s = time.perf_counter() - start
         # Of a gradient to an accuracy, which takes several solves, the bare call is but one.
-        warm = "gradient_rtol" not in options
-        record = make_record(run, result, first_call_s=first_call_s, warm=warm)
+        timed = None if "gradient_rtol" in options else run
+        if timed is not None and options["error_bar"]:
+            timed = prepare(chosen, method, **{**options, "error_bar": False})
+        record = make_record(run, result, first_call_s=first_call_s, timed=timed)
     if as_json:
         print_json(record)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import timeit
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -29,20 +30,19 @@ _VERDICTS = {
 
 
 def make_record(
-    run: Run, result: GradientResult, *, first_call_s: float, warm: bool = True
+    run: Run, result: GradientResult, *, first_call_s: float, timed: Run | None
 ) -> dict[str, Any]:
     """Everything that the command shows.
 
     Parameters
     ----------
     run : Run
-        Called again for the warm times.
     result : GradientResult
         What its first call gave.
     first_call_s : float
         Seconds of that call, preparation and compilation included.
-    warm : bool
-        Whether to take the warm times too.
+    timed : Run or None
+        The same without an error bar, called for warm times; ``None`` for none.
 
     Returns
     -------
@@ -50,8 +50,6 @@ def make_record(
         ``verdict`` is ``"right"``, ``"wrong"``, ``"inaccurate"``, ``"not certified"`` or ``"broke
         down"``.
     """
-    from adjointbench.suite.measuring.timing import time_run
-
     problem, settings = run.problem, run.settings
     error = result.gradient_error
     return {
@@ -70,9 +68,32 @@ def make_record(
         "dy0": result.dy0,
         **_compared(run, result),
         "gradient_error": None if error is None else asdict(error),
+        "refined": _refined(result),
         "stats": {name: n for name, n in asdict(result.stats).items() if n is not None},
-        "times": {"first_call_s": first_call_s} | (time_run(run) if warm and result.ended else {}),
+        "times": {"first_call_s": first_call_s} | _warm_times(run, result, timed),
     }
+
+
+def _refined(result: GradientResult) -> dict[str, Any] | None:
+    """The better gradient that the estimate comes from."""
+    better = result.refined
+    if better is None:
+        return None
+    error = None if better.gradient_error is None else asdict(better.gradient_error)
+    return {"dparams": better.dparams, "dy0": better.dy0, "gradient_error": error}
+
+
+def _warm_times(run: Run, result: GradientResult, timed: Run | None) -> dict[str, float]:
+    """Of a gradient and its primal solve; and what an error bar costs."""
+    from adjointbench.suite.measuring.timing import time_run
+
+    if timed is None or not result.ended:
+        return {}
+    found: dict[str, Any] = {**time_run(timed)}
+    if run.settings.error_bar:
+        found["error_bar_seconds"] = min(timeit.repeat(run, number=1, repeat=3))
+        found["error_bar_ratio"] = found["error_bar_seconds"] / found["seconds"]
+    return found
 
 
 def _compared(run: Run, result: GradientResult) -> dict[str, Any]:
@@ -120,7 +141,7 @@ def print_record(record: dict[str, Any]) -> None:
     worst = max(errors.get("error", 0.0), errors.get("dy0_error", 0.0))
     out.print(_VERDICTS[record["verdict"]].format(**{**record, "error": worst}) + "\n")
     if record["gradient_error"]:
-        out.print(_estimate(record["gradient_error"]) + "\n")
+        out.print(_estimate(record["gradient_error"], record["refined"]) + "\n")
     if record["verdict"] != "broke down":
         out.print(_components_table(record))
     facts = {
@@ -133,16 +154,26 @@ def print_record(record: dict[str, Any]) -> None:
     out.print(beside)
 
 
-def _estimate(error: dict[str, Any]) -> str:
-    """What the gradient says of its own error."""
-    said = f"estimated to be {max(error['dparams'], error['dy0']):.1e} off, by {error['how']}"
-    return said if error["reliable"] else f"{said}; not reliable: {error['reason']}"
+def _estimate(error: dict[str, Any], refined: dict[str, Any] | None) -> str:
+    """What the gradient says of its own error, and of that of the refined one."""
+    said = f"estimated to be {_largest(error)} off, by {error['how']}"
+    if not error["reliable"]:
+        return f"{said}; not reliable: {error['reason']}"
+    if refined is None or refined["gradient_error"] is None:
+        return said
+    return f"{said}\nand the refined gradient {_largest(refined['gradient_error'])}"
+
+
+def _largest(error: dict[str, Any]) -> str:
+    return f"{max(error['dparams'], error['dy0']):.1e}"
 
 
 def _components_table(record: dict[str, Any]) -> Table:
     rows = list(_components(record))
-    columns = ("of the loss to", ">gradient", ">estimated error", ">certified", ">relative error")
-    wanted = (True, True, bool(record["gradient_error"]), *[bool(record["certified"])] * 2)
+    columns = ("of the loss to", ">gradient", ">estimated error", ">refined")
+    columns = (*columns, ">certified", ">relative error")
+    wanted = (True, True, bool(record["gradient_error"]), bool(record["refined"]))
+    wanted = (*wanted, *[bool(record["certified"])] * 2)
     columns = tuple(column for column, shown in zip(columns, wanted, strict=True) if shown)
     cells = [
         tuple(cell for cell, shown in zip(row, wanted, strict=True) if shown)
@@ -157,14 +188,22 @@ def _components_table(record: dict[str, Any]) -> Table:
 def _components(record: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     certified = record["certified"] or {"dparams": {}, "dy0": None}
     error = record["gradient_error"] or {"by_param": {}, "by_y0": None}
+    refined = record["refined"] or {"dparams": {}, "dy0": None}
     for name, values in {**record["dparams"], "y0": record["dy0"]}.items():
         beside = certified["dy0"] if name == "y0" else certified["dparams"].get(name)
         off = error["by_y0"] if name == "y0" else error["by_param"].get(name)
+        better = refined["dy0"] if name == "y0" else refined["dparams"].get(name)
         for index, value in np.ndenumerate(values):
             where = f"{name}{list(index)}" if np.size(values) > 1 else name
             told = "" if off is None else f"± {off[index]:.1e}"
             found = _beside(value, None if beside is None else beside[index])
-            yield where, f"{value:.8g}", told, *found
+            yield (
+                where,
+                f"{value:.8g}",
+                told,
+                "" if better is None else f"{better[index]:.8g}",
+                *found,
+            )
 
 
 def _beside(value: float, certified: float | None) -> tuple[str, str]:
@@ -191,6 +230,8 @@ def _times(times: Mapping[str, float]) -> list[tuple[str, str]]:
         "seconds": ("one gradient, warm", _duration),
         "primal_seconds": ("one primal solve, warm", _duration),
         "ratio": ("gradient / primal", _number),
+        "error_bar_seconds": ("with its error bar", _duration),
+        "error_bar_ratio": ("with / without", _number),
     }
     return [(label, text(times[key])) for key, (label, text) in shown.items() if key in times]
 

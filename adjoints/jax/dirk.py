@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from ..steps.acceptance import CODES, RUNNING, Step
+from ..steps.newton import CONTINUED_FROM, NEWTON_TOLERANCE, continued_weights, stage_guess
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
 from .config import ChunkSweep, Config
@@ -19,14 +19,10 @@ from .dirk_chunks import sweep_dirk_chunk
 from .explicit import evals_at_start
 from .implicit_steps import failure_of, frozen_jacobian, implicit_pair, rhs_on_side
 from .linear import factorize, solve_with
-from .newton import solve_stage, stage_guess
+from .newton import solve_stage
 from .outcomes import Counts
 from .sides import clipper
 from .state import Operands, State, Trial
-
-#: Fractions of a step from which the right-hand side is continued beyond a stop: as many as
-#: the order of the method needs.
-CONTINUED_FROM = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class DiagonallyImplicit:
     """
 
     tableau: Tableau
-    newton_tolerance: float = 1e-2
+    newton_tolerance: float = NEWTON_TOLERANCE
     keeps_slopes: bool = True
     first_same_as_last: bool = False
     chunked_states: int = 6
@@ -154,14 +150,10 @@ def _beyond(
     Where a stop is in between, it is continued from within the step, by a polynomial in time at
     the stage's own state: at the last time before the stop the method would lose its order.
     """
-    latest = float(np.max(tab.c))
-    weights = [
-        np.prod([(latest - x) / (node - x) for x in CONTINUED_FROM if x != node])
-        for node in CONTINUED_FROM
-    ]
+    weights = continued_weights(tab)
 
     def continued(t: jax.Array, h: jax.Array, y: jax.Array) -> jax.Array:
-        return combine(np.array(weights), [rhs(t + node * h, y) for node in CONTINUED_FROM])
+        return combine(weights, [rhs(t + node * h, y) for node in CONTINUED_FROM])
 
     def beyond(time: jax.Array, y: jax.Array) -> jax.Array:
         passes = time > limits[1]

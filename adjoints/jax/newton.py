@@ -7,15 +7,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
-from ..steps.runge_kutta import combine, error_scale, root_mean_square
-from ..steps.tableau import Tableau
+from ..steps.newton import MOST_ITERATIONS
+from ..steps.runge_kutta import counted, error_scale, root_mean_square
 from .linear import Factors, factorize, jacobian_of, linear_solver, solve_with
 from .state import Operands
-
-MOST_ITERATIONS = 10
 
 
 class Stage(NamedTuple):
@@ -34,18 +31,6 @@ class Iterate(NamedTuple):
     iterations: jax.Array
     converged: jax.Array
     diverged: jax.Array
-
-
-def stage_guess(tableau: Tableau, i: int, stages: list[jax.Array]) -> jax.Array:
-    """The slope to start from: a parabola through earlier stages, or the one at the same time."""
-    c = tableau.c
-    same = [j for j in range(1, i) if abs(c[j] - c[i]) < 1e-12]
-    if same:
-        return stages[same[-1]]
-    nodes = range(min(i, 3))
-    others = [[c[m] for m in nodes if m != j] for j in nodes]
-    weights = [np.prod([(c[i] - x) / (c[j] - x) for x in others[j]]) for j in nodes]
-    return combine(np.array(weights), stages)
 
 
 def solve_stage(
@@ -94,7 +79,7 @@ def solve_stage(
         return k - slope_of(k)
 
     def size_of(step: jax.Array) -> jax.Array:
-        return root_mean_square((size * step / scale)[:components])
+        return root_mean_square(counted(size * step / scale, components))
 
     def newton(residual: Callable[..., jax.Array], guess: jax.Array) -> Any:
         found = _iterate(residual, guess, factors, size_of, tolerance, noise)

@@ -25,7 +25,7 @@ def _torch(
         cost=cost,
         reference=reference,
         target="torch.program:prepare",
-        solvers=(*EXPLICIT_SOLVERS, "rodas5p", "rodas4p"),
+        solvers=(*EXPLICIT_SOLVERS, "rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint"),
         stiff_solver="rodas5p",
         supports=frozenset({*_COMMON, *extra}),
         requires=("torch",),

@@ -11,6 +11,7 @@ from ..result import STATUSES
 from .runge_kutta import (
     Array,
     Rhs,
+    counted,
     embedded_error,
     error_scale,
     root_mean_square,
@@ -151,7 +152,7 @@ def control_error(
         scale = error_scale(y, step.y1, rtol, atol)
         error = embedded_error(tableau, step.stages, h, scale, components)
         if step.slow_error is not None:
-            slow = xp.abs(h) * root_mean_square((step.slow_error / scale)[:components])
+            slow = xp.abs(h) * root_mean_square(counted(step.slow_error / scale, components))
             error = xp.where(cut_short, xp.maximum(slow, error / MOST_DAMPED), error)
     else:
         zero = xp.zeros_like(h)

@@ -134,8 +134,7 @@ def embedded_error(
         error = combine(weights, stages)
         if scale is not None:
             error = error / scale
-        if components is not None:
-            error = error[:components]
+        error = counted(error, components)
         total = xp.sum(error * error)
         return total if scale is None else total / _size(error)
 
@@ -147,6 +146,11 @@ def embedded_error(
     positive = damped > 0
     root = safe_sqrt(damped)
     return xp.abs(h) * xp.where(positive, high / xp.where(positive, root, xp.ones_like(root)), high)
+
+
+def counted(x: Array, components: int | None) -> Array:
+    """The first components of a flat state, or all of a state of any shape."""
+    return x if components is None else x[:components]
 
 
 def error_scale(y: Array, y1: Array, rtol: Array, atol: Array) -> Array:

@@ -130,7 +130,10 @@ def attempt(
         state = state._replace(t=t, h=h, previous_error=previous)
     t, h, reaches = _reach(config, state, ops, given)
     t1 = torch.where(reaches, ops.stop, t + h)
-    row = Row(torch.stack([t, h, t1, ops.lower, ops.upper]), state.y)
+    times = torch.stack([t, h, t1, ops.lower, ops.upper])
+    if config.keeps_slopes:
+        times = torch.cat([times, state.slope.reshape(-1)])
+    row = Row(times, state.y)
     # A tape serves second derivatives too.
     order = 2 if differentiable else 0
     step = take(config, row.times, state.y, state.slope, ops, order=order)
@@ -141,6 +144,7 @@ def attempt(
         h,
         ops.rtol,
         ops.atol,
+        h < state.h,
         controlled=config.controlled,
         components=config.components,
     )
@@ -149,7 +153,7 @@ def attempt(
     following = _following(config, state, step, (h, t1), error, accept, reaches)
     coefficients = dense_of_step(config, row, step, ops) if config.dense else None
     terms = terms_of_step(config, step, state.y, h, ops) if config.terms else None
-    return Attempt(following, accept, row, coefficients, terms)
+    return Attempt(following, accept, row, coefficients, terms, step.linear_solves)
 
 
 def _following(

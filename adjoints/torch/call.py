@@ -91,7 +91,7 @@ class Call:
 
 
 class Outputs(NamedTuple):
-    """What a solve returns: ``numbers`` are status, accepted steps and attempts.
+    """What a solve returns: ``numbers`` are status, accepted steps, attempts, iterations.
 
     Where dense output is wanted, ``ys`` goes on with the states from which the steps start.
     """
@@ -124,7 +124,8 @@ def outputs_of(config: Config, solved: Solved) -> Outputs:
     """The outputs of a finished solve."""
     work = solved.work
     device = solved.ys.device
-    numbers = torch.tensor([work.status, work.accepted, work.attempts], device=device)
+    counts = (work.status, work.accepted, work.attempts, work.iterations)
+    numbers = torch.tensor(counts, device=device)
     totals = solved.ys.new_zeros(3)
     if solved.terms is not None:
         totals = reduced(config, solved.terms)

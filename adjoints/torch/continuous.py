@@ -42,7 +42,7 @@ from .forward_pass import Record, Solved, Work, solve_recording
 from .recorded_step import jump_cotangent, plus
 from .schedule import Schedule
 from .state import Config, Operands, Row, Tensors
-from .stats import rhs_evals
+from .stats import linear_solves, rhs_evals
 from .stepping import dense_of_step, take
 
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "quadrature")
@@ -280,16 +280,15 @@ def _atol_of_params(units: AdjointUnits, params: Tensors, like: torch.Tensor) ->
 def _counts(config: Config, work: Work) -> Counts:
     """What the reverse solve cost; the host waited once more, for the save times."""
     tab = config.tableau
-    evals = rhs_evals(tab, work.attempts)
-    implicit = int(tab.implicit)
+    evals = rhs_evals(tab, work.attempts, work.iterations)
     return Counts(
         status=work.status,
         steps=work.accepted,
         rejected=work.attempts - work.accepted,
         rhs_evals=evals,
         vjp_evals=evals,
-        jacobian_evals=work.attempts * implicit,
-        linear_solves=work.attempts * tab.steps * implicit,
+        jacobian_evals=work.attempts * int(tab.implicit),
+        linear_solves=linear_solves(tab, work.attempts, work.iterations),
         transfers=work.transfers + 1,
         compile_s=work.compile_s,
         compiled=work.compiled,

@@ -60,7 +60,15 @@ def pull_back(
     sources = sources_of(config, times, schedule, dys, dterms)
     w = dys[schedule.inner :].sum(dim=0)
     swept = sweep(config, record, times, schedule, w, sources, params, constants)
-    steps, tab = len(record.y), config.tableau
+    counts = _counts(call, swept)
+    return Pulled(swept.dy0, swept.dparams, counts)
+
+
+def _counts(call: Call, swept: Swept) -> Counts:
+    """What the sweep cost."""
+    assert call.solved is not None
+    steps, iterations = len(call.solved.record.y), call.solved.work.iterations
+    tab = call.config.tableau
     counts = Counts(
         status=CODES["ok"],
         steps=steps,
@@ -72,7 +80,15 @@ def pull_back(
         compile_s=swept.compile_s,
         compiled=swept.compiled,
     )
-    return Pulled(swept.dy0, swept.dparams, counts)
+    if tab.kind != "dirk":
+        return counts
+    # Newton's iterations are made again, and each stage has its own Jacobian and one solve more.
+    implicit = tab.steps - 1
+    return counts._replace(
+        rhs_evals=iterations + steps,
+        jacobian_evals=(1 + implicit) * steps,
+        linear_solves=iterations + implicit * steps,
+    )
 
 
 def sources_of(

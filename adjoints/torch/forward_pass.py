@@ -31,7 +31,7 @@ class Record(NamedTuple):
     ``t`` are the starts and the end; ``sizes`` the step sizes in 16 bits, which hold what the
     controller proposes exactly, and ``odd`` the numbers and sizes of those steps that they do not
     hold: the first, and those cut short by a stop. ``rows`` are the numbers of steps up to the
-    end of each segment.
+    end of each segment, ``slopes`` the flat first slopes of a solver that keeps them.
     """
 
     t: torch.Tensor
@@ -40,16 +40,17 @@ class Record(NamedTuple):
     odd: tuple[torch.Tensor, torch.Tensor]
     jumps: tuple[Jumped, ...]
     rows: tuple[int, ...]
+    slopes: torch.Tensor
 
     @property
     def nbytes(self) -> int:
         """The bytes that are kept."""
         befores = (jumped.before for jumped in self.jumps)
-        kept = (self.t, self.y, self.sizes, *self.odd, *befores)
+        kept = (self.t, self.y, self.sizes, *self.odd, self.slopes, *befores)
         return sum(x.nbytes for x in kept)
 
     def times(self, schedule: Schedule) -> torch.Tensor:
-        """Start, size, end and the bounds of the times of every step, shape (steps, 5)."""
+        """Start, size, end and the bounds of the times of every step, and slopes."""
         h = self.sizes.to(self.t.dtype).index_copy(0, *self.odd)
         start, end = self.t[:-1], self.t[1:]
         # A step belongs to the segment in which it was taken: its times alone do not tell, as one
@@ -60,7 +61,8 @@ class Record(NamedTuple):
             bound[: len(counts)].repeat_interleave(counts)
             for bound in (segments.lower, segments.upper)
         )
-        return torch.stack([start, h, end, lower, upper], dim=1)
+        numbers = torch.stack([start, h, end, lower, upper], dim=1)
+        return torch.cat([numbers, self.slopes], dim=1)
 
 
 def recorded(
@@ -70,13 +72,15 @@ def recorded(
     t, h = times[:, 0], times[:, 1]
     sizes = h.to(torch.bfloat16)
     odd = (sizes.to(h.dtype) != h).nonzero()[:, 0]
-    return Record(torch.cat([t, times[-1:, 2]]), y, sizes, (odd, h[odd]), jumps, rows)
+    ends = torch.cat([t, times[-1:, 2]])
+    return Record(ends, y, sizes, (odd, h[odd]), jumps, rows, times[:, 5:])
 
 
 class Work(NamedTuple):
     """How a solve ended and what it cost.
 
-    ``transfers`` counts how often the host waited for numbers from the device.
+    ``transfers`` counts how often the host waited for numbers from the device, ``iterations``
+    those of Newton's method.
     """
 
     status: int
@@ -85,6 +89,7 @@ class Work(NamedTuple):
     transfers: int
     compile_s: float = 0.0
     compiled: str = ""
+    iterations: int = 0
 
 
 class Solved(NamedTuple):
@@ -180,6 +185,7 @@ def _finished(
         loop.transfers,
         loop.compile_s,
         loop.compiled,
+        loop.iterations,
     )
     kept = recorded(times.detach(), y, *record)
     return Solved(ys, terms, coefficients, times.detach(), kept, state, work)

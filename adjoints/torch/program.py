@@ -131,7 +131,7 @@ class TorchProgram:
         done = Work(
             work.accepted,
             work.attempts - work.accepted,
-            rhs_evals(self._loss.call.config.tableau, work.attempts),
+            rhs_evals(self._loss.call.config.tableau, work.attempts, work.iterations),
             0 if back is None else back.rhs_evals + back.vjp_evals,
         )
         status = forward if forward != CODES["ok"] else reverse

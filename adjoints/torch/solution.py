@@ -11,7 +11,7 @@ from ..result import STATUSES
 from ..solution import OpenSolution
 from .call import Call, Outputs
 from .dense_output import DenseOutput
-from .stats import rhs_evals
+from .stats import linear_solves, rhs_evals
 from .transforms import is_wrapped
 from .user_functions import View
 
@@ -68,8 +68,7 @@ class Solution(OpenSolution[Any]):
 def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view: View) -> Solution:
     """The solution that a call's outputs make, as its user sees it."""
     tab = call.config.tableau
-    status, accepted, attempts = out.numbers.unbind(-1)
-    implicit = int(tab.implicit)
+    status, accepted, attempts, iterations = out.numbers.unbind(-1)
     error, squared, stiff = out.totals.unbind(-1)
     work = None if call.lanes or call.solved is None else call.solved.work
     steps = view.turned(out.steps)
@@ -81,9 +80,9 @@ def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view
         stats={
             "steps": accepted,
             "rejected": attempts - accepted,
-            "rhs_evals": rhs_evals(tab, attempts),
-            "jacobian_evals": attempts * implicit,
-            "linear_solves": attempts * tab.steps * implicit,
+            "rhs_evals": rhs_evals(tab, attempts, iterations),
+            "jacobian_evals": attempts * int(tab.implicit),
+            "linear_solves": linear_solves(tab, attempts, iterations),
         },
         status_code=status,
         steps=(steps[..., 0], steps[..., 1]),

@@ -42,7 +42,8 @@ PULL_BACKS = {
 }
 BY_AUTOGRAD = ("tape", "forward")
 ADJOINTS = (*PULL_BACKS, *BY_AUTOGRAD)
-SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler", "rodas5p", "rodas4p")
+IMPLICIT = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint")
+SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler", *IMPLICIT)
 
 
 def solve(
@@ -106,7 +107,9 @@ def solve(
         The start time.
     solver : str
         Explicit: ``"tsit5"``, ``"dopri5"``, ``"dop853"``, ``"rk4"``, ``"euler"``. Rosenbrock, for
-        stiff equations: ``"rodas5p"``, ``"rodas4p"``.
+        stiff equations: ``"rodas5p"``, ``"rodas4p"``. Diagonally implicit, which solve their
+        stages by Newton's method, and not with `compile`: ``"kvaerno5"``, ``"implicit_midpoint"``
+        (of fixed steps, symplectic).
     adjoint : str
         ``"discrete"``: the exact derivative of the accepted steps, in reverse; ``"tape"``: the
         same by autograd's tape of every operation, for second derivatives too (and, with an

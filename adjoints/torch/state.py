@@ -80,6 +80,18 @@ class Config:
         """The coefficients of the solver."""
         return tableau(self.solver)
 
+    def __post_init__(self) -> None:
+        if self.compile and self.tableau.kind == "dirk":
+            raise ValueError(
+                f"compile=True: solver={self.solver!r} runs eagerly only, as Newton's iterations "
+                "end by what they find; leave compile out, or use 'rodas5p'"
+            )
+
+    @property
+    def keeps_slopes(self) -> bool:
+        """Whether a step's first slope is the last one's stage, and not quite that at its state."""
+        return self.tableau.stiffly_accurate
+
     @property
     def controlled(self) -> bool:
         """Whether the embedded error controls the step size."""
@@ -127,7 +139,8 @@ class State(NamedTuple):
 class Row(NamedTuple):
     """An attempted step, as a reverse pass needs it: numbers of the step, and its start.
 
-    ``times`` are start, size, end, and the bounds of the right-hand side's times.
+    ``times`` are start, size, end, and the bounds of the right-hand side's times; and then the
+    first slope, flat, for a solver that keeps slopes.
     """
 
     times: torch.Tensor
@@ -139,7 +152,7 @@ class Attempt(NamedTuple):
 
     ``state`` is the one after the step if it is accepted. ``coefficients`` are those of the dense
     output, ``terms`` the regularisers' terms, one number each (NaN where the method has none);
-    ``None`` where they are not wanted.
+    ``None`` where they are not wanted. ``iterations`` are Newton's, where there are any.
     """
 
     state: State
@@ -147,3 +160,4 @@ class Attempt(NamedTuple):
     row: Row
     coefficients: torch.Tensor | None
     terms: torch.Tensor | None
+    iterations: torch.Tensor | None = None

@@ -11,9 +11,20 @@ from .call import Counts
 from .forward_pass import Work
 
 
-def rhs_evals(tab: Tableau, attempts: Any) -> Any:
-    """Right-hand sides of a solve: the start, the first step's guess, the attempts."""
-    return (2 if tab.adaptive else 1) + attempts * tab.steps
+def rhs_evals(tab: Tableau, attempts: Any, iterations: Any) -> Any:
+    """Right-hand sides of a solve: the start, the first step's guess, the attempts.
+
+    Newton's method takes one an iteration, and one at the end where no stage lies there.
+    """
+    start = 2 if tab.adaptive else 1
+    if tab.kind == "dirk":
+        return start + iterations + attempts * int(not tab.stiffly_accurate)
+    return start + attempts * tab.steps
+
+
+def linear_solves(tab: Tableau, attempts: Any, iterations: Any) -> Any:
+    """Linear systems solved: one a stage of a Rosenbrock method, or an iteration of Newton's."""
+    return iterations if tab.kind == "dirk" else attempts * tab.steps * int(tab.implicit)
 
 
 def stats_of(tab: Tableau, work: Work, counts: Counts | None, **others: Any) -> Stats:
@@ -21,7 +32,7 @@ def stats_of(tab: Tableau, work: Work, counts: Counts | None, **others: Any) -> 
     known: dict[str, Any] = {
         "steps": work.accepted,
         "rejected": work.attempts - work.accepted,
-        "rhs_evals": rhs_evals(tab, work.attempts),
+        "rhs_evals": rhs_evals(tab, work.attempts, work.iterations),
         "transfers": work.transfers,
     }
     if counts is not None:
@@ -35,5 +46,6 @@ def stats_of(tab: Tableau, work: Work, counts: Counts | None, **others: Any) -> 
     if tab.implicit:
         back = counts or Counts(CODES["ok"], 0, 0, 0, 0, 0, 0)
         known["jacobian_evals"] = work.attempts + back.jacobian_evals
-        known["linear_solves"] = work.attempts * tab.steps + back.linear_solves
+        ahead = linear_solves(tab, work.attempts, work.iterations)
+        known["linear_solves"] = ahead + back.linear_solves
     return Stats(**known, **others)

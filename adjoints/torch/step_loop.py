@@ -49,11 +49,17 @@ class StepLoop:
         self.given = None if schedule.steps is None else GivenSteps(schedule.t0, *schedule.steps)
         self.status, self.accepted, self.attempts, self.transfers = RUNNING, 0, 0, 0
         self.compiled, self._seconds = "", dict[str, float]()
+        self._iterations: list[torch.Tensor] = []
 
     @property
     def compile_s(self) -> float:
         """Seconds that it took to compile what is in use, however often it is used."""
         return sum(self._seconds.values())
+
+    @property
+    def iterations(self) -> int:
+        """Newton's iterations in all attempts."""
+        return int(torch.stack(self._iterations).sum()) if self._iterations else 0
 
     def start(self, y0: torch.Tensor, ops: Operands) -> State:
         """The state before the first attempt."""
@@ -99,6 +105,8 @@ class StepLoop:
         """Make one attempt; of a rejected one no graph is kept."""
         tried = attempt(self.config, state, ops, given, differentiable=self.differentiable)
         new = tried.state
+        if tried.iterations is not None:
+            self._iterations.append(tried.iterations)
         (taken,) = self._read(new.accepted, new.attempts, new.status, tried.accept.to(torch.int64))
         if not taken:
             return rejected(state, new)
@@ -112,6 +120,8 @@ class StepLoop:
             tried = attempt(self.config, state, ops, differentiable=self.differentiable)
             goes_on = state.status == RUNNING
             found.append(tried)
+            if tried.iterations is not None:
+                self._iterations.append(tried.iterations * goes_on)
             accepted.append((tried.accept & goes_on).to(torch.int64))
             pairs = zip(judged(state, tried), state, strict=True)
             state = State(*(torch.where(goes_on, new, old) for new, old in pairs))

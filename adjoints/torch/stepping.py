@@ -1,4 +1,4 @@
-"""One step of whatever method is asked for: explicit or Rosenbrock."""
+"""One step of whatever method is asked for: explicit, Rosenbrock or diagonally implicit."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import torch
 
-from ..steps.acceptance import CODES, RUNNING, Step, explicit_step
+from ..steps.acceptance import Step, explicit_step
 from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine, dense_coefficients, dense_stages
+from .dirk import dirk_step
+from .implicit_steps import failure_of, frozen_jacobian, implicit_pair
 from .linear import factorize, linear_solver
 from .state import Config, Operands, Row
 
@@ -45,8 +47,8 @@ def take(
     Parameters
     ----------
     config : Config
-    times : tensor, shape (5,)
-        Start, size and end of the step, and the bounds of its times.
+    times : tensor, shape (5,) or longer
+        As in a :class:`.state.Row`.
     y : tensor
         From where.
     first : tensor, optional
@@ -55,11 +57,13 @@ def take(
     order : int
         How often the step will be differentiated: linear solves cost a product more for each.
     """
-    t, h, t1, lower, upper = times
+    t, h, t1, lower, upper, *_ = times
     params = (ops.params, ops.constants)
     clip = clipper(config, lower, upper)
     if not config.tableau.implicit:
         return explicit_step(config.rhs, config.tableau, t, y, h, t1, first, params, clip)
+    if config.tableau.kind == "dirk":
+        return dirk_step(config, times, y, first, ops, clip, order)
     return _rosenbrock(config, times, y, first, ops, clip, order)
 
 
@@ -80,7 +84,7 @@ def _rosenbrock(
         return config.rhs(clip(t), y, params)
 
     slope = rhs(t, y) if first is None else first
-    jacobian = _jacobian(config, clip(t), y, ops)
+    jacobian = frozen_jacobian(config, clip(t), y, ops)
     identity = torch.eye(y.numel(), dtype=y.dtype, device=y.device)
     factors = factorize(identity / tab.gamma - h * jacobian)
 
@@ -91,29 +95,15 @@ def _rosenbrock(
     solve = linear_solver(matvec, factors, order)
     stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
     y1 = y + h * combine(tab.b, stages)
-    code = torch.full_like(factors.info, RUNNING, dtype=torch.int64)
-    failure = torch.where(factors.info != 0, CODES["linear_solve"], code)
-    pair = None
-    if config.terms and tab.stiffness_stages is not None:
-        apart = h * combine(tab.b - tab.a[tab.stiffness_stages[0]], stages)
-        pair = (jvp(lambda y: rhs(t1, y), y1, apart), apart)
-    return Step(y1, stages, rhs(t1, y1), pair, failure)
-
-
-def _jacobian(config: Config, t: torch.Tensor, y: torch.Tensor, ops: Operands) -> torch.Tensor:
-    """The Jacobian that the linear systems are made of; it carries no derivative."""
-    t, y = t.detach(), y.detach()
-    params = (tuple(p.detach() for p in ops.params), ops.constants)
-    if config.jacobian is not None:
-        return config.jacobian(t, y, params)
-    return config.derivatives.jacobian(lambda y: config.rhs(t, y, params), y)
+    pair = implicit_pair(config, lambda y: rhs(t1, y), stages, y1, h)
+    return Step(y1, stages, rhs(t1, y1), pair, failure_of(factors))
 
 
 def dense_of_step(config: Config, row: Row, step: Step, ops: Operands) -> torch.Tensor:
     """Coefficients of the dense output; the stages that only it needs are evaluated."""
     tab, stages = config.tableau, step.stages
     if tab.stages > len(stages):
-        t, h, _, lower, upper = row.times
+        t, h, _, lower, upper, *_ = row.times
         params = (ops.params, ops.constants)
         clip = clipper(config, lower, upper)
         stages = dense_stages(config.rhs, tab, t, row.y, h, params, list(stages), clip)

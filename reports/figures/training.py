@@ -20,8 +20,13 @@ from .style import PALETTE
 #: Training with nothing added is grey.
 _PLAIN = "#7B8794"
 
-_PANELS = (("train_loss", "training loss"), ("test_error", "test error"), ("nfe", "evaluations"))
-_LOGARITHMIC = ("train_loss", "test_error")
+_PANELS = (
+    ("train_loss", "training loss"),
+    ("test_error", "test error"),
+    ("nfe", "evaluations"),
+    ("gradient_error", "estimated error of the gradient"),
+)
+_LOGARITHMIC = ("train_loss", "test_error", "gradient_error")
 
 
 def training_figure(epochs: pd.DataFrame) -> Figure:
@@ -71,12 +76,14 @@ def _colours(epochs: pd.DataFrame) -> dict[str, str]:
 
 
 def _band(axes: Axes, epochs: pd.DataFrame, quantity: str, colour: str) -> None:
-    by_epoch = epochs.groupby("epoch")[quantity]
+    by_epoch = epochs.dropna(subset=[quantity]).groupby("epoch")[quantity]
     middle = by_epoch.median()
     axes.fill_between(middle.index, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.15, lw=0)
     axes.plot(middle.index, middle, color=colour)
 
 
 def _against_seconds(axes: Axes, epochs: pd.DataFrame, quantity: str, colour: str) -> None:
-    middle = epochs.groupby("epoch")[["train_seconds", quantity]].median().iloc[1:]
+    known = epochs.dropna(subset=[quantity])
+    middle = known.groupby("epoch")[["train_seconds", quantity]].median()
+    middle = middle[middle["train_seconds"] > 0]
     axes.plot(middle["train_seconds"], middle[quantity], color=colour)

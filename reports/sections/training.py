@@ -154,16 +154,16 @@ def _families(epochs: pd.DataFrame) -> list[Part]:
         Column("step_seconds", "time a step", formats.seconds),
         Column("test_accuracy", "test accuracy", formats.percent),
         Column("train_loss", "loss", formats.error),
-        Column("first_error", "gradient error, first epoch", formats.error),
-        Column("gradient_error", "last epoch", formats.error),
+        Column("first_error", "gradient error, at first", formats.error),
+        Column("gradient_error", "at last", formats.error),
     )
     shown = as_table(families_of(epochs), columns)
     if shown is None:
         return []
     note = (
         "A step is one gradient and one move of the optimiser. The gradient's error is relative, "
-        "on the first batch, against a discrete adjoint at a thousandth of the tolerances; a dash "
-        "where it was not asked for (--gradient-error)."
+        "on the first batch, as the gradient estimates it itself; a dash where it was not asked "
+        "for (--gradient-error)."
     )
     return [Part(heading="The same training with each adjoint", table=shown, note=note)]
 

@@ -25,6 +25,7 @@ def test_certificate_of_the_linear_problem_is_the_closed_form():
     for name, value in dparams.items():
         np.testing.assert_allclose(found.dparams[name], value, rtol=1e-12)
     assert found.agreement <= 1e-10
+    assert found.witness is None or found.witness["agrees"]
     assert found.command == "adjointbench certify linear --set frequency=3.0"
     assert found.definition_hash == problem.definition_hash()
     assert [line.partition(" at ")[0] for line in lines] == [

@@ -132,7 +132,7 @@ def test_the_tape_keeps_ten_times_as_much():
     ("options", "match"),
     [
         ({"method": "torch-discret"}, "did you mean 'torch-discrete'"),
-        ({"solver": "kvaerno5"}, "solver='kvaerno5' is not known"),
+        ({"solver": "kvaerno3"}, "did you mean 'kvaerno5'"),
         ({"device": "cuda:7"}, "this machine lacks it; PyTorch sees cpu"),
         ({"differentiate_step_size": True}, "use one of: jax-discrete, jax-forward, torch-tape"),
         ({"method": "torch-tape", "compile": True}, "use one of: torch-discrete"),

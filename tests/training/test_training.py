@@ -64,7 +64,7 @@ class Interrupted(Exception):
     "options",
     [
         {"regularizer": Regularizer("local", sampling="accepted")},
-        {"backend": "torch", "adjoint": "tape"},
+        {"backend": "torch", "adjoint": "tape", "gradient_error": True},
     ],
     ids=["jax", "torch"],
 )
@@ -120,9 +120,7 @@ def test_a_grid_goes_on_where_it_stopped(tiny, tmp_path):
 
 def test_peers_and_the_black_box_see_the_batch(tiny):
     """The first step's loss is that of the open solver, to the tolerance."""
-    row = train("two_spirals", epochs=1, gradient_error=True, **SMALL).rows[-1]
-    assert 1e-9 < row["gradient_error"] < 1e-2
-    ours = row["loss"]
+    ours = train("two_spirals", epochs=1, **SMALL).rows[-1]["loss"]
     for how in (
         {"adjoint": "diffrax"},
         {"adjoint": "blackbox", "regularizer": "local", "coefficient": [0.0]},

@@ -73,6 +73,8 @@ def test_methods_are_set_beside_each_other(folder):
     assert found.loc["jax-backsolve", "broke"] == 1
     assert found.loc["jax-discrete", "broke"] == 0
     assert found.loc["jax-discrete", "test_accuracy"] == pytest.approx(0.94)
+    assert found["first_error"].tolist() == pytest.approx([1e-3, 1e-3])
+    assert found["gradient_error"].tolist() == pytest.approx([2e-3, 2e-3])  # the last that was due
     assert found["step_seconds"].tolist() == pytest.approx([0.025, 0.0075])
 
 
