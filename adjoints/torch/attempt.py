@@ -307,6 +307,6 @@ def _where(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The rows in which times lie, their step sizes, and the fractions of the steps."""
     starts = times[:, 0].contiguous()
-    at = torch.clamp(torch.searchsorted(starts, save_at, right=True) - 1, min=0)
+    at = torch.clamp(torch.searchsorted(starts, save_at.clone(), right=True) - 1, min=0)
     h = times[at, 1]
     return at, h, (save_at - starts[at]) / h

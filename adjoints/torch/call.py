@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 
+from ..result import STATUSES
 from ..steps.acceptance import CODES
 from .derivatives import TRANSFORMS
 from .forward_pass import Solved, solve_recording
@@ -60,10 +62,14 @@ class Call:
         Whether the reverse pass reads the dense output of the forward pass.
     transformed : bool
         Whether a function transform, as of ``torch.func.grad``, is at work around it.
+    own_times : tuple of tensor
+        Start and save times where they differ from lane to lane under ``vmap``; they then come
+        last of the leaves.
     solved, pulled
         What the two passes found.
-    lanes : list of Call
-        The calls of the lanes, under ``vmap``.
+    lanes : list
+        Under ``vmap`` what its lanes are solved by: one for all of them together
+        (:class:`~adjointbench.adjoints.torch.lanes.Lanes`), or a call for each.
     """
 
     config: Config
@@ -73,9 +79,10 @@ class Call:
     reverse: Any = None
     keeps_dense: bool = False
     transformed: bool = False
+    own_times: Tensors = ()
     solved: Solved | None = None
     pulled: Pulled | None = None
-    lanes: list[Call] = field(default_factory=list)
+    lanes: list[Any] = field(default_factory=list)
 
     def kept(self, solved: Solved) -> Solved:
         """What the reverse pass reads; the dense output is let go where it does not."""
@@ -84,10 +91,44 @@ class Call:
             return solved._replace(times=none)
         return solved._replace(times=none, coefficients=None)
 
+    def run(self, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
+        """Solve, and keep what :meth:`pull` reads."""
+        # An alias, as a right-hand side may ask for gradients by what it is given.
+        if self.own_times:
+            self.schedule = self.schedule.of_one_lane(*leaves[-2:])
+        solved = solved_of(self, y0.detach(), *self.split(leaves))
+        self.solved = self.kept(solved)
+        return outputs_of(self.config, solved)
+
+    def pull(
+        self, dys: torch.Tensor, dtotals: torch.Tensor, y0: torch.Tensor, *leaves: torch.Tensor
+    ) -> Tensors:
+        """Cotangents of `y0` and of the differentiated leaves."""
+        pulled = pulled_back(self, dys, dtotals, y0, *self.split(leaves))
+        self._warn_of_breakdown(pulled)
+        return (pulled.dy0, *pulled.dparams)
+
+    def split(self, leaves: Tensors) -> tuple[Tensors, Tensors]:
+        """Parameters and constants."""
+        return leaves[: self.smooth], leaves[self.smooth : len(leaves) - len(self.own_times)]
+
+    def _warn_of_breakdown(self, pulled: Pulled) -> None:
+        """Say that it was the reverse solve, as a solution's status tells of the forward one."""
+        assert self.solved is not None
+        status = STATUSES[pulled.counts.status]
+        if self.solved.work.status == CODES["ok"] and status != "ok":
+            warnings.warn(
+                f"the reverse solve of adjoint={self.reverse.adjoint!r} ended with status "
+                f"{status!r}, so the gradients are NaN; loosen adjoint_rtol and adjoint_atol, "
+                "raise max_steps, or use adjoint='discrete', which has no solve of its own in "
+                "reverse",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
     def again(self) -> Call:
         """A fresh call of the same."""
-        told = (self.config, self.schedule, self.smooth, self.pull_back, self.reverse)
-        return Call(*told, self.keeps_dense, self.transformed)
+        return replace(self, solved=None, pulled=None, lanes=[])
 
 
 class Outputs(NamedTuple):
@@ -133,13 +174,23 @@ def outputs_of(config: Config, solved: Solved) -> Outputs:
     return Outputs(ys, totals, numbers, solved.times[:, :2])
 
 
-def reduced(config: Config, terms: torch.Tensor) -> torch.Tensor:
-    """The regularisers, shape (3,), from the terms of all steps."""
+def reduced(config: Config, terms: torch.Tensor, count: torch.Tensor | None = None) -> torch.Tensor:
+    """The regularisers, shape (3,), from the terms of all steps.
+
+    Parameters
+    ----------
+    config
+    terms : tensor, shape (rows, 3)
+    count : tensor, optional
+        How many of the rows are steps, where others of zeros fill them up.
+    """
     if len(terms) == 0:
         return terms.sum(dim=0)
     if config.reduction == "max":
         return terms.max(dim=0).values
-    return terms.sum(dim=0) if config.reduction == "sum" else terms.mean(dim=0)
+    if config.reduction == "sum":
+        return terms.sum(dim=0)
+    return terms.mean(dim=0) if count is None else terms.sum(dim=0) / count
 
 
 def pulled_back(
@@ -167,8 +218,7 @@ def pulled_back(
         return Pulled(none[0], none[1:], Counts(solved.work.status, 0, 0, 0, 0, 0, 0))
     dterms = None
     if solved.terms is not None and dtotals is not None:
-        _, pull = TRANSFORMS.vjp(lambda x: reduced(call.config, x), solved.terms)
-        dterms = pull(dtotals)[0].nan_to_num()
+        dterms = pulled_terms(call.config, solved.terms, dtotals)
 
     told = call
     if call.config.dense_output:
@@ -196,3 +246,11 @@ def _saved_at_steps(call: Call, solved: Solved, dys: torch.Tensor) -> tuple[Call
     solved = solved._replace(ys=merged(solved.ys, record.y))
     told = replace(call, schedule=schedule, solved=solved)
     return told, merged(dys[:saves], dys[saves:])
+
+
+def pulled_terms(
+    config: Config, terms: torch.Tensor, dtotals: torch.Tensor, count: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The cotangents of the `terms` of :func:`reduced`."""
+    _, pull = TRANSFORMS.vjp(lambda x: reduced(config, x, count), terms)
+    return pull(dtotals)[0].nan_to_num()

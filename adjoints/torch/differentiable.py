@@ -1,26 +1,25 @@
 """The recorded solve as an autograd function: one node of the graph, with its own reverse pass.
 
-It composes with ``torch.func.grad``, ``vjp``, ``jacrev`` and ``vmap``. Under ``vmap`` each lane is
-solved with steps of its own, one lane after the other.
+It composes with ``torch.func.grad``, ``vjp``, ``jacrev`` and ``vmap``, under which all lanes are
+solved in one loop, each with steps of its own, or one after the other where they cannot be.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
 
-from ..result import STATUSES
-from ..steps.acceptance import CODES
-from .call import Call, Outputs, Pulled, outputs_of, pulled_back, solved_of
+from .call import Call, Outputs, outputs_of, solved_of
+from .lanes import Lanes, lanes_of, solved_together, tell_one_by_one
 from .transforms import aside, is_wrapped
 
 
 def solve_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
     """Solve with its own derivative; `leaves` are parameters and constants."""
-    call.transformed = any(is_wrapped(x) for x in (y0, *leaves))
-    return Outputs(*SolveFunction.apply(call, y0, *leaves))
+    tensors = (y0, *leaves, *call.own_times)
+    call.transformed = any(map(is_wrapped, tensors))
+    return Outputs(*SolveFunction.apply(call, *tensors))
 
 
 def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
@@ -39,19 +38,17 @@ def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs
 
 
 class SolveFunction(torch.autograd.Function):
-    """``(call, y0, *leaves) -> Outputs``."""
+    """``(call, y0, *leaves) -> Outputs``; a :class:`~.call.Call`, or :class:`~.lanes.Lanes`."""
 
     @staticmethod
-    def forward(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(
+        call: Call | Lanes, y0: torch.Tensor, *leaves: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
         """Solve and record."""
-        params, constants = leaves[: call.smooth], leaves[call.smooth :]
 
         def run() -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                # An alias, as a right-hand side may ask for gradients by what it is given.
-                solved = solved_of(call, y0.detach(), params, constants)
-                call.solved = call.kept(solved)
-                return tuple(outputs_of(call.config, solved))
+                return tuple(call.run(y0, *leaves))
 
         return aside(run) if call.transformed else run()
 
@@ -67,8 +64,11 @@ class SolveFunction(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
         """Cotangents of start value and parameters."""
         dys, dtotals = cotangents[:2]
-        y0, *leaves = ctx.saved_tensors
-        return (None, *_PullBack.apply(ctx.call, dys, dtotals, y0, *leaves))
+        tensors = ctx.saved_tensors
+        found = _PullBack.apply(ctx.call, dys, dtotals, *tensors)
+        if isinstance(ctx.call, Lanes):
+            found = ctx.call.summed(found)
+        return (None, *found, *(None for _ in tensors[len(found) :]))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -79,11 +79,24 @@ class SolveFunction(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
-        """Lane by lane."""
+        """All lanes together, or one after the other where they cannot be."""
         call, *tensors = inputs
+        tensors = _lanes_first(tensors, in_dims[1:])
+        shared = tuple(dim is None for dim in in_dims[1:])
+        if isinstance(call, Lanes) or solved_together(call):
+            together = lanes_of(call, info.batch_size, shared)
+            try:
+                found = SolveFunction.apply(together, *together.entered(call, tensors, shared))
+            except (RuntimeError, TypeError, ValueError) as error:
+                if isinstance(call, Lanes):
+                    raise
+                tell_one_by_one(call, error)
+            else:
+                call.lanes = [together]
+                return together.left(call, found), (0, 0, 0, 0)
         call.lanes = [call.again() for _ in range(info.batch_size)]
         found = [
-            SolveFunction.apply(lane, *_lane(tensors, in_dims[1:], i))
+            SolveFunction.apply(lane, *_lane(tensors, shared, i))
             for i, lane in enumerate(call.lanes)
         ]
         ys, totals, numbers, steps = zip(*found, strict=True)
@@ -92,23 +105,19 @@ class SolveFunction(torch.autograd.Function):
 
 
 class _PullBack(torch.autograd.Function):
-    """``(call, dys, dtotals, y0, *leaves) -> (dy0, *dleaves)``."""
+    """``(call, dys, dtotals, y0, *leaves) -> (dy0, *dparams)``."""
 
     @staticmethod
     def forward(
-        call: Call, dys: torch.Tensor, dtotals: torch.Tensor, *tensors: torch.Tensor
+        call: Call | Lanes, dys: torch.Tensor, dtotals: torch.Tensor, *tensors: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         """The reverse pass."""
-        leaves = tensors[1:]
-        params, constants = leaves[: call.smooth], leaves[call.smooth :]
 
-        def run() -> Pulled:
+        def run() -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                return pulled_back(call, dys, dtotals, tensors[0], params, constants)
+                return call.pull(dys, dtotals, *tensors)
 
-        pulled = aside(run) if call.transformed else run()
-        _warn_of_breakdown(call, pulled)
-        return (pulled.dy0, *pulled.dparams, *(torch.zeros_like(x) for x in constants))
+        return aside(run) if call.transformed else run()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -124,33 +133,33 @@ class _PullBack(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
-        """Lane by lane, or cotangent by cotangent where the solve itself has no lanes."""
+        """As the solve did it; cotangent by cotangent where the solve itself has no lanes."""
         call, *tensors = inputs
-        lanes = any(dim is not None for dim in in_dims[3:])
+        tensors = _lanes_first(tensors, in_dims[1:])
+        shared = tuple(dim is None for dim in in_dims[1:])
+        lanes = not all(shared[2:])
+        if lanes and isinstance(call.lanes[0], Lanes):
+            (together,) = call.lanes
+            found = _PullBack.apply(
+                together, *together.entered(call, tensors, shared, cotangents=2)
+            )
+            return together.left(call, found), (0,) * len(found)
         found = [
-            _PullBack.apply(call.lanes[i] if lanes else call, *_lane(tensors, in_dims[1:], i))
+            _PullBack.apply(call.lanes[i] if lanes else call, *_lane(tensors, shared, i))
             for i in range(info.batch_size)
         ]
         stacked = tuple(torch.stack(x) for x in zip(*found, strict=True))
         return stacked, (0,) * len(stacked)
 
 
-def _warn_of_breakdown(call: Call, pulled: Pulled) -> None:
-    """Say that it was the reverse solve, as the status of a solution tells of the forward one."""
-    assert call.solved is not None
-    status = STATUSES[pulled.counts.status]
-    if call.solved.work.status == CODES["ok"] and status != "ok":
-        warnings.warn(
-            f"the reverse solve of adjoint={call.reverse.adjoint!r} ended with status {status!r}, "
-            "so the gradients are NaN; loosen adjoint_rtol and adjoint_atol, raise max_steps, or "
-            "use adjoint='discrete', which has no solve of its own in reverse",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+def _lanes_first(tensors: list[torch.Tensor], dims: tuple[Any, ...]) -> list[torch.Tensor]:
+    """The tensors with the axis of lanes, where they have one, in front."""
+    pairs = zip(tensors, dims, strict=True)
+    return [x if dim is None else x.movedim(dim, 0) for x, dim in pairs]
 
 
-def _lane(tensors: list[torch.Tensor], dims: tuple[Any, ...], i: int) -> list[torch.Tensor]:
-    return [x if dim is None else x.select(dim, i) for x, dim in zip(tensors, dims, strict=True)]
+def _lane(tensors: list[torch.Tensor], shared: tuple[bool, ...], i: int) -> list[torch.Tensor]:
+    return [x if same else x[i] for x, same in zip(tensors, shared, strict=True)]
 
 
 def _padded(steps: tuple[torch.Tensor, ...]) -> torch.Tensor:

@@ -34,6 +34,9 @@ from .state import Config, Operands, Tensors
 #: States up to this size are swept in blocks of so many steps.
 BLOCK_STATES, BLOCK_STEPS = 8, 256
 
+#: Steps of a block of all lanes together.
+BLOCK_OF_LANES = 32768
+
 
 def pull_back(
     call: Call,
@@ -53,15 +56,10 @@ def pull_back(
         Cotangents of the regularisers' terms of each step.
     params, constants : tuple of tensor
     """
-    config, schedule = call.config, call.schedule
     assert call.solved is not None
     record = call.solved.record
-    times = record.times(schedule)
-    sources = sources_of(config, times, schedule, dys, dterms)
-    w = dys[schedule.inner :].sum(dim=0)
-    swept = sweep(config, record, times, schedule, w, sources, params, constants)
-    counts = _counts(call, swept)
-    return Pulled(swept.dy0, swept.dparams, counts)
+    swept = swept_back(call.config, call.schedule, record, dys, dterms, params, constants)
+    return Pulled(swept.dy0, swept.dparams, _counts(call, swept))
 
 
 def _counts(call: Call, swept: Swept) -> Counts:
@@ -89,6 +87,22 @@ def _counts(call: Call, swept: Swept) -> Counts:
         jacobian_evals=(1 + implicit) * steps,
         linear_solves=iterations + implicit * steps,
     )
+
+
+def swept_back(
+    config: Config,
+    schedule: Schedule,
+    record: Record,
+    dys: torch.Tensor,
+    dterms: torch.Tensor | None,
+    params: Tensors,
+    constants: Tensors,
+) -> Swept:
+    """Cotangents of start value and parameters of the solve that made `record`."""
+    times = record.times(schedule)
+    sources = sources_of(config, times, schedule, dys, dterms)
+    w = dys[schedule.inner :].sum(dim=0)
+    return sweep(config, record, times, schedule, w, sources, params, constants)
 
 
 def sources_of(
@@ -179,8 +193,9 @@ def _sweep_rows(
         swept = swept._replace(compiled=done.compiled, compile_s=done.compile_s)
     if y[0].numel() > BLOCK_STATES or not config.derivatives.batches:
         return _sweep_steps(config, times, y, ops, swept, sources)
-    for first in reversed(range(0, len(times), BLOCK_STEPS)):
-        block = slice(first, first + BLOCK_STEPS)
+    size = BLOCK_STEPS if config.lanes == 1 else max(1, BLOCK_OF_LANES // config.lanes)
+    for first in reversed(range(0, len(times), size)):
+        block = slice(first, first + size)
         part = Sources(*(None if x is None else x[block] for x in sources))
         swept = _sweep_block(config, times[block], y[block], ops, swept, part)
     return swept

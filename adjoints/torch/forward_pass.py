@@ -30,14 +30,15 @@ class Record(NamedTuple):
 
     ``t`` are the starts and the end; ``sizes`` the step sizes in 16 bits, which hold what the
     controller proposes exactly, and ``odd`` the numbers and sizes of those steps that they do not
-    hold: the first, and those cut short by a stop. ``rows`` are the numbers of steps up to the
-    end of each segment, ``slopes`` the flat first slopes of a solver that keeps them.
+    hold: the first, and those cut short by a stop. Of lanes the sizes are kept as they are, and
+    ``odd`` is ``None``. ``rows`` are the numbers of steps up to the end of each segment, ``slopes``
+    the flat first slopes of a solver that keeps them.
     """
 
     t: torch.Tensor
     y: torch.Tensor
     sizes: torch.Tensor
-    odd: tuple[torch.Tensor, torch.Tensor]
+    odd: tuple[torch.Tensor, torch.Tensor] | None
     jumps: tuple[Jumped, ...]
     rows: tuple[int, ...]
     slopes: torch.Tensor
@@ -46,12 +47,14 @@ class Record(NamedTuple):
     def nbytes(self) -> int:
         """The bytes that are kept."""
         befores = (jumped.before for jumped in self.jumps)
-        kept = (self.t, self.y, self.sizes, *self.odd, self.slopes, *befores)
+        kept = (self.t, self.y, self.sizes, *(self.odd or ()), self.slopes, *befores)
         return sum(x.nbytes for x in kept)
 
     def times(self, schedule: Schedule) -> torch.Tensor:
         """Start, size, end and the bounds of the times of every step, and slopes."""
-        h = self.sizes.to(self.t.dtype).index_copy(0, *self.odd)
+        h = self.sizes.to(self.t.dtype)
+        if self.odd is not None:
+            h = h.index_copy(0, *self.odd)
         start, end = self.t[:-1], self.t[1:]
         # A step belongs to the segment in which it was taken: its times alone do not tell, as one
         # may begin exactly where another ends.

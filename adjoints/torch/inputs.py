@@ -10,7 +10,7 @@ import torch
 
 from ..arguments import REAL_DTYPES, as_real, check_times, listed, number, tolerance
 from .state import Tensors
-from .transforms import carries_derivative, is_batched, is_wrapped, unwrapped
+from .transforms import by_lane, carries_derivative, is_batched, is_differentiated, unwrapped
 
 
 class Times(NamedTuple):
@@ -18,7 +18,8 @@ class Times(NamedTuple):
 
     All are rounded to the dtype of the solve; ``saves`` does not decrease: of a solve that goes
     ``backwards`` these are the times with their signs turned. ``wanted`` tells, for start and
-    saves, whether a derivative by them may be asked for.
+    saves, whether a derivative by them may be asked for. Where ``own``, they differ from lane to
+    lane under ``vmap``: ``start`` is then the first, and ``saves`` are the last, of all.
     """
 
     t0: torch.Tensor
@@ -27,10 +28,13 @@ class Times(NamedTuple):
     saves: np.ndarray
     wanted: tuple[bool, bool]
     backwards: bool = False
+    own: bool = False
 
     @property
     def inner(self) -> int:
-        """How many save times lie before the end."""
+        """How many save times lie before the end; with times of their own, at most."""
+        if self.own:
+            return len(self.saves) - 1
         return int((self.saves < self.saves[-1]).sum())
 
 
@@ -58,19 +62,51 @@ def check_params(leaves: Tensors) -> None:
 
 def checked_times(t0: Any, save_at: Any, like: torch.Tensor) -> Times:
     """Start and save times in the dtype and on the device of `like`."""
-    _refuse_lanes("t0", t0)
     start = t0 if isinstance(t0, torch.Tensor) else torch.tensor(number("t0", t0))
     saves = _stacked("save_at", save_at)
     if start.ndim != 0:
         raise ValueError(f"t0 has shape {tuple(start.shape)}; pass one number")
     start, saves = (x.to(dtype=like.dtype, device=like.device) for x in (start, saves))
-    known, first = _number_of(saves), float(_number_of(start))
-    backwards = known.ndim == 1 and bool((known[-1:] < first).any())
-    check_times(known, first, backwards=backwards)
+    own = is_batched(start) or is_batched(saves)
+    starts, ends = (_of_lanes(x) if own else _number_of(x)[None] for x in (start, saves))
+    backwards = _direction(starts, ends)
+    _check_lanes(starts, ends, backwards=backwards)
     wanted = (_is_wanted(t0), _is_wanted(save_at))
     if backwards:
-        return Times(-start, -saves, -first, -known, wanted, backwards)
-    return Times(start, saves, first, known, wanted)
+        start, saves, starts, ends = -start, -saves, -starts, -ends
+    return Times(start, saves, float(starts.min()), ends.max(axis=0), wanted, backwards, own)
+
+
+def _of_lanes(times: torch.Tensor) -> np.ndarray:
+    """The times of every lane under ``vmap``, along the first axis."""
+    plain, axes = by_lane(times.detach())
+    values = np.array(plain.tolist(), _name(times.dtype))
+    count = int(np.prod([plain.shape[axis] for axis in axes]))
+    return np.moveaxis(values, axes, range(len(axes))).reshape(count, *times.shape)
+
+
+def _direction(starts: np.ndarray, ends: np.ndarray) -> bool:
+    """Whether the solve goes backwards; lanes that differ are refused."""
+    if ends.ndim != 2 or not ends.shape[1]:
+        return False
+    last = ends[:, -1]
+    back = last < starts if len(starts) == len(last) else last[None] < starts[:, None]
+    if back.any() and not back.all():
+        raise ValueError(
+            "save_at ends before t0 in some lanes and after it in others; solve them apart"
+        )
+    return bool(back.all())
+
+
+def _check_lanes(starts: np.ndarray, ends: np.ndarray, *, backwards: bool) -> None:
+    """Refuse times that make no sense in any lane."""
+    count = max(len(starts), len(ends))
+    if len(starts) == len(ends) or min(len(starts), len(ends)) == 1:
+        pairs = [(i % len(starts), i % len(ends)) for i in range(count)]
+    else:
+        pairs = [(i, j) for i in range(len(starts)) for j in range(len(ends))]
+    for i, j in pairs:
+        check_times(ends[j], float(starts[i]), backwards=backwards)
 
 
 def _is_wanted(times: Any) -> bool:
@@ -79,17 +115,14 @@ def _is_wanted(times: Any) -> bool:
         return any(map(_is_wanted, times))
     if not isinstance(times, torch.Tensor):
         return False
-    return is_wrapped(times) or carries_derivative(times)
+    return is_differentiated(times) or carries_derivative(times)
 
 
 def _stacked(argument: str, times: Any) -> torch.Tensor:
     """Times as a tensor; a list may have tensors in it."""
-    _refuse_lanes(argument, times)
     if isinstance(times, torch.Tensor):
         return times
     if isinstance(times, list | tuple) and any(isinstance(t, torch.Tensor) for t in times):
-        for t in times:
-            _refuse_lanes(argument, t)
         return torch.stack([torch.as_tensor(t, dtype=torch.float64) for t in times])
     return torch.from_numpy(np.array(as_real(argument, times)))
 

@@ -6,6 +6,7 @@ follow, everything is done again by plain autograd, and that is remembered for t
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,8 +21,30 @@ from .user_functions import Field, ModuleField
 
 T = TypeVar("T")
 
-#: The functions that plain autograd is needed for.
-_plain: weakref.WeakSet[Any] = weakref.WeakSet()
+
+class Functions:
+    """Users' functions of which something is known, for as long as they live.
+
+    They are told by the right-hand sides that were made of them.
+    """
+
+    def __init__(self) -> None:
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __contains__(self, rhs: Rhs) -> bool:
+        try:
+            return _function(rhs) in self._known
+        except TypeError:
+            return False
+
+    def add(self, rhs: Rhs) -> None:
+        """Remember one; what cannot be kept in a set is found out again at every call."""
+        with contextlib.suppress(TypeError):
+            self._known.add(_function(rhs))
+
+
+#: Those that plain autograd is needed for.
+NEEDS_PLAIN = Functions()
 
 
 @dataclass(frozen=True)
@@ -42,9 +65,8 @@ class WithGraph:
 
 def with_plain_fallback(config: Config, run: Callable[[Config], T]) -> T:
     """What `run` returns, for `config` or for the same with derivatives by plain autograd."""
-    function = _function(config.rhs)
     plain = replace(config, derivatives=PLAIN, rhs=WithGraph(config.rhs))
-    if _is_known(function):
+    if config.rhs in NEEDS_PLAIN:
         return run(plain)
     try:
         return run(config)
@@ -58,7 +80,7 @@ def with_plain_fallback(config: Config, run: Callable[[Config], T]) -> T:
             found = run(plain)
         except Exception as second:
             raise second from error
-    _remember(function)
+    NEEDS_PLAIN.add(config.rhs)
     return found
 
 
@@ -70,18 +92,3 @@ def _function(rhs: Any) -> Any:
         return rhs.module
     # A bound method is another object each time.
     return getattr(rhs, "__func__", rhs)
-
-
-def _is_known(function: Any) -> bool:
-    try:
-        return function in _plain
-    except TypeError:
-        return False
-
-
-def _remember(function: Any) -> None:
-    try:
-        _plain.add(function)
-    except TypeError:
-        # What cannot be kept in a set is tried again at every call.
-        return

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..steps.stops import Stops
+from ..steps.stops import Stops, stops_between
 from .state import Tensors
 
 
@@ -36,6 +36,14 @@ class Schedule(NamedTuple):
         """The state just after a jump."""
         assert self.jump is not None
         return self.jump(number, t, y, params)
+
+    def of_one_lane(self, t0: torch.Tensor, save_at: torch.Tensor) -> Schedule:
+        """The same with other times, and no stop before the end."""
+        numbers = save_at.tolist()
+        dtype = str(t0.dtype).removeprefix("torch.")
+        stops = stops_between((), (), float(t0), numbers[-1], dtype)
+        inner = sum(t < numbers[-1] for t in numbers)
+        return self._replace(t0=t0, save_at=save_at, stops=stops, inner=inner)
 
     def segments(self) -> Segments:
         """The stretches between stops, each with the bounds of the times within it."""

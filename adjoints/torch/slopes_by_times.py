@@ -19,7 +19,7 @@ from ..steps.tableaus import tableau
 from .call import Call
 from .inputs import held
 from .state import Tensors
-from .transforms import unwrapped
+from .transforms import is_batched, unwrapped
 
 Slope = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -36,15 +36,19 @@ def moved_by_times(
     """States with a derivative by their times; at a stop, by what holds after or before it."""
     n, field, stops = call.smooth, call.config.rhs, call.schedule.stops
     sided = [t for t, two in zip(stops.times, stops.sided, strict=True) if two]
-    known = held("times", times.detach(), times)
-    at_stop = torch.isin(known, torch.tensor(sided, dtype=known.dtype, device=known.device))
+    # Times that differ from lane to lane have no stops but the end.
+    known = times.detach() if is_batched(times) else held("times", times.detach(), times)
+    at_stop = torch.zeros_like(known, dtype=torch.bool)
+    if sided:
+        at_stop = torch.isin(known, torch.tensor(sided, dtype=known.dtype, device=known.device))
     towards = torch.full_like(known, -math.inf if before else math.inf)
     beside = torch.nextafter(known, towards) - known
 
     def slope(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return sign * field(t, y, (leaves[:n], leaves[n:]))
 
-    beside = unwrapped(torch.where(at_stop, beside, torch.zeros_like(beside)))
+    beside = torch.where(at_stop, beside, torch.zeros_like(beside))
+    beside = beside if is_batched(times) else unwrapped(beside)
     return moved(slope, times + beside, states)
 
 

@@ -81,9 +81,11 @@ def solve(
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
 
     Works with ``backward()``, ``torch.autograd.grad``, ``torch.func.grad``, ``vjp``, ``jacrev``
-    and ``vmap`` (lane after lane, at the same times). Gradients flow to `y0`, `params`, `t0` and
-    `save_at`, and to nothing else: `rhs` must not close over values to be differentiated, and is
-    refused if it does. At a stop, derivatives by times are those of the equations after it; the
+    and ``vmap``: all lanes in one loop, each with its own steps, status and, where `t0` or
+    `save_at` is mapped over, times; lane after lane for a continuous adjoint, ``steps``,
+    ``compile=True`` and an `rhs` that ``vmap`` cannot map. Gradients flow to `y0`, `params`, `t0`
+    and `save_at`, and to nothing else: `rhs` must not close over values to be differentiated, and
+    is refused if it does. At a stop, derivatives by times are those of the equations after it; the
     estimates' are those at the steps that were taken.
 
     Parameters
@@ -204,7 +206,7 @@ def solve(
         look_every=_look_every(look_every, adjoint),
     )
     _check(config, adjoint)
-    check_dense_output(config, (start, *user.smooth, *user.constants))
+    check_dense_output(config, (start, times.t0, times.save_at, *user.smooth, *user.constants))
     tolerance = partial(_tolerance, layout, start)
     schedule = Schedule(
         t0=held("t0", times.start, start),
@@ -227,6 +229,13 @@ def solve(
     hidden = adjoint not in BY_AUTOGRAD
     check_functions(config, schedule, start, user.smooth, user.constants, hidden=hidden)
     call = new_call(config, schedule, len(user.smooth), reverse)
+    if times.own:
+        if adjoint in BY_AUTOGRAD or given is not None:
+            raise ValueError(
+                "t0 or save_at differs from lane to lane under vmap; with given steps, steps of "
+                "one size, adjoint='tape' or 'forward', call solve once for each instead"
+            )
+        call.own_times = (times.t0.detach(), times.save_at.detach())
     return solution_of(call, *_solved(call, start, user, times, jump_times), view)
 
 
@@ -237,7 +246,13 @@ def _stops(
     check_jumps(jump_times, jump)
     smooth_no_more = checked_stops("discontinuities", discontinuities, backwards=times.backwards)
     end, dtype = float(times.saves[-1]), times.saves.dtype
-    return stops_between(smooth_no_more, jump_times, times.start, end, dtype)
+    stops = stops_between(smooth_no_more, jump_times, times.start, end, dtype)
+    if times.own and len(stops.times) > 1:
+        raise ValueError(
+            "t0 or save_at differs from lane to lane under vmap; with discontinuities or jumps "
+            "between them, call solve once for each instead"
+        )
+    return stops
 
 
 def _steps(

@@ -53,6 +53,8 @@ class Config:
         Whether the loops are compiled.
     look_every : int
         Attempts between two looks at the status.
+    lanes : int
+        How many solves there are, in one loop.
     derivatives : Derivatives
         How derivatives of the right-hand side are taken.
     """
@@ -73,6 +75,7 @@ class Config:
     jacobian: Callable[..., torch.Tensor] | None = None
     compile: bool = False
     look_every: int = 1
+    lanes: int = 1
     derivatives: Derivatives = TRANSFORMS
 
     @property

@@ -31,6 +31,24 @@ def is_batched(tensor: torch.Tensor) -> bool:
     return any(_functorch.is_batchedtensor(level) for level in _levels(tensor))
 
 
+def is_differentiated(tensor: torch.Tensor) -> bool:
+    """Whether a transform that takes derivatives may have wrapped the tensor."""
+    wrappers = (level for level in _levels(tensor) if is_wrapped(level))
+    return any(not _functorch.is_batchedtensor(level) for level in wrappers)
+
+
+def by_lane(tensor: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
+    """The plain tensor inside all wrappers, and which of its axes are those of lanes."""
+    places = [
+        _functorch.maybe_get_bdim(level)
+        for level in _levels(tensor)
+        if _functorch.is_batchedtensor(level)
+    ]
+    plain = unwrapped(tensor)
+    axes = list(range(plain.ndim))
+    return plain, [axes.pop(place) for place in reversed(places)]
+
+
 def carries_derivative(tensor: torch.Tensor) -> bool:
     """Whether somebody asks for a derivative that the tensor takes part in."""
     levels = list(_levels(tensor))

@@ -214,17 +214,6 @@ def test_under_vmap_and_jacrev():
     np.testing.assert_allclose(jacobian, -P * np.cos(T0) * exact(np.array(SAVES)), rtol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["t0", "save_at"])
-def test_times_that_differ_from_lane_to_lane_are_refused(name):
-    def final(x):
-        times = {"t0": 0.0, "save_at": number([2.0]), name: x}
-        return solve(growth, number([Y0]), params=number(P), **times).ys
-
-    lanes = number([0.1, 0.2]) if name == "t0" else number([[1.0], [2.0]])
-    with pytest.raises(ValueError, match=f"{name} differs from lane to lane"):
-        torch.func.vmap(final)(lanes)
-
-
 @pytest.mark.parametrize(
     "options",
     [
