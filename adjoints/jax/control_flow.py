@@ -17,9 +17,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_batching import custom_vmap
 
 from .one_kernel import one_kernel
+from .own_rules import with_rules
 from .storage import (
     pack_by_type,
     read,
@@ -76,9 +76,9 @@ def while_recording(
         whole = _run_packed if _is_small(state) else _run_as_is
         return whole(active, turn, state, buffers, operands)
 
-    shared = custom_vmap(one_kernel(run))
-    shared.def_vmap(partial(_run_lanes, active, turn))
-    return shared(state, buffers, operands)
+    one_by_one = partial(_run_turn_by_turn, active, turn)
+    lanes = partial(_run_lanes, active, turn)
+    return with_rules(one_kernel(run), one_by_one, lanes)(state, buffers, operands)
 
 
 def _run_turn_by_turn(
@@ -126,7 +126,7 @@ def _run_lanes(
     state: Tree,
     buffers: tuple[Tree, ...],
     operands: Tree,
-) -> tuple[Tree, Tree]:
+) -> Tree:
     """The loop under ``vmap``: until the last lane is done, the others keep what they have."""
     state, buffers = _spread(lanes, tuple(batched[:2]), (state, buffers))
     axes = jax.tree.map(lambda b: 0 if b else None, batched[2])
@@ -145,8 +145,7 @@ def _run_lanes(
 
     start = (state, is_active(state, operands), buffers)
     state, _, buffers = lax.while_loop(lambda carry: carry[1].any(), body, start)
-    out = (state, buffers)
-    return out, jax.tree.map(lambda _: True, out)
+    return state, buffers
 
 
 #: XLA's CPU runtime runs the kernels of a loop body one after the other, at a fraction of the
@@ -213,18 +212,11 @@ def _write_all(buffers: tuple[Tree, ...], writes: tuple[Write, ...]) -> Tree:
 def apart(alone: Callable[..., Tree], in_lanes: Callable[..., Tree], *operands: Tree) -> Tree:
     """``alone(*operands)``, and under ``vmap`` ``in_lanes`` instead, which gives the same."""
 
-    def run(*operands: Tree) -> Tree:
-        return alone(*operands)
+    def run_lanes(lanes: int, batched: Any, *operands: Tree) -> Tree:
+        axes = jax.tree.map(lambda b: 0 if b else None, batched)
+        return jax.vmap(in_lanes, in_axes=axes, axis_size=lanes)(*operands)
 
-    shared = custom_vmap(one_kernel(run))
-
-    @shared.def_vmap
-    def run_lanes(lanes: int, batched: Any, *operands: Tree) -> tuple[Tree, Tree]:
-        axes = jax.tree.map(lambda b: 0 if b else None, tuple(batched))
-        out = jax.vmap(in_lanes, in_axes=axes, axis_size=lanes)(*operands)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return shared(*operands)
+    return with_rules(one_kernel(alone), alone, run_lanes)(*operands)
 
 
 def cond_any(
@@ -238,30 +230,20 @@ def cond_any(
     def choose(predicate: jax.Array, *operands: Tree) -> Tree:
         return lax.cond(predicate, if_true, if_false, *operands)
 
-    shared = custom_vmap(choose)
-
-    @shared.def_vmap
-    def choose_lanes(lanes: int, batched: Any, predicate: jax.Array, *operands: Tree) -> Any:
-        axes = jax.tree.map(lambda b: 0 if b else None, tuple(batched[1:]))
+    def choose_lanes(lanes: int, batched: Any, predicate: jax.Array, *operands: Tree) -> Tree:
+        axes = jax.tree.map(lambda b: 0 if b else None, batched[1:])
+        true, false = (
+            jax.vmap(branch, in_axes=axes, axis_size=lanes) for branch in (if_true, if_false)
+        )
         if not batched[0]:
-            mapped = [
-                jax.vmap(branch, in_axes=axes, axis_size=lanes) for branch in (if_true, if_false)
-            ]
-            out = lax.cond(predicate, *mapped, *operands)
-        else:
+            return lax.cond(predicate, true, false, *operands)
 
-            def some(*ops: Tree) -> Tree:
-                true = jax.vmap(if_true, in_axes=axes, axis_size=lanes)(*ops)
-                false = jax.vmap(if_false, in_axes=axes, axis_size=lanes)(*ops)
-                return _select(predicate, true, false)
+        def some(*operands: Tree) -> Tree:
+            return _select(predicate, true(*operands), false(*operands))
 
-            def none(*ops: Tree) -> Tree:
-                return jax.vmap(if_false, in_axes=axes, axis_size=lanes)(*ops)
+        return lax.cond(predicate.any(), some, false, *operands)
 
-            out = lax.cond(predicate.any(), some, none, *operands)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return shared(predicate, *operands)
+    return with_rules(choose, choose, choose_lanes)(predicate, *operands)
 
 
 def _spread(lanes: int, batched: Tree, tree: Tree) -> Tree:

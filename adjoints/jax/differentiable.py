@@ -35,7 +35,7 @@ def puller(config: Config) -> Callable[..., Pulled]:
 
 
 def _module(config: Config) -> Any:
-    if config.adjoint != "discrete":
+    if config.adjoint in continuous.CONTINUOUS:
         return continuous
     return through_control if config.through_step_size else discrete
 
@@ -88,7 +88,8 @@ def _forward(config: Config, keep_steps: bool, *arguments: Any) -> Any:
     y0, params, rest = jax.tree.map(
         lambda leaf: leaf.value, arguments, is_leaf=lambda leaf: hasattr(leaf, "perturbed")
     )
-    y0, params = differentiated_once((y0, params))
+    if config.adjoint in continuous.CONTINUOUS:
+        y0, params = differentiated_once((y0, params))
     ops = rest._replace(params=params)
     out, kept = recorder(config)(config, keep_steps, y0, ops)
     return out, (kept, out.final.status)

@@ -33,6 +33,20 @@ def factorize(matrix: jax.Array) -> Factors:
     return _inverse_unrolled(matrix) if size <= UNROLLED else _inverse(matrix)
 
 
+@jax.custom_jvp
+def inverse_of(matrix: jax.Array) -> jax.Array:
+    """The inverse of a small matrix; unlike :func:`factorize` it carries its derivative."""
+    return factorize(matrix)
+
+
+@inverse_of.defjvp
+def _tangent_of_inverse(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    inverse = inverse_of(*primals)
+    return inverse, -inverse @ tangents[0] @ inverse
+
+
 def solve_with(factors: Factors, right: jax.Array, *, transposed: bool = False) -> jax.Array:
     """The solution of the system, or of the transposed one, for one flat right-hand side."""
     if isinstance(factors, tuple):

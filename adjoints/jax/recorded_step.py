@@ -45,9 +45,10 @@ def step_again(config: Config, row: Row, y: jax.Array, params: Tree, ops: Operan
     ops = ops._replace(params=params)
     first = None
     if row.slope is not None:
-        # The slope that was used, with the derivative of the right-hand side.
+        # The slope that was used, with the derivatives of the right-hand side and no others.
         here = config.rhs(clipper(limits)(row.t), y, (params, ops.constants))
-        first = row.slope + here - lax.stop_gradient(here)
+        held = lax.stop_gradient((row.slope, here))
+        first = held[0] + here - held[1]
     trial = Trial(row.t, y, row.h, row.t + row.h, first, limits, row.phase)
     return take(config, trial, ops)
 

@@ -26,8 +26,8 @@ def differentiated_once(tree: Tree) -> Tree:
 @differentiated_once.defjvp
 def _refuse(primals: Any, tangents: Any) -> Any:
     raise NotImplementedError(
-        "this gradient cannot be differentiated again; for second derivatives pass "
-        "adjoint='forward' and take jax.jacfwd twice, or jax.jvp of jax.jacfwd"
+        "the gradient of a continuous adjoint cannot be differentiated again; for second "
+        "derivatives pass adjoint='discrete', and take jax.hessian or hessian_vector_product"
     )
 
 

@@ -41,7 +41,7 @@ from .chunks import (
 )
 from .config import Config
 from .implicit_steps import implicit_pair
-from .linear import factorize, jacobian_of, solve_with
+from .linear import inverse_of, jacobian_of, solve_with
 from .sides import clipper, time_limits
 from .sources import Sources
 from .state import Operands, Row
@@ -108,7 +108,7 @@ def _take_again(config: Config, row: Row, ops: Operands) -> Again:
         return config.rhs(clip(t), y, (ops.params, ops.constants))
 
     jacobian = jacobian_of(lambda y: rhs(row.t, y), row.y)
-    inverse = factorize(jnp.eye(n, dtype=row.y.dtype) / tab.gamma - row.h * jacobian)
+    inverse = inverse_of(jnp.eye(n, dtype=row.y.dtype) / tab.gamma - row.h * jacobian)
     time_slope = jax.jvp(lambda t: rhs(t, row.y), (row.t,), (jnp.ones_like(row.t),))[1]
 
     def solve(right: jax.Array) -> jax.Array:

@@ -76,8 +76,10 @@ def solve(
 ) -> Solution:
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
 
-    Composes with ``jit``, ``vmap``, ``grad`` and ``jacrev``. Gradients flow to `y0`, `params`,
-    `args`, `t0` and `save_at`, and to traced values that the functions close over.
+    Composes with ``jit``, ``vmap``, ``grad`` and ``jacrev``, and the discrete adjoint with
+    ``hessian``: second derivatives are forward mode over reverse mode (``jacfwd(grad)``,
+    ``jvp(grad)``), exact for the accepted steps; JAX refuses ``jacrev(grad)``. Gradients flow to
+    `y0`, `params`, `args`, `t0` and `save_at`, and to traced values that the functions close over.
 
     Parameters
     ----------

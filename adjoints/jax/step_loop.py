@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from ..steps.acceptance import CODES, RUNNING
 from ..steps.step_size import SMALLEST_ERROR
@@ -26,6 +27,7 @@ def start(config: Config, y0: jax.Array, ops: Operands) -> State:
     """The state before the first attempt; the right-hand side is evaluated once or twice."""
     clip = clipper(time_limits(config, ops.stops.first, ops))
     slope = config.rhs(clip(ops.t0), y0, (ops.params, ops.constants))
+    h = control_of(config).first_size(config, y0, slope, ops)
     zero = jnp.int32(0)
     finite = jnp.isfinite(slope).all() & jnp.isfinite(y0).all()
     status = jnp.where(finite, RUNNING, CODES["nonfinite"])
@@ -35,7 +37,7 @@ def start(config: Config, y0: jax.Array, ops: Operands) -> State:
         t=ops.t0,
         y=y0,
         slope=slope,
-        h=control_of(config).first_size(config, y0, slope, ops),
+        h=h if config.through_step_size else lax.stop_gradient(h),
         previous_error=jnp.full_like(ops.t0, SMALLEST_ERROR),
         stop=ops.stops.first,
         saved=zero,
