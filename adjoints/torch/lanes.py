@@ -52,6 +52,8 @@ def solved_together(call: Call) -> bool:
     """Whether lanes of the call can be solved in one loop; others are, one after the other."""
     config, rhs = call.config, call.config.rhs
     able = call.pull_back is discrete.pull_back and not config.compile and not config.given_steps
+    # Newton's iterations end at different numbers from lane to lane.
+    able = able and config.tableau.kind != "dirk"
     return able and rhs not in NEEDS_PLAIN and rhs not in _ONE_BY_ONE
 
 
@@ -298,7 +300,9 @@ class _Solve:
             return ys, reduced(config, terms, state.accepted)
 
         ys, totals = torch.func.vmap(one)(state, self.t0, self.save_at, *columns)
-        numbers = torch.stack([state.status, state.accepted, state.attempts], dim=-1)
+        no_iterations = torch.zeros_like(state.attempts)
+        counts = (state.status, state.accepted, state.attempts, no_iterations)
+        numbers = torch.stack(counts, dim=-1)
         t, h = torch.cat([steps[..., 0], state.t[:, None]], dim=1), steps[..., 1]
         found = Found(state.status, state.accepted, t, h, y, terms, *made)
         return found, Outputs(ys, totals, numbers, steps)
@@ -361,7 +365,8 @@ def _pulled(
         Jumped(number, t, before, rows)
         for (number, rows), (t, before) in zip(found.told, found.jumps, strict=True)
     )
-    record = Record(found.t, found.y, found.h, None, jumps, found.rows)
+    no_slopes = found.t.new_zeros((len(found.y), 0))
+    record = Record(found.t, found.y, found.h, None, jumps, found.rows, no_slopes)
     dterms = pulled_terms(config, found.terms, dtotals, found.accepted)
     dterms = torch.where(found.h[:, None] > 0, dterms, torch.zeros_like(dterms))
     # Saves at the end are those of the last state; as many as before it stand for all.
