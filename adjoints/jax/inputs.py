@@ -90,13 +90,18 @@ def checked_size(argument: str, value: Any) -> Any:
 
 
 def constant_size(
-    step_size: Any, number_of_steps: Any, t0: jax.Array, end: jax.Array, steps: Any
+    step_size: Any, number_of_steps: Any, t0: jax.Array, end: jax.Array, **others: Any
 ) -> Any:
-    """The size of steps with no control; ``None`` where none are asked for."""
-    given = {"step_size": step_size, "number_of_steps": number_of_steps, "steps": steps}
+    """The size of steps with no control; ``None`` where none are asked for.
+
+    The `others` are arguments that would have their say in the size as well.
+    """
+    if step_size is None and number_of_steps is None:
+        return None
+    given = {"step_size": step_size, "number_of_steps": number_of_steps, **others}
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
-        raise ValueError(f"{' and '.join(named)} are both given; pass one of them")
+        raise ValueError(f"{named[0]} and {named[1]} are both given; pass one of them")
     if number_of_steps is not None:
         return (end - t0) / positive_int("number_of_steps", number_of_steps)
     return checked_size("step_size", step_size)

@@ -192,7 +192,17 @@ def solve(
     user = user_functions((rhs, jump, jacobian), len(jump_times), params, args, view, start)
     stops = find_stops(discontinuities, jump_times, t0, times[-1], start.dtype)
     steps = checked_steps(steps, start.dtype, backwards=view.backwards)
-    size = constant_size(step_size, number_of_steps, t0, times[-1], steps)
+    size = constant_size(
+        step_size,
+        number_of_steps,
+        t0,
+        times[-1],
+        steps=steps,
+        first_step=first_step,
+        max_step=max_step,
+    )
+    if steps is not None and max_step is not None:
+        raise ValueError("max_step limits the step-size control, and here the steps are given")
     allowed = positive_int("max_steps", max_steps) if steps is None else len(steps[0])
     config = Config(
         rhs=user.rhs,

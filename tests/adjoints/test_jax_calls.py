@@ -1,5 +1,8 @@
 """The open JAX solver in anybody's program: pytrees, arguments, backwards, steps of one size."""
 
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,15 +96,16 @@ def test_functions_of_two_arguments_and_of_several():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        ({"rhs": lambda t, y, p: (y[0],)}, "rhs returned .* it must return y0's"),
+        ({"rhs": lambda t, y, p: (y[0],)}, r"rhs is not of the structure of y0, \(., .\)"),
         ({"rhs": lambda t, y, p: (y[0], y[0])}, r"for y0\[1\], which has shape \(3,\)"),
-        ({"y0": (np.ones(2, np.float32), np.ones(3))}, "convert its leaves to one dtype"),
+        ({"y0": (np.ones(2, np.float32), np.ones(3))}, "pass one dtype for all"),
         ({"y0": (1j * np.ones(2), 1j * np.ones(3))}, "imaginary parts"),
-        ({"atol": {"x": 1.0}}, "atol: pass one number, or a pytree of them like y0"),
+        ({"atol": {"x": 1.0}}, "atol is not of the structure of y0"),
         ({"atol": (1.0, np.ones(2))}, r"atol\[1\] has shape \(2,\)"),
         ({"params": [{1, 2}]}, "params: unhashable type"),
         ({"params": 1.0, "args": (1.0,)}, "params and args are both given"),
-        ({"step_size": 0.1, "first_step": 0.1}, "step_size and first_step are given"),
+        ({"step_size": 0.1, "first_step": 0.1}, "step_size and first_step are both given"),
+        ({"step_size": 0.1, "max_step": 0.1}, "step_size and max_step are both given"),
         ({"step_size": -0.1}, "step_size=-0.1 must be positive"),
     ],
 )
@@ -109,3 +113,91 @@ def test_what_does_not_fit_is_refused_by_its_name(call, match):
     call = {"rhs": lambda t, y, p: y, "y0": (np.ones(2), np.ones(3)), "save_at": [1.0], **call}
     with pytest.raises(ValueError, match=match):
         solve(**call)
+
+
+def closed_over(k, **options):
+    """y' = -k y from 1 to the time 1, then half of it, with k in the closure of both functions."""
+    solution = solve(
+        lambda t, y: -k * y,
+        jnp.ones(2),
+        [1.0],
+        jump_times=[0.5],
+        jump=lambda i, t, y: y * k,
+        **options,
+    )
+    return solution.ys.sum()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"adjoint": "interpolating"}, {"solver": "rodas5p", "rtol": 1e-8}, {"adjoint": "forward"}],
+    ids=str,
+)
+def test_what_functions_close_over_is_differentiated(options):
+    """L = 2 k e^-k."""
+    slope = jax.jacfwd if options.get("adjoint") == "forward" else jax.grad
+    k = 0.7
+    exact = 2 * (1 - k) * np.exp(-k)
+    assert slope(lambda k: closed_over(k, **options))(k) == pytest.approx(exact, rel=1e-5)
+
+
+def test_closures_go_with_jit_and_vmap_and_beside_parameters():
+    def loss(k, p):
+        return solve(lambda t, y, p: -k * p * y, jnp.ones(1), [1.0], p, rtol=1e-9).ys.sum()
+
+    k, p = jnp.array([0.5, 0.7]), 2.0
+    by_both = jax.jit(jax.vmap(jax.grad(loss, (0, 1)), (0, None)))(k, p)
+    np.testing.assert_allclose(by_both[0], -p * np.exp(-k * p), rtol=1e-7)
+    np.testing.assert_allclose(by_both[1], -k * np.exp(-k * p), rtol=1e-7)
+
+
+def test_a_function_that_closes_over_numbers_alone_is_compiled_once():
+    traced = []
+    rate = 0.7
+
+    def rhs(t, y):
+        traced.append(t)
+        return -rate * y
+
+    solve(rhs, jnp.ones(1), [1.0])
+    before = len(traced)
+    solve(rhs, 2 * jnp.ones(1), [1.5])
+    assert len(traced) == before
+
+
+def test_no_step_is_longer_than_max_step_which_may_be_traced():
+    def run(longest):
+        return solve(lambda t, y: -0.1 * y, jnp.ones(1), [0.5, 1.0], max_step=longest)
+
+    found = jax.jit(run)(0.06)
+    assert found.padded_steps[:, 1].max() <= 0.06 * (1 + 1e-6)
+    assert int(found.stats["steps"]) >= 17
+    np.testing.assert_allclose(found.ys[-1], np.exp(-0.1), rtol=1e-9)
+
+
+def test_the_solution_at_any_time_of_a_structure_backwards():
+    found = end(4.0, 1.0, 0.0, dense_output=True)[1]
+    at = jnp.array([0.9, 0.2])
+    np.testing.assert_allclose(found(at)["x"], np.cos(2 * (1 - at)), rtol=1e-7)
+    with pytest.raises(ValueError, match="t has 1.5, which is not between 0.0 and 1.0"):
+        found(1.5)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class Network:
+    """A tree of arrays with a function and a number that are none."""
+
+    weight: jax.Array
+    activation: Any = dataclasses.field(metadata={"static": True})
+    power: int = dataclasses.field(metadata={"static": True})
+
+
+def test_a_module_with_static_fields_is_a_tree_of_parameters():
+    def loss(net):
+        rhs = lambda t, y, net: -net.weight * net.activation(y) ** net.power  # noqa: E731
+        return solve(rhs, jnp.ones(1), [1.0], net, rtol=1e-9).ys.sum()
+
+    slope = jax.grad(loss)(Network(jnp.array(0.5), jnp.negative, 2))
+    # y' = -w y^2: y(1) = 1 / (1 + w).
+    assert slope.weight == pytest.approx(-1 / 1.5**2, rel=1e-7)
