@@ -243,8 +243,8 @@ def _say(row: Epoch, where: str = "") -> None:
     ):
         if row.get(key) is not None:
             parts.append(f"{name} {form.format(row[key])}")
-    if row["gradient_doubt"]:
-        parts.append(f"({row['gradient_doubt']})")
+    if doubt := row.get("gradient_doubt"):
+        parts.append(f"({doubt})")
     if row["status"] != "ok":
         parts.append(str(row["status"]))
     try:

@@ -179,7 +179,7 @@ def test_the_solution_at_any_time_of_a_structure_backwards():
     found = end(4.0, 1.0, 0.0, dense_output=True)[1]
     at = jnp.array([0.9, 0.2])
     np.testing.assert_allclose(found(at)["x"], np.cos(2 * (1 - at)), rtol=1e-7)
-    with pytest.raises(ValueError, match="t has 1.5, which is not between 0.0 and 1.0"):
+    with pytest.raises(ValueError, match=r"t has 1\.5, which is not between 0.0 and 1.0"):
         found(1.5)
 
 
