@@ -39,7 +39,7 @@ def test_version() -> None:
 
 
 def test_problems_as_json_are_the_zoo() -> None:
-    rows = json.loads(run("problems", "--json").output)
+    rows = json.loads(run("problems", "--json").stdout)
     assert tuple(row["name"] for row in rows) == ab.problems.names()
     for row in rows:
         problem = ab.problems.get(row["name"])
@@ -53,14 +53,14 @@ def test_problems_as_a_table_has_every_name() -> None:
 
 
 def test_problems_can_be_narrowed() -> None:
-    stiff = json.loads(run("problems", "--stiff", "--json").output)
-    neural = json.loads(run("problems", "--tag", "neural", "--json").output)
+    stiff = json.loads(run("problems", "--stiff", "--json").stdout)
+    neural = json.loads(run("problems", "--tag", "neural", "--json").stdout)
     assert tuple(row["name"] for row in stiff) == ab.problems.names(stiff=True)
     assert tuple(row["name"] for row in neural) == ab.problems.names(tag="neural")
 
 
 def test_methods_can_be_narrowed() -> None:
-    rows = json.loads(run("methods", "--family", "continuous", "--backend", "jax", "--json").output)
+    rows = json.loads(run("methods", "--family", "continuous", "--backend", "jax", "--json").stdout)
     expected = ab.methods(family="continuous", backend="jax")
     assert [row["name"] for row in rows] == [method.name for method in expected]
     assert all(row["cost"] and row["solvers"] for row in rows)
@@ -88,7 +88,7 @@ def test_gradient_of_lotka_volterra() -> None:
 def test_gradient_takes_settings_of_the_problem() -> None:
     arguments = ("gradient", "lotka_volterra", "--method", "scipy-forward", "--json")
     result = run(*arguments, "--set", "t_end=2.5", "--set", "loss=squared_distance")
-    record = json.loads(result.output)
+    record = json.loads(result.stdout)
     assert record["settings"] == {"t_end": 2.5, "loss": "squared_distance"}
     assert record["verdict"] == "not certified"
     assert result.exit_code == 0
@@ -106,7 +106,7 @@ def test_gradient_as_text_shows_both_gradients() -> None:
 def test_a_breakdown_ends_with_one() -> None:
     arguments = ("gradient", "lotka_volterra", "--method", "scipy-forward", "--max-steps", "3")
     as_json, as_text = run(*arguments, "--json"), run(*arguments)
-    record = json.loads(as_json.output)
+    record = json.loads(as_json.stdout)
     assert as_json.exit_code == as_text.exit_code == 1
     assert (record["status"], record["phase"]) == ("max_steps", "forward")
     assert record["loss"] is None
