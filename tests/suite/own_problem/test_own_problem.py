@@ -350,10 +350,10 @@ def test_a_method_of_each_family_and_backend_comes_first():
     assert order[: len(FIRST)] == FIRST
     wanted = {m.name for m in ab.methods() if not m.keeps_steps}
     assert {name.partition("(")[0] for name in order} == wanted
-    families = {get_method(m.partition("(")[0]).family for m in FIRST[:4]}
+    families = {get_method(m.partition("(")[0]).family for m in FIRST[:5]}
     assert families == {"discrete", "continuous", "blackbox", "peers"}
     assert for_cores(order, 1, 600.0) == for_cores(order, 2, 120.0) == order
-    assert for_cores(order, 2, 600.0)[2:4] == ("jax-discrete", "torch-discrete")
+    assert for_cores(order, 2, 600.0)[3:5] == ("jax-discrete", "torch-discrete")
     assert sorted(for_cores(order, 2, 600.0)) == sorted(order)
     assert in_order(["jax-gauss"]) == ("jax-gauss",)
 
