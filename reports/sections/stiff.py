@@ -47,6 +47,10 @@ def stiff_parts(ladders: Ladders | None, sizes: pd.DataFrame, out: Path) -> list
     return parts
 
 
+#: The columns of :func:`costs` that are no problems.
+KNOWN = ("kind", "stability", "cost", "memory", "method", "family", "right")
+
+
 def _breaks(stiff: pd.DataFrame) -> Part:
     return Part(
         heading="What breaks on stiff problems, and why",
@@ -58,8 +62,7 @@ def _breaks(stiff: pd.DataFrame) -> Part:
 
 def _costs(stiff: pd.DataFrame) -> Part:
     lines = costs(stiff)
-    known = ("kind", "stability", "cost", "memory", "method", "family", "right")
-    problems = [name for name in lines.columns if name not in known]
+    problems = [name for name in lines.columns if name not in KNOWN]
     columns = (
         Column("method", "method"),
         Column("kind", "kind"),
@@ -184,7 +187,9 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
                 rtol = typical_rtol(ladder["rtol"])
                 line[str(problem)] = _counts(ladder[ladder["rtol"].eq(rtol)].iloc[0])
             lines.append(line)
-    return pd.DataFrame(lines).fillna("–") if lines else pd.DataFrame()
+    # What is counted on other problems alone is not told; shares that are not known stay unknown.
+    frame = pd.DataFrame(lines)
+    return frame.fillna({name: "–" for name in frame.columns if name not in KNOWN})
 
 
 def _counts(row: Any) -> str:

@@ -3,6 +3,7 @@ import math
 import re
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 from synthetic import row, rows, scaling_row, scaling_rows, stiff_rows, write_rows
 
@@ -11,7 +12,7 @@ from adjointbench.reports.figures.canvas import to_svg
 from adjointbench.reports.figures.scaling import scaling_figure
 from adjointbench.reports.sections.published_times import published_table
 from adjointbench.reports.sections.scaling import crossing_sentence, scaling_lines, scaling_table
-from adjointbench.reports.sections.stiff import breakages, costs, reasons
+from adjointbench.reports.sections.stiff import _costs, breakages, costs, reasons
 from adjointbench.reports.tables import published
 from adjointbench.reports.tables.frames import rows_of
 from adjointbench.reports.tables.kinds import KINDS
@@ -155,6 +156,13 @@ def test_costs_are_counted_beside_what_is_attributed(stiff):
     assert (discrete["cost"], discrete["pollu"], discrete["right"]) == ("O(n³ + p)", "12 / 90", 1)
     assert line(table, "jax-backsolve")["right"] == 5 / 8
     assert line(table, "diffrax-backsolve")["pollu"] == "step_too_small"
+
+
+def test_a_method_that_nothing_could_judge_has_no_share_in_the_table(stiff):
+    mine = stiff["method"].eq("jax-discrete")
+    unjudged = stiff.assign(referenced=stiff["referenced"] & ~mine)
+    assert np.isnan(line(costs(unjudged), "jax-discrete")["right"])
+    assert "–" in str(_costs(unjudged).table)
 
 
 def test_crossings_in_words():
