@@ -64,8 +64,8 @@ test-fast: environment  ## A part of them that sees every part of the package, b
 	@$(RUN) -m pytest $(WORKERS) -m "not slow and not long and not gpu" $(TESTS)
 
 test-long: export ADJOINTBENCH_EXAMPLES ?= 1000
-test-long: environment  ## Other random problems each time; every method on every closed form; more certificates
-	@$(RUN) -m pytest $(WORKERS) -m "" tests/random_problems tests/adjoints/contract tests/adjoints/test_certify.py
+test-long: environment  ## Other random problems each time; every method on every closed form; more certificates; more examples
+	@$(RUN) -m pytest $(WORKERS) -m "" tests/random_problems tests/adjoints/contract tests/adjoints/test_certify.py tests/docs/test_jax_examples.py
 
 lint: environment  ## Style and types, without changing anything
 	@$(RUN) -m ruff check .

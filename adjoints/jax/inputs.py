@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..arguments import (
     REAL_DTYPES,
@@ -31,11 +33,13 @@ MOST_STEPS = 10_000_000
 
 
 def checked_array(argument: str, value: Any, dtype: Any = None) -> jax.Array:
-    """`value` as an array, which may be traced."""
+    """`value` as an array, traced where its elements are: others stay known under ``jit``."""
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value))
     try:
         if value is None or isinstance(value, str | bool):
             raise TypeError(value)
-        return jnp.asarray(value, dtype)
+        with nullcontext() if traced else jax.ensure_compile_time_eval():
+            return jnp.asarray(value, dtype)
     except (TypeError, ValueError):
         as_real(argument, value)
         raise

@@ -79,7 +79,8 @@ def solve(
     Composes with ``jit``, ``vmap``, ``grad`` and ``jacrev``, and the discrete adjoint with
     ``hessian``: second derivatives are forward mode over reverse mode (``jacfwd(grad)``,
     ``jvp(grad)``), exact for the accepted steps; JAX refuses ``jacrev(grad)``. Gradients flow to
-    `y0`, `params`, `args`, `t0` and `save_at`, and to traced values that the functions close over.
+    `y0`, `params`, `args`, `t0` and `save_at`, to traced values that the functions close over, and
+    to the arrays of functions that are pytrees, as modules of Equinox are.
 
     Parameters
     ----------

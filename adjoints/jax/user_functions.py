@@ -121,10 +121,23 @@ class View:
 
 
 @dataclass(frozen=True)
+class Module:
+    """A function that is a pytree, whose arrays lie among the parameters from these numbers on."""
+
+    split: Split
+    first_smooth: int
+    first_constant: int
+
+    def __call__(self, smooth: list[jax.Array], constants: list[jax.Array]) -> Callable[..., Any]:
+        """The function again."""
+        return self.split(smooth[self.first_smooth :], constants[self.first_constant :])
+
+
+@dataclass(frozen=True)
 class UserFunction:
     """A function of a user's, of which the loop reads both kinds of parameters and flat states."""
 
-    function: Callable[..., Any]
+    function: Callable[..., Any] | Module
     merge: Callable[..., Tree]
     view: View = View()
 
@@ -132,7 +145,8 @@ class UserFunction:
         """What the function returns, called as its user wrote it; a jump is told its number."""
         view, tree = self.view, self.merge(*params)
         arguments = (tree or ()) if view.spread else (tree,)
-        return self.function(*number, view.turned(t), view.structure(y), *arguments)
+        function = self.function(*params) if isinstance(self.function, Module) else self.function
+        return function(*number, view.turned(t), view.structure(y), *arguments)
 
 
 class Field(UserFunction):
@@ -223,17 +237,23 @@ def user_functions(
     """What a user passed as ``(rhs, jump, jacobian)``, ``params`` and ``args``.
 
     Each function is called as ``(t, y, params)``, or ``(t, y, *args)``; without either it may take
-    ``(t, y)`` alone. Traced values that they close over are differentiated as parameters are.
+    ``(t, y)`` alone. Traced values that they close over are differentiated as parameters are, and
+    so are the arrays of a function that is a pytree.
     """
     rhs, jump, jacobian = functions
     names = _names(params, args)
     smooth, constants, split = split_params(params if args is None else args)
 
     def seen(argument: str, function: Any, *takes: str) -> tuple[Any, Split, View]:
-        if not names and accepts(function, *takes):
-            return function, split, replace(view, spread=True)
-        check_function(argument, function, *takes, *(names or ("params",)))
-        return function, split, replace(view, spread=args is not None)
+        spread = not names and accepts(function, *takes)
+        if not spread:
+            check_function(argument, function, *takes, *(names or ("params",)))
+        if not jax.tree_util.all_leaves([function]):
+            own, fixed, parts = split_params(function)
+            function = Module(parts, len(smooth), len(constants))
+            smooth.extend(own)
+            constants.extend(fixed)
+        return function, split, replace(view, spread=spread or args is not None)
 
     field = Field(*seen("rhs", rhs, "t", "y"))
     on_stop = matrix = None

@@ -52,6 +52,12 @@ def test_backwards_the_steps_are_mirrored():
     np.testing.assert_allclose(again.ys["x"], back.ys["x"], rtol=1e-14)
 
 
+def test_backwards_under_jit_from_times_that_are_written_down():
+    start = {"x": np.array(1.0), "v": np.array(0.0)}
+    back = jax.jit(lambda k: solve(spring, start, [0.5, 0.0], k, t0=1.0).ys["x"][-1])
+    assert back(4.0) == pytest.approx(np.cos(2), rel=1e-5)
+
+
 def test_a_traced_direction_is_no_silent_answer():
     status = jax.jit(lambda t1: end(4.0, 0.0, t1)[1].status_code)
     assert status(1.0) == 0
@@ -69,6 +75,18 @@ def test_steps_of_one_size_with_any_solver():
 def test_a_size_that_does_not_divide_the_span_ends_on_it():
     solution = end(4.0, step_size=0.3)[1]
     np.testing.assert_allclose(solution.steps[1], [0.3, 0.3, 0.3, 0.1])
+
+
+def test_a_function_may_be_a_pytree_of_parameters():
+    def loss(k, jump):
+        rhs = jax.tree_util.Partial(lambda k, t, y: -k * y, k)
+        jumps = {"jump_times": [0.5], "jump": jax.tree_util.Partial(lambda d, i, t, y: y + d, jump)}
+        return solve(rhs, np.array(1.0), [1.0], rtol=1e-8, **jumps).ys[-1]
+
+    k, half = jnp.array(2.0), jnp.exp(-1.0)
+    assert loss(k, 1.0) == pytest.approx(half**2 + half)
+    found = jax.jit(jax.grad(loss, (0, 1)))(k, jnp.array(1.0))
+    np.testing.assert_allclose(found, (-(half**2) - half / 2, half), rtol=1e-6)
 
 
 def test_parameters_that_are_no_arrays_are_static():
