@@ -1,6 +1,6 @@
 """Adjoints in JAX."""
 
-from .second_order import gauss_newton_product, hessian_vector_product
+from .second_order import gauss_newton_product, hessian, hessian_vector_product
 from .solution import Solution
 from .solve import solve
 from .value_and_gradient import value_and_gradient
@@ -8,6 +8,7 @@ from .value_and_gradient import value_and_gradient
 __all__ = [
     "Solution",
     "gauss_newton_product",
+    "hessian",
     "hessian_vector_product",
     "solve",
     "value_and_gradient",

@@ -6,7 +6,8 @@ along the solution, and so is a saved state:
     dy0/dt0 = -f(t0, y0),        dy(t)/dt = f(t, y(t)).
 
 Both are written as functions whose value is the state and whose derivative this is. The slope is
-taken at the function's own value, so that derivatives of any order are right.
+taken at the function's own value, so that derivatives of any order are right. Of a gradient by
+something else, though, JAX forgets that a time moves it: that is refused.
 """
 
 from __future__ import annotations
@@ -27,11 +28,28 @@ from .state import Operands
 Tree = Any
 
 
+@jax.custom_jvp
+def _moved_once(t: jax.Array) -> jax.Array:
+    """`t`, where a derivative of it was forgotten."""
+    return t
+
+
+@partial(_moved_once.defjvp, symbolic_zeros=True)
+def _(primals: Any, tangents: Any) -> Any:
+    if not _is_zero(tangents[0]):
+        raise NotImplementedError(
+            "a gradient by y0, params or t0 cannot be differentiated again by another of t0 and "
+            "save_at: JAX would leave that derivative out. Hold these times, or take "
+            "jax.jacfwd(jax.jacfwd(loss)) with adjoint='forward', which is right for mixed ones"
+        )
+    return primals[0], tangents[0]
+
+
 def _held(slope: Callable[..., Tree], t: jax.Array, y: Tree, params: Tree) -> Tree:
     del slope
     # What is mapped over lanes in the derivative must be so in the value too, or JAX loses count
     # of the lanes: a choice that is never taken, which the compiler removes.
-    leaves = [leaf for leaf in jax.tree.leaves((t, y, params)) if leaf.size]
+    leaves = [leaf for leaf in jax.tree.leaves((_moved_once(t), y, params)) if leaf.size]
 
     def hold(leaf: jax.Array) -> jax.Array:
         other = jnp.zeros((), leaf.dtype)

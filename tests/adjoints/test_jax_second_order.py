@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adjointbench.adjoints.jax import gauss_newton_product, hessian_vector_product, solve
+from adjointbench.adjoints.jax import gauss_newton_product, hessian, hessian_vector_product, solve
 from adjointbench.adjoints.steps.rosenbrock import rosenbrock_stages
 from adjointbench.adjoints.steps.tableaus import tableau
 
@@ -89,6 +89,7 @@ def test_lanes_outputs_and_a_gauss_newton_product():
     p, v = jnp.array([1.5, 0.5]), jnp.array([0.3, -0.2])
     one = jax.jit(jax.hessian(loss))(p)
     np.testing.assert_allclose(one, one.T, rtol=1e-11)
+    np.testing.assert_allclose(jax.jit(partial(hessian, loss))(p), one, rtol=1e-11)
     lanes = jax.jit(jax.hessian(lambda q: jax.vmap(loss)(q[None] * jnp.stack([p, p])).sum()))
     np.testing.assert_allclose(lanes(jnp.ones(2)), 2 * one * np.outer(p, p), rtol=1e-10)
     jacobian = jax.jit(jax.jacrev(lambda p: residual(p).ys.ravel()))(p)
@@ -108,3 +109,36 @@ def test_what_has_no_second_derivative_says_so():
         hessian_vector_product(loss, 1.0, 1.0)
     with pytest.raises(ValueError, match="v must have the shapes of params"):
         hessian_vector_product(loss, jnp.ones(2), jnp.ones(3))
+
+
+def test_by_a_time_alone_but_not_mixed():
+    """Of ``exp(k T)``: a mixed derivative, that JAX would leave out, is refused."""
+
+    def end(time, k):
+        return solve(lambda t, y, k: k * y, jnp.ones(1), time[None], k, rtol=1e-9, max_steps=64).ys[
+            0, 0
+        ]
+
+    found = hessian_vector_product(lambda time: end(time, -0.7), jnp.array(1.0), 1.0)
+    np.testing.assert_allclose(found, 0.49 * np.exp(-0.7), rtol=1e-7)
+    with pytest.raises(NotImplementedError, match="by another of t0 and save_at"):
+        jax.hessian(lambda both: end(both[0], both[1]))(jnp.array([1.0, -0.7]))
+
+
+def test_through_a_jump():
+    """A square at ``t = 1/2`` of ``y' = k y``: ``y0^2 exp(3 k / 2)``."""
+
+    def end(both):
+        return solve(
+            lambda t, y, k: k * y,
+            both[:1],
+            SAVE_AT[1:],
+            both[1],
+            solver="rk4",
+            first_step=0.01,
+            jump_times=(0.5,),
+            jump=lambda i, t, y, k: y * y,
+        ).ys[-1, 0]
+
+    found = jax.jit(partial(hessian, end))(jnp.array([1.0, -0.7]))
+    np.testing.assert_allclose(found, np.exp(-1.05) * np.array([[2, 3], [3, 2.25]]), rtol=1e-7)
