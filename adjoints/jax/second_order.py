@@ -44,8 +44,8 @@ def hessian_vector_product(loss: Callable[[Tree], jax.Array], params: Tree, v: T
 def hessian(loss: Callable[[Tree], jax.Array], params: Tree) -> jax.Array:
     """The Hessian of `loss`, one product after the other; ``jax.jit`` it.
 
-    On a CPU that takes a third of the time of ``jax.hessian``, whose tangents go side by side: XLA
-    then computes anew for each tangent what all of them share.
+    On a CPU sooner than ``jax.hessian``, whose tangents go side by side: for the four parameters of
+    Lotka-Volterra 7 to 8 gradients, where that took 20 to 24.
 
     Parameters
     ----------

@@ -45,8 +45,8 @@ def _(primals: Any, tangents: Any) -> Any:
     return primals[0], tangents[0]
 
 
-def _held(slope: Callable[..., Tree], t: jax.Array, y: Tree, params: Tree) -> Tree:
-    del slope
+def _held(slope: Callable[..., Tree], t: jax.Array, y: Tree, params: Tree, rest: Tree) -> Tree:
+    del slope, rest
     # What is mapped over lanes in the derivative must be so in the value too, or JAX loses count
     # of the lanes: a choice that is never taken, which the compiler removes.
     leaves = [leaf for leaf in jax.tree.leaves((_moved_once(t), y, params)) if leaf.size]
@@ -61,7 +61,8 @@ def _held(slope: Callable[..., Tree], t: jax.Array, y: Tree, params: Tree) -> Tr
     return jax.tree.map(hold, y)
 
 
-#: `y`, with the derivative ``slope(t, y, params)`` by `t`. The first skips what is known to be
+#: `y`, with the derivative ``slope(t, y, params, rest)`` by `t`; what `slope` reads besides is its
+#: `rest`, as JAX would lose what it closes over. The first skips what is known to be
 #: zero, and so costs nothing where no time is differentiated; the second is for derivatives of
 #: derivatives, in which JAX loses track of such zeros.
 _along = jax.custom_jvp(_held, nondiff_argnums=(0,))
@@ -69,17 +70,17 @@ _along_again = jax.custom_jvp(_held, nondiff_argnums=(0,))
 
 
 def _along_rule(slope: Callable[..., Tree], primals: Any, tangents: Any) -> Any:
-    t, y, params = primals
-    dt, *others = tangents
-    out = _along_again(slope, t, y, params)
+    t, y, params, rest = primals
+    dt, *others, _ = tangents
+    out = _along_again(slope, t, y, params, rest)
     dout = jax.tree.map(jnp.zeros_like, out)
     if not all(map(_is_zero, jax.tree.leaves(others, is_leaf=_is_zero))):
         # A derivative moves along too: by the slope's own derivative.
         dy, dparams = map(_filled, others)
-        pair = _along_again(partial(_with_tangent, slope), t, (y, dy), (params, dparams))
+        pair = _along_again(partial(_with_tangent, slope), t, (y, dy), (params, dparams), rest)
         dout = pair[1]
     if not _is_zero(dt):
-        dout = jax.tree.map(lambda d, f: d + _times(dt, f), dout, slope(t, out, params))
+        dout = jax.tree.map(lambda d, f: d + _times(dt, f), dout, slope(t, out, params, rest))
     return out, dout
 
 
@@ -87,10 +88,12 @@ _along.defjvp(_along_rule, symbolic_zeros=True)
 _along_again.defjvp(_along_rule)
 
 
-def _with_tangent(slope: Callable[..., Tree], t: jax.Array, y: Tree, params: Tree) -> Tree:
+def _with_tangent(
+    slope: Callable[..., Tree], t: jax.Array, y: Tree, params: Tree, rest: Tree
+) -> Tree:
     """The slopes of a state and of a derivative of it, each with its parameters."""
     primals, tangents = zip(y, params, strict=True)
-    return jax.jvp(lambda y, p: slope(t, y, p), primals, tangents)
+    return jax.jvp(lambda y, p: slope(t, y, p, rest), primals, tangents)
 
 
 def _times(dt: jax.Array, slopes: jax.Array) -> jax.Array:
@@ -113,12 +116,12 @@ def _filled(tangents: Tree) -> Tree:
 
 def start_by_time(config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> jax.Array:
     """`y0`, whose derivative by `t0` is that of the state at the held time ``ops.t0``."""
-    clip = clipper(time_limits(config, ops.stops.first, ops))
 
-    def slope(t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
-        return -config.rhs(clip(t), y, (params, ops.constants))
+    def slope(t: jax.Array, y: jax.Array, params: Tree, rest: Operands) -> jax.Array:
+        clip = clipper(time_limits(config, rest.stops.first, rest))
+        return -config.rhs(clip(t), y, (params, rest.constants))
 
-    return _along(slope, t0, y0, ops.params)
+    return _along(slope, t0, y0, ops.params, ops._replace(params=None))
 
 
 def saves_by_time(
@@ -126,11 +129,11 @@ def saves_by_time(
 ) -> jax.Array:
     """The saved states, with their derivatives by the save times: at a stop, on one side of it."""
 
-    def slopes(t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
-        t = _beside_stops(t, ops, -jnp.inf if before else jnp.inf) if config.breaks else t
-        return jax.vmap(lambda t, y: config.rhs(t, y, (params, ops.constants)))(t, y)
+    def slopes(t: jax.Array, y: jax.Array, params: Tree, rest: Operands) -> jax.Array:
+        t = _beside_stops(t, rest, -jnp.inf if before else jnp.inf) if config.breaks else t
+        return jax.vmap(lambda t, y: config.rhs(t, y, (params, rest.constants)))(t, y)
 
-    return _along(slopes, save_at, ys, ops.params)
+    return _along(slopes, save_at, ys, ops.params, ops._replace(params=None))
 
 
 def _beside_stops(times: jax.Array, ops: Operands, towards: float) -> jax.Array:
