@@ -55,6 +55,9 @@ class Reference:
     witness : dict or None
         A gradient that estimates its own error: its ``distance`` from this one, the ``estimate``,
         and whether it ``agrees``.
+    hessian : dict or None
+        The second derivative by the parameters, where it was certified: ``matrix``, in the order of
+        their arrays, ``agreement`` of two ways, and ``computations``.
     """
 
     problem: str
@@ -73,6 +76,7 @@ class Reference:
     loss_error: float | None = None
     loss_computation: dict[str, Any] | None = None
     witness: dict[str, Any] | None = None
+    hessian: dict[str, Any] | None = None
 
     @property
     def confirmed_to(self) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +25,9 @@ def certify(
     settings: Settings = None,
     write: Annotated[
         bool, typer.Option("--write", help="Store it in problems/references/.")
+    ] = False,
+    hessian: Annotated[
+        bool, typer.Option("--hessian", help="The second derivative by the parameters too.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -52,7 +55,7 @@ def certify(
             check_writable()
             _check_of_the_zoo(names)
         chosen = [find_problem(name, settings) for name in names]
-        records = [_certify(problem, write=write) for problem in chosen]
+        records = [_certify(problem, write=write, hessian=hessian) for problem in chosen]
     if as_json:
         print_json(records)
     else:
@@ -69,8 +72,9 @@ def _check_of_the_zoo(names: list[str]) -> None:
         )
 
 
-def _certify(problem: Problem, *, write: bool) -> dict[str, Any]:
+def _certify(problem: Problem, *, write: bool, hessian: bool) -> dict[str, Any]:
     from adjointbench.adjoints.certify import TARGET, CertificationError, certify, compare
+    from adjointbench.adjoints.certify_hessian import with_hessian
     from adjointbench.problems.reference import write_reference
 
     record: dict[str, Any] = {"problem": problem.name, "settings": problem.settings}
@@ -79,6 +83,10 @@ def _certify(problem: Problem, *, write: bool) -> dict[str, Any]:
     except CertificationError as error:
         return record | {"certified": False, "error": str(error)}
     stored = problem.reference
+    if hessian:
+        found = replace(found, hessian=with_hessian(problem, found))
+    elif stored is not None:
+        found = replace(found, hessian=stored.hessian)
     allowed, difference, largest = TARGET, None, found.agreement
     if stored is not None:
         allowed = max(TARGET, 10 * stored.agreement)
@@ -114,6 +122,8 @@ def _text(record: dict[str, Any]) -> str:
         f"{found['loss_disagreement']:.1e}, known to {found['loss_error']:.1e}"
     )
     lines += _witness_line(found["witness"] or {})
+    if found["hessian"] is not None:
+        lines.append(f"  its Hessian in two ways agrees to {found['hessian']['agreement']:.1e}")
     if record["stored"] is not None:
         lines.append(f"  the reference of {record['stored']} {_beside_stored(record)}")
     elif record["problem"] in zoo.names():

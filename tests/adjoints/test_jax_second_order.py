@@ -9,7 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from adjointbench import problems
+from adjointbench.adjoints.certify_hessian import loss_by_parameters
 from adjointbench.adjoints.jax import gauss_newton_product, hessian, hessian_vector_product, solve
+from adjointbench.adjoints.scipy.flat import pack
 from adjointbench.adjoints.steps.rosenbrock import rosenbrock_stages
 from adjointbench.adjoints.steps.tableaus import tableau
 
@@ -143,3 +146,23 @@ def test_through_a_jump():
     found = jax.jit(partial(hessian, end))(jnp.array([1.0, -0.7]))
     exact = np.exp(-0.875) * np.array([[2.0, 2.5], [2.5, 1.5625]])
     np.testing.assert_allclose(found, exact, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lotka_volterra",
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("pendulum", "robertson")),
+    ],
+)
+def test_the_certified_hessian_is_reached_by_products_with_it(name):
+    problem = problems.get(name)
+    certified = problem.reference.hessian
+    exact, theta = np.array(certified["matrix"]), pack(problem.params)
+    solver = "rodas5p" if problem.stiff else "tsit5"
+    loss = loss_by_parameters(problem, solver=solver, rtol=1e-9, atol=1e-12, max_steps=8192)
+    product = jax.jit(lambda at, v: hessian_vector_product(loss, at, v))
+    along = np.linspace(1.0, 2.0, len(theta)) * theta
+    found, expected = product(jnp.asarray(theta), jnp.asarray(along)), exact @ along
+    assert certified["agreement"] < 1e-8
+    assert np.linalg.norm(theta * (found - expected)) < 1e-6 * np.linalg.norm(theta * expected)
