@@ -41,9 +41,14 @@ def check_regularizer(entry: Method, regularizer: Regularizer | None) -> None:
     )
 
 
-def check_error_bar(regularizer: Regularizer | None) -> None:
-    """Refuse an error bar of a loss that depends on the steps themselves."""
-    if regularizer is not None and regularizer.terms:
+def check_error_bar(error_bar: bool | str, regularizer: Regularizer | None) -> None:
+    """Refuse an error bar of no known kind, or of a loss that depends on the steps themselves."""
+    if error_bar not in (True, False, "joined"):
+        raise ValueError(
+            f"error_bar={error_bar!r} must be True (halved steps), False, or 'joined' (pairs of "
+            "steps joined: cheaper, and a rougher estimate)"
+        )
+    if error_bar and regularizer is not None and regularizer.terms:
         raise ValueError(
             f"regularizer={regularizer.name!r} is made of the solver's own steps: on finer ones it "
             "is another loss, whose gradient tells nothing of this one's error; leave error_bar "

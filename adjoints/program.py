@@ -46,7 +46,7 @@ class Settings:
     first_step: float | None
     max_steps: int
     compile: bool
-    error_bar: bool = False
+    error_bar: bool | str = False
 
 
 def scaled(settings: Settings, factor: float) -> Settings:
@@ -114,7 +114,7 @@ class Program(Protocol):
 
 @runtime_checkable
 class Refinable(Protocol):
-    """A program that can take the steps it took again, each cut into equal pieces."""
+    """A program that can take the steps it took again, cut into equal pieces or joined."""
 
     @property
     def order(self) -> int:
@@ -122,14 +122,14 @@ class Refinable(Protocol):
         ...
 
     @property
-    def how_finer(self) -> str:
-        """In words, what is finer in the second gradient."""
+    def how_second(self) -> str:
+        """In words, how the steps of the second gradient differ."""
         ...
 
-    def with_finer(
+    def with_second(
         self, params: Mapping[str, np.ndarray], y0: np.ndarray
     ) -> tuple[GradientResult, GradientResult]:
-        """The gradient, and that of the same steps cut in two."""
+        """The gradient, and that of the same steps cut in two, or joined in pairs."""
         ...
 
     def in_pieces(

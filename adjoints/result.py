@@ -101,7 +101,8 @@ class GradientError:
     by_param, by_y0 : dict of str to ndarray, ndarray
         Absolute, of each entry of ``dparams`` and ``dy0``.
     reliable : bool
-        Whether the estimate should be within a factor of three of the truth.
+        Whether the estimate should be within a factor of three of the truth; of ten where steps
+        were joined.
     how : str
         Where it comes from: ``"halved steps"``, or what else the gradient was compared with.
     reason : str

@@ -56,10 +56,7 @@ def compared(
     if coarse.status != "ok":
         return coarse
     if fine.status != "ok":
-        reason = f"with {how} it ended with {fine.status!r}: {fine.message}"
-        error = unknown_error(coarse, reason)
-        message = f"how far it is off cannot be told; {reason}"
-        return replace(coarse, status="inaccurate", message=message, gradient_error=error)
+        return _untold(coarse, fine, how)
     share = 1.0 if math.isinf(gain) else gain / (gain - 1)
     error = _error(coarse, fine, params, share, how)
     own = fine.gradient_error
@@ -69,6 +66,38 @@ def compared(
         own = _error(coarse, fine, params, 1 / (gain - 1), how)
     result = replace(coarse, gradient_error=error, refined=replace(fine, gradient_error=own))
     return judged(result, INACCURATE)
+
+
+def flagged(
+    fine: GradientResult,
+    coarse: GradientResult,
+    params: Mapping[str, np.ndarray],
+    *,
+    gain: float,
+    how: str,
+) -> GradientResult:
+    """`fine` with an error estimated from a worse gradient, for less work and in a wider band.
+
+    Where the two are too far apart for the order to be trusted, what lies between them is the
+    estimate: it may be far too large, and is not too small.
+
+    Parameters
+    ----------
+    fine, coarse : GradientResult
+        Of the same loss; the first one is the user's, and the second one worse.
+    params, how
+        As for :func:`compared`.
+    gain : float
+        How many times larger the error of `coarse` is.
+    """
+    if fine.status != "ok":
+        return fine
+    if coarse.status != "ok":
+        return _untold(fine, coarse, how)
+    apart = _error(coarse, fine, params, 1.0, how)
+    if apart.largest < ASYMPTOTIC:
+        apart = _error(coarse, fine, params, 1 / (gain - 1), how)
+    return judged(replace(fine, gradient_error=apart), INACCURATE)
 
 
 def judged(result: GradientResult, limit: float) -> GradientResult:
@@ -84,7 +113,15 @@ def judged(result: GradientResult, limit: float) -> GradientResult:
     return replace(result, status="inaccurate", message=message)
 
 
-def unknown_error(result: GradientResult, reason: str) -> GradientError:
+def _untold(result: GradientResult, other: GradientResult, how: str) -> GradientResult:
+    """`result`, called inaccurate because the other gradient broke down."""
+    reason = f"with {how} it ended with {other.status!r}: {other.message}"
+    error = _unknown_error(result, reason)
+    message = f"how far it is off cannot be told; {reason}"
+    return replace(result, status="inaccurate", message=message, gradient_error=error)
+
+
+def _unknown_error(result: GradientResult, reason: str) -> GradientError:
     """No estimate, and why."""
     nan = float("nan")
     by_param = {name: np.full_like(g, nan) for name, g in result.dparams.items()}

@@ -16,7 +16,7 @@ from ..program import (
     TrainingGradient,
 )
 from ..result import GradientResult
-from .estimate import compared
+from .estimate import compared, flagged
 
 Params = Mapping[str, np.ndarray]
 
@@ -67,8 +67,19 @@ def by_halved_steps(program: Refinable) -> Estimator:
     gain = 2.0**program.order
 
     def gradient(params: Params, y0: np.ndarray) -> GradientResult:
-        coarse, fine = program.with_finer(params, y0)
-        return compared(coarse, fine, params, gain=gain, how=program.how_finer)
+        coarse, fine = program.with_second(params, y0)
+        return compared(coarse, fine, params, gain=gain, how=program.how_second)
+
+    return gradient
+
+
+def by_joined_steps(program: Refinable) -> Estimator:
+    """Compares with the gradient of the same steps joined in pairs, which is the worse one."""
+    gain = 2.0**program.order
+
+    def gradient(params: Params, y0: np.ndarray) -> GradientResult:
+        fine, coarse = program.with_second(params, y0)
+        return flagged(fine, coarse, params, gain=gain, how=program.how_second)
 
     return gradient
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
-from ..error_bars.pieces import finer_words
+from ..error_bars.pieces import words_of
 from ..program import Settings, TrainingGradient, Work, gradient_result, of_problem
 from ..regularizers.regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats
@@ -23,13 +23,13 @@ from .compile_cache import Built, build, static_settings
 from .config import Config
 from .device import find_device
 from .differentiable import puller, recorder
-from .finer_steps import finer_config, finer_operands, room_for
 from .forward_mode import solve_forward
 from .forward_pass import outputs, solve_recording
 from .solve import operands, solve, window_size
 from .solvers import find_solver
 from .state import Operands
 from .stats import Report, pack_report, stats_of
+from .steps_again import again_config, finer_operands, joined_operands, room_for
 from .times import find_stops
 from .user_functions import Field, Jacobian, Jump, UserFunction, merge_named
 
@@ -96,7 +96,7 @@ class JaxProgram:
             solver: Any = self.config.solver
             solver = replace(solver, chunked_states=chunked_states)
             self.config = replace(self.config, solver=solver)
-        gradient = self._with_finer if settings.error_bar else self._gradient
+        gradient = self._with_second if settings.error_bar else self._gradient
         self._compiled, self.compile_s = self._ahead(gradient)
         self.saved_bytes = self._saved_bytes()
 
@@ -112,14 +112,14 @@ class JaxProgram:
         return self.config.tableau.order
 
     @property
-    def how_finer(self) -> str:
-        """In words, what is finer in the second gradient."""
-        return finer_words(self.settings)
+    def how_second(self) -> str:
+        """In words, how the steps of the second gradient differ."""
+        return words_of(self.settings)
 
-    def with_finer(
+    def with_second(
         self, params: Mapping[str, np.ndarray], y0: np.ndarray
     ) -> tuple[GradientResult, GradientResult]:
-        """The gradient, and that of the same steps cut in two: of what was built for both."""
+        """The gradient, and that of the same steps cut or joined: of what was built for both."""
         out = self._compiled(self._put(dict(params)), self._put(y0), self._fixed)
         return self._result(*out[:4]), self._result(*out[4:])
 
@@ -202,13 +202,17 @@ class JaxProgram:
         ops = self._operands(params, fixed)
         return self._gradient_of(self.config, False, params, y0, ops, fixed)[:4]
 
-    def _with_finer(self, params: Tree, y0: jax.Array, fixed: Fixed) -> tuple[Any, ...]:
-        """The gradient, and that of the same steps cut in two."""
+    def _with_second(self, params: Tree, y0: jax.Array, fixed: Fixed) -> tuple[Any, ...]:
+        """The gradient, and that of the same steps cut in two, or joined in pairs."""
         ops = self._operands(params, fixed)
         *first, out = self._gradient_of(self.config, True, params, y0, ops, fixed)
-        config = finer_config(self.config, 2 * self.config.max_steps)
-        ops = finer_operands(self.config, ops, out, 2)
-        return *first, *self._gradient_of(config, False, params, y0, ops, fixed)[:4]
+        room = self.config.max_steps
+        if self.settings.error_bar == "joined":
+            again = joined_operands(self.config, ops, out)
+        else:
+            again, room = finer_operands(self.config, ops, out, 2), 2 * room
+        config = again_config(self.config, room)
+        return *first, *self._gradient_of(config, False, params, y0, again, fixed)[:4]
 
     def _in_pieces(
         self, room: int, params: Tree, y0: jax.Array, fixed: tuple[Fixed, jax.Array]
@@ -218,7 +222,7 @@ class JaxProgram:
         ops = self._operands(params, own)
         solved = solve_recording(self.config, y0, ops, keep_steps=True, keep_rows=False)
         ops = finer_operands(self.config, ops, outputs(solved), pieces)
-        config = finer_config(self.config, room)
+        config = again_config(self.config, room)
         return self._gradient_of(config, False, params, y0, ops, own)[:4]
 
     def _gradient_of(

@@ -90,7 +90,7 @@ class CompiledLoop:
             The parameters in one flat array.
         y0 : ndarray
         pieces : int
-            Into how many pieces each accepted step is cut, and taken again.
+            Into how many pieces each accepted step is cut, and taken again; none: two are joined.
         wanted : bool
         times : ndarray, optional
             Gets the times of the accepted steps, their starts and the end.

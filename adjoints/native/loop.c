@@ -167,31 +167,35 @@ static int forward(const Task *task, const real *y0, Record *record, long *attem
     return status;
 }
 
-/* The recorded steps again, each in so many pieces. */
+/* The recorded steps again, each in so many pieces; in none, joined in pairs between stops. */
 static int replay(const Task *task, const Record *record, int pieces, Record *finer, real *ys) {
     real y[N], slope[N];
     int saved = 0, status = OK;
     memcpy(y, record->rows[0].y, sizeof(y));
-    for (long i = 0; i < record->count * pieces && status == OK; i++) {
-        const Row *whole = &record->rows[i / pieces];
-        Row *row = next_row(finer);
-        if (!row) return FAILED;
-        Step *step = step_at(finer, finer->count);
-        int piece = i % pieces, last = piece == pieces - 1;
-        row->h = whole->h / pieces;
-        row->t = whole->t + piece * row->h;
-        row->t1 = last ? whole->t1 : row->t + row->h;
-        row->stop = whole->stop, row->reaches = whole->reaches && last, row->saved = saved;
-        memcpy(row->y, y, sizeof(y));
-        Limits side = limits_at(row->stop);
-        f(clip(row->t, side), y, task->p, slope);
-        int failure = take(row, task->p, slope, side, step);
-        row->passed = saved = passed_before(row->t1, saved);
-        write_saves(row, task->p, side, step, ys);
-        after_step(row, task->p, step, y);
-        if (failure != RUNNING) status = failure;
-        else if (!all_finite(y, N)) status = NONFINITE;
-        finer->count++;
+    for (long i = 0; i < record->count && status == OK; i++) {
+        const Row *whole = &record->rows[i], *end = whole;
+        int count = pieces ? pieces : 1;
+        if (!pieces && !whole->reaches && i + 1 < record->count) end = &record->rows[++i];
+        real size = (whole->h + (end == whole ? 0 : end->h)) / count;
+        for (int piece = 0; piece < count && status == OK; piece++) {
+            Row *row = next_row(finer);
+            if (!row) return FAILED;
+            Step *step = step_at(finer, finer->count);
+            int last = piece == count - 1;
+            row->h = size, row->t = whole->t + piece * size;
+            row->t1 = last ? end->t1 : row->t + size;
+            row->stop = whole->stop, row->reaches = end->reaches && last, row->saved = saved;
+            memcpy(row->y, y, sizeof(y));
+            Limits side = limits_at(row->stop);
+            f(clip(row->t, side), y, task->p, slope);
+            int failure = take(row, task->p, slope, side, step);
+            row->passed = saved = passed_before(row->t1, saved);
+            write_saves(row, task->p, side, step, ys);
+            after_step(row, task->p, step, y);
+            if (failure != RUNNING) status = failure;
+            else if (!all_finite(y, N)) status = NONFINITE;
+            finer->count++;
+        }
     }
     if (status == OK) write_last(y, saved, ys);
     return status;
@@ -240,7 +244,7 @@ int run(const real *given, const real *tolerances, double first_step, long max_s
     for (long i = 0; times && i < record.count; i++)
         times[i] = record.rows[i].t, times[i + 1] = record.rows[i].t1;
     const Record *taken = &record;
-    if (status == OK && pieces > 1) {
+    if (status == OK && pieces != 1) {
         status = replay(&task, &record, pieces, &finer, ys);
         taken = &finer;
     }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
+from ..error_bars.pieces import PIECES, words_of
 from ..program import NumpyProgram, Settings, failed_result, gradient_result
 from ..result import GradientResult, Stats
 from ..scipy.flat import pack, unpack
@@ -31,6 +32,7 @@ class NativeProgram(NumpyProgram):
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         super().__init__(problem)
+        self._settings = settings
         self._tableau = tableau(settings.solver)
         started = time.perf_counter()
         try:
@@ -63,17 +65,20 @@ class NativeProgram(NumpyProgram):
         return self._tableau.order
 
     @property
-    def how_finer(self) -> str:
-        """The steps alone."""
-        return "halved steps"
+    def how_second(self) -> str:
+        """In words, how the steps of the second gradient differ."""
+        return words_of(self._settings)
 
-    def with_finer(self, params: Params, y0: np.ndarray) -> tuple[GradientResult, GradientResult]:
-        """The gradient, and that of the same steps cut in two."""
-        coarse = self.gradient(params, y0)
-        return coarse, self.in_pieces(params, y0, 2, coarse.stats.steps or 1)
+    def with_second(self, params: Params, y0: np.ndarray) -> tuple[GradientResult, GradientResult]:
+        """The gradient, and that of the same steps cut in two, or joined in pairs."""
+        first = self.gradient(params, y0)
+        if first.status != "ok":
+            return first, first
+        pieces = int(PIECES[self._settings.error_bar])
+        return first, self.in_pieces(params, y0, pieces, first.stats.steps or 1)
 
     def in_pieces(self, params: Params, y0: np.ndarray, pieces: int, steps: int) -> GradientResult:
-        """The gradient of the same steps, each cut into so many pieces."""
+        """The gradient of the same steps, each cut into so many pieces; none: joined in pairs."""
         return self._result(self._loop(pack(params), y0, pieces=pieces))
 
     def _result(self, found: Found) -> GradientResult:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...problems import Problem
-from ..error_bars.pieces import finer_words
+from ..error_bars.pieces import PIECES, words_of
 from ..program import (
     BareGradient,
     BareLoss,
@@ -24,11 +24,11 @@ from ..steps.acceptance import CODES
 from .call import Call
 from .device import numpy_named, put, put_named
 from .differentiations import ByForwardMode, ByReversePass, ByTape, Differentiation
-from .finer_steps import in_pieces
 from .forward_pass import Solved
 from .problem_loss import Found, Named, ProblemLoss
 from .solve import solve
 from .stats import rhs_evals, stats_of
+from .steps_again import again
 
 #: How the adjoints are computed that are no reverse pass of our own.
 DIFFERENTIATIONS: dict[str, Callable[[ProblemLoss], Differentiation]] = {
@@ -60,24 +60,24 @@ class TorchProgram:
         return self._loss.call.config.tableau.order
 
     @property
-    def how_finer(self) -> str:
-        """In words, what is finer in the second gradient."""
-        return finer_words(self._loss.settings)
+    def how_second(self) -> str:
+        """In words, how the steps of the second gradient differ."""
+        return words_of(self._loss.settings)
 
-    def with_finer(
+    def with_second(
         self, params: Mapping[str, np.ndarray], y0: np.ndarray
     ) -> tuple[GradientResult, GradientResult]:
-        """The gradient, and that of the same steps cut in two."""
+        """The gradient, and that of the same steps cut in two, or joined in pairs."""
         tensors = self._put(params, y0)
         found = self._found(*tensors)
-        coarse = self._result(found)
-        if coarse.status != "ok":
-            return coarse, coarse
+        first = self._result(found)
+        if first.status != "ok":
+            return first, first
         # What forward mode finds belongs to its transform.
         kept = self._loss.settings.method.adjoint != "forward"
         solved = found.solved if kept else self._solved(*tensors)
-        call = in_pieces(self._loss.call, solved, 2)
-        return coarse, self._result(self._found(*tensors, call))
+        call = again(self._loss.call, solved, PIECES[self._loss.settings.error_bar])
+        return first, self._result(self._found(*tensors, call))
 
     def in_pieces(
         self, params: Mapping[str, np.ndarray], y0: np.ndarray, pieces: int, steps: int
@@ -85,7 +85,7 @@ class TorchProgram:
         """The gradient of the same steps, each cut into so many pieces."""
         del steps
         tensors = self._put(params, y0)
-        call = in_pieces(self._loss.call, self._solved(*tensors), pieces)
+        call = again(self._loss.call, self._solved(*tensors), pieces)
         return self._result(self._found(*tensors, call))
 
     def _result(self, found: Found) -> GradientResult:

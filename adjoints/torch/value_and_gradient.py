@@ -10,9 +10,9 @@ from torch.utils import _pytree as pytree
 
 from ..error_bars.distance import log_parameter_scale, relative_distance
 from ..steps.tableaus import tableau
-from .finer_steps import cut
 from .solution import Solution
 from .solve import solve
+from .steps_again import cut
 
 Named = dict[str, torch.Tensor]
 

@@ -49,7 +49,7 @@ def test_stored_references_are_found_again(name):
     assert difference.largest <= 1e-10
 
 
-@pytest.mark.parametrize("name", ["robertson", "two_spirals"])
+@pytest.mark.parametrize("name", ["robertson", pytest.param("two_spirals", marks=pytest.mark.long)])
 def test_stored_references_of_larger_problems_are_found_again(name):
     problem = ab.problems.get(name)
     assert compare(certify(problem), problem.reference).largest <= 1e-8

@@ -114,7 +114,7 @@ def test_the_same_steps_give_the_same_gradient(name, solver):
             ("torch-discrete", n)
             for n in ("lotka_volterra", "pendulum", "two_spirals", "robertson")
         ),
-        *(("native-discrete", n) for n in ("van_der_pol", "heat_equation", "robertson", "pkpd")),
+        *(("native-discrete", n) for n in ("van_der_pol", "heat_equation", "robertson")),
     ],
 )
 def test_control_takes_the_same_steps(method, name):

@@ -28,7 +28,10 @@ def float64():
         yield
 
 
-@pytest.mark.parametrize("adjoint", ["discrete", "backsolve", "interpolating", "gauss"])
+@pytest.mark.parametrize(
+    "adjoint",
+    ["discrete", "backsolve", "interpolating", pytest.param("gauss", marks=pytest.mark.long)],
+)
 def test_vmap_of_grad_and_grad_of_vmap(adjoint, float64):
     one = jax.jit(jax.grad(lambda y: final_sum(y, adjoint=adjoint)))
     expected = np.stack([one(y) for y in starts(jnp.float64)])

@@ -73,7 +73,7 @@ def test_states_before_jumps_are_those_before_all_jumps_at_their_time():
     assert np.isnan(solution.before_jumps[-1])
 
 
-@pytest.mark.parametrize("solver", ["tsit5", "kvaerno5"])
+@pytest.mark.parametrize("solver", ["tsit5", pytest.param("kvaerno5", marks=pytest.mark.long)])
 def test_read_between_saves_it_is_what_saves_there_are(solver):
     start, times = jnp.array([1.0, 1.0]), jnp.linspace(0.0, 2.0, 9)
     p = jnp.array([1.5, 1.0, 3.0, 1.0])

@@ -169,7 +169,7 @@ def test_gradient_of_a_solve_that_switches(adjoint):
     assert close(slope("auto", adjoint), slope("rodas5p", "discrete"), 1e-4)
 
 
-@pytest.mark.parametrize("solver", ["rodas5p", "auto"])
+@pytest.mark.parametrize("solver", ["rodas5p", pytest.param("auto", marks=pytest.mark.long)])
 def test_lanes_under_vmap_are_the_single_solves(solver):
     @jax.jit
     def gradient(mu):

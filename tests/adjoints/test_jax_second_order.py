@@ -76,6 +76,17 @@ def test_a_product_through_rosenbrock_steps_windows_and_dense_output_is_cauchys_
     np.testing.assert_allclose(found, 2 * bend, rtol=1e-10)
 
 
+def test_a_gauss_newton_product_in_closed_form():
+    """Of ``y(1) = exp(-k)``: J is its negative."""
+
+    def residual(k):
+        return solve(lambda t, y, k: -k * y, jnp.ones(1), SAVE_AT[1:], k, rtol=1e-9).ys
+
+    found = jax.jit(lambda k, v: gauss_newton_product(residual, k, v))(0.7, 2.0)
+    np.testing.assert_allclose(found, 2 * np.exp(-1.4), rtol=1e-8)
+
+
+@pytest.mark.long
 def test_lanes_outputs_and_a_gauss_newton_product():
     """Over lanes the Hessian is that of each; ``J^T J v`` needs no second derivative."""
 

@@ -57,7 +57,7 @@ def test_an_attempt_outside_the_domain(adjoint, solver):
 
 
 @pytest.mark.parametrize("adjoint", ["tape", "forward"])
-@pytest.mark.parametrize("solver", ["tsit5", "rodas5p"])
+@pytest.mark.parametrize("solver", ["tsit5", pytest.param("rodas5p", marks=pytest.mark.long)])
 def test_an_attempt_outside_the_domain_through_the_step_size(adjoint, solver):
     found = by_log_decay(adjoint, solver=solver, differentiate_step_size=True)
     assert found == pytest.approx(log_decay_slope(), rel=1e-4)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import adjointbench as ab
+from adjointbench.adjoints.error_bars.pieces import joined
 from adjointbench.suite.measuring.errors import errors_against
 
 REPLAYED = ("jax-discrete", "jax-forward", "jax-gauss")
@@ -115,6 +116,34 @@ def test_where_the_finer_solve_breaks_down_the_gradient_is_not_called_ok():
     assert result.status == "inaccurate"
     assert "cannot be told" in result.message
     assert np.isnan(result.gradient_error.dparams)
+
+
+@pytest.mark.parametrize("method", ["jax-discrete", "torch-discrete", "native-discrete"])
+def test_joined_steps_flag_at_less_cost_and_have_no_better_gradient(method):
+    problem = ab.problems.get("lotka_volterra")
+    result = ab.gradient(problem, method, rtol=1e-5, atol=1e-8, error_bar="joined")
+    assert result.status == "ok"
+    assert result.refined is None
+    assert result.gradient_error.how == "pairs of steps joined"
+    assert_honest(result, problem, 0.1, 10)
+
+
+def test_joined_steps_find_the_trap():
+    problem = ab.problems.get("adaptive_ad_trap")
+    result = ab.gradient(problem, "torch-discrete", rtol=1e-6, atol=1e-9, error_bar="joined")
+    assert result.status == "inaccurate"
+
+
+def test_steps_on_two_sides_of_a_stop_are_not_joined():
+    t, h = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 0.0]), np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+    starts, sizes = joined(t, h, np.array([3.0, 5.0]))
+    np.testing.assert_array_equal(sizes, [2.0, 1.0, 2.0, 0.0, 0.0, 0.0])
+    np.testing.assert_array_equal(starts[:3], [0.0, 2.0, 3.0])
+
+
+def test_an_error_bar_of_no_known_kind_is_refused():
+    with pytest.raises(ValueError, match="error_bar='halved' must be True"):
+        ab.gradient(ab.problems.get("linear"), "jax-discrete", error_bar="halved")
 
 
 def test_a_breakdown_has_no_error_bar():

@@ -1,17 +1,19 @@
-"""The accepted steps of a solve, cut into equal pieces and taken again with no control."""
+"""The accepted steps of a solve, cut or joined, and taken again with no control."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
 
+from ..error_bars.pieces import LOOSEST, joined
 from .call import Call
 from .forward_pass import Solved
 
 
-def in_pieces(call: Call, solved: Solved, pieces: int) -> Call:
-    """A call that takes the steps of a solve again, each cut into so many pieces.
+def again(call: Call, solved: Solved, pieces: float) -> Call:
+    """A call that takes the steps of a solve again, each in so many pieces.
 
     A reverse solve has a mesh of its own, on which the error goes with the tolerance: that is
     divided by what the pieces divide the error of the forward steps by.
@@ -21,19 +23,21 @@ def in_pieces(call: Call, solved: Solved, pieces: int) -> Call:
     call : Call
         That made the solve.
     solved : Solved
-    pieces : int
+    pieces : float
+        One half: joined in pairs.
     """
     t, h = solved.record.times(call.schedule)[:, :2].unbind(dim=1)
-    steps = cut(t, h, pieces)
+    stops = torch.tensor(call.schedule.stops.times, dtype=t.dtype, device=t.device)
+    steps = joined(t, h, stops) if pieces < 1 else cut(t, h, int(pieces))
     gain = float(pieces) ** call.config.tableau.order
     tightest = 8 * torch.finfo(t.dtype).eps
     reverse = call.reverse._replace(
-        rtol=(call.reverse.rtol / gain).clamp(min=tightest), atol=call.reverse.atol / gain
+        rtol=(call.reverse.rtol / gain).clamp(tightest, LOOSEST), atol=call.reverse.atol / gain
     )
     config = replace(
         call.config,
         given_steps=True,
-        max_steps=pieces * call.config.max_steps,
+        max_steps=math.ceil(pieces) * call.config.max_steps,
         through_step_size=False,
     )
     return replace(
