@@ -68,6 +68,7 @@ def test_a_continuous_adjoint_sees_them_too_and_serves_other_tolerances():
     assert tighter.steps > counts.steps
 
 
+@pytest.mark.long
 def test_a_prepared_gradient_of_a_stiff_problem_says_so_and_agrees():
     problem = ab.Problem(
         name="dosed",
