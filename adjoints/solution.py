@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 Array = TypeVar("Array")
 
@@ -28,6 +28,8 @@ class OpenSolution(Generic[Array]):
         ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
     status_code : array
         Index into :data:`~adjointbench.adjoints.result.STATUSES`.
+    dense_output : DenseOutput or None
+        The solution between the saves, where it was asked for; also ``solution(t)``.
     """
 
     ys: Array
@@ -36,6 +38,23 @@ class OpenSolution(Generic[Array]):
     stiffness_estimate: Array | None
     stats: dict[str, Array]
     status_code: Array
+    dense_output: Any = field(default=None, kw_only=True)
+
+    def __call__(self, t: Any, *, side: str = "after") -> Any:
+        """The solution at `t`, as of the ``DenseOutput`` of the framework."""
+        return self._kept()(t, side=side)
+
+    @property
+    def before_jumps(self) -> Any:
+        """The states just before the jumps, as of the ``DenseOutput`` of the framework."""
+        return self._kept().before_jumps
+
+    def _kept(self) -> Any:
+        if self.dense_output is None:
+            raise ValueError(
+                "the solution between its saves was not kept; call solve(..., dense_output=True)"
+            )
+        return self.dense_output
 
     @property
     def estimates(self) -> dict[str, Array | None]:

@@ -30,31 +30,11 @@ class Solution(OpenSolution[Any]):
         Where ``compile=True`` asked for it: ``"yes"``, or why the loop ran eagerly.
     transfers : int or None
         How often the host waited for numbers from the device; ``None`` under ``vmap``.
-    dense_output : DenseOutput or None
-        The solution between the saves, where it was asked for; also ``solution(t)``.
     """
 
     steps: tuple[torch.Tensor, torch.Tensor]
     compiled: str | None = None
     transfers: int | None = None
-    dense_output: DenseOutput | None = None
-
-    def __call__(self, t: Any, *, side: str = "after") -> Any:
-        """The solution at `t`: see :meth:`DenseOutput.__call__`."""
-        return self._dense_output(t, side=side)
-
-    @property
-    def before_jumps(self) -> Any:
-        """The states just before the jumps: see :attr:`DenseOutput.before_jumps`."""
-        return self._dense_output.before_jumps
-
-    @property
-    def _dense_output(self) -> DenseOutput:
-        if self.dense_output is None:
-            raise ValueError(
-                "the solution between its saves was not kept; call solve(..., dense_output=True)"
-            )
-        return self.dense_output
 
     @property
     def status(self) -> Any:
