@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 
 from ..arguments import check_name
+from ..state_layout import View
 from ..steps.acceptance import CODES
 from ..steps.runge_kutta import dense_value
 from . import storage
@@ -22,7 +23,6 @@ from .record import path_rows
 from .slopes_by_times import saves_by_time
 from .state import Operands, State
 from .times import known
-from .user_functions import View
 
 SIDES = ("after", "before")
 

@@ -12,10 +12,10 @@ from jax.core import Tracer
 
 from ..result import STATUSES
 from ..solution import OpenSolution
+from ..state_layout import View
 from .config import Config
 from .dense_output import DenseOutput
 from .outcomes import Outputs
-from .user_functions import View
 
 
 @partial(

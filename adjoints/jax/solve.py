@@ -37,7 +37,7 @@ from .times import (
     soundness,
     stop_arrays,
 )
-from .user_functions import View, user_functions
+from .user_functions import JaxView, user_functions
 
 Tree = Any
 
@@ -182,7 +182,7 @@ def solve(
     start, layout = flat_state(y0)
     times = checked_array("save_at", save_at, start.dtype)
     t0 = checked_array("t0", t0, start.dtype)
-    view = View(layout, backwards=goes_backwards(times, t0))
+    view = JaxView(layout, backwards=goes_backwards(times, t0))
     check_known_times(times, t0, backwards=view.backwards)
     times, t0 = view.turned(times), view.turned(t0)
     jump_times, discontinuities = (
@@ -235,7 +235,7 @@ def solve(
         **{
             name: checked_tolerance(
                 argument,
-                view.tolerance(argument, value),
+                view.tolerance(argument, value, start),
                 start,
                 optional=argument.startswith("adjoint"),
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -10,75 +9,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..arguments import REAL_DTYPES
+from ..state_layout import Layout
 from .inputs import checked_state
 
 Tree = Any
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A structure of arrays, and the arrays' names and shapes in the order of the flat state."""
-
-    structure: Any
-    names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
-
-    def unpacked(self, flat: jax.Array) -> Tree:
-        """The structure from flat states, whose leading axes stay in front."""
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
-        parts = jnp.split(flat, ends[:-1], axis=-1)
-        leaves = (
-            part.reshape((*flat.shape[:-1], *shape))
-            for part, shape in zip(parts, self.shapes, strict=True)
-        )
-        return jax.tree.unflatten(self.structure, leaves)
-
-    def packed(self, name: str, found: Tree, like: jax.Array) -> jax.Array:
-        """One flat array of what the function called `name` returned."""
-        leaves = []
-        for leaf, value, shape in zip(
-            self.names, self._leaves(name, found), self.shapes, strict=True
-        ):
-            value = stacked(value, like)
-            if tuple(value.shape) != shape or value.dtype != like.dtype:
-                raise ValueError(
-                    f"{name} returned shape {tuple(value.shape)} and dtype {value.dtype} for "
-                    f"y0{leaf}, which has shape {shape} and dtype {like.dtype}; it must return "
-                    "the same"
-                )
-            leaves.append(value.ravel())
-        return jnp.concatenate(leaves)
-
-    def tolerance(self, argument: str, value: Tree) -> Any:
-        """One number as it is; a structure of numbers and arrays as one array of all components."""
-        if jax.tree.structure(value) == _LEAF:
-            return value
-        leaves = []
-        for leaf, part, shape in zip(
-            self.names, self._leaves(argument, value), self.shapes, strict=True
-        ):
-            part = jnp.asarray(part)
-            if part.ndim and part.shape != shape:
-                raise ValueError(
-                    f"{argument}{leaf} has shape {part.shape}; pass one number, or an array of "
-                    f"the shape of y0{leaf}, {shape}"
-                )
-            leaves.append(jnp.broadcast_to(part, shape).ravel())
-        return jnp.concatenate(leaves)
-
-    def _leaves(self, name: str, found: Tree) -> list[Any]:
-        """The leaves of what must have the structure of the state; lists and tuples are alike."""
-        wanted = jax.tree.unflatten(self.structure, ["."] * len(self.names))
-        if {type(found), type(wanted)} == {list, tuple}:
-            found = type(wanted)(found)
-        try:
-            return self.structure.flatten_up_to(found)
-        except ValueError as error:
-            shape = str(wanted).replace("'.'", ".")
-            raise ValueError(f"{name} is not of the structure of y0, {shape}: {error}") from None
-
-
 _LEAF = jax.tree.structure(0)
+
+
+class JaxLayout(Layout):
+    """A pytree of arrays of JAX."""
+
+    def _split(self, flat: jax.Array, sizes: list[int]) -> list[jax.Array]:
+        return jnp.split(flat, np.cumsum(sizes)[:-1], axis=-1)
+
+    def _joined(self, leaves: list[jax.Array]) -> jax.Array:
+        return jnp.concatenate(leaves)
+
+    def _stacked(self, found: Any, like: jax.Array) -> Any:
+        return stacked(found, like)
+
+    def _is_one(self, value: Any) -> bool:
+        return jax.tree.structure(value) == _LEAF
+
+    def _held(self, argument: str, part: Any, like: jax.Array) -> jax.Array:
+        return jnp.asarray(part)
+
+    def _spread(self, part: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        return jnp.broadcast_to(part, shape)
 
 
 def stacked(found: Any, like: jax.Array) -> Any:
@@ -99,7 +58,7 @@ def flat_state(y0: Tree) -> tuple[jax.Array, Layout | None]:
         raise ValueError(f"y0={y0!r} has no elements")
     names = tuple(jax.tree_util.keystr(path) for path, _ in leaves)
     arrays = _alike(names, [leaf for _, leaf in leaves])
-    layout = Layout(structure, names, tuple(array.shape for array in arrays))
+    layout = JaxLayout(structure, names, tuple(array.shape for array in arrays))
     return checked_state(jnp.concatenate([array.ravel() for array in arrays])), layout
 
 

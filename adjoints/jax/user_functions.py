@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -13,35 +13,11 @@ import numpy as np
 from jax import lax
 
 from ..arguments import accepts, check_function
-from .state_layout import Layout, stacked
+from ..state_layout import Split, Still, View
+from .state_layout import stacked
 
 Tree = Any
 Params = tuple[list[jax.Array], list[jax.Array]]
-
-
-class Still(NamedTuple):
-    """A leaf of a tree of parameters that is no array: a name, a function, a whole number."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class Split:
-    """How the leaves of a tree of parameters divide into differentiable ones and others.
-
-    ``kinds`` has for each leaf whether it is differentiable, or itself where it is no array.
-    """
-
-    structure: Any
-    kinds: tuple[bool | Still, ...]
-
-    def __call__(self, smooth: list[Any], constants: list[Any]) -> Tree:
-        """The tree again, from its leaves of all kinds."""
-        parts = {True: iter(smooth), False: iter(constants)}
-        leaves = [
-            kind.value if isinstance(kind, Still) else next(parts[kind]) for kind in self.kinds
-        ]
-        return jax.tree.unflatten(self.structure, leaves)
 
 
 def split_params(params: Tree) -> tuple[list[jax.Array], list[jax.Array], Split]:
@@ -79,45 +55,13 @@ def merge_named(params: dict[str, Any], constants: dict[str, Any]) -> dict[str, 
     return {**params, **constants}
 
 
-@dataclass(frozen=True)
-class View:
-    """How a user's functions see a solve.
+class JaxView(View):
+    """How a user's functions on JAX see a solve."""
 
-    Attributes
-    ----------
-    layout : Layout, optional
-        Of their state, where it is a structure of arrays.
-    backwards : bool
-        Whether their time runs against the solve's, which always goes forwards.
-    spread : bool
-        Whether parameters are several arguments, or none, and not one.
-    """
-
-    layout: Layout | None = None
-    backwards: bool = False
-    spread: bool = False
-
-    def structure(self, flat: jax.Array) -> Tree:
-        """States as the user has them."""
-        return flat if self.layout is None else self.layout.unpacked(flat)
-
-    def state(self, name: str, found: Tree, like: jax.Array) -> Any:
-        """The flat state that the function called `name` returned."""
-        if self.layout is not None:
-            return self.layout.packed(name, found, like)
+    def _plain(self, found: Tree, like: jax.Array) -> Any:
         if isinstance(found, list | tuple):
             return stacked(found, like).reshape(like.shape)
         return found
-
-    def tolerance(self, argument: str, value: Any) -> Any:
-        """A tolerance for the flat state; ``None`` stays it."""
-        if self.layout is None or value is None:
-            return value
-        return self.layout.tolerance(argument, value)
-
-    def turned(self, value: Any) -> Any:
-        """A time, or a derivative by it, of the other direction where the solve is mirrored."""
-        return -value if self.backwards else value
 
 
 @dataclass(frozen=True)
@@ -139,7 +83,7 @@ class UserFunction:
 
     function: Callable[..., Any] | Module
     merge: Callable[..., Tree]
-    view: View = View()
+    view: View = field(default_factory=JaxView)
 
     def returned(self, t: jax.Array, y: jax.Array, params: Params, *number: Any) -> Any:
         """What the function returns, called as its user wrote it; a jump is told its number."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..arguments import check_name
+from ..state_layout import View
 from ..steps.acceptance import CODES
 from ..steps.runge_kutta import dense_value
 from .call import Call, Outputs
@@ -16,7 +17,6 @@ from .plain_fallback import with_plain_fallback
 from .slopes_by_times import moved_by_times
 from .state import Config, Tensors
 from .transforms import carries_derivative, is_batched, unwrapped
-from .user_functions import View
 
 SIDES = ("after", "before")
 

@@ -9,11 +9,11 @@ import torch
 
 from ..result import STATUSES
 from ..solution import OpenSolution
+from ..state_layout import View
 from .call import Call, Outputs
 from .dense_output import DenseOutput
 from .stats import linear_solves, rhs_evals
 from .transforms import is_wrapped
-from .user_functions import View
 
 
 @dataclass(frozen=True)

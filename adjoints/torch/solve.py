@@ -30,8 +30,8 @@ from .schedule import Schedule
 from .slopes_by_times import moved_by_times
 from .solution import Solution, solution_of
 from .state import Config, Tensors
-from .state_layout import Layout, flat_state
-from .user_functions import UserFunctions, View, user_functions
+from .state_layout import flat_state
+from .user_functions import TorchView, UserFunctions, user_functions
 
 Tree = Any
 
@@ -181,7 +181,7 @@ def solve(
     """
     start, layout = flat_state(y0)
     times = checked_times(t0, save_at, start)
-    view = View(layout, times.backwards)
+    view = TorchView(layout, times.backwards)
     user = user_functions((rhs, jump, jacobian), params, args, view, start, compile=compile)
     check_params(user.constants)
     jump_times = checked_stops("jump_times", jump_times, backwards=times.backwards)
@@ -207,7 +207,7 @@ def solve(
     )
     _check(config, adjoint)
     check_dense_output(config, (start, times.t0, times.save_at, *user.smooth, *user.constants))
-    tolerance = partial(_tolerance, layout, start)
+    tolerance = partial(_tolerance, view, start)
     schedule = Schedule(
         t0=held("t0", times.start, start),
         stops=stops,
@@ -271,13 +271,9 @@ def _max_step(max_step: Any, given: Any) -> float | None:
     return None if max_step is None else positive("max_step", max_step)
 
 
-def _tolerance(
-    layout: Layout | None, start: torch.Tensor, argument: str, value: Any
-) -> torch.Tensor:
+def _tolerance(view: TorchView, start: torch.Tensor, argument: str, value: Any) -> torch.Tensor:
     """A tolerance for the flat state."""
-    if layout is not None:
-        value = layout.tolerance(argument, value, start)
-    return checked_tolerance(argument, value, start)
+    return checked_tolerance(argument, view.tolerance(argument, value, start), start)
 
 
 def _solved(

@@ -2,89 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
+from ..state_layout import Layout
 from .inputs import checked_state, held
 
 Tree = Any
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A structure of tensors, and the tensors' names and shapes in the order of the flat state."""
+class TorchLayout(Layout):
+    """A tuple, list or dict of tensors, nested or not."""
 
-    structure: pytree.TreeSpec
-    names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
+    an_array = "a tensor"
 
-    @property
-    def sizes(self) -> list[int]:
-        """How many components each tensor has."""
-        return [int(np.prod(shape)) for shape in self.shapes]
+    def _split(self, flat: torch.Tensor, sizes: list[int]) -> Sequence[torch.Tensor]:
+        return torch.split(flat, sizes, dim=-1)
 
-    def unpacked(self, flat: torch.Tensor) -> Tree:
-        """The structure from flat states, whose leading axes stay in front."""
-        parts = torch.split(flat, self.sizes, dim=-1)
-        leaves = [
-            part.reshape((*flat.shape[:-1], *shape))
-            for part, shape in zip(parts, self.shapes, strict=True)
-        ]
-        return pytree.tree_unflatten(leaves, self.structure)
-
-    def packed(self, name: str, found: Tree, like: torch.Tensor) -> torch.Tensor:
-        """One flat tensor of what the function called `name` returned."""
-        leaves = []
-        for leaf, value, shape in zip(
-            self.names, self._leaves(name, found), self.shapes, strict=True
-        ):
-            value = stacked(value, like)
-            if not isinstance(value, torch.Tensor):
-                raise ValueError(
-                    f"{name} returned a {type(value).__name__} for y0{leaf}; it must return a "
-                    "tensor"
-                )
-            if tuple(value.shape) != shape or value.dtype != like.dtype:
-                raise ValueError(
-                    f"{name} returned shape {tuple(value.shape)} and dtype {value.dtype} for "
-                    f"y0{leaf}, which has shape {shape} and dtype {like.dtype}; it must return "
-                    "the same"
-                )
-            leaves.append(value.reshape(-1))
+    def _joined(self, leaves: list[torch.Tensor]) -> torch.Tensor:
         return torch.cat(leaves)
 
-    def tolerance(self, argument: str, value: Tree, like: torch.Tensor) -> Any:
-        """A number as it is; a structure of numbers and tensors as one tensor of all components."""
-        if not isinstance(value, tuple | list | dict):
-            return value
-        leaves = []
-        for leaf, part, shape in zip(
-            self.names, self._leaves(argument, value), self.shapes, strict=True
-        ):
-            part = held(argument, part, like)
-            if part.ndim and tuple(part.shape) != shape:
-                raise ValueError(
-                    f"{argument}{leaf} has shape {tuple(part.shape)}; pass one number, or a tensor "
-                    f"of the shape of y0{leaf}, {shape}"
-                )
-            leaves.append(part.expand(shape).reshape(-1))
-        return torch.cat(leaves)
+    def _stacked(self, found: Any, like: torch.Tensor) -> Any:
+        return stacked(found, like)
 
-    def _leaves(self, name: str, found: Tree) -> list[Any]:
-        """The leaves of what must have the structure of the state; lists and tuples are alike."""
-        wanted = self.structure.type
-        if {type(found), wanted} == {list, tuple} and wanted is not None:
-            found = wanted(found)
-        try:
-            return self.structure.flatten_up_to(found)
-        except ValueError as error:
-            example = pytree.tree_unflatten(["."] * len(self.names), self.structure)
-            shape = str(example).replace("'.'", ".")
-            raise ValueError(f"{name} is not of the structure of y0, {shape}: {error}") from None
+    def _is_one(self, value: Any) -> bool:
+        return not isinstance(value, tuple | list | dict)
+
+    def _held(self, argument: str, part: Any, like: torch.Tensor) -> torch.Tensor:
+        return held(argument, part, like)
+
+    def _spread(self, part: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+        return part.expand(shape)
 
 
 def stacked(found: Any, like: torch.Tensor) -> Any:
@@ -104,7 +56,7 @@ def flat_state(y0: Tree) -> tuple[torch.Tensor, Layout | None]:
     else:
         names = tuple(pytree.keystr(path) for path, _ in leaves)
         tensors = _alike(names, [leaf for _, leaf in leaves])
-        layout = Layout(structure, names, tuple(tuple(x.shape) for x in tensors))
+        layout = TorchLayout(structure, names, tuple(tuple(x.shape) for x in tensors))
         start = torch.cat([x.reshape(-1) for x in tensors]) if tensors else torch.zeros(0)
     if not start.numel():
         raise ValueError(f"y0 has shape {tuple(start.shape)}, no elements")

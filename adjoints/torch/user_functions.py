@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,36 +11,12 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ..arguments import accepts, check_function
+from ..state_layout import Split, Still, View
 from .state import Tensors
-from .state_layout import Layout, stacked
+from .state_layout import stacked
 from .transforms import carries_derivative, is_wrapped
 
 Tree = Any
-
-
-class Still(NamedTuple):
-    """A leaf of a tree of parameters that no solve differentiates or moves: a name, a function."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class Split:
-    """How the leaves of a tree of parameters divide into differentiable ones and others.
-
-    ``kinds`` has for each leaf whether it is differentiable, or itself where it is no tensor.
-    """
-
-    structure: Any
-    kinds: tuple[bool | Still, ...]
-
-    def __call__(self, params: Tensors, constants: Tensors) -> Tree:
-        """The tree again, from its leaves of all kinds."""
-        parts = {True: iter(params), False: iter(constants)}
-        leaves = [
-            kind.value if isinstance(kind, Still) else next(parts[kind]) for kind in self.kinds
-        ]
-        return pytree.tree_unflatten(leaves, self.structure)
 
 
 def split_params(params: Tree, like: torch.Tensor) -> tuple[Tensors, Tensors, Split]:
@@ -70,37 +46,11 @@ def _tensor(value: Any, like: torch.Tensor) -> torch.Tensor:
     return found.to(like.dtype) if found.is_floating_point() else found
 
 
-@dataclass(frozen=True)
-class View:
-    """How a user's functions see a solve.
+class TorchView(View):
+    """How a user's functions on PyTorch see a solve."""
 
-    Attributes
-    ----------
-    layout : Layout, optional
-        Of their state, where it is a structure of tensors.
-    backwards : bool
-        Whether their time runs against the solve's, which always goes forwards.
-    spread : bool
-        Whether parameters are several arguments, or none, and not one.
-    """
-
-    layout: Layout | None = None
-    backwards: bool = False
-    spread: bool = False
-
-    def structure(self, flat: torch.Tensor) -> Tree:
-        """States as the user has them."""
-        return flat if self.layout is None else self.layout.unpacked(flat)
-
-    def state(self, name: str, found: Tree, like: torch.Tensor) -> torch.Tensor:
-        """The flat state that the function called `name` returned."""
-        if self.layout is None:
-            return stacked(found, like)
-        return self.layout.packed(name, found, like)
-
-    def turned(self, found: Any) -> Any:
-        """A derivative by the user's time as one by the solve's."""
-        return -found if self.backwards and isinstance(found, torch.Tensor) else found
+    def _plain(self, found: Tree, like: torch.Tensor) -> Any:
+        return stacked(found, like)
 
 
 @dataclass(frozen=True)
@@ -109,15 +59,15 @@ class UserFunction:
 
     function: Callable[..., Any]
     merge: Callable[..., Tree]
-    view: View = View()
+    view: View = field(default_factory=TorchView)
 
     def returned(
         self, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors], *number: int
     ) -> Any:
         """What the function returns, called as its user wrote it; a jump is told its number."""
         view, tree = self.view, self.merge(*params)
-        t = -t if view.backwards else t
-        return self.function(*number, t, view.structure(y), *(tree if view.spread else (tree,)))
+        arguments = tree if view.spread else (tree,)
+        return self.function(*number, view.turned(t), view.structure(y), *arguments)
 
 
 class Field(UserFunction):
