@@ -31,7 +31,6 @@ def step(tableau: Tableau) -> str:
                 f"{_ROW}, Limits side, Step *step",
                 [
                     each(f"step->at[{tableau.steps}][j] = step->y1[j];"),
-                    end,
                     *(
                         line
                         for i in range(tableau.steps + 1, tableau.stages)

@@ -216,8 +216,10 @@ static int reverse(const Task *task, const Record *record, const real *dys, real
         Step *step = step_at(record, i);
         if (!KEEPS_STAGES) {
             f(clip(row->t, side), row->y, task->p, slope);
-            take_again(row, task->p, slope, side, step);
-            if (row->passed > row->saved) dense_stages(row, task->p, side, step);
+            if (row->passed > row->saved) {
+                take(row, task->p, slope, side, step);
+                dense_stages(row, task->p, side, step);
+            } else take_again(row, task->p, slope, side, step);
         }
         if (row->reaches) jumps_back(row->stop, row->t1, step->y1, task->p, w, dp);
         step_back(row, task->p, side, step, back, dys, w, dp);

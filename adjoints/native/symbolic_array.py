@@ -13,37 +13,22 @@ from typing import Any
 
 import numpy as np
 
+from ..standard_names import STANDARD_NAMES
 from .expressions import Expression, Expressions
+from .operations import OPERATIONS
 
-#: NumPy's functions of each element by the operations on expressions.
-_FUNCTIONS = {
-    "absolute": "abs",
+#: Functions of each element that have another name among the operations.
+_OPERATIONS = {
     "fabs": "abs",
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctan2": "atan2",
-    "arctanh": "atanh",
+    "float_power": "pow",
     "fmax": "maximum",
     "fmin": "minimum",
-    "power": "pow",
-    "float_power": "pow",
     "logical_and": "and",
     "logical_or": "or",
     "logical_not": "not",
     "bitwise_and": "and",
     "bitwise_or": "or",
     "invert": "not",
-    **{
-        name: name
-        for name in (
-            *("ceil", "cos", "cosh", "equal", "exp", "expm1", "floor", "hypot", "less"),
-            *("less_equal", "log", "log10", "log1p", "maximum", "minimum", "sign", "sin", "sinh"),
-            *("sqrt", "tan", "tanh"),
-        )
-    },
 }
 
 #: Those that are another with its operands exchanged, or its opposite.
@@ -74,7 +59,7 @@ class SymbolicArray(np.ndarray):
         """NumPy's functions of each element, and the operators, by the operations."""
         name = ufunc.__name__
         if method == "reduce" and name in ("maximum", "minimum"):
-            return self._reduced(_FUNCTIONS[name], inputs[0], **options)
+            return self._reduced(name, inputs[0], **options)
         if name in _BY_OPERATORS:
             plain = [np.asarray(value) for value in inputs]
             options.pop("out", None)
@@ -100,9 +85,11 @@ class SymbolicArray(np.ndarray):
             return inputs[0] * inputs[0]
         if name == "reciprocal":
             return 1.0 / inputs[0]
-        if name not in _FUNCTIONS:
+        name = STANDARD_NAMES.get(name, name)
+        operation = _OPERATIONS.get(name, name)
+        if operation not in OPERATIONS:
             raise TypeError(f"xp.{name} has no counterpart in C here")
-        return self.operated(_FUNCTIONS[name], *inputs)
+        return self.operated(operation, *inputs)
 
     def operated(self, operation: str, *inputs: Any) -> SymbolicArray:
         """An operation on the elements of some arrays, broadcast."""

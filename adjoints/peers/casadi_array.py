@@ -19,25 +19,10 @@ from typing import Any, ClassVar
 import casadi as ca
 import numpy as np
 
+from ..standard_names import STANDARD_NAMES
+
 #: A CasADi column (``SX`` or ``MX``) or a NumPy vector.
 Column = Any
-
-
-#: Functions of NumPy that have another name in the standard.
-STANDARD_NAMES = {
-    "absolute": "abs",
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctan2": "atan2",
-    "arctanh": "atanh",
-    "concatenate": "concat",
-    "power": "pow",
-    "transpose": "permute_dims",
-    "true_divide": "divide",
-}
 
 
 def _operator(function: Callable[..., Any], dtype: type = np.float64) -> tuple[Any, Any]:

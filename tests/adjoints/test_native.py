@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 from equations import riccati, riccati_exact
 
 import adjointbench as ab
-from adjointbench.adjoints.native import compiler
+from adjointbench.adjoints.native import compiler, source
 from adjointbench.adjoints.native.compiled_loop import CompiledLoop
 from adjointbench.adjoints.steps.tableaus import tableau
 
@@ -154,3 +154,16 @@ def test_programs_are_kept_in_a_cache_with_a_space_in_its_path_and_do_without_on
     blocked.touch()
     environment["XDG_CACHE_HOME"] = str(blocked)
     assert seconds() > 0.0
+
+
+@pytest.mark.parametrize("solver", ["tsit5", "dop853", "rodas5p"])
+def test_stages_that_are_not_kept_are_computed_again(solver, monkeypatch):
+    """Saves between steps, doses and a break in time: the same gradient to rounding."""
+    problem = tiny.doses(save_at=np.linspace(0.1, 3.0, 7))
+    kept = ab.gradient(problem, "native-discrete", solver=solver)
+    monkeypatch.setattr(source, "MOST_KEPT", 0)
+    again = ab.gradient(problem, "native-discrete", solver=solver)
+    assert (again.loss, again.status) == (kept.loss, "ok")
+    np.testing.assert_allclose(again.dy0, kept.dy0, rtol=1e-13)
+    for name, gradient in kept.dparams.items():
+        np.testing.assert_allclose(again.dparams[name], gradient, rtol=1e-12)
