@@ -15,7 +15,8 @@ from ..problems import Problem
 from ..problems.validation import did_you_mean
 from .arguments import check_name, positive, positive_int, tolerance
 from .equations import check_equations, explained
-from .error_bars.program import ErrorBarProgram, by_halved_steps, by_joined_steps, by_second_method
+from .error_bars.estimate import compared, flagged
+from .error_bars.program import ErrorBarProgram, by_second_method, by_steps_again
 from .error_bars.to_accuracy import ToAccuracy
 from .methods import get_method, method_of
 from .options import (
@@ -255,8 +256,8 @@ def _program(problem: Problem, settings: Settings) -> Program:
 def _with_error_bar(problem: Problem, settings: Settings, program: Program) -> Program:
     """The same, with estimates by halved steps, by an open method, or by a tighter tolerance."""
     if isinstance(program, Refinable):
-        compare = by_joined_steps if settings.error_bar == "joined" else by_halved_steps
-        return ErrorBarProgram(program, compare(program))
+        compare = flagged if settings.error_bar == "joined" else compared
+        return ErrorBarProgram(program, by_steps_again(program, compare))
     tight = scaled(settings, 1 / TIGHTER)
     for name in ("jax-discrete", "torch-discrete"):
         limits = {"rtol": tight.rtol, "atol": tight.atol, "max_steps": settings.max_steps}

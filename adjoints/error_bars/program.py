@@ -16,7 +16,7 @@ from ..program import (
     TrainingGradient,
 )
 from ..result import GradientResult
-from .estimate import compared, flagged
+from .estimate import compared
 
 Params = Mapping[str, np.ndarray]
 
@@ -62,24 +62,13 @@ class ErrorBarProgram:
         return self._program.training_gradient(params, y0, constants, coefficients)
 
 
-def by_halved_steps(program: Refinable) -> Estimator:
-    """Compares with the gradient of the same steps cut in two."""
+def by_steps_again(program: Refinable, compare: Callable[..., GradientResult]) -> Estimator:
+    """Compares with the gradient of the same steps, cut (`compared`) or joined (`flagged`)."""
     gain = 2.0**program.order
 
     def gradient(params: Params, y0: np.ndarray) -> GradientResult:
-        coarse, fine = program.with_second(params, y0)
-        return compared(coarse, fine, params, gain=gain, how=program.how_second)
-
-    return gradient
-
-
-def by_joined_steps(program: Refinable) -> Estimator:
-    """Compares with the gradient of the same steps joined in pairs, which is the worse one."""
-    gain = 2.0**program.order
-
-    def gradient(params: Params, y0: np.ndarray) -> GradientResult:
-        fine, coarse = program.with_second(params, y0)
-        return flagged(fine, coarse, params, gain=gain, how=program.how_second)
+        first, second = program.with_second(params, y0)
+        return compare(first, second, params, gain=gain, how=program.how_second)
 
     return gradient
 
