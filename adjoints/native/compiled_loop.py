@@ -10,14 +10,17 @@ import numpy as np
 
 from ...problems import Problem
 from ..result import STATUSES
+from ..steps.stops import stops_between
 from ..steps.tableau import Tableau
 from .compiler import loaded
+from .equations import equations_of
+from .operands import Whole, numbers_of, pointers, stop_operands
 from .source import source_of
 
 #: Of ``run`` in the C program.
 _ARGUMENTS = (
-    *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_double, ctypes.c_long, ctypes.c_int),
-    *(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+    *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int),
+    *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
 )
 
 
@@ -64,14 +67,35 @@ class CompiledLoop:
         first_step: float | None = None,
         max_steps: int = 16384,
     ) -> None:
-        self._dtype = problem.dtype
-        self._run = loaded(source_of(problem, tableau)).run
+        dtype = self._dtype = problem.dtype
+        stops = stops_between(
+            problem.discontinuities, problem.jump_times, *problem.t_span, problem.dtype
+        )
+        acting = tuple(sorted(i for jumps in stops.jumps for i in jumps))
+        source = source_of(
+            equations_of(problem, acting),
+            tableau,
+            dtype,
+            breaks=stops.breaks,
+            saves=len(problem.save_at),
+        )
+        self._run = loaded(source.text).run
         self._run.argtypes = _ARGUMENTS
-        shape = (2, *problem.y0.shape)
-        self._tolerances = np.empty(shape, problem.dtype)
-        self._tolerances[0], self._tolerances[1] = rtol, atol
-        self._first_step = float("nan") if first_step is None else first_step
+        self._data = source.data
         self._max_steps = max_steps
+        tolerances = (np.empty(problem.y0.shape, dtype) for _ in range(2))
+        self._fixed = [
+            *(_filled(like, value) for like, value in zip(tolerances, (rtol, atol), strict=True)),
+            numbers_of(problem.t_span[0], first_step, None, dtype),
+            np.asarray(problem.save_at, dtype),
+            *stop_operands(stops, dtype),
+        ]
+        self._whole = Whole(
+            saves=len(problem.save_at),
+            jumps_a_stop=max(1, *map(len, stops.jumps)),
+            max_steps=max_steps,
+        ).array
+        self._in = pointers([None, None, *self._fixed, None])
 
     def __call__(
         self,
@@ -93,18 +117,19 @@ class CompiledLoop:
             Into how many pieces each accepted step is cut, and taken again; none: two are joined.
         wanted : bool
         times : ndarray, optional
-            Gets the times of the accepted steps, their starts and the end.
+            Gets the times of the accepted steps, their starts.
         """
-        n = np.size(y0)
-        given = np.empty(n + len(theta), self._dtype)
-        given[:n], given[n:] = np.ravel(y0), theta
+        n, m = np.size(y0), len(theta)
+        given = np.empty(n + m + len(self._data), self._dtype)
+        given[:n], given[n : n + m], given[n + m :] = np.ravel(y0), theta, self._data
+        operands = self._in.copy()
+        operands[0] = given.ctypes.data
+        operands[1] = given.ctypes.data + n * given.itemsize
         # Where it ends early nothing is written.
-        found, counts = np.full(1 + given.size, np.nan, self._dtype), np.zeros(3, np.int64)
+        found, counts = np.full(1 + n + m, np.nan, self._dtype), np.zeros(3, np.int64)
         code = self._run(
-            given.ctypes.data,
-            self._tolerances.ctypes.data,
-            self._first_step,
-            self._max_steps,
+            operands.ctypes.data,
+            self._whole.ctypes.data,
             pieces,
             wanted,
             found.ctypes.data,
@@ -116,6 +141,11 @@ class CompiledLoop:
 
     def accepted_times(self, theta: np.ndarray, y0: np.ndarray) -> np.ndarray:
         """The times from which the accepted steps start."""
-        times = np.empty(self._max_steps + 1, self._dtype)
+        times = np.empty(self._max_steps, self._dtype)
         found = self(theta, y0, wanted=False, times=times)
         return times[: found.steps]
+
+
+def _filled(array: np.ndarray, value: Any) -> np.ndarray:
+    array[...] = value
+    return array

@@ -11,35 +11,38 @@ and that of the old state is ``w + sum_i g_i``.
 from __future__ import annotations
 
 from ..steps.tableau import Tableau
-from .step_formulas import constants_of, each, error_and_dense_output, function, weighted
-
-_ROW = "const Row *row, const real *p"
+from .step_formulas import (
+    READ,
+    STEP_BACK,
+    constants_of,
+    each,
+    error_and_dense_output,
+    function,
+    weighted,
+)
 
 
 def step(tableau: Tableau) -> str:
     """The functions of a step that the loop calls."""
-    end = _at_end(tableau)
-    stages = _stages(tableau)
-    taken = f"{_ROW}, const real *slope, Limits side, Step *step"
     return "\n".join(
         [
-            function("int", "take", taken, [*stages, end, "return RUNNING;"]),
-            function("void", "take_again", taken, stages),
+            function(
+                "int",
+                "take",
+                f"{READ}, const real *slope, Limits side, Step *step",
+                [*_stages(tableau), "return RUNNING;"],
+            ),
             function(
                 "void",
                 "dense_stages",
-                f"{_ROW}, Limits side, Step *step",
+                f"{READ}, Limits side, Step *step",
                 [
-                    each(f"step->at[{tableau.steps}][j] = step->y1[j];"),
-                    *(
-                        line
-                        for i in range(tableau.steps + 1, tableau.stages)
-                        for line in _stage(tableau, i)
-                    ),
+                    line
+                    for i in range(tableau.steps + 1, tableau.stages)
+                    for line in _stage(tableau, i)
                 ],
             ),
             error_and_dense_output(tableau),
-            _step_back(tableau),
         ]
     )
 
@@ -49,7 +52,7 @@ def declarations(tableau: Tableau) -> str:
     return (
         f"{constants_of(tableau, slope=tableau.steps)}\n"
         "typedef struct { real k[STAGES][N], y1[N], at[STAGES][N]; } Step;\n"
-        "typedef struct { real u[STAGES][N]; } Back;\n"
+        "typedef struct { real u[STAGES][N], at[STAGES][N]; } Back;\n"
     )
 
 
@@ -59,29 +62,28 @@ def _time(tableau: Tableau, i: int) -> str:
     return f"clip({'row->t1' if i == tableau.steps else time}, side)"
 
 
-def _at_end(tableau: Tableau) -> str:
-    return f"f({_time(tableau, tableau.steps)}, step->y1, p, step->k[{tableau.steps}]);"
-
-
 def _stage(tableau: Tableau, i: int) -> list[str]:
     """A stage from those before it, and the state at which it is taken."""
     state = f"row->y[j] + row->h * ({weighted(tableau.a[i], 'step->k[{}][j]')})"
-    taken = f"f({_time(tableau, i)}, step->at[{i}], p, step->k[{i}]);"
+    taken = f"f({_time(tableau, i)}, step->at[{i}], task->p, step->k[{i}]);"
     return [each(f"step->at[{i}][j] = {state};"), taken]
 
 
 def _stages(tableau: Tableau) -> list[str]:
-    """The stages that make the new state, and that state."""
+    """The stages that make the new state, that state, and the slope there."""
+    end = f"f({_time(tableau, tableau.steps)}, step->y1, task->p, step->k[{tableau.steps}]);"
     later = (line for i in range(1, tableau.steps) for line in _stage(tableau, i))
     new = f"row->y[j] + row->h * ({weighted(tableau.b, 'step->k[{}][j]')})"
     return [
         each("step->k[0][j] = slope[j]; step->at[0][j] = row->y[j];"),
         *later,
-        each(f"step->y1[j] = {new};"),
+        each(f"step->at[{tableau.steps}][j] = step->y1[j] = {new};"),
+        end,
     ]
 
 
-def _step_back(tableau: Tableau) -> str:
+def step_back(tableau: Tableau) -> str:
+    """The step backwards."""
     own = " ".join(
         f"back->u[{i}][j] += row->h * (real){weight!r} * w[j];"
         for i, weight in enumerate(tableau.b[: tableau.steps].tolist())
@@ -89,10 +91,12 @@ def _step_back(tableau: Tableau) -> str:
     )
     lines = [
         "real total[N], g[N];",
-        "int top = row->passed > row->saved ? STAGES : STEPS;",
+        "int top = row->passed > row->saved ? STAGES : dterms ? STEPS + 1 : STEPS;",
         "memset(back->u, 0, sizeof(back->u));",
-        "memcpy(total, w, sizeof(total));",
-        "if (top > STEPS) dense_back(row, dys, total, back->u);",
+        each("total[j] = 0;"),
+        "if (dterms) terms_back(task, row, side, step, dterms, back, w, total, dp);",
+        each("total[j] += w[j];"),
+        "if (row->passed > row->saved) dense_back(task, row, dys, total, back->u);",
         each(own),
     ]
     for i in reversed(range(tableau.stages)):
@@ -103,12 +107,9 @@ def _step_back(tableau: Tableau) -> str:
         )
         lines += [
             f"if ({i} < top) {{",
-            "memset(g, 0, sizeof(g));",
-            f"vjp({_time(tableau, i)}, step->at[{i}], p, back->u[{i}], g, dp);",
+            f"if (dterms) memcpy(g, back->at[{i}], sizeof(g)); else memset(g, 0, sizeof(g));",
+            f"vjp({_time(tableau, i)}, step->at[{i}], task->p, back->u[{i}], g, dp);",
             each(f"total[j] += g[j]; {earlier}"),
             "}",
         ]
-    arguments = (
-        f"{_ROW}, Limits side, const Step *step, Back *back, const real *dys, real *w, real *dp"
-    )
-    return function("void", "step_back", arguments, [*lines, "memcpy(w, total, sizeof(total));"])
+    return function("void", "step_back", STEP_BACK, [*lines, "memcpy(w, total, sizeof(total));"])

@@ -1,54 +1,68 @@
-/* The adaptive loop and the reverse sweep over its accepted steps.
+/* The adaptive loop.
 
-   What comes before in a program: the numbers N (states), P (parameters), SAVES, STOPS and of the
-   method, the functions of the problem, and of a step: take(), dense_stages(), step_back(). */
+   What comes before in a program: N (states), P (parameters), JUMPS, BREAKS and the numbers of the
+   method; f(), vjp() and the jumps; of a step take(), dense_stages(), embedded_error() and
+   dense_value(). */
 
-/* The stages of small systems are kept for the reverse sweep; those of others it computes again. */
-enum { KEEPS_STAGES = sizeof(Step) <= MOST_KEPT };
+/* A step as it was taken, and the state from which a window of steps began. */
+typedef struct { Row row; Step step; } Taken;
+typedef struct { real t; int stop, saved; real y[N]; } Start;
 
+/* The steps of a window are kept with their stages, so many as fill the caches. */
+enum {
+    WINDOW = WINDOW_BYTES / sizeof(Taken) > 4096 ? 4096
+             : WINDOW_BYTES / sizeof(Taken) < 8 ? 8 : WINDOW_BYTES / sizeof(Taken)
+};
+
+/* What the reverse sweep reads. The steps are pairs of start and size. Of older windows it takes
+   the steps again. Without room for more, the last step alone is kept. */
 typedef struct {
-    Row *rows;
-    Step *steps; /* the last one alone, unless all are kept */
-    long count, room;
+    Taken *window;
+    Start *starts;
+    signed char *reaches;
+    real *steps;
+    int records;
 } Record;
 
 typedef struct {
-    const real *p, *rtol, *atol;
-    real first_step; /* NAN where it is to be found */
-    long max_steps;
-} Task;
+    long accepted, attempts;
+    int status;
+    real t;
+} Report;
 
-static Step *step_at(const Record *record, long i) {
-    return &record->steps[KEEPS_STAGES ? i : 0];
+static long windows_of(long max_steps) { return (max_steps + WINDOW - 1) / WINDOW; }
+
+/* The bytes of a record, but for the steps. */
+long record_bytes(long max_steps) {
+    long window = max_steps < WINDOW ? max_steps : WINDOW;
+    return window * sizeof(Taken) + windows_of(max_steps) * sizeof(Start) + max_steps;
 }
 
-static Row *next_row(Record *record) {
-    if (record->count == record->room) {
-        long room = record->room ? 2 * record->room : 128;
-        Row *rows = realloc(record->rows, room * sizeof(Row));
-        if (rows) record->rows = rows;
-        Step *steps = realloc(record->steps, (KEEPS_STAGES ? room : 1) * sizeof(Step));
-        if (steps) record->steps = steps;
-        if (!rows || !steps) return NULL;
-        record->room = room;
-    }
-    return &record->rows[record->count];
+static Record record_in(char *room, long max_steps, real *steps) {
+    long window = max_steps < WINDOW ? max_steps : WINDOW;
+    Record record = {(Taken *)room, (Start *)(room + window * sizeof(Taken)), NULL, steps, 1};
+    record.reaches = (signed char *)(record.starts + windows_of(max_steps));
+    return record;
+}
+
+static Taken *taken_at(const Record *record, long i) {
+    return &record->window[record->records ? i % WINDOW : 0];
 }
 
 /* On this side of the last stop and of the next. */
-static Limits limits_at(int stop) {
+static Limits limits_at(const Task *task, int stop) {
     Limits side = {-INFINITY, INFINITY};
     if (BREAKS) {
-        if (stop > 0 && sided[stop - 1]) side.before = stop_times[stop - 1];
-        if (sided[stop]) side.after = stop_times[stop];
+        if (stop > 0 && task->sided[stop - 1]) side.before = task->stop_times[stop - 1];
+        if (task->sided[stop]) side.after = task->stop_times[stop];
         side.before = nextafter(side.before, INFINITY);
         side.after = nextafter(side.after, -INFINITY);
     }
     return side;
 }
 
-static int passed_before(real t1, int saved) {
-    while (saved < SAVES - 1 && save_at[saved] < t1) saved++;
+static int passed_before(const Task *task, real t1, int saved) {
+    while (saved < task->saves - 1 && task->save_at[saved] < t1) saved++;
     return saved;
 }
 
@@ -58,23 +72,32 @@ static real root_mean_square(const real *x, const real *scale) {
     return sqrt(total / N);
 }
 
+static int is_controlled(const Task *task) { return ADAPTIVE && task->control == BY_ERROR; }
+
+static real limited(const Task *task, real size) {
+    return size > task->max_step ? task->max_step : size;
+}
+
 static real first_size(const Task *task, const real *y, const real *slope) {
-    real span = stop_times[FIRST_STOP] - T0, scale[N], ahead[N], at[N];
-    if (!isnan(task->first_step)) return task->first_step;
-    if (!ADAPTIVE) return (stop_times[STOPS - 1] - T0) / FIXED_STEPS;
+    real span = task->stop_times[task->first_stop] - task->t0, scale[N], ahead[N], at[N];
+    if (task->control == GIVEN) return span;
+    if (!isnan(task->first_step))
+        return is_controlled(task) ? limited(task, task->first_step) : task->first_step;
+    if (!is_controlled(task))
+        return (task->stop_times[task->last_stop] - task->t0) / FIXED_STEPS;
     for (int j = 0; j < N; j++) scale[j] = task->atol[j] + task->rtol[j] * fabs(y[j]);
     real size = root_mean_square(y, scale), speed = root_mean_square(slope, scale);
     real guess = size < 1e-5 || speed < 1e-5 ? 1e-6 : 0.01 * size / speed;
     guess = minimum(guess, span);
     for (int j = 0; j < N; j++) at[j] = y[j] + guess * slope[j];
-    f(T0 + guess, at, task->p, ahead);
+    f(task->t0 + guess, at, task->p, ahead);
     for (int j = 0; j < N; j++) ahead[j] -= slope[j];
     real bend = root_mean_square(ahead, scale) / guess;
     real largest = maximum(speed, bend);
     real second = largest <= 1e-15 ? maximum((real)1e-6, guess * (real)1e-3)
                                    : pow(0.01 / largest, (real)1 / (ERROR_ORDER + 1));
     real step = minimum(minimum(100 * guess, second), span);
-    return isfinite(step) ? step : (real)1e-6 * span;
+    return limited(task, isfinite(step) ? step : (real)1e-6 * span);
 }
 
 /* The change of the step size by the PI controller. */
@@ -89,174 +112,147 @@ static real next_factor(real error, real previous_error) {
                                     : factor > LARGEST_FACTOR ? LARGEST_FACTOR : factor;
 }
 
-static real error_norm(const Task *task, const real *y, real h, const Step *step) {
-    real scale[N], high = 0, low = 0;
+static void scale_of(const Task *task, const Row *row, const Step *step, real *scale) {
     for (int j = 0; j < N; j++)
-        scale[j] = task->atol[j] + task->rtol[j] * maximum(fabs(y[j]), fabs(step->y1[j]));
-    embedded_error(step, scale, &high, &low);
-    if (!DAMPED) return fabs(h) * sqrt(high);
+        scale[j] = task->atol[j] + task->rtol[j] * maximum(fabs(row->y[j]), fabs(step->y1[j]));
+}
+
+/* From the squares of both embedded errors, but for the factor of the step size. */
+static real norm_of(real high, real low) {
+    if (!DAMPED) return sqrt(high);
     real damped = high + (real)0.01 * low;
-    return fabs(h) * (damped > 0 ? high / sqrt(damped) : high);
+    return damped > 0 ? high / sqrt(damped) : high;
 }
 
-/* The saves on a step, and the state after it: that after the jumps where it ends on a stop. */
-static void write_saves(const Row *row, const real *p, Limits side, Step *step, real *ys) {
+/* What decides; a step with no control fails only where it is not finite. */
+static real deciding_error(const Task *task, const Row *row, const Step *step) {
+    real scale[N], high = 0, low = 0;
+    if (!is_controlled(task)) return all_finite(step->y1, N) ? 0 : NAN;
+    scale_of(task, row, step, scale);
+    embedded_error(step, scale, &high, &low);
+    return fabs(row->h) * norm_of(high, low);
+}
+
+/* By how much a given step may miss where it should begin or end. */
+static real slack_of(const Row *row, real end) {
+    return (STRETCH_GIVEN - 1) * fabs(row->h) + 64 * EPSILON * maximum(fabs(row->t), fabs(end));
+}
+
+/* The step to try. */
+static void aim(const Task *task, Row *row, real t, real size, long attempts) {
+    real end = task->stop_times[row->stop];
+    if (task->control == GIVEN) {
+        const real *given = task->steps + 2 * (attempts / task->pieces);
+        row->h = given[1] / task->pieces;
+        row->t = row->h == 0 ? t : given[0] + attempts % task->pieces * row->h;
+        row->reaches = row->h != 0 && row->t + row->h >= end - slack_of(row, end);
+        row->t1 = row->reaches ? end : row->t + row->h;
+        return;
+    }
+    real stretch = is_controlled(task) && isnan(task->max_step) ? STRETCH : STRETCH_GIVEN;
+    row->reaches = t + stretch * size >= end;
+    row->t = t;
+    row->h = row->reaches ? end - t : size;
+    row->t1 = row->reaches ? end : t + row->h;
+}
+
+/* Whether a given step goes on from where the last one ended, and the last one arrives. */
+static int fits(const Task *task, const Row *row, real t, int finished) {
+    real end = task->stop_times[row->stop], slack = slack_of(row, end);
+    int follows = row->h == 0
+                  || (fabs(row->t - t) <= slack && row->t + row->h <= end + slack && row->h > 0);
+    return follows && (!finished || row->t1 >= task->stop_times[task->last_stop]);
+}
+
+static void jumps_at(const Task *task, int stop, real t, real *y) {
+    for (int k = 0; JUMPS && k < task->jumps_a_stop; k++) {
+        int i = task->jumps[stop * task->jumps_a_stop + k];
+        real z[N];
+        if (i < 0) continue;
+        jump(i, t, y, task->p, z);
+        memcpy(y, z, sizeof(z));
+    }
+}
+
+/* The saves on a step. */
+static void write_saves(const Task *task, const Row *row, Limits side, Step *step, real *ys) {
     if (row->passed == row->saved) return;
-    dense_stages(row, p, side, step);
+    dense_stages(task, row, side, step);
     for (int m = row->saved; m < row->passed; m++)
-        dense_value(step, row->y, row->h, (save_at[m] - row->t) / row->h, ys + (long)m * N);
+        dense_value(step, row->y, row->h, (task->save_at[m] - row->t) / row->h, ys + (long)m * N);
 }
 
-static void after_step(const Row *row, const real *p, const Step *step, real *y) {
-    memcpy(y, step->y1, sizeof(real) * N);
-    if (row->reaches) jumps_at(row->stop, row->t1, y, p);
+static void write_last(const Task *task, const real *y, int saved, real *ys) {
+    for (long m = saved; m < task->saves; m++) memcpy(ys + m * N, y, sizeof(real) * N);
 }
 
-static void write_last(const real *y, int saved, real *ys) {
-    for (int m = saved; m < SAVES; m++) memcpy(ys + (long)m * N, y, sizeof(real) * N);
+static void begin_row(const Record *record, Row *row, long i, real t, const real *y, int stop,
+                      int saved) {
+    row->stop = stop, row->saved = saved;
+    memcpy(row->y, y, sizeof(row->y));
+    if (record->records && i % WINDOW == 0) {
+        Start *start = &record->starts[i / WINDOW];
+        start->t = t, start->stop = stop, start->saved = saved;
+        memcpy(start->y, y, sizeof(start->y));
+    }
 }
 
-/* Steps to the end; how it ended. */
-static int forward(const Task *task, const real *y0, Record *record, long *attempts, real *ys) {
-    real y[N], slope[N], t = T0, previous_error = SMALLEST_ERROR;
-    int stop = FIRST_STOP, saved = 0, status = RUNNING;
+static void keep(const Record *record, const Row *row, long i) {
+    if (record->reaches) record->reaches[i] = row->reaches;
+    if (record->steps) record->steps[2 * i] = row->t, record->steps[2 * i + 1] = row->h;
+}
+
+/* How things stand after an attempt. */
+static int status_after(const Task *task, const Report *report, int failure, real error,
+                        real size, int finished) {
+    int broken = !isfinite(error), stuck = broken;
+    if (is_controlled(task)) stuck = !(error <= 1) && size <= 16 * EPSILON * fabs(report->t);
+    if (stuck) return failure != RUNNING ? failure : broken ? NONFINITE : STEP_TOO_SMALL;
+    return finished ? OK : report->attempts >= task->max_steps ? MAX_STEPS : RUNNING;
+}
+
+/* Steps to the end; the saves. */
+static void forward(const Task *task, const real *y0, const Record *record, real *ys,
+                    Report *report) {
+    real y[N], slope[N], t = task->t0, previous_error = SMALLEST_ERROR;
+    int stop = task->first_stop, saved = 0;
     memcpy(y, y0, sizeof(y));
-    Limits side = limits_at(stop);
+    Limits side = limits_at(task, stop);
     f(clip(t, side), y, task->p, slope);
-    if (!all_finite(y, N) || !all_finite(slope, N)) status = NONFINITE;
-    real size = first_size(task, y, slope);
-    while (status == RUNNING) {
-        Row *row = next_row(record);
-        if (!row) return FAILED;
-        Step *step = step_at(record, record->count);
-        real end = stop_times[stop];
-        row->reaches = t + STRETCH * size >= end;
-        row->t = t, row->stop = stop, row->saved = saved;
-        row->h = row->reaches ? end - t : size;
-        row->t1 = row->reaches ? end : t + row->h;
-        memcpy(row->y, y, sizeof(y));
-        int failure = take(row, task->p, slope, side, step);
-        real error = ADAPTIVE ? error_norm(task, y, row->h, step)
-                              : all_finite(step->y1, N) ? 0 : NAN;
-        if (failure != RUNNING) error = INFINITY;
+    int sane = all_finite(y, N) && all_finite(slope, N);
+    *report = (Report){.status = !task->sound ? FAILED : sane ? RUNNING : NONFINITE, .t = t};
+    real size = report->status == RUNNING ? first_size(task, y, slope) : 0;
+    while (report->status == RUNNING) {
+        Taken *taken = taken_at(record, report->accepted);
+        Row *row = &taken->row;
+        begin_row(record, row, report->accepted, t, y, stop, saved);
+        aim(task, row, t, size, report->attempts);
+        int failure = take(task, row, slope, side, &taken->step);
+        real error = failure == RUNNING ? deciding_error(task, row, &taken->step) : INFINITY;
         int accept = error <= 1, passes = accept && row->reaches;
-        if (ADAPTIVE) {
+        if (is_controlled(task)) {
             real proposal = row->h * next_factor(error, previous_error);
-            size = short_size(passes ? maximum(proposal, size) : proposal);
+            size = limited(task, short_size(passes ? maximum(proposal, size) : proposal));
         }
-        ++*attempts;
+        report->attempts++;
+        int finished = task->control == GIVEN ? report->attempts >= task->taken * task->pieces
+                                              : passes && stop == task->last_stop;
+        int unfit = task->control == GIVEN && !fits(task, row, t, finished);
         if (accept) {
             previous_error = maximum(error, SMALLEST_ERROR);
-            row->passed = saved = passed_before(row->t1, saved);
-            write_saves(row, task->p, side, step, ys);
-            after_step(row, task->p, step, y);
-            memcpy(slope, step->k[SLOPE], sizeof(slope));
-            t = row->t1;
-            record->count++;
+            row->passed = saved = passed_before(task, row->t1, saved);
+            write_saves(task, row, side, &taken->step, ys);
+            memcpy(y, taken->step.y1, sizeof(y));
+            memcpy(slope, taken->step.k[SLOPE], sizeof(slope));
+            report->t = t = row->t1;
+            keep(record, row, report->accepted++);
         }
-        if (*attempts >= task->max_steps) status = MAX_STEPS;
-        int broken = !isfinite(error);
-        if (ADAPTIVE ? !accept && size <= 16 * EPSILON * fabs(t) : broken)
-            status = failure != RUNNING ? failure : broken ? NONFINITE : STEP_TOO_SMALL;
-        else if (passes && stop == STOPS - 1)
-            status = OK;
-        if (passes && stop < STOPS - 1) side = limits_at(++stop);
-        if (passes && (BREAKS || JUMPS)) f(clip(t, side), y, task->p, slope);
+        report->status = unfit ? FAILED
+                               : status_after(task, report, failure, error, size, finished);
+        if (!passes) continue;
+        jumps_at(task, stop, t, y);
+        if (stop < task->last_stop) side = limits_at(task, ++stop);
+        if (BREAKS || JUMPS) f(clip(t, side), y, task->p, slope);
     }
-    if (status == OK) write_last(y, saved, ys);
-    return status;
-}
-
-/* The recorded steps again, each in so many pieces; in none, joined in pairs between stops. */
-static int replay(const Task *task, const Record *record, int pieces, Record *finer, real *ys) {
-    real y[N], slope[N];
-    int saved = 0, status = OK;
-    memcpy(y, record->rows[0].y, sizeof(y));
-    for (long i = 0; i < record->count && status == OK; i++) {
-        const Row *whole = &record->rows[i], *end = whole;
-        int count = pieces ? pieces : 1;
-        if (!pieces && !whole->reaches && i + 1 < record->count) end = &record->rows[++i];
-        real size = (whole->h + (end == whole ? 0 : end->h)) / count;
-        for (int piece = 0; piece < count && status == OK; piece++) {
-            Row *row = next_row(finer);
-            if (!row) return FAILED;
-            Step *step = step_at(finer, finer->count);
-            int last = piece == count - 1;
-            row->h = size, row->t = whole->t + piece * size;
-            row->t1 = last ? end->t1 : row->t + size;
-            row->stop = whole->stop, row->reaches = end->reaches && last, row->saved = saved;
-            memcpy(row->y, y, sizeof(y));
-            Limits side = limits_at(row->stop);
-            f(clip(row->t, side), y, task->p, slope);
-            int failure = take(row, task->p, slope, side, step);
-            row->passed = saved = passed_before(row->t1, saved);
-            write_saves(row, task->p, side, step, ys);
-            after_step(row, task->p, step, y);
-            if (failure != RUNNING) status = failure;
-            else if (!all_finite(y, N)) status = NONFINITE;
-            finer->count++;
-        }
-    }
-    if (status == OK) write_last(y, saved, ys);
-    return status;
-}
-
-/* The cotangent of the start, from those of the saves; adds to that of the parameters. */
-static int reverse(const Task *task, const Record *record, const real *dys, real *w, real *dp) {
-    real slope[N];
-    Back *back = malloc(sizeof(Back));
-    if (!back) return FAILED;
-    memset(w, 0, sizeof(real) * N);
-    const Row *last = &record->rows[record->count - 1];
-    for (int m = last->passed; m < SAVES; m++)
-        for (int j = 0; j < N; j++) w[j] += dys[(long)m * N + j];
-    for (long i = record->count - 1; i >= 0; i--) {
-        const Row *row = &record->rows[i];
-        Limits side = limits_at(row->stop);
-        Step *step = step_at(record, i);
-        if (!KEEPS_STAGES) {
-            f(clip(row->t, side), row->y, task->p, slope);
-            if (row->passed > row->saved) {
-                take(row, task->p, slope, side, step);
-                dense_stages(row, task->p, side, step);
-            } else take_again(row, task->p, slope, side, step);
-        }
-        if (row->reaches) jumps_back(row->stop, row->t1, step->y1, task->p, w, dp);
-        step_back(row, task->p, side, step, back, dys, w, dp);
-    }
-    free(back);
-    return OK;
-}
-
-/* Loss, gradient by the start and by the parameters into `found`, the gradient only where it is
-   wanted; the times of the accepted steps where there is room for them. Given are the start and the
-   parameters. Counts: accepted steps and attempts, and the steps swept. Returns how it ended. */
-int run(const real *given, const real *tolerances, double first_step, long max_steps, int pieces,
-        int wanted, real *found, real *times, long *counts) {
-    const real *p = given + N;
-    Task task = {p, tolerances, tolerances + N, first_step, max_steps};
-    Record record = {0}, finer = {0};
-    real y0[N], *dy0 = found + 1, *dp = dy0 + N;
-    real *ys = malloc(2 * sizeof(real) * N * SAVES), *dys = ys + (long)N * SAVES;
-    if (!ys) return FAILED;
-    memcpy(y0, given, sizeof(y0));
-    if (FIRST_STOP) jumps_at(0, T0, y0, p);
-    int status = forward(&task, y0, &record, &counts[1], ys);
-    counts[0] = record.count;
-    for (long i = 0; times && i < record.count; i++)
-        times[i] = record.rows[i].t, times[i + 1] = record.rows[i].t1;
-    const Record *taken = &record;
-    if (status == OK && pieces != 1) {
-        status = replay(&task, &record, pieces, &finer, ys);
-        taken = &finer;
-    }
-    counts[2] = taken->count;
-    if (status == OK) loss_value(ys, p, found);
-    if (status == OK && wanted) {
-        loss_gradient(ys, p, dys, dp);
-        status = reverse(&task, taken, dys, dy0, dp);
-        if (FIRST_STOP) jumps_back(0, T0, given, p, dy0, dp);
-    }
-    free(record.rows), free(record.steps), free(finer.rows), free(finer.steps), free(ys);
-    return status;
+    if (report->status == OK) write_last(task, y, saved, ys);
 }

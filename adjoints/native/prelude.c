@@ -1,10 +1,28 @@
-/* What every program begins with: small functions of numbers, and what is kept of a step. */
+/* What every program begins with: what a solve reads, what is kept of a step, and functions of
+   numbers. */
 
 #define maximum(a, b) ((a) != (a) || (a) > (b) ? (a) : (b))
 #define minimum(a, b) ((a) != (a) || (a) < (b) ? (a) : (b))
 #define sign(a) ((a) > 0 ? (real)1 : (a) < 0 ? (real)-1 : (a))
 
-typedef struct { real before, after; } Limits;
+enum { BY_ERROR, CONSTANT, GIVEN };
+enum { SUM, MEAN, MAX };
+
+typedef struct {
+    const real *p; /* parameters, and behind them data */
+    const real *rtol, *atol;
+    real t0;
+    const real *save_at;
+    const real *stop_times;
+    const unsigned char *sided;
+    const int *jumps; /* by stop, so many a row, filled up with -1 */
+    const real *steps; /* given ones: pairs of start and size */
+    long saves, first_stop, last_stop, jumps_a_stop;
+    long taken, pieces; /* of the given steps */
+    real first_step, max_step; /* NAN: found, and none */
+    long max_steps;
+    int control, absolute, reduction, sound;
+} Task;
 
 typedef struct {
     real t, h, t1;
@@ -12,6 +30,8 @@ typedef struct {
     int saved, passed; /* the saves on the step */
     real y[N];
 } Row;
+
+typedef struct { real before, after; } Limits;
 
 static inline real clip(real t, Limits side) {
     return !BREAKS || (t >= side.before && t <= side.after) ? t

@@ -16,9 +16,15 @@ H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523.
 from __future__ import annotations
 
 from ..steps.tableau import Tableau
-from .step_formulas import constants_of, each, error_and_dense_output, function, weighted
-
-_ROW = "const Row *row, const real *p"
+from .step_formulas import (
+    READ,
+    STEP_BACK,
+    constants_of,
+    each,
+    error_and_dense_output,
+    function,
+    weighted,
+)
 
 #: Gaussian elimination with partial pivoting, of W in place, and solutions with it.
 LINEAR_ALGEBRA = """
@@ -47,7 +53,7 @@ static int factorize(real (*m)[N], int *order) {
     return RUNNING;
 }
 
-static void solve(const real (*m)[N], const int *order, const real *right, real *x) {
+static void apply_inverse(const real (*m)[N], const int *order, const real *right, real *x) {
     for (int i = 0; i < N; i++) {
         real total = right[order[i]];
         for (int j = 0; j < i; j++) total -= m[i][j] * x[j];
@@ -60,7 +66,8 @@ static void solve(const real (*m)[N], const int *order, const real *right, real 
     }
 }
 
-static void solve_transposed(const real (*m)[N], const int *order, const real *right, real *x) {
+static void apply_inverse_transposed(const real (*m)[N], const int *order, const real *right,
+                                     real *x) {
     real z[N];
     memcpy(z, right, sizeof(z));
     for (int i = 0; i < N; i++) {
@@ -76,22 +83,13 @@ static void solve_transposed(const real (*m)[N], const int *order, const real *r
 
 def step(tableau: Tableau) -> str:
     """The functions of a step that the loop calls."""
-    taken = f"{_ROW}, const real *slope, Limits side, Step *step"
-    end = f"f(clip(row->t1, side), step->y1, p, step->k[{tableau.stages}]);"
+    taken = f"{READ}, const real *slope, Limits side, Step *step"
     return "\n".join(
         [
             LINEAR_ALGEBRA,
-            function("int", "stages", taken, _stages(tableau)),
-            function(
-                "int",
-                "take",
-                taken,
-                ["int failure = stages(row, p, slope, side, step);", end, "return failure;"],
-            ),
-            function("void", "take_again", taken, ["stages(row, p, slope, side, step);"]),
-            function("void", "dense_stages", f"{_ROW}, Limits side, Step *step", []),
+            function("int", "take", taken, _stages(tableau)),
+            function("void", "dense_stages", f"{READ}, Limits side, Step *step", []),
             error_and_dense_output(tableau),
-            _step_back(tableau),
         ]
     )
 
@@ -116,7 +114,7 @@ def _stages(tableau: Tableau) -> list[str]:
         "real right[N];",
         "const real h = row->h;",
         "memset(step->matrix, 0, sizeof(step->matrix));",
-        "jacobian(clip(row->t, side), row->y, p, &step->matrix[0][0], step->time_slope);",
+        "jacobian(clip(row->t, side), row->y, task->p, &step->matrix[0][0], step->time_slope);",
         "int finite = all_finite(&step->matrix[0][0], (long)N * N);",
         "for (int i = 0; i < N; i++) { for (int j = 0; j < N; j++) step->matrix[i][j] *= -h;",
         f"    step->matrix[i][i] += 1 / (real){tableau.gamma!r}; }}",
@@ -130,25 +128,29 @@ def _stages(tableau: Tableau) -> list[str]:
             state = f"row->y[j] + h * ({weighted(tableau.a[i], 'step->k[{}][j]')})"
             time = f"clip(row->t + (real){float(tableau.c[i])!r} * h, side)"
             lines.append(each(f"step->at[{i}][j] = {state};"))
-            lines.append(f"f({time}, step->at[{i}], p, right);")
+            lines.append(f"f({time}, step->at[{i}], task->p, right);")
             right = f"right[j] + {weighted(tableau.coupling[i], 'step->k[{}][j]')}"
         if weight := float(tableau.time_weights[i]):
             right += f" + (real){weight!r} * h * step->time_slope[j]"
         lines.append(each(f"right[j] = {right};"))
-        lines.append(f"solve(step->matrix, step->order, right, step->k[{i}]);")
+        lines.append(f"apply_inverse(step->matrix, step->order, right, step->k[{i}]);")
     new = f"row->y[j] + h * ({weighted(tableau.b, 'step->k[{}][j]')})"
-    return [*lines, each(f"step->y1[j] = {new};"), "return finite ? failure : RUNNING;"]
+    end = f"f(clip(row->t1, side), step->y1, task->p, step->k[{tableau.stages}]);"
+    return [*lines, each(f"step->y1[j] = {new};"), end, "return finite ? failure : RUNNING;"]
 
 
-def _step_back(tableau: Tableau) -> str:
+def step_back(tableau: Tableau) -> str:
+    """The step backwards."""
     assert tableau.coupling is not None
     assert tableau.time_weights is not None
     lines = [
         "real total[N];",
         "const real h = row->h;",
         "memset(back, 0, sizeof(*back));",
-        "memcpy(total, w, sizeof(total));",
-        "if (row->passed > row->saved) dense_back(row, dys, total, back->u);",
+        each("total[j] = 0;"),
+        "if (dterms) terms_back(task, row, side, step, dterms, back, w, total, dp);",
+        each("total[j] += w[j];"),
+        "if (row->passed > row->saved) dense_back(task, row, dys, total, back->u);",
     ]
     for i in reversed(range(tableau.steps)):
         later = range(i + 1, tableau.steps)
@@ -166,16 +168,13 @@ def _step_back(tableau: Tableau) -> str:
         cotangent = " + ".join([own, *coupled])
         lines += [
             each(f"back->u[{i}][j] += {cotangent};"),
-            f"solve_transposed(step->matrix, step->order, back->u[{i}], back->l[{i}]);",
-            f"vjp(clip(row->t + (real){float(tableau.c[i])!r} * h, side), step->at[{i}], p, "
+            f"apply_inverse_transposed(step->matrix, step->order, back->u[{i}], back->l[{i}]);",
+            f"vjp(clip(row->t + (real){float(tableau.c[i])!r} * h, side), step->at[{i}], task->p, "
             f"back->l[{i}], back->g[{i}], dp);",
             each(f"total[j] += back->g[{i}][j];"),
         ]
     lines += [
-        "bend_back(clip(row->t, side), row->y, p, h, back->l, step->k, total, dp);",
+        "bend_back(clip(row->t, side), row->y, task->p, h, back->l, step->k, total, dp);",
         "memcpy(w, total, sizeof(total));",
     ]
-    arguments = (
-        f"{_ROW}, Limits side, const Step *step, Back *back, const real *dys, real *w, real *dp"
-    )
-    return function("void", "step_back", arguments, lines)
+    return function("void", "step_back", STEP_BACK, lines)

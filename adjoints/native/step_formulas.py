@@ -6,6 +6,13 @@ import numpy as np
 
 from ..steps.tableau import Tableau
 
+#: What the functions of a step read, and the reverse step besides.
+READ = "const Task *task, const Row *row"
+STEP_BACK = (
+    f"{READ}, Limits side, const Step *step, Back *back, const real *dys, const real *dterms, "
+    "real *w, real *dp"
+)
+
 
 def each(statement: str) -> str:
     """A statement for every component ``j``."""
@@ -81,10 +88,10 @@ def _dense_back(tableau: Tableau) -> str:
     added = " ".join(f"u[{i}][j] += row->h * share{i} * d[j];" for i in used)
     lines = [
         "for (int m = row->saved; m < row->passed; m++) {",
-        "const real *d = dys + (long)m * N, x = (save_at[m] - row->t) / row->h;",
+        "const real *d = dys + (long)m * N, x = (task->save_at[m] - row->t) / row->h;",
         *_shares(tableau),
         each(f"w[j] += d[j]; {added}"),
         "}",
     ]
-    arguments = "const Row *row, const real *dys, real *w, real (*u)[N]"
+    arguments = f"{READ}, const real *dys, real *w, real (*u)[N]"
     return function("void", "dense_back", arguments, lines)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from ...problems import Problem
-from ..scipy.flat import FlatSystem, flat_system
 from ..steps.tableau import Tableau
 from .differentiation import jacobian, pulled_back, pushed_forward
+from .equations import Data, Equations
 from .expressions import Expression, Expressions, below, inputs
 from .functions import written
 from .symbolic_array import SymbolicArray, as_expression, elements, symbolic
@@ -27,37 +26,40 @@ class UntranslatableError(ValueError):
     """Equations that cannot be written as C here, and why."""
 
 
-@dataclass
 class Translator:
-    """Traces the functions of one problem.
+    """Traces the functions of some equations.
+
+    Parameters
+    ----------
+    equations : Equations
 
     Attributes
     ----------
-    problem : Problem
     make : Expressions
     t, y, p : SymbolicArray
         Time, flat state and flat parameters.
+    data : Data
+        Numbers that the program is handed besides.
     """
 
-    problem: Problem
-    make: Expressions = field(default_factory=Expressions)
-
-    def __post_init__(self) -> None:
-        self.system: FlatSystem = flat_system(self.problem)
+    def __init__(self, equations: Equations) -> None:
+        self.equations = equations
+        self.make = Expressions()
         self.t = symbolic(self.make, self.make.input("t"))
-        self.y = self._inputs("y", self.system.n)
-        self.p = self._inputs("p", self.system.m)
+        self.y = self._inputs("y", equations.n)
+        self.p = self._inputs("p", equations.m)
+        self.data = Data(self.make, equations.m)
 
     def rhs(self) -> str:
         """``f`` and its pull-back ``vjp``."""
-        w = list(inputs(self.make, "w", self.system.n))
+        w = list(inputs(self.make, "w", self.equations.n))
         text = self._written("f", _AT, {"out": self._slopes})
         return text + self._pull_back("vjp", (*_AT, "const real *w"), self._slopes, w)
 
     def second_derivatives(self, tableau: Tableau) -> str:
         """What the steps of a Rosenbrock method take besides: ``jacobian`` and ``bend_back``."""
         assert tableau.time_weights is not None
-        make, n, stages = self.make, self.system.n, range(tableau.steps)
+        make, n, stages = self.make, self.equations.n, range(tableau.steps)
         entries = jacobian(make, self._slopes, elements(self.y))
         time_slope = pushed_forward(make, self._slopes, {elements(self.t)[0]: make.constant(1.0)})
         dense = [entries.get((i, j), make.constant(0.0)) for i in range(n) for j in range(n)]
@@ -71,12 +73,23 @@ class Translator:
         outputs = [*entries.values(), *time_slope]
         return text + self._pull_back("bend_back", read, outputs, [*by_matrix, *by_time])
 
+    def products(self) -> str:
+        """The product ``push`` of the Jacobian with ``v``, and its pull-back ``push_back``."""
+        make, n = self.make, self.equations.n
+        v, w = ([make.input(f"{name}[{i}]") for i in range(n)] for name in "vw")
+        tangents = dict(zip(elements(self.y), v, strict=True))
+        bent = pushed_forward(make, self._slopes, tangents)
+        text = self._written("push", (*_AT, "const real *v"), {"out": bent})
+        return text + self._pull_back(
+            "push_back", (*_AT, "const real *v", "const real *w"), bent, w, {"dv": v}
+        )
+
     def _rows(self, name: str, rows: range) -> list[list[Expression]]:
-        return [list(inputs(self.make, f"{name}[{row}]", self.system.n)) for row in rows]
+        return [list(inputs(self.make, f"{name}[{row}]", self.equations.n)) for row in rows]
 
     @cached_property
     def _slopes(self) -> list[Expression]:
-        return self._traced("rhs", self.system.rhs, self.t, self.y, self.p)
+        return self._traced("rhs", self.equations.rhs, self.t, self.y, self.p)
 
     def _pull_back(
         self,
@@ -84,28 +97,28 @@ class Translator:
         read: Sequence[str],
         outputs: Sequence[Expression],
         cotangents: Sequence[Expression],
+        others: Mapping[str, Sequence[Expression]] | None = None,
     ) -> str:
-        """A function that adds what cotangents of some outputs make of state and parameters."""
-        wanted = [*elements(self.y), *elements(self.p)]
-        back = pulled_back(self.make, outputs, cotangents, wanted)
-        n = self.system.n
-        return self._written(name, read, {"dy": back[:n], "dp": back[n:]}, ("dy", "dp"))
+        """A function that adds what cotangents of some outputs make of inputs.
 
-    def loss(self) -> str:
+        They are the state, `others` by the names of their cotangents, and the parameters.
+        """
+        inputs = {"dy": elements(self.y), **(others or {}), "dp": elements(self.p)}
+        wanted = [expression for array in inputs.values() for expression in array]
+        back = iter(pulled_back(self.make, outputs, cotangents, wanted))
+        found = {name: list(islice(back, len(array))) for name, array in inputs.items()}
+        return self._written(name, read, found, tuple(inputs))
+
+    def loss(self, saves: int) -> str:
         """The loss, and its derivatives by the saves and by the parameters themselves."""
-        saves = len(self.problem.save_at)
-        ys = self._inputs("ys", saves * self.system.n)
-        p = elements(self.p)
-
-        def loss(ys: Any, theta: Any, constants: Any) -> Any:
-            return self.system.loss(ys.reshape((saves, self.system.n)), theta, constants)
-
-        value = self._traced("loss", loss, ys, self.p)
+        assert self.equations.loss is not None
+        count = saves * self.equations.n
+        ys, p = self._inputs("ys", count), elements(self.p)
+        value = self._traced("loss", self.equations.loss, ys, self.p)
         if len(value) != 1:
             raise UntranslatableError(f"the loss has {len(value)} numbers, not one")
         slopes = pulled_back(self.make, value, [self.make.constant(1.0)], [*elements(ys), *p])
         read = ("const real *ys", "const real *p")
-        count = saves * self.system.n
         text = self._written("loss_value", read, {"out": value})
         return text + self._written(
             "loss_gradient", read, {"dys": slopes[:count], "dp": slopes[count:]}
@@ -113,10 +126,9 @@ class Translator:
 
     def jump(self, i: int) -> str:
         """``jump_i``: the state after a jump, and its pull-back."""
-        after = self._traced(
-            "jump", lambda t, y, p, c: self.system.jump(i, t, y, p, c), self.t, self.y, self.p
-        )
-        w = list(inputs(self.make, "w", self.system.n))
+        assert self.equations.jump is not None
+        after = self._traced("jump", partial(self.equations.jump, i), self.t, self.y, self.p)
+        w = list(inputs(self.make, "w", self.equations.n))
         text = self._written(f"jump_{i}", _AT, {"out": after})
         return text + self._pull_back(f"jump_back_{i}", (*_AT, "const real *w"), after, w)
 
@@ -126,8 +138,10 @@ class Translator:
     def _traced(self, name: str, function: Callable[..., Any], *arguments: Any) -> list[Expression]:
         """The flat values of a function of the problem."""
         try:
-            value = function(*arguments, self.system.constants)
+            value = function(*arguments, self.data)
             return [as_expression(self.make, x) for x in np.asarray(value, object).ravel()]
+        except UntranslatableError:
+            raise
         # Whatever a user's function may do to an array that is none of NumPy's numbers.
         except Exception as error:
             told = next(iter(str(error).splitlines()), "")

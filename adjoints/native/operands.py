@@ -1,0 +1,63 @@
+"""What a program's calls read, as the C code knows it: see ``calls.c``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..steps.stops import Stops
+
+#: Where the sizes of steps come from, and how the estimates are summed: numbers in the C code.
+CONTROLS = ("error", "constant", "given")
+REDUCTIONS = ("sum", "mean", "max")
+
+
+class Whole(NamedTuple):
+    """The whole numbers of a call that are known before it."""
+
+    saves: int
+    jumps_a_stop: int
+    max_steps: int
+    control: str = "error"
+    absolute: bool = False
+    reduction: str = "sum"
+
+    @property
+    def array(self) -> np.ndarray:
+        """As the C code reads them."""
+        control, reduction = CONTROLS.index(self.control), REDUCTIONS.index(self.reduction)
+        return np.array([*self[:3], control, self.absolute, reduction], np.int64)
+
+
+def numbers_of(t0: Any, first_step: Any, max_step: Any, dtype: Any) -> np.ndarray:
+    """The real numbers of a call; sizes that are not given are NaN."""
+    sizes = (np.nan if size is None else size for size in (first_step, max_step))
+    return np.array([t0, *sizes], dtype)
+
+
+def jump_rows(stops: Stops) -> np.ndarray:
+    """The numbers of the jumps at each stop, filled up with -1."""
+    most = max(1, *map(len, stops.jumps))
+    rows = [(*numbers, *(-1,) * (most - len(numbers))) for numbers in stops.jumps]
+    return np.array(rows, np.int32)
+
+
+def stop_operands(stops: Stops, dtype: Any) -> Sequence[np.ndarray]:
+    """Times of the stops, whether they have two sides, their jumps; and counts.
+
+    The counts are the first and the last stop, those of given steps and their pieces, of which
+    there are none, and whether the arguments make sense.
+    """
+    return (
+        np.array(stops.times, dtype),
+        np.array(stops.sided, np.uint8),
+        jump_rows(stops),
+        np.array([stops.first, len(stops.times) - 1, 0, 1, 1], np.int32),
+    )
+
+
+def pointers(arrays: Sequence[np.ndarray | None]) -> np.ndarray:
+    """The addresses of arrays, which must outlive them."""
+    return np.array([0 if a is None else a.ctypes.data for a in arrays], np.uintp)
