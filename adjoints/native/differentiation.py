@@ -19,7 +19,7 @@ def pulled_back(
     cotangents: Sequence[Expression],
     wanted: Sequence[Expression],
 ) -> list[Expression]:
-    """The cotangents of the inputs `wanted`, from those of `outputs`."""
+    """The cotangents of `wanted`, each as if the others did not depend on it."""
     zero = make.constant(0.0)
     found: dict[Expression, Expression] = {}
 
@@ -28,10 +28,10 @@ def pulled_back(
 
     for output, cotangent in zip(outputs, cotangents, strict=True):
         add(output, cotangent)
-    moved = _that_depend(outputs, wanted)
+    moved, held = _that_depend(outputs, wanted), set(wanted)
     for expression in reversed(moved):
         cotangent = found.get(expression, zero)
-        if is_zero(cotangent) or not expression.operands:
+        if is_zero(cotangent) or expression in held or not expression.operands:
             continue
         partials = OPERATIONS[expression.operation].partials(expression, *expression.operands)
         for operand, partial in zip(expression.operands, partials, strict=True):
@@ -44,11 +44,12 @@ def _through(
     make: Expressions, expression: Expression, cotangent: Expression, partial: Expression
 ) -> Expression:
     """A cotangent times a partial derivative; of a choice, the cotangent or nothing."""
-    if expression.operation == "select" and partial.operation == "select":
-        condition, yes, _ = partial.operands
+    if expression.operation in ("select", "given") and partial.operation == "select":
+        condition, *sides = partial.operands
         zero = make.constant(0.0)
-        pair = (cotangent, zero) if yes.number == 1 else (zero, cotangent)
-        return make.make("select", condition, *pair)
+        if {side.number for side in sides} == {0.0, 1.0}:
+            pair = (cotangent if side.number else zero for side in sides)
+            return make.make("select", condition, *pair)
     return cotangent * partial
 
 
@@ -84,10 +85,67 @@ def jacobian(
     return entries
 
 
+def coefficients(
+    make: Expressions, outputs: Sequence[Expression], linear_in: Sequence[Expression]
+) -> list[dict[int, Expression]]:
+    """What each output, linear in some inputs, multiplies them by; zeros are left out.
+
+    Raises
+    ------
+    TypeError
+        Where an output is not known to be linear.
+    """
+    numbers = {expression: i for i, expression in enumerate(linear_in)}
+    rows = []
+    for output in outputs:
+        between = _that_depend([output], linear_in)
+        if not is_zero(output) and output not in between:
+            raise TypeError("a derivative rule is not linear")
+        entering = [e for e in between if e in numbers]
+        row = {numbers[e]: _coefficient(make, between, entering, e) for e in entering}
+        rows.append({i: entry for i, entry in row.items() if not is_zero(entry)})
+    return rows
+
+
+def _coefficient(
+    make: Expressions,
+    between: Sequence[Expression],
+    entering: Sequence[Expression],
+    of: Expression,
+) -> Expression:
+    """The last of `between` where `of` is one and all else that enters zero."""
+    found = {e: make.constant(float(e is of)) for e in entering}
+    dependent = set(between)
+    for expression in between:
+        if expression not in found:
+            if not _is_linear(expression, [o in dependent for o in expression.operands]):
+                raise TypeError("a derivative rule is not linear")
+            operands = (found.get(o, o) for o in expression.operands)
+            found[expression] = make.make(expression.operation, *operands)
+    return found[between[-1]]
+
+
+def _is_linear(expression: Expression, moved: Sequence[bool]) -> bool:
+    """Whether an operation is linear in those of its operands that are `moved`."""
+    if expression.operation == "select":
+        pairs = zip(expression.operands, moved, strict=True)
+        _, *kept = (operand for operand, is_moved in pairs if not is_moved)
+        return not moved[0] and all(map(is_zero, kept))
+    allowed = {
+        "neg": ([True],),
+        "add": ([True, True],),
+        "sub": ([True, True],),
+        "mul": ([True, False], [False, True]),
+        "div": ([True, False],),
+    }
+    return moved in allowed.get(expression.operation, ())
+
+
 def _that_depend(outputs: Sequence[Expression], on: Sequence[Expression]) -> list[Expression]:
     """What lies between `outputs` and the expressions `on`, operands first."""
     dependent, chosen = set(on), []
-    for expression in below(outputs):
+    # What was made before all of them depends on none.
+    for expression in below(outputs, min((e.order for e in on), default=0)):
         if expression in dependent or any(o in dependent for o in expression.operands):
             dependent.add(expression)
             chosen.append(expression)

@@ -29,21 +29,27 @@ class Data:
     """
 
     def __init__(self, make: Expressions, first: int) -> None:
-        self._make = make
+        self.make = make
         self._first = first
         self._known: list[np.ndarray] = []
+        self._read: dict[int, tuple[Any, Any]] = {}
 
     def __call__(self, value: Any) -> Any:
         """A known array: as it is where it is small, or counts or chooses; else as inputs."""
-        array = np.asarray(value)
+        if id(value) not in self._read:
+            # What is known by its address must live on.
+            self._read[id(value)] = value, self._entered(np.asarray(value))
+        return self._read[id(value)][1]
+
+    def _entered(self, array: np.ndarray) -> Any:
         handed = ~np.isin(array, (0.0, 1.0, -1.0))
         if array.dtype.kind != "f" or handed.sum() <= MOST_WRITTEN:
             return array
         start = self._first + sum(known.size for known in self._known)
         read = array.astype(object)
-        read[handed] = [self._make.input(f"p[{start + i}]") for i in range(handed.sum())]
+        read[handed] = [self.make.input(f"p[{start + i}]") for i in range(handed.sum())]
         self._known.append(array[handed])
-        return symbolic(self._make, read)
+        return symbolic(self.make, read)
 
     @property
     def values(self) -> np.ndarray:
@@ -80,12 +86,9 @@ class Equations:
 def equations_of(problem: Problem, jumps: tuple[int, ...]) -> Equations:
     """The equations of a problem, of whose jumps those with some numbers act."""
     system, saves = flat_system(problem), len(problem.save_at)
-    read: dict[str, Any] = {}
 
     def constants(data: Data) -> dict[str, Any]:
-        if not read:
-            read.update({name: data(value) for name, value in system.constants.items()})
-        return read
+        return {name: data(value) for name, value in system.constants.items()}
 
     def loss(ys: Any, p: Any, data: Data) -> Any:
         return system.loss(ys.reshape((saves, system.n)), p, constants(data))

@@ -7,12 +7,14 @@ that what is computed twice is written once, and what is known is computed at on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 Number = int | float
+Value = float | str | Callable[..., Sequence[Any]]
 
 
 def _quotient(a: float, b: float) -> float:
@@ -28,6 +30,7 @@ _OF_NUMBERS: dict[str, Callable[..., float]] = {
     "mul": lambda a, b: a * b,
     "div": _quotient,
     "neg": lambda a: -a,
+    "abs": lambda a: abs(a),
     "less": lambda a, b: float(a < b),
     "less_equal": lambda a, b: float(a <= b),
     "equal": lambda a, b: float(a == b),
@@ -43,8 +46,8 @@ class Expression:
     operation : str
         ``"number"``, ``"input"``, or the name of an operation.
     operands : tuple of Expression
-    value : float or str
-        Of a number, or the C name of an input.
+    value : float, str or callable
+        Of a number, or the C name of an input; of a ``"given"`` result, its partial derivatives.
     order : int
         Operands come before what is made of them.
     """
@@ -56,7 +59,7 @@ class Expression:
         made_by: Expressions,
         operation: str,
         operands: tuple[Expression, ...],
-        value: float | str,
+        value: Value,
         order: int,
     ) -> None:
         self.made_by = made_by
@@ -68,7 +71,7 @@ class Expression:
     @property
     def number(self) -> float | None:
         """Its value where that is known."""
-        return float(self.value) if self.operation == "number" else None
+        return self.value if self.operation == "number" else None  # pyright: ignore
 
     def _with(self, operation: str, other: Any, *, reflected: bool = False) -> Any:
         if not isinstance(other, Expression):
@@ -140,6 +143,16 @@ class Expressions:
     def __len__(self) -> int:
         return len(self._made)
 
+    @contextmanager
+    def at_most(self, most: int) -> Iterator[None]:
+        """Inside there may be so many, where that is fewer."""
+        before = self._most
+        self._most = min(before, most)
+        try:
+            yield
+        finally:
+            self._most = before
+
     def constant(self, value: Number) -> Expression:
         """A number."""
         value = float(value)
@@ -163,12 +176,32 @@ class Expressions:
         key = (operation, *(operand.order for operand in operands))
         return self._once(key, operation, operands, "")
 
+    def given(
+        self,
+        partials: Callable[..., Sequence[Expression | None]],
+        value: Expression,
+        *by: Expression,
+    ) -> Expression:
+        """A value whose derivatives by some expressions are not those of what it is made of.
+
+        Parameters
+        ----------
+        partials : callable
+            The derivatives, from the result and `by`; called when they are wanted.
+        value : Expression
+        *by : Expression
+        """
+        if all(e.number is not None for e in by):
+            return value
+        key = ("given", partials, value.order, *(e.order for e in by))
+        return self._once(key, "given", (value, *by), partials)
+
     def _once(
         self,
         key: tuple[Any, ...],
         operation: str,
         operands: tuple[Expression, ...],
-        value: float | str,
+        value: Value,
     ) -> Expression:
         found = self._made.get(key)
         if found is None:
@@ -184,13 +217,16 @@ def is_zero(expression: Expression) -> bool:
     return expression.number == 0
 
 
-def below(outputs: Iterable[Expression]) -> list[Expression]:
-    """All that `outputs` are made of, themselves included, operands first."""
+def below(outputs: Iterable[Expression], first: int = 0) -> list[Expression]:
+    """All that `outputs` are made of, themselves included, operands first.
+
+    Those made before the `first` are left out.
+    """
     seen: dict[int, Expression] = {}
     waiting = list(outputs)
     while waiting:
         expression = waiting.pop()
-        if expression.order not in seen:
+        if expression.order >= first and expression.order not in seen:
             seen[expression.order] = expression
             waiting.extend(expression.operands)
     return [seen[order] for order in sorted(seen)]

@@ -104,8 +104,8 @@ class _Names:
     def _known(self, expression: Expression) -> tuple[str, int]:
         if expression.operation == "input":
             return str(expression.value), 0
-        if expression.operation == "number":
-            return _literal(float(expression.value)), 0
+        if expression.number is not None:
+            return _literal(expression.number), 0
         return self.known[expression]
 
 

@@ -50,9 +50,23 @@ def _power(r: Expression, a: Expression, b: Expression) -> tuple[Expression | No
     if b.number is not None:
         return by_base, None
     # As the frameworks have it, zero to a power does not move with the power.
-    positive = _call("less", _constant(a, 0.0), a)
-    safe = _call("select", positive, a, _constant(a, 1.0))
+    safe = _call("select", _call("equal", a, _constant(a, 0.0)), _constant(a, 1.0), a)
     return by_base, r * _call("log", safe)
+
+
+def _given(r: Expression, _: Expression, *by: Expression) -> tuple[Expression | None, ...]:
+    """A value as it is computed, with derivatives of its own."""
+    assert callable(r.value)
+    return None, *r.value(r, *by)
+
+
+def _fmod(_: Expression, a: Expression, b: Expression) -> tuple[Expression, Expression]:
+    whole = _call("sign", a / b) * _call("floor", _call("abs", a / b))
+    return _constant(a, 1.0), -whole
+
+
+def _erf(_: Expression, a: Expression) -> tuple[Expression]:
+    return (2.0 / math.sqrt(math.pi) * _call("exp", -(a * a)),)
 
 
 def _none(*operands: Expression) -> tuple[None, ...]:
@@ -67,11 +81,17 @@ OPERATIONS: dict[str, Operation] = {
     "neg": Operation("(-{0})", lambda r, a: (_constant(a, -1.0),)),
     "pow": Operation("pow({0}, {1})", _power),
     "sqrt": Operation("sqrt({0})", lambda r, a: (0.5 / r,)),
+    "cbrt": Operation("cbrt({0})", lambda r, a: (1.0 / 3.0 / (r * r),)),
     "exp": Operation("exp({0})", lambda r, a: (r,)),
+    "exp2": Operation("exp2({0})", lambda r, a: (math.log(2.0) * r,)),
     "expm1": Operation("expm1({0})", lambda r, a: (r + 1.0,)),
     "log": Operation("log({0})", lambda r, a: (1.0 / a,)),
     "log1p": Operation("log1p({0})", lambda r, a: (1.0 / (1.0 + a),)),
+    "log2": Operation("log2({0})", lambda r, a: (1.0 / (math.log(2.0) * a),)),
     "log10": Operation("log10({0})", lambda r, a: (1.0 / (math.log(10.0) * a),)),
+    "logistic": Operation("((real)1 / ((real)1 + exp(-{0})))", lambda r, a: (r * (1.0 - r),)),
+    "erf": Operation("erf({0})", _erf),
+    "erfc": Operation("erfc({0})", lambda r, a: (-_erf(r, a)[0],)),
     "sin": Operation("sin({0})", lambda r, a: (_call("cos", a),)),
     "cos": Operation("cos({0})", lambda r, a: (-_call("sin", a),)),
     "tan": Operation("tan({0})", lambda r, a: (1.0 + r * r,)),
@@ -88,10 +108,15 @@ OPERATIONS: dict[str, Operation] = {
     "asinh": Operation("asinh({0})", lambda r, a: (1.0 / _call("sqrt", a * a + 1.0),)),
     "acosh": Operation("acosh({0})", lambda r, a: (1.0 / _call("sqrt", a * a - 1.0),)),
     "atanh": Operation("atanh({0})", lambda r, a: (1.0 / (1.0 - a * a),)),
+    "fmod": Operation("fmod({0}, {1})", _fmod),
     "abs": Operation("fabs({0})", lambda r, a: (_call("sign", a),)),
     "sign": Operation("sign({0})", _none),
     "floor": Operation("floor({0})", _none),
     "ceil": Operation("ceil({0})", _none),
+    "round": Operation("round({0})", _none),
+    "rint": Operation("rint({0})", _none),
+    "held": Operation("({0})", _none),
+    "given": Operation("({0})", _given),
     "maximum": Operation("maximum({0}, {1})", _maximum),
     "minimum": Operation("minimum({0}, {1})", _minimum),
     "less": Operation("({0} < {1})", _none),

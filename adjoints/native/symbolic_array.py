@@ -8,7 +8,8 @@ is what NumPy would ask a truth of, or a method: functions of each element, comp
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,21 +94,14 @@ class SymbolicArray(np.ndarray):
 
     def operated(self, operation: str, *inputs: Any) -> SymbolicArray:
         """An operation on the elements of some arrays, broadcast."""
-        make = self.made_by
-        arrays = np.broadcast_arrays(*(np.asarray(x, object) for x in inputs))
-        found = np.empty(arrays[0].shape, object)
-        for index in np.ndindex(found.shape):
-            operands = (array[index] for array in arrays)
-            found[index] = make.make(operation, *(as_expression(make, x) for x in operands))
-        return self._wrapped(found)
+        function = functools.partial(self.made_by.make, operation)
+        return self._wrapped(mapped(self.made_by, function, *inputs))
 
     def _reduced(self, operation: str, array: Any, axis: Any = 0, **options: Any) -> Any:
         axes = tuple(range(array.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
-        moved = np.moveaxis(np.asarray(array), axes, tuple(range(len(axes))))
-        slices = moved.reshape(-1, *moved.shape[len(axes) :])
-        whole = functools.reduce(lambda a, b: np.asarray(self.operated(operation, a, b)), slices)
+        whole = reduced(self.made_by, functools.partial(extreme, operation), array, axes)
         if options.get("keepdims"):
-            whole = np.expand_dims(np.asarray(whole, object), tuple(a % array.ndim for a in axes))
+            whole = np.expand_dims(whole, tuple(a % array.ndim for a in axes))
         return self._wrapped(whole)
 
     def _wrapped(self, array: Any) -> SymbolicArray:
@@ -129,6 +123,49 @@ def elements(array: SymbolicArray) -> list[Expression]:
 def as_expression(make: Expressions, value: Any) -> Expression:
     """An element of an array, which may be a number."""
     return value if isinstance(value, Expression) else make.constant(float(value))
+
+
+def array_of(expressions: Sequence[Any], shape: Sequence[int]) -> np.ndarray:
+    """Expressions, in C order, as an array of objects."""
+    array = np.empty(len(expressions), object)
+    array[:] = expressions
+    return array.reshape(tuple(shape))
+
+
+def mapped(make: Expressions, function: Callable[..., Expression], *arrays: Any) -> np.ndarray:
+    """A function of the elements of some arrays, broadcast."""
+    given = np.broadcast_arrays(*(np.asarray(x, object) for x in arrays))
+    columns = ([as_expression(make, x) for x in array.ravel().tolist()] for array in given)
+    return array_of([function(*row) for row in zip(*columns, strict=True)], given[0].shape)
+
+
+def reduced(
+    make: Expressions,
+    function: Callable[[Sequence[Expression]], Expression],
+    array: Any,
+    axes: Sequence[int],
+) -> np.ndarray:
+    """A function of what lies along some axes of an array."""
+    moved = np.moveaxis(np.asarray(array, object), axes, range(len(axes)))
+    shape = moved.shape[len(axes) :]
+    columns = moved.reshape(-1, math.prod(shape)).T.tolist()
+    found = [function([as_expression(make, x) for x in column]) for column in columns]
+    return array_of(found, shape)
+
+
+def extreme(operation: str, of: Sequence[Expression]) -> Expression:
+    """The largest or the smallest; those that share the place share its derivative equally."""
+    make = of[0].made_by
+    value = functools.reduce(functools.partial(make.make, operation), of)
+    return make.given(_equal_shares, value, *of) if len(of) > 1 else value
+
+
+def _equal_shares(result: Expression, *of: Expression) -> list[Expression]:
+    make = result.made_by
+    one, zero = make.constant(1.0), make.constant(0.0)
+    hits = [make.make("select", make.make("equal", e, result), one, zero) for e in of]
+    count = sum(hits)
+    return [hit / count for hit in hits]
 
 
 def _where(any_of: SymbolicArray, condition: Any, a: Any, b: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import islice
@@ -18,6 +19,14 @@ from .symbolic_array import SymbolicArray, as_expression, elements, symbolic
 
 #: Operations that a function and its derivative may have: more take seconds to compile.
 MOST_OPERATIONS = 60_000
+
+#: What functions of a number cost, in multiplications; C code takes them one by one.
+_WEIGHTS = {
+    **dict.fromkeys(("input", "number"), 0),
+    **dict.fromkeys(("exp", "expm1", "log", "log1p", "log10", "sin", "cos", "div", "sqrt"), 8),
+    **dict.fromkeys(("pow", "tan", "tanh", "sinh", "cosh", "asin", "acos", "atan", "atan2"), 20),
+    **dict.fromkeys(("asinh", "acosh", "atanh", "erf", "erfc", "hypot"), 20),
+}
 
 _AT = ("real t", "const real *y", "const real *p")
 
@@ -74,14 +83,14 @@ class Translator:
         return text + self._pull_back("bend_back", read, outputs, [*by_matrix, *by_time])
 
     def products(self) -> str:
-        """The product ``push`` of the Jacobian with ``v``, and its pull-back ``push_back``."""
+        """The product ``push`` of the Jacobian with a vector, and its pull-back ``push_back``."""
         make, n = self.make, self.equations.n
-        v, w = ([make.input(f"{name}[{i}]") for i in range(n)] for name in "vw")
-        tangents = dict(zip(elements(self.y), v, strict=True))
+        along, w = (list(inputs(make, name, n)) for name in ("along", "w"))
+        tangents = dict(zip(elements(self.y), along, strict=True))
         bent = pushed_forward(make, self._slopes, tangents)
-        text = self._written("push", (*_AT, "const real *v"), {"out": bent})
+        text = self._written("push", (*_AT, "const real *along"), {"out": bent})
         return text + self._pull_back(
-            "push_back", (*_AT, "const real *v", "const real *w"), bent, w, {"dv": v}
+            "push_back", (*_AT, "const real *along", "const real *w"), bent, w, {"dalong": along}
         )
 
     def _rows(self, name: str, rows: range) -> list[list[Expression]]:
@@ -90,6 +99,21 @@ class Translator:
     @cached_property
     def _slopes(self) -> list[Expression]:
         return self._traced("rhs", self.equations.rhs, self.t, self.y, self.p)
+
+    def check_worth(self, most: int) -> None:
+        """Refuse a right-hand side of more operations, functions counted as several.
+
+        Raises
+        ------
+        UntranslatableError
+            Where arrays of a framework would be faster, or compiling would take too long.
+        """
+        with self.make.at_most(most):
+            slopes = self._slopes
+        names = Counter(e.operation for e in below(slopes))
+        work = sum(_WEIGHTS.get(name, 1) * count for name, count in names.items())
+        if work > most:
+            raise UntranslatableError(f"rhs has operations worth {work}, and more than {most}")
 
     def _pull_back(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Iterator
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from torch.utils import _pytree as pytree
 
 #: How far attributes of attributes are followed.
 _DEPTH = 3
+
+#: Longer lists are known by their lengths alone.
+_LONGEST = 1000
 
 
 def names_in(function: Any) -> dict[int, str]:
@@ -23,9 +27,45 @@ def names_in(function: Any) -> dict[int, str]:
     return names
 
 
+def kept_by(function: Any) -> dict[str, str]:
+    """The numbers, texts and lengths of lists that `function` reads, by their names.
+
+    What differs from one call to the next is what it counts or collects.
+    """
+    found: dict[str, str] = {}
+    waiting = [(name, value, 2 * _DEPTH) for name, value in _read_by(function)]
+    seen: dict[int, Any] = {}
+    while waiting:
+        name, value, depth = waiting.pop()
+        if value is None or isinstance(value, bool | int | float | complex | str):
+            found[name] = repr(value)
+        elif isinstance(value, list | tuple | dict | set):
+            found[name] = f"{len(value)} elements"
+        if depth and id(value) not in seen:
+            seen[id(value)] = value
+            waiting.extend((f"{name}{path}", x, depth - 1) for path, x in _parts(value))
+    return found
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What is in a value, and how one would write that."""
+    if isinstance(value, dict | list | tuple):
+        if len(value) <= _LONGEST:
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from ((f"[{key!r}]", x) for key, x in items)
+    elif isinstance(value, torch.nn.Module):
+        for name, module in value.named_modules():
+            where = f".{name}" if name else ""
+            yield from ((f"{where}.{key}", x) for key, x in vars(module).items())
+    elif inspect.isfunction(value) or inspect.ismethod(value) or isinstance(value, partial):
+        yield from ((f".{name}", x) for name, x in _read_by(value))
+    elif not isinstance(value, torch.Tensor | type | ModuleType):
+        yield from ((f".{name}", x) for name, x in getattr(value, "__dict__", {}).items())
+
+
 def _read_by(function: Any) -> Iterator[tuple[str, Any]]:
     """What a function, a method, a partial function or an object that is called reads."""
-    if isinstance(function, functools.partial):
+    if isinstance(function, partial):
         yield from _read_by(function.func)
         yield from ((f"args[{i}]", x) for i, x in enumerate(function.args))
         yield from function.keywords.items()

@@ -4,54 +4,23 @@ import math
 
 import numpy as np
 import pytest
+from expression_values import values_of
 
 from adjointbench.adjoints.native.differentiation import jacobian, pulled_back, pushed_forward
-from adjointbench.adjoints.native.expressions import Expressions, below
+from adjointbench.adjoints.native.expressions import Expressions
 from adjointbench.adjoints.native.functions import written
 from adjointbench.adjoints.native.operations import OPERATIONS
 from adjointbench.adjoints.native.symbolic_array import elements, symbolic
 
-#: Functions that NumPy knows under another name than C's operations.
-_NUMPY = {
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.divide,
-    "neg": np.negative,
-    "pow": np.power,
-    "and": np.logical_and,
-    "or": np.logical_or,
-    "not": np.logical_not,
-    "select": lambda c, a, b: np.where(c != 0, a, b),
-    "sign": lambda a: np.sign(np.real(a)),
-    "floor": lambda a: np.floor(np.real(a)),
-    "ceil": lambda a: np.ceil(np.real(a)),
-    "abs": lambda a: np.where(np.real(a) < 0, -a, a),
-    "maximum": lambda a, b: np.where(np.real(a) > np.real(b), a, b),
-    "minimum": lambda a, b: np.where(np.real(a) < np.real(b), a, b),
-    "hypot": lambda a, b: np.sqrt(a * a + b * b),
-    "atan2": lambda a, b: np.arctan(a / b),
-    **{name: getattr(np, f"arc{name[1:]}") for name in ("asin", "acos", "atan")},
-    **{name: getattr(np, f"arc{name[1:]}") for name in ("asinh", "acosh", "atanh")},
-}
 #: Where each function is smooth; the others at 0.3, 0.7, 0.4.
 _AT = {"acosh": (1.7,), "select": (1.0, 0.7, 0.4)}
 
 
 def value_of(expression, values):
-    """What an expression comes to in NumPy, complex numbers too."""
-    found = {}
-    for part in below([expression]):
-        if part.operation == "number":
-            found[part] = part.number
-        elif part.operation == "input":
-            found[part] = values[part.value]
-        else:
-            function = _NUMPY.get(part.operation) or getattr(np, part.operation)
-            found[part] = function(*(found[operand] for operand in part.operands))
-    return found[expression]
+    return values_of([expression], values)[0]
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", OPERATIONS.keys() - {"given"})
 def test_every_operation_has_the_derivative_of_a_complex_step(name):
     make, count = Expressions(), OPERATIONS[name].c.count("{")
     operands = [make.input(f"x[{i}]") for i in range(count)]

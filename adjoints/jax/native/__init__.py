@@ -1,0 +1,1 @@
+"""JAX programs as expressions: the front end of the native loop."""

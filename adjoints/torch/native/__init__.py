@@ -1,0 +1,1 @@
+"""A user's PyTorch function on the expressions of the native loop."""
