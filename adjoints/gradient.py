@@ -102,6 +102,7 @@ def prepare(
     first_step: float | None = None,
     max_steps: int = DEFAULT_MAX_STEPS,
     compile: bool = False,
+    engine: str | None = None,
     error_bar: bool | str = False,
     gradient_rtol: float | None = None,
 ) -> Run:
@@ -146,6 +147,9 @@ def prepare(
         Compile the solver's loops, on PyTorch: seconds once, then an order of magnitude faster.
         Where no compiler is found the eager loops run, and ``stats.compiled`` says why. JAX
         always compiles.
+    engine : {"auto", "native", "xla"}, optional
+        What runs a discrete adjoint: a program in C that the equations are translated to, what the
+        framework compiles, or by default the first where it can be: ``stats.engine`` tells.
     error_bar : bool or str
         Estimate how far the gradient is off, at three times the cost, from the gradient of the
         same steps cut in two: ``result.gradient_error``, and the better gradient in
@@ -198,6 +202,7 @@ def prepare(
         max_steps=positive_int("max_steps", max_steps),
         compile=bool(compile),
         error_bar=True if gradient_rtol is not None else error_bar,
+        engine="auto" if engine is None else engine,
     )
     check_regularizer(entry, penalty)
     check_supported(
@@ -209,6 +214,7 @@ def prepare(
         differentiate_step_size=settings.differentiate_step_size or None,
         first_step=settings.first_step,
         compile=settings.compile or None,
+        engine=engine,
     )
     check_error_bar(settings.error_bar, penalty)
     with explained(problem, entry):

@@ -47,6 +47,7 @@ class Settings:
     max_steps: int
     compile: bool
     error_bar: bool | str = False
+    engine: str = "auto"
 
 
 def scaled(settings: Settings, factor: float) -> Settings:

@@ -70,6 +70,8 @@ class Stats:
         On PyTorch, where ``compile=True`` asked for it: ``"yes"``, or why it ran eagerly.
     transfers : int or None
         On PyTorch, how often the host waited for a number from the device.
+    engine : str or None
+        Of an open solver, what ran: ``"native"``, or the framework, and why in parentheses.
     """
 
     steps: int | None = None
@@ -87,6 +89,7 @@ class Stats:
     derivatives: str | None = None
     compiled: str | None = None
     transfers: int | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)

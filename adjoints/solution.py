@@ -30,6 +30,9 @@ class OpenSolution(Generic[Array]):
         Index into :data:`~adjointbench.adjoints.result.STATUSES`.
     dense_output : DenseOutput or None
         The solution between the saves, where it was asked for; also ``solution(t)``.
+    engine : str
+        What solved it: ``"native"``, or the framework, and why in parentheses where that was not
+        asked for.
     """
 
     ys: Array
@@ -39,6 +42,7 @@ class OpenSolution(Generic[Array]):
     stats: dict[str, Array]
     status_code: Array
     dense_output: Any = field(default=None, kw_only=True)
+    engine: str = field(default="", kw_only=True)
 
     def __call__(self, t: Any, *, side: str = "after") -> Any:
         """The solution at `t`, as of the ``DenseOutput`` of the framework."""

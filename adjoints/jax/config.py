@@ -160,6 +160,9 @@ class Config:
     jacobian : callable, optional
         ``jacobian(t, y, params)``, the matrix that an implicit solver takes; by default it is
         formed by forward mode.
+    native : NativeLoop, optional
+        The program that solves and pulls back in place of what JAX compiles: see
+        :mod:`~adjointbench.adjoints.jax.native.engine`.
     jax_differentiates : bool
         Whether JAX itself differentiates the loop body, so that only plain loops and branches
         may be used, dearer under ``vmap``.
@@ -184,6 +187,7 @@ class Config:
     constant_steps: bool = False
     through_step_size: bool = False
     jacobian: Callable[..., jax.Array] | None = None
+    native: Any = None
     jax_differentiates: bool = False
 
     @property

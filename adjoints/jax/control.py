@@ -110,8 +110,8 @@ class ConstantSize:
     ) -> jax.Array:
         """A fixed share of the span, unless it is given."""
         if ops.first_step is not None:
-            return ops.first_step.astype(ops.t0.dtype)
-        return (ops.stops.end - ops.t0) / FIXED_STEPS
+            return _limited(ops.first_step.astype(ops.t0.dtype), ops)
+        return _limited((ops.stops.end - ops.t0) / FIXED_STEPS, ops)
 
     def reach(self, state: State, ops: Operands) -> Reach:
         """To the next stop or limit where the step comes near it."""

@@ -15,6 +15,7 @@ from . import continuous, discrete, through_control
 from .config import Config
 from .forward_mode import solve_forward
 from .forward_pass import outputs, solve_recording
+from .native import engine
 from .outcomes import Outputs, Pulled
 from .reverse_warnings import differentiated_once, tell_breakdown
 from .slopes_by_times import saves_by_time, start_by_time
@@ -35,9 +36,18 @@ def puller(config: Config) -> Callable[..., Pulled]:
 
 
 def _module(config: Config) -> Any:
+    if config.native is not None:
+        return engine
     if config.adjoint in continuous.CONTINUOUS:
         return continuous
     return through_control if config.through_step_size else discrete
+
+
+def undifferentiated(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> Outputs:
+    """Solve, with nothing kept for a reverse pass."""
+    if config.native is not None:
+        return engine.outputs(config, y0, ops)
+    return outputs(solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=False))
 
 
 def solve_outputs(
@@ -80,8 +90,7 @@ def _solve_reverse(
     params: Tree,
     rest: Operands,
 ) -> Outputs:
-    ops = rest._replace(params=params)
-    return outputs(solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=False))
+    return undifferentiated(config, keep_steps, y0, rest._replace(params=params))
 
 
 def _forward(config: Config, keep_steps: bool, *arguments: Any) -> Any:

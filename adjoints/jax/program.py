@@ -22,9 +22,9 @@ from . import storage
 from .compile_cache import Built, build, static_settings
 from .config import Config
 from .device import find_device
-from .differentiable import puller, recorder
+from .differentiable import puller, recorder, undifferentiated
+from .engines import choose_engine
 from .forward_mode import solve_forward
-from .forward_pass import outputs, solve_recording
 from .solve import operands, solve, window_size
 from .solvers import find_solver
 from .state import Operands
@@ -91,14 +91,23 @@ class JaxProgram:
         packed = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(self._tuning)])
         self._fixed: Fixed = self._put(Fixed(dict(problem.constants), packed))
         with self._context():
-            self.stops, self.config = configure(problem, settings)
+            self.stops, config = configure(problem, settings)
+            self.config, self.engine = choose_engine(
+                settings.engine,
+                config,
+                self._put(problem.y0),
+                (dict(problem.params), dict(problem.constants)),
+                self.stops,
+                self.device.platform,
+                settings.checkpoints,
+            )
         if chunked_states is not None:
             solver: Any = self.config.solver
             solver = replace(solver, chunked_states=chunked_states)
             self.config = replace(self.config, solver=solver)
         gradient = self._with_second if settings.error_bar else self._gradient
         self._compiled, self.compile_s = self._ahead(gradient)
-        self.saved_bytes = self._saved_bytes()
+        self.saved_bytes = None if self.config.native else self._saved_bytes()
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
@@ -136,7 +145,12 @@ class JaxProgram:
         """The result of what a compiled gradient returned."""
         loss, dparams, dy0, counts = jax.tree.map(np.asarray, out)
         report = Report(*counts.tolist())
-        known = Stats(saved_bytes=self.saved_bytes, compile_s=self.compile_s, derivatives="jax")
+        known = Stats(
+            saved_bytes=self._bytes_kept(report),
+            compile_s=self.compile_s,
+            derivatives="jax",
+            engine=self.engine,
+        )
         directions = self.problem.n_params + self.problem.n_states
         stats = stats_of(self.config, report, directions, known)
         return gradient_result(
@@ -220,8 +234,8 @@ class JaxProgram:
         """The gradient of the steps of a solve, each in so many pieces, `room` of them at most."""
         own, pieces = fixed
         ops = self._operands(params, own)
-        solved = solve_recording(self.config, y0, ops, keep_steps=True, keep_rows=False)
-        ops = finer_operands(self.config, ops, outputs(solved), pieces)
+        out = undifferentiated(self.config, True, y0, ops)
+        ops = finer_operands(self.config, ops, out, pieces)
         config = again_config(self.config, room)
         return self._gradient_of(config, False, params, y0, ops, own)[:4]
 
@@ -264,8 +278,7 @@ class JaxProgram:
 
     def _loss_alone(self, params: Tree, y0: jax.Array, fixed: Fixed) -> jax.Array:
         ops = self._operands(params, fixed)
-        solved = solve_recording(self.config, y0, ops, keep_steps=False, keep_rows=False)
-        out = outputs(solved)
+        out = undifferentiated(self.config, False, y0, ops)
         return self._total(out.ys, out.totals, params, fixed)
 
     def _total(self, ys: jax.Array, totals: Terms, params: Tree, fixed: Fixed) -> jax.Array:
@@ -301,6 +314,16 @@ class JaxProgram:
             reverse_atol=tuning.reverse_atol,
         )
         return ops._replace(params=params)
+
+    def _bytes_kept(self, report: Report) -> int | None:
+        """Bytes handed to the reverse pass; of a native program those that were written."""
+        loop = self.config.native
+        if loop is None:
+            return self.saved_bytes
+        window = self.config.window
+        return (
+            loop.record_bytes(report.steps, window) + 2 * report.steps * self.problem.dtype.itemsize
+        )
 
     def _saved_bytes(self) -> int:
         """Bytes that the forward pass hands to the reverse pass, counted from their shapes."""

@@ -38,4 +38,10 @@ def time_limits(config: Config, stop: jax.Array, ops: Operands) -> Limits:
     previous = jnp.maximum(stop - 1, 0)
     before = jnp.where((stop > 0) & sided[previous], times[previous], -infinity)
     after = jnp.where(sided[stop], times[stop], infinity)
-    return jnp.nextafter(before, infinity), jnp.nextafter(after, -infinity)
+    return beside(before, infinity), beside(after, -infinity)
+
+
+def beside(t: jax.Array, towards: jax.Array) -> jax.Array:
+    """The next number towards another; beside zero one that XLA does not take for zero."""
+    following, tiny = jnp.nextafter(t, towards), jnp.finfo(t.dtype).tiny
+    return jnp.where(t == 0, jnp.sign(towards) * tiny, following)

@@ -22,7 +22,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from .config import Config
-from .sides import clipper, time_limits
+from .sides import beside, clipper, time_limits
 from .state import Operands
 
 Tree = Any
@@ -140,5 +140,5 @@ def _beside_stops(times: jax.Array, ops: Operands, towards: float) -> jax.Array:
     """The times, those of stops with two sides just beside them; by derivative what they are."""
     stops, held = ops.stops, lax.stop_gradient(times)
     at_stop = ((held[:, None] == stops.times[None]) & stops.sided[None]).any(axis=1)
-    beside = jnp.where(at_stop, jnp.nextafter(held, jnp.full_like(held, towards)), held)
-    return beside + (times - held)
+    moved = jnp.where(at_stop, beside(held, jnp.full_like(held, towards)), held)
+    return moved + (times - held)

@@ -30,7 +30,7 @@ from .outcomes import Outputs
         "padded_steps",
         "dense_output",
     ],
-    meta_fields=[],
+    meta_fields=["engine"],
 )
 @dataclass(frozen=True)
 class Solution(OpenSolution[Any]):
@@ -67,7 +67,7 @@ class Solution(OpenSolution[Any]):
 
 
 def solution_of(
-    config: Config, out: Outputs, dense_output: DenseOutput | None, view: View
+    config: Config, out: Outputs, dense_output: DenseOutput | None, view: View, engine: str
 ) -> Solution:
     """The public form of what a solve found, as its user sees it."""
     final, totals = out.final, out.totals
@@ -86,8 +86,9 @@ def solution_of(
         stiffness_estimate=totals.stiffness,
         stats=stats,
         status_code=final.status,
-        padded_steps=view.turned(_padded(out.steps[:-1], final.accepted, final.t)),
+        padded_steps=view.turned(_padded(out.steps[: config.max_steps], final.accepted, final.t)),
         dense_output=dense_output,
+        engine=engine,
     )
 
 

@@ -14,6 +14,7 @@ from ..steps.stops import Stops, check_jumps
 from .config import WINDOW, Config
 from .dense_output import check_dense_output, dense_output_of
 from .differentiable import solve_outputs
+from .engines import choose_engine
 from .inputs import (
     check_config,
     checked_array,
@@ -73,6 +74,7 @@ def solve(
     adjoint_atol: Any = None,
     jacobian: Callable[..., Any] | None = None,
     newton_tolerance: float = 1e-2,
+    engine: str = "auto",
 ) -> Solution:
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
 
@@ -166,6 +168,11 @@ def solve(
         changed the gradients of Robertson, Van der Pol (mu = 1000) and HIRES with ``"kvaerno5"``
         by 1e-10 … 3e-8, less at smaller `rtol` (1e-4 … 1e-8), and mostly less than the error of
         the steps themselves.
+    engine : {"auto", "native", "xla"}
+        What runs: ``"native"`` a program in C that the equations are translated to, several times
+        as fast for small systems on a CPU, with explicit and Rosenbrock solvers and
+        ``adjoint="discrete"``; ``"xla"`` what JAX compiles, which takes the same steps. ``"auto"``:
+        native where it can be; ``solution.engine`` tells, and why not.
 
     Returns
     -------
@@ -224,7 +231,18 @@ def solve(
         jacobian=user.jacobian,
     )
     check_dense_output(config, checkpoints)
-    check_config(config, start, user.smooth, user.constants)
+    params_and_constants = (user.smooth, user.constants)
+    check_config(config, start, *params_and_constants)
+    config, ran = choose_engine(
+        engine,
+        config,
+        start,
+        params_and_constants,
+        stops,
+        jax.default_backend(),
+        checkpoints,
+        jacobian=jacobian is not None,
+    )
     tolerances = {
         "rtol": ("rtol", rtol),
         "atol": ("atol", atol),
@@ -256,12 +274,11 @@ def solve(
     ops = ops._replace(sound=soundness(t0, times, numbers.values()))
     given = start
     if config.on_stop is not None:
-        both = (user.smooth, user.constants)
-        start = config.on_stop(jumps_at(ops.stops, ops.t0), t0, start, both)
+        start = config.on_stop(jumps_at(ops.stops, ops.t0), t0, start, params_and_constants)
     out = _jitted(config, True, start, user.smooth, t0, times, ops)
     ops = ops._replace(params=user.smooth)
     dense = dense_output_of(config, out, given, ops, jump_times, view)
-    return solution_of(config, out, dense, view)
+    return solution_of(config, out, dense, view, ran)
 
 
 _jitted = jax.jit(solve_outputs, static_argnums=(0, 1))

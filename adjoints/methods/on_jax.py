@@ -47,7 +47,7 @@ ON_JAX = (
         "Exact derivative of the accepted steps, by a reverse sweep written out over them.",
         "one forward and about three more passes; memory O(n) a step, or n checkpoints",
         SANDU,
-        *("regularizer", "differentiate_step_size", "checkpoints"),
+        *("regularizer", "differentiate_step_size", "checkpoints", "engine"),
     ),
     _jax(
         "forward",

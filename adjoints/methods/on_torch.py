@@ -40,7 +40,7 @@ ON_TORCH = (
         "Exact derivative of the accepted steps, by a reverse sweep over them.",
         "one forward and about three more passes; memory O(n) a step",
         SANDU,
-        *("regularizer", "compile"),
+        *("regularizer", "compile", "engine"),
     ),
     _torch(
         "tape",

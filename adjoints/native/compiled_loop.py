@@ -14,8 +14,11 @@ from ..steps.stops import stops_between
 from ..steps.tableau import Tableau
 from .compiler import loaded
 from .equations import equations_of
-from .operands import Whole, numbers_of, pointers, stop_operands
+from .operands import Whole, numbers_of, pointers, stop_operands, window_of
 from .source import source_of
+
+#: Bytes of accepted steps that are kept with their stages.
+WINDOW_BYTES = 1 << 22
 
 #: Of ``run`` in the C program.
 _ARGUMENTS = (
@@ -79,7 +82,8 @@ class CompiledLoop:
             breaks=stops.breaks,
             saves=len(problem.save_at),
         )
-        self._run = loaded(source.text).run
+        program = loaded(source.text)
+        self._run = program.run
         self._run.argtypes = _ARGUMENTS
         self._data = source.data
         self._max_steps = max_steps
@@ -94,6 +98,7 @@ class CompiledLoop:
             saves=len(problem.save_at),
             jumps_a_stop=max(1, *map(len, stops.jumps)),
             max_steps=max_steps,
+            window=window_of(program, max_steps, WINDOW_BYTES),
         ).array
         self._in = pointers([None, None, *self._fixed, None])
 

@@ -46,8 +46,14 @@ def compiler() -> tuple[str, ...]:
     )
 
 
-def loaded(source: str) -> ctypes.CDLL:
+def loaded(source: str, *flags: str) -> ctypes.CDLL:
     """The library made of a C program, compiled unless it was before.
+
+    Parameters
+    ----------
+    source : str
+    *flags : str
+        For the compiler besides.
 
     Raises
     ------
@@ -55,7 +61,7 @@ def loaded(source: str) -> ctypes.CDLL:
         Where there is no compiler, or it fails.
     """
     level = "-O3" if len(source) <= OPTIMISED_UP_TO else "-O1"
-    command = (*compiler(), level, *_FLAGS)
+    command = (*compiler(), level, *_FLAGS, *flags)
     key = hashlib.sha256("\0".join([*command, _machine(), source]).encode()).hexdigest()[:32]
     library = _folder() / f"{key}.so"
     if not library.exists():

@@ -8,20 +8,15 @@
 typedef struct { Row row; Step step; } Taken;
 typedef struct { real t; int stop, saved; real y[N]; } Start;
 
-/* The steps of a window are kept with their stages, so many as fill the caches. */
-enum {
-    WINDOW = WINDOW_BYTES / sizeof(Taken) > 4096 ? 4096
-             : WINDOW_BYTES / sizeof(Taken) < 8 ? 8 : WINDOW_BYTES / sizeof(Taken)
-};
-
-/* What the reverse sweep reads. The steps are pairs of start and size. Of older windows it takes
-   the steps again. Without room for more, the last step alone is kept. */
+/* What the reverse sweep reads. The steps are pairs of start and size; those of a window are kept
+   with their stages, and of older windows the steps are taken again. In a window of no length the
+   last step alone is kept, for no sweep. */
 typedef struct {
     Taken *window;
+    long length;
     Start *starts;
     signed char *reaches;
     real *steps;
-    int records;
 } Record;
 
 typedef struct {
@@ -30,23 +25,31 @@ typedef struct {
     real t;
 } Report;
 
-static long windows_of(long max_steps) { return (max_steps + WINDOW - 1) / WINDOW; }
+static long windows_of(long max_steps, long length) { return (max_steps + length - 1) / length; }
 
-/* The bytes of a record, but for the steps. */
-long record_bytes(long max_steps) {
-    long window = max_steps < WINDOW ? max_steps : WINDOW;
-    return window * sizeof(Taken) + windows_of(max_steps) * sizeof(Start) + max_steps;
+/* The bytes of a step in a window, and of a record but for the times of its steps. */
+long step_bytes(void) { return sizeof(Taken); }
+
+long record_bytes(long max_steps, long length) {
+    if (length == 0) return 0;
+    long kept = max_steps < length ? max_steps : length;
+    return kept * sizeof(Taken) + windows_of(max_steps, length) * sizeof(Start) + max_steps;
 }
 
-static Record record_in(char *room, long max_steps, real *steps) {
-    long window = max_steps < WINDOW ? max_steps : WINDOW;
-    Record record = {(Taken *)room, (Start *)(room + window * sizeof(Taken)), NULL, steps, 1};
-    record.reaches = (signed char *)(record.starts + windows_of(max_steps));
+static Record record_in(char *room, const Task *task, real *steps) {
+    long length = task->window, kept = task->max_steps < length ? task->max_steps : length;
+    Record record = {(Taken *)room, length, (Start *)(room + kept * sizeof(Taken)), NULL, steps};
+    record.reaches = (signed char *)(record.starts + windows_of(task->max_steps, length));
     return record;
 }
 
 static Taken *taken_at(const Record *record, long i) {
-    return &record->window[record->records ? i % WINDOW : 0];
+    return &record->window[record->length ? i % record->length : 0];
+}
+
+/* The next number towards another; beside zero one that is not taken for zero where XLA calls. */
+static real beside(real t, real towards) {
+    return t == 0 ? copysign((real)TINY, towards) : nextafter(t, towards);
 }
 
 /* On this side of the last stop and of the next. */
@@ -55,8 +58,8 @@ static Limits limits_at(const Task *task, int stop) {
     if (BREAKS) {
         if (stop > 0 && task->sided[stop - 1]) side.before = task->stop_times[stop - 1];
         if (task->sided[stop]) side.after = task->stop_times[stop];
-        side.before = nextafter(side.before, INFINITY);
-        side.after = nextafter(side.after, -INFINITY);
+        side.before = beside(side.before, INFINITY);
+        side.after = beside(side.after, -INFINITY);
     }
     return side;
 }
@@ -81,10 +84,9 @@ static real limited(const Task *task, real size) {
 static real first_size(const Task *task, const real *y, const real *slope) {
     real span = task->stop_times[task->first_stop] - task->t0, scale[N], ahead[N], at[N];
     if (task->control == GIVEN) return span;
-    if (!isnan(task->first_step))
-        return is_controlled(task) ? limited(task, task->first_step) : task->first_step;
+    if (!isnan(task->first_step)) return limited(task, task->first_step);
     if (!is_controlled(task))
-        return (task->stop_times[task->last_stop] - task->t0) / FIXED_STEPS;
+        return limited(task, (task->stop_times[task->last_stop] - task->t0) / FIXED_STEPS);
     for (int j = 0; j < N; j++) scale[j] = task->atol[j] + task->rtol[j] * fabs(y[j]);
     real size = root_mean_square(y, scale), speed = root_mean_square(slope, scale);
     real guess = size < 1e-5 || speed < 1e-5 ? 1e-6 : 0.01 * size / speed;
@@ -190,8 +192,8 @@ static void begin_row(const Record *record, Row *row, long i, real t, const real
                       int saved) {
     row->stop = stop, row->saved = saved;
     memcpy(row->y, y, sizeof(row->y));
-    if (record->records && i % WINDOW == 0) {
-        Start *start = &record->starts[i / WINDOW];
+    if (record->length && i % record->length == 0) {
+        Start *start = &record->starts[i / record->length];
         start->t = t, start->stop = stop, start->saved = saved;
         memcpy(start->y, y, sizeof(start->y));
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,12 +15,21 @@ CONTROLS = ("error", "constant", "given")
 REDUCTIONS = ("sum", "mean", "max")
 
 
+def window_of(program: ctypes.CDLL, max_steps: int, most_bytes: int) -> int:
+    """How many steps of a program fit, eight at least."""
+    return min(max_steps, max(8, most_bytes // int(program.step_bytes())))
+
+
 class Whole(NamedTuple):
-    """The whole numbers of a call that are known before it."""
+    """The whole numbers of a call that are known before it.
+
+    The last ``window`` steps are kept with their stages, the older ones taken again.
+    """
 
     saves: int
     jumps_a_stop: int
     max_steps: int
+    window: int
     control: str = "error"
     absolute: bool = False
     reduction: str = "sum"
@@ -28,7 +38,7 @@ class Whole(NamedTuple):
     def array(self) -> np.ndarray:
         """As the C code reads them."""
         control, reduction = CONTROLS.index(self.control), REDUCTIONS.index(self.reduction)
-        return np.array([*self[:3], control, self.absolute, reduction], np.int64)
+        return np.array([*self[:3], control, self.absolute, reduction, self.window], np.int64)
 
 
 def numbers_of(t0: Any, first_step: Any, max_step: Any, dtype: Any) -> np.ndarray:

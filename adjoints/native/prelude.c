@@ -20,7 +20,7 @@ typedef struct {
     long saves, first_stop, last_stop, jumps_a_stop;
     long taken, pieces; /* of the given steps */
     real first_step, max_step; /* NAN: found, and none */
-    long max_steps;
+    long max_steps, window; /* steps that are kept with their stages */
     int control, absolute, reduction, sound;
 } Task;
 

@@ -1,12 +1,13 @@
 /* Loss and gradient of a problem whose loss is known. */
 
 /* Room for the steps of a solve, with their record. */
-static real *room_for(long max_steps) {
-    return malloc(2 * sizeof(real) * max_steps + record_bytes(max_steps));
+static real *room_for(const Task *task) {
+    return malloc(2 * sizeof(real) * task->max_steps
+                  + record_bytes(task->max_steps, task->window));
 }
 
-static Record record_of(real *room, long max_steps) {
-    return record_in((char *)(room + 2 * max_steps), max_steps, room);
+static Record record_of(real *room, const Task *task) {
+    return record_in((char *)(room + 2 * task->max_steps), task, room);
 }
 
 /* The steps of a record joined in pairs between stops; how many there are. */
@@ -30,8 +31,8 @@ static void again(Task *task, const real *y0, const Record *record, long count, 
     }
     task->steps = steps, task->taken = count, task->pieces = pieces ? pieces : 1;
     task->control = GIVEN, task->max_steps = task->taken * task->pieces;
-    *room = room_for(task->max_steps);
-    Record finer = record_of(*room, task->max_steps);
+    *room = room_for(task);
+    Record finer = record_of(*room, task);
     if (*room && steps) forward(task, y0, &finer, ys, report);
     else report->status = FAILED;
     if (!pieces) free(steps);
@@ -43,12 +44,12 @@ static void again(Task *task, const real *y0, const Record *record, long count, 
 int run(const void *const *in, const long *settings, int pieces, int wanted, real *found,
         real *times, long *counts) {
     Task task = task_of(in, settings);
-    real y0[N], *dy0 = found + 1, *dp = dy0 + N, *room = room_for(task.max_steps), *finer = NULL;
+    real y0[N], *dy0 = found + 1, *dp = dy0 + N, *room = room_for(&task), *finer = NULL;
     long size = N * task.saves;
     real *ys = malloc(2 * sizeof(real) * size), *dys = ys + size;
     Report report = {.status = FAILED};
     if (!ys || !room) return free(ys), free(room), FAILED;
-    Record record = record_of(room, task.max_steps);
+    Record record = record_of(room, &task);
     memcpy(y0, in[START], sizeof(y0));
     if (task.first_stop) jumps_at(&task, task.first_stop - 1, task.t0, y0);
     forward(&task, y0, &record, ys, &report);
@@ -56,7 +57,7 @@ int run(const void *const *in, const long *settings, int pieces, int wanted, rea
     for (long i = 0; times && i < report.accepted; i++) times[i] = record.steps[2 * i];
     if (report.status == OK && pieces != 1) {
         again(&task, y0, &record, report.accepted, pieces, &finer, ys, &report);
-        record = record_of(finer, task.max_steps);
+        record = record_of(finer, &task);
     }
     counts[2] = report.accepted;
     if (report.status == OK) loss_value(ys, task.p, found);

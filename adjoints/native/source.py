@@ -22,9 +22,6 @@ from .equations import Equations
 from .estimate_terms import NO_TERMS, estimate_terms
 from .translation import Translator
 
-#: Bytes of accepted steps that are kept with their stages for the reverse sweep.
-WINDOW_BYTES = 1 << 22
-
 
 @dataclass(frozen=True)
 class Source:
@@ -35,7 +32,13 @@ class Source:
 
 
 def source_of(
-    equations: Equations, tableau: Tableau, dtype: Any, *, breaks: bool, saves: int | None = None
+    equations: Equations,
+    tableau: Tableau,
+    dtype: Any,
+    *,
+    breaks: bool,
+    saves: int | None = None,
+    most: int | None = None,
 ) -> Source:
     """The C program that solves equations by the steps of a method, and pulls back.
 
@@ -50,13 +53,17 @@ def source_of(
         Whether the right-hand side may be discontinuous in time.
     saves : int, optional
         How many saves the loss reads, of a program with the loss in it; that has no estimates.
+    most : int, optional
+        How many operations the right-hand side may have.
 
     Raises
     ------
     UntranslatableError
-        Where the equations cannot be written as C.
+        Where the equations cannot be written as C, or are too many.
     """
     translator = Translator(equations)
+    if most is not None:
+        translator.check_worth(most)
     implicit = tableau.kind == "rosenbrock"
     kind = rosenbrock_step if implicit else explicit_step
     parts = [
@@ -89,6 +96,7 @@ def _constants(equations: Equations, tableau: Tableau, dtype: Any, *, breaks: bo
         "BREAKS": int(breaks),
         "JUMPS": len(equations.jumps),
         "EPSILON": _number(float(np.finfo(dtype).eps)),
+        "TINY": _number(float(np.finfo(dtype).tiny)),
         "STRETCH": _number(stretch_of(tableau)),
         "STRETCH_GIVEN": _number(STRETCH_GIVEN),
         "SAFETY": _number(SAFETY),
@@ -97,7 +105,6 @@ def _constants(equations: Equations, tableau: Tableau, dtype: Any, *, breaks: bo
         "PROPORTIONAL": _number(PROPORTIONAL),
         "SMALLEST_ERROR": _number(SMALLEST_ERROR),
         "FIXED_STEPS": FIXED_STEPS,
-        "WINDOW_BYTES": WINDOW_BYTES,
         "RUNNING": f"({RUNNING})",
         **{name.upper(): code for name, code in CODES.items()},
     }

@@ -7,7 +7,7 @@ static real divisor(const Task *task, const Report *report) {
 
 /* The steps of a window again, so that all that belongs to them is at hand. */
 static void take_window(const Task *task, const Record *record, long first, long last) {
-    const Start *start = &record->starts[first / WINDOW];
+    const Start *start = &record->starts[first / record->length];
     real y[N], slope[N], t = start->t;
     int stop = start->stop, saved = start->saved;
     memcpy(y, start->y, sizeof(y));
@@ -53,7 +53,7 @@ static void jumps_back(const Task *task, int stop, real t, const real *y, real *
 static int at_hand(const Task *task, const Report *report, Record *record, Taken **room,
                    long first, long last) {
     if (last == report->accepted) return OK;
-    if (!*room) *room = malloc(WINDOW * sizeof(Taken));
+    if (!*room) *room = malloc(record->length * sizeof(Taken));
     if (!*room) return FAILED;
     record->window = *room;
     take_window(task, record, first, last);
@@ -68,7 +68,7 @@ static int estimated(const Task *task, const Report *report, Record record, real
     totals[0] = totals[1] = totals[2] = 0;
     largest[0] = largest[1] = largest[2] = 0;
     for (long last = report->accepted, first; last > 0 && status == OK; last = first) {
-        first = (last - 1) / WINDOW * WINDOW;
+        first = (last - 1) / record.length * record.length;
         status = at_hand(task, report, &record, &room, first, last);
         for (long i = last - 1; i >= first && status == OK; i--) {
             const Taken *taken = taken_at(&record, i);
@@ -101,7 +101,7 @@ static int reverse(const Task *task, const Report *report, Record record, const 
         if (m == task->saves - 1 || task->save_at[m] >= report->t)
             for (int j = 0; j < N; j++) w[j] += dys[m * N + j];
     for (long last = report->accepted, first; last > 0 && status == OK; last = first) {
-        first = (last - 1) / WINDOW * WINDOW;
+        first = (last - 1) / record.length * record.length;
         status = at_hand(task, report, &record, &room, first, last);
         for (long i = last - 1; i >= first && status == OK; i--) {
             const Taken *taken = taken_at(&record, i);

@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..native.loop import NativeLoop
 from ..result import STATUSES
 from ..steps.acceptance import CODES
+from ..steps.tableau import Tableau
 from .derivatives import TRANSFORMS
+from .engines import Engine
 from .forward_pass import Solved, solve_recording
+from .native import engine as native
 from .plain_fallback import with_plain_fallback
 from .schedule import Schedule
 from .state import Config, Tensors
@@ -41,6 +45,21 @@ class Pulled(NamedTuple):
     counts: Counts
 
 
+def swept_counts(tab: Tableau, steps: int, compile_s: float = 0.0, compiled: str = "") -> Counts:
+    """What a sweep over so many steps costs, with no iterations in them."""
+    return Counts(
+        status=CODES["ok"],
+        steps=steps,
+        rejected=0,
+        rhs_evals=steps * tab.steps,
+        vjp_evals=steps * tab.steps,
+        jacobian_evals=steps * int(tab.implicit),
+        linear_solves=2 * tab.steps * steps * int(tab.implicit),
+        compile_s=compile_s,
+        compiled=compiled,
+    )
+
+
 #: ``pull_back(call, dys, dterms, params, constants) -> Pulled``.
 PullBack = Callable[..., Pulled]
 
@@ -65,6 +84,10 @@ class Call:
     own_times : tuple of tensor
         Start and save times where they differ from lane to lane under ``vmap``; they then come
         last of the leaves.
+    engine : Engine
+        What it may be run by.
+    ran : str
+        What it was run by, in words.
     solved, pulled
         What the two passes found.
     lanes : list
@@ -80,6 +103,8 @@ class Call:
     keeps_dense: bool = False
     transformed: bool = False
     own_times: Tensors = ()
+    engine: Engine = field(default_factory=Engine)
+    ran: str = "torch"
     solved: Solved | None = None
     pulled: Pulled | None = None
     lanes: list[Any] = field(default_factory=list)
@@ -107,6 +132,11 @@ class Call:
         pulled = pulled_back(self, dys, dtotals, y0, *self.split(leaves))
         self._warn_of_breakdown(pulled)
         return (pulled.dy0, *pulled.dparams)
+
+    def with_engine(self, y0: torch.Tensor, params: Tensors, constants: Tensors) -> Engine:
+        """What runs it on these tensors."""
+        own = self.config.jacobian is not None
+        return self.engine.find(self.config, self.schedule, y0, params, constants, jacobian=own)
 
     def split(self, leaves: Tensors) -> tuple[Tensors, Tensors]:
         """Parameters and constants."""
@@ -152,6 +182,11 @@ def solved_of(
     differentiable: bool = False,
 ) -> Solved:
     """The forward pass of a call, with whatever derivatives its right-hand side admits."""
+    if not differentiable:
+        engine = call.with_engine(y0, params, constants)
+        call.ran = engine.told
+        if isinstance(engine.loop, NativeLoop):
+            return native.solved(engine.loop, call.config, call.schedule, y0, params)
 
     def run(config: Config) -> Solved:
         return solve_recording(
@@ -168,7 +203,9 @@ def outputs_of(config: Config, solved: Solved) -> Outputs:
     counts = (work.status, work.accepted, work.attempts, work.iterations)
     numbers = torch.tensor(counts, device=device)
     totals = solved.ys.new_zeros(3)
-    if solved.terms is not None:
+    if isinstance(solved.record, native.NativeRecord):
+        totals = solved.record.totals
+    elif solved.terms is not None:
         totals = reduced(config, solved.terms)
     ys = torch.cat([solved.ys, solved.record.y]) if config.dense_output else solved.ys
     return Outputs(ys, totals, numbers, solved.times[:, :2])
@@ -216,6 +253,11 @@ def pulled_back(
     if solved.work.status != CODES["ok"]:
         none = tuple(torch.full_like(x, float("nan")) for x in (y0, *params))
         return Pulled(none[0], none[1:], Counts(solved.work.status, 0, 0, 0, 0, 0, 0))
+    if isinstance(solved.record, native.NativeRecord):
+        found = native.pulled_back(solved.record, dys, dtotals, (y0, *params))
+        counts = swept_counts(call.config.tableau, solved.work.accepted)
+        call.pulled = Pulled(found[0], found[1:], counts)
+        return call.pulled
     dterms = None
     if solved.terms is not None and dtotals is not None:
         dterms = pulled_terms(call.config, solved.terms, dtotals)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from .call import Call, Outputs, outputs_of, solved_of
-from .lanes import Lanes, lanes_of, solved_together, tell_one_by_one
+from .lanes import Lanes, lanes_of, padded, solved_together, tell_one_by_one
 from .transforms import aside, is_wrapped
 
 
@@ -101,7 +101,7 @@ class SolveFunction(torch.autograd.Function):
         ]
         ys, totals, numbers, steps = zip(*found, strict=True)
         stacked = tuple(torch.stack(x) for x in (ys, totals, numbers))
-        return (*stacked, _padded(steps)), (0, 0, 0, 0)
+        return (*stacked, padded(steps)), (0, 0, 0, 0)
 
 
 class _PullBack(torch.autograd.Function):
@@ -160,16 +160,3 @@ def _lanes_first(tensors: list[torch.Tensor], dims: tuple[Any, ...]) -> list[tor
 
 def _lane(tensors: list[torch.Tensor], shared: tuple[bool, ...], i: int) -> list[torch.Tensor]:
     return [x if same else x[i] for x, same in zip(tensors, shared, strict=True)]
-
-
-def _padded(steps: tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """Steps of all lanes, filled up with steps of size zero at the end."""
-    most = max(x.shape[0] for x in steps)
-
-    def fill(x: torch.Tensor) -> torch.Tensor:
-        if x.shape[0] == 0:
-            return x.new_zeros(most, 2)
-        end = torch.stack([x[-1, 0] + x[-1, 1], torch.zeros_like(x[-1, 1])])
-        return torch.cat([x, end.expand(most - x.shape[0], 2)])
-
-    return torch.stack([fill(x) for x in steps])

@@ -22,9 +22,8 @@ from dataclasses import replace
 
 import torch
 
-from ..steps.acceptance import CODES
 from .attempt import evaluate_transposed
-from .call import Call, Counts, Pulled
+from .call import Call, Counts, Pulled, swept_counts
 from .compiled_sweep import sweep_compiled
 from .forward_pass import Jumped, Record
 from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_step, step_outputs
@@ -67,17 +66,7 @@ def _counts(call: Call, swept: Swept) -> Counts:
     assert call.solved is not None
     steps, iterations = len(call.solved.record.y), call.solved.work.iterations
     tab = call.config.tableau
-    counts = Counts(
-        status=CODES["ok"],
-        steps=steps,
-        rejected=0,
-        rhs_evals=steps * tab.steps,
-        vjp_evals=steps * tab.steps,
-        jacobian_evals=steps * int(tab.implicit),
-        linear_solves=2 * tab.steps * steps * int(tab.implicit),
-        compile_s=swept.compile_s,
-        compiled=swept.compiled,
-    )
+    counts = swept_counts(tab, steps, swept.compile_s, swept.compiled)
     if tab.kind != "dirk":
         return counts
     # Newton's iterations are made again, and each stage has its own Jacobian and one solve more.

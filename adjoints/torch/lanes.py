@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils import _pytree as pytree
 
+from ..native.loop import NativeLoop
 from ..steps.acceptance import CODES, RUNNING
 from . import discrete
 from .attempt import attempt, evaluate, judged, start
@@ -81,6 +82,10 @@ class Lanes:
         For start value and leaves, whether all lanes have the same.
     found : Found
         By the forward pass.
+    calls : list of Call
+        One for each, where they are solved natively.
+    ran : str
+        Which engine ran.
     lanes : list of Lanes
         Those of all lanes together, where there are lanes of lanes.
     """
@@ -89,6 +94,8 @@ class Lanes:
     size: int
     shared: tuple[bool, ...]
     found: Found | None = None
+    calls: list[Call] = field(default_factory=list)
+    ran: str = "torch"
     lanes: list[Lanes] = field(default_factory=list)
     transformed: bool = True
 
@@ -96,6 +103,23 @@ class Lanes:
     def config(self) -> Config:
         """What each of the solves does."""
         return replace(self.call.config, lanes=self.size)
+
+    def _natively(self, tensors: Tensors) -> tuple[list[Call], Outputs] | None:
+        """Solve each lane by the native loop of the first, if it has one."""
+        first = self._lane(tensors, 0)
+        engine = self.call.with_engine(first[0], *self.call.split(first[1:]))
+        self.ran = engine.told
+        if not isinstance(engine.loop, NativeLoop):
+            return None
+        calls = [replace(self.call, engine=engine) for _ in range(self.size)]
+        found = [call.run(*self._lane(tensors, i)) for i, call in enumerate(calls)]
+        ys, totals, numbers, steps = (list(column) for column in zip(*found, strict=True))
+        both = torch.stack(ys), torch.stack(totals)
+        return calls, Outputs(*both, torch.stack(numbers), padded(steps))
+
+    def _lane(self, tensors: Tensors, i: int) -> Tensors:
+        """What one of the lanes is called with."""
+        return tuple(x if same else x[i] for x, same in zip(tensors, self.shared, strict=True))
 
     def summed(self, found: Tensors) -> Tensors:
         """Cotangents of every lane, added up where the lanes share what they belong to."""
@@ -137,11 +161,21 @@ class Lanes:
 
     def run(self, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
         """Solve all, and keep what :meth:`pull` reads."""
+        calls = self._natively((y0, *leaves))
+        if calls is not None:
+            self.calls, outputs = calls
+            return outputs
         self.found, outputs = _Solve(self, (y0, *leaves))()
         return outputs
 
     def pull(self, dys: torch.Tensor, dtotals: torch.Tensor, *tensors: torch.Tensor) -> Tensors:
         """Cotangents of start value and parameters: one in each lane, also where they share it."""
+        if self.calls:
+            lanes = (
+                call.pull(*given, *self._lane(tensors, i))
+                for i, (call, *given) in enumerate(zip(self.calls, dys, dtotals, strict=True))
+            )
+            return tuple(map(torch.stack, zip(*lanes, strict=True)))
         found, call = self.found, self.call
         assert found is not None
         kept = (found.status, found.accepted, found.t, found.h, found.y, found.terms)
@@ -157,6 +191,19 @@ class Lanes:
             return _in_each(one, dims, (*columns, *tensors), config.derivatives.batches)
 
         return with_plain_fallback(self.config, run)
+
+
+def padded(steps: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Steps of all lanes, filled up with steps of size zero at the end."""
+    most = max(x.shape[0] for x in steps)
+
+    def fill(x: torch.Tensor) -> torch.Tensor:
+        if x.shape[0] == 0:
+            return x.new_zeros(most, 2)
+        end = torch.stack([x[-1, 0] + x[-1, 1], torch.zeros_like(x[-1, 1])])
+        return torch.cat([x, end.expand(most - x.shape[0], 2)])
+
+    return torch.stack([fill(x) for x in steps])
 
 
 def lanes_of(call: Call | Lanes, size: int, shared: tuple[bool, ...]) -> Lanes:

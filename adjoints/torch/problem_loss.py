@@ -16,6 +16,7 @@ from ..steps.acceptance import Terms
 from ..steps.stops import stops_between
 from .call import Call, Counts, Outputs, outputs_of, solved_of
 from .device import find_device, put, put_named
+from .engines import engine_of
 from .forward_pass import Solved
 from .schedule import Schedule
 from .solve import Reverse, new_call
@@ -59,6 +60,10 @@ class ProblemLoss:
             put(np.zeros(0, problem.dtype), self.device).new_tensor(settings.coefficient),
         )
         self.call = self._new_call()
+        params, y0 = self.own()
+        self.call.engine = engine_of(settings.engine, settings.method.adjoint).find(
+            self.call.config, self.call.schedule, y0, params, self.fixed.constants
+        )
 
     def fixed_of(self, constants: Named, coefficients: torch.Tensor) -> Fixed:
         """Constants and coefficients as the other methods take them."""

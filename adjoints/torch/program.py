@@ -160,6 +160,7 @@ class TorchProgram:
             compile_s=None if compilation is None else compilation.seconds,
             compiled=None if compilation is None else compilation.compiled,
             derivatives="torch",
+            engine=self._loss.call.engine.told,
         )
 
 

@@ -69,4 +69,5 @@ def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view
         compiled=(work.compiled or None) if work is not None else None,
         transfers=None if work is None else work.transfers,
         dense_output=dense_output,
+        engine=call.lanes[0].ran if call.lanes else call.ran,
     )

@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 from equations import riccati, riccati_exact
 
 import adjointbench as ab
-from adjointbench.adjoints.native import compiler, source
+from adjointbench.adjoints.native import compiled_loop, compiler
 from adjointbench.adjoints.native.compiled_loop import CompiledLoop
 from adjointbench.adjoints.steps.tableaus import tableau
 
@@ -161,7 +161,7 @@ def test_windows_of_steps_are_taken_again_to_the_bit(solver, monkeypatch):
     """Saves between steps, doses and a break in time."""
     problem = tiny.doses(save_at=np.linspace(0.1, 3.0, 7))
     kept = ab.gradient(problem, "native-discrete", solver=solver, rtol=1e-9)
-    monkeypatch.setattr(source, "WINDOW_BYTES", 0)
+    monkeypatch.setattr(compiled_loop, "WINDOW_BYTES", 0)
     again = ab.gradient(problem, "native-discrete", solver=solver, rtol=1e-9)
     assert kept.stats.steps > 8
     assert (again.loss, again.status) == (kept.loss, "ok")

@@ -134,7 +134,7 @@ def test_the_right_hand_side_is_evaluated_for_all_lanes_at_once():
         return -p * y
 
     def final(p):
-        found = solve(rhs, ONES, [1.0], p)
+        found = solve(rhs, ONES, [1.0], p, engine="torch")
         return found.ys, found.stats["rhs_evals"]
 
     _, evaluated = vmap(final)(P[:, :2])

@@ -1,0 +1,96 @@
+"""Equations as a compiled loop that an open solver may call, or why there is none."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..steps.tableau import Tableau
+from .compiler import NoCompilerError, loaded
+from .equations import Equations
+from .operands import window_of
+from .source import source_of
+from .translation import UntranslatableError
+
+#: The solvers that a native loop has, by the kinds of their tableaus.
+KINDS = ("explicit", "rosenbrock")
+
+
+@dataclass(frozen=True)
+class NativeLoop:
+    """A native program, known by its key.
+
+    Attributes
+    ----------
+    key : int
+        Of what it is made of, data aside.
+    n, m : int
+        Numbers of states and parameters.
+    data_bytes, data : bytes, ndarray
+        What it is handed behind the parameters.
+    library : CDLL
+    """
+
+    key: int
+    n: int
+    m: int
+    data_bytes: bytes
+    data: np.ndarray = field(compare=False)
+    library: ctypes.CDLL = field(compare=False)
+
+    def window(self, max_steps: int, most_bytes: int) -> int:
+        """How many steps of a solve fit in so much memory."""
+        return window_of(self.library, max_steps, most_bytes)
+
+    def record_bytes(self, max_steps: int, window: int) -> int:
+        """The size of the record of a solve."""
+        return int(self.library.record_bytes(ctypes.c_long(max_steps), ctypes.c_long(window)))
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why some equations have no native loop."""
+
+    reason: str
+
+
+def native_loop(
+    equations: Equations, tableau: Tableau, dtype: Any, *, breaks: bool, most: int | None
+) -> NativeLoop | Refused:
+    """The loop of some equations: see :func:`.source.source_of`."""
+    try:
+        source = source_of(equations, tableau, dtype, breaks=breaks, most=most)
+        library = loaded(source.text)
+    except (UntranslatableError, NoCompilerError) as error:
+        return Refused(str(error))
+    key = int(hashlib.sha256(source.text.encode()).hexdigest()[:15], 16)
+    data = source.data
+    return NativeLoop(key, equations.n, equations.m, data.tobytes(), data, library)
+
+
+def refused_of(
+    *, adjoint: str, kind: str, solver: str, platform: str, **asked: Any
+) -> Refused | None:
+    """Why a solve cannot be native whatever its equations are, if it cannot.
+
+    Parameters
+    ----------
+    adjoint, kind, solver, platform : str
+        Of the solve; the kind is its tableau's.
+    **asked
+        Arguments that a native loop knows nothing of, and whether they are given.
+    """
+    beyond = {
+        f"adjoint={adjoint!r}": adjoint != "discrete",
+        f"solver={solver!r}": kind not in KINDS,
+        f"a solve on {platform!r}": platform != "cpu",
+        **asked,
+    }
+    for name, is_asked in beyond.items():
+        if is_asked:
+            return Refused(f"{name} is nothing that a native loop does")
+    return None

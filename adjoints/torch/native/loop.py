@@ -1,0 +1,108 @@
+"""A user's equations as a native loop: recorded at every call, translated once.
+
+A function of PyTorch may be another one at each call: it may read numbers and tensors that have
+changed. So it runs once, and what it did is compared with what was translated before.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...native.equations import Data, Equations
+from ...native.loop import NativeLoop, Refused, native_loop
+from ...native.translation import UntranslatableError
+from ..schedule import Schedule
+from ..state import Config, Tensors
+from .aten import expressions_of
+from .graph import Graph, graph_of
+from .signature import signature
+
+#: Loops by what their functions do, the values of whole numbers that they read included.
+_KNOWN: OrderedDict[Hashable, NativeLoop | Refused] = OrderedDict()
+_MOST_KNOWN = 256
+
+
+def loop_of(
+    config: Config,
+    schedule: Schedule,
+    y0: torch.Tensor,
+    params: Tensors,
+    constants: Tensors,
+    most: int | None,
+) -> NativeLoop | Refused:
+    """The native loop of a solve at hand, or why there is none.
+
+    Parameters
+    ----------
+    config, schedule
+    y0 : tensor
+    params, constants : tuple of tensor
+        Parameters that are differentiated, and those that are not.
+    most : int, optional
+        How many operations the right-hand side may have.
+    """
+    jumps = tuple(sorted({i for numbers in schedule.stops.jumps for i in numbers}))
+    functions = [config.rhs, *(partial(_jumped, schedule, i) for i in jumps)]
+    given = (schedule.t0, y0, (params, constants))
+    if any(p.dtype != y0.dtype for p in params):
+        return Refused(f"a parameter is not of the state's dtype, {y0.dtype}")
+    try:
+        graphs = [graph_of(function, *given, checked=False) for function in functions]
+        read = [*constants, *(x for graph in graphs for x in graph.constants.values())]
+        key = (
+            tuple(map(signature, graphs)),
+            tuple(x.detach().numpy().tobytes() for x in read),
+            (config.solver, config.breaks, jumps, most),
+        )
+        if key not in _KNOWN:
+            graphs = [graph_of(function, *given) for function in functions]
+            _KNOWN[key] = native_loop(
+                _equations(graphs, jumps, given),
+                config.tableau,
+                str(y0.dtype).removeprefix("torch."),
+                breaks=config.breaks,
+                most=most,
+            )
+            while len(_KNOWN) > _MOST_KNOWN:
+                _KNOWN.popitem(last=False)
+    except UntranslatableError as error:
+        return Refused(str(error))
+    _KNOWN.move_to_end(key)
+    return _KNOWN[key]
+
+
+def _jumped(
+    schedule: Schedule, number: int, t: torch.Tensor, y: torch.Tensor, params: Any
+) -> torch.Tensor:
+    return schedule.jumped(number, t, y, params)
+
+
+def _equations(graphs: list[Graph], jumps: tuple[int, ...], given: Any) -> Equations:
+    """What the graphs compute, on flat expressions."""
+    _, y0, (params, constants) = given
+    known = [x.detach().numpy() for x in constants]
+    ends = np.cumsum([p.numel() for p in params], dtype=int)
+
+    def at(graph: Graph, t: Any, y: Any, p: Any, data: Data) -> Any:
+        parts = [
+            p[end - leaf.numel() : end].reshape(leaf.shape)
+            for leaf, end in zip(params, ends, strict=True)
+        ]
+        arguments = [t, y.reshape(y0.shape), *parts, *known]
+        (value,) = expressions_of(data.make, graph, arguments, data)
+        return value
+
+    rhs, *others = graphs
+    return Equations(
+        n=y0.numel(),
+        m=sum(p.numel() for p in params),
+        rhs=partial(at, rhs),
+        jump=lambda i, *read: at(others[jumps.index(i)], *read),
+        jumps=jumps,
+    )
