@@ -66,6 +66,11 @@ class Run:
         """The bare compiled loss on backend arrays, ``(params, y0) -> loss``."""
         return self._program.compiled_primal
 
+    @property
+    def engine(self) -> str | None:
+        """What runs it, as ``stats.engine`` will tell; ``None`` where nothing is to be chosen."""
+        return getattr(self._program, "engine", None)
+
     def training_gradient(
         self, params: Named, y0: Array, constants: Named, coefficients: Sequence[float] | Array
     ) -> TrainingGradient:

@@ -10,7 +10,8 @@ import pytest
 
 #: Compiled programs of JAX, by what they are compiled from and with: the processes of a run share
 #: them, and the next run finds those that did not change. ``pytest --cache-clear`` empties it.
-PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "d" / "jax"
+CACHES = Path(__file__).parents[1] / ".pytest_cache" / "d"
+PROGRAMS = CACHES / "jax"
 MOST_BYTES = 2**30
 
 #: Files of tests, and one folder, that ``make test-fast`` leaves out: they compile much, start
@@ -45,6 +46,8 @@ FLAGS = [
 os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
+# Native programs lie there too, beside what other libraries keep.
+os.environ.setdefault("XDG_CACHE_HOME", str(CACHES))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # A program that is one kernel takes XLA twice as long to compile.

@@ -20,7 +20,7 @@ Tree = Any
 WINDOW_BYTES, WINDOW_OF_LANES = 1 << 20, 1 << 14
 
 #: Operations of a right-hand side that are left to XLA by ``"auto"``, whose kernels take arrays.
-MOST_OPERATIONS = 5000
+MOST_OPERATIONS = 3000
 
 ENGINES = ("auto", "native", "xla")
 
@@ -66,6 +66,7 @@ def choose_engine(
         platform=platform,
         dense_output=config.dense_output,
         differentiate_step_size=config.through_step_size,
+        **{"a second derivative": engine == "auto" and _differentiated((y0, params)) > 1},
         **beyond,
     )
     if found is None:
@@ -74,25 +75,41 @@ def choose_engine(
         found = loop_of(config, y0, *params, acting, most)
     if isinstance(found, NativeLoop):
         return replace(
-            config, native=found, window=_window(found, config, checkpoints, params)
+            config, native=found, window=_window(found, config, checkpoints, (y0, params))
         ), "native"
     if engine == "native":
         raise ValueError(f"engine='native': {found.reason}; use engine='auto' or 'xla'")
     return config, f"xla ({found.reason})"
 
 
-def _window(loop: NativeLoop, config: Config, checkpoints: int | None, params: Tree) -> int:
+def _window(loop: NativeLoop, config: Config, checkpoints: int | None, given: Tree) -> int:
     """How many steps are kept with their stages."""
     if checkpoints is not None:
         return config.window
-    mapped = any(map(is_mapped, jax.tree.leaves(params)))
+    mapped = any("BatchTracer" in transforms_of(leaf) for leaf in jax.tree.leaves(given))
     return loop.window(config.max_steps, WINDOW_OF_LANES if mapped else WINDOW_BYTES)
 
 
-def is_mapped(value: Any) -> bool:
-    """Whether ``vmap`` is seen to map a value; inside of a ``jit`` that is mapped it is not."""
+def _differentiated(given: Tree) -> int:
+    """How many derivatives are seen to be taken, one of another."""
+    differentiated = ("JVPTracer", "LinearizeTracer")
+    return max(
+        (
+            sum(name in differentiated for name in transforms_of(leaf))
+            for leaf in jax.tree.leaves(given)
+        ),
+        default=0,
+    )
+
+
+def transforms_of(value: Any) -> list[str]:
+    """The transforms that a value is seen to be in, from the inside, by the names of their tracers.
+
+    Beyond a ``jit`` none is seen, and JAX's names may change: they decide how fast something is
+    alone.
+    """
+    names = []
     while isinstance(value, Tracer):
-        if type(value).__name__ == "BatchTracer":
-            return True
-        value = getattr(value, "primal", None)
-    return False
+        names.append(type(value).__name__)
+        value = getattr(value, "primal", getattr(value, "val", None))
+    return names

@@ -92,6 +92,10 @@ class JaxProgram:
         self._fixed: Fixed = self._put(Fixed(dict(problem.constants), packed))
         with self._context():
             self.stops, config = configure(problem, settings)
+            if chunked_states is not None:
+                solver: Any = config.solver
+                config = replace(config, solver=replace(solver, chunked_states=chunked_states))
+            self._for_other_constants = config
             self.config, self.engine = choose_engine(
                 settings.engine,
                 config,
@@ -101,10 +105,6 @@ class JaxProgram:
                 self.device.platform,
                 settings.checkpoints,
             )
-        if chunked_states is not None:
-            solver: Any = self.config.solver
-            solver = replace(solver, chunked_states=chunked_states)
-            self.config = replace(self.config, solver=solver)
         gradient = self._with_second if settings.error_bar else self._gradient
         self._compiled, self.compile_s = self._ahead(gradient)
         self.saved_bytes = None if self.config.native else self._saved_bytes()
@@ -185,7 +185,12 @@ class JaxProgram:
         """Loss and gradient inside somebody else's program, with other constants."""
         numbers = self._tuning._replace(coefficient=coefficients)
         packed = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(numbers)])
-        loss, dparams, _, found = self._gradient(params, y0, Fixed(constants, packed))
+        fixed = Fixed(constants, packed)
+        # The values of the problem's constants and its shapes are in a native program.
+        own = not self.problem.constants and y0.shape == self.problem.y0.shape
+        config = self.config if own else self._for_other_constants
+        ops = self._operands(params, fixed)
+        loss, dparams, _, found, _ = self._gradient_of(config, False, params, y0, ops, fixed)
         report = Report(*found)
         status = jnp.where(report.status == 0, report.reverse_status, report.status)
         return TrainingGradient(

@@ -171,8 +171,9 @@ def solve(
     engine : {"auto", "native", "xla"}
         What runs: ``"native"`` a program in C that the equations are translated to, several times
         as fast for small systems on a CPU, with explicit and Rosenbrock solvers and
-        ``adjoint="discrete"``; ``"xla"`` what JAX compiles, which takes the same steps. ``"auto"``:
-        native where it can be; ``solution.engine`` tells, and why not.
+        ``adjoint="discrete"``; ``"xla"`` what JAX compiles, which takes the same steps, and the one
+        that ``jax.export`` can write down. ``"auto"``: native where it can be; ``solution.engine``
+        tells, and why not.
 
     Returns
     -------

@@ -44,10 +44,12 @@ ON_JAX = (
     _jax(
         "discrete",
         "discrete",
-        "Exact derivative of the accepted steps, by a reverse sweep written out over them.",
-        "one forward and about three more passes; memory O(n) a step, or n checkpoints",
+        "Exact derivative of the accepted steps, by a reverse sweep written out over them: as a "
+        "native loop where the equations are small and can be translated, else compiled by XLA.",
+        "one forward and about one more pass, on XLA three; memory O(n) a step, or n checkpoints",
         SANDU,
         *("regularizer", "differentiate_step_size", "checkpoints", "engine"),
+        version=2,
     ),
     _jax(
         "forward",

@@ -13,7 +13,7 @@ ON_NATIVE = (
         adjoint="discrete",
         summary="Exact derivative of the accepted steps, as one compiled C program: the steps of "
         "jax-discrete with no framework around them, for small systems.",
-        cost="one forward and about two more passes; memory O(n) a step",
+        cost="one forward and about one more pass; memory O(n) a step",
         reference=SANDU,
         target="native.program:NativeProgram",
         solvers=(*EXPLICIT_SOLVERS, "rodas5p", "rodas4p"),

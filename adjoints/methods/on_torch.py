@@ -37,10 +37,12 @@ ON_TORCH = (
     _torch(
         "discrete",
         "discrete",
-        "Exact derivative of the accepted steps, by a reverse sweep over them.",
-        "one forward and about three more passes; memory O(n) a step",
+        "Exact derivative of the accepted steps, by a reverse sweep over them: as a native loop "
+        "where the equations are small and can be translated, else by PyTorch, eager or compiled.",
+        "one forward and about one more pass, on PyTorch three; memory O(n) a step",
         SANDU,
         *("regularizer", "compile", "engine"),
+        version=2,
     ),
     _torch(
         "tape",

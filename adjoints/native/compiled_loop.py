@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ..steps.stops import stops_between
 from ..steps.tableau import Tableau
 from .compiler import loaded
 from .equations import equations_of
-from .operands import Whole, numbers_of, pointers, stop_operands, window_of
+from .operands import Whole, numbers_of, stop_operands, window_of
 from .source import source_of
 
 #: Bytes of accepted steps that are kept with their stages.
@@ -22,7 +23,7 @@ WINDOW_BYTES = 1 << 22
 
 #: Of ``run`` in the C program.
 _ARGUMENTS = (
-    *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int),
+    *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int),
     *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
 )
 
@@ -41,6 +42,18 @@ class Found:
     steps: int
     attempts: int
     swept: int
+
+
+class FoundLanes(NamedTuple):
+    """What was found of many trajectories: arrays of what :class:`Found` has of one."""
+
+    status: tuple[str, ...]
+    loss: np.ndarray
+    dtheta: np.ndarray
+    dy0: np.ndarray
+    steps: np.ndarray
+    attempts: np.ndarray
+    swept: np.ndarray
 
 
 class CompiledLoop:
@@ -75,16 +88,17 @@ class CompiledLoop:
             problem.discontinuities, problem.jump_times, *problem.t_span, problem.dtype
         )
         acting = tuple(sorted(i for jumps in stops.jumps for i in jumps))
-        source = source_of(
+        self._source = partial(
+            source_of,
             equations_of(problem, acting),
             tableau,
             dtype,
             breaks=stops.breaks,
             saves=len(problem.save_at),
         )
+        source = self._source()
         program = loaded(source.text)
-        self._run = program.run
-        self._run.argtypes = _ARGUMENTS
+        self._run = _run_of(program)
         self._data = source.data
         self._max_steps = max_steps
         tolerances = (np.empty(problem.y0.shape, dtype) for _ in range(2))
@@ -100,7 +114,8 @@ class CompiledLoop:
             max_steps=max_steps,
             window=window_of(program, max_steps, WINDOW_BYTES),
         ).array
-        self._in = pointers([None, None, *self._fixed, None])
+        self._whole_at = self._whole.ctypes.data
+        self._in = np.array([0, 0, *(a.ctypes.data for a in self._fixed), 0], np.intp)
 
     def __call__(
         self,
@@ -128,27 +143,79 @@ class CompiledLoop:
         given = np.empty(n + m + len(self._data), self._dtype)
         given[:n], given[n : n + m], given[n + m :] = np.ravel(y0), theta, self._data
         operands = self._in.copy()
-        operands[0] = given.ctypes.data
-        operands[1] = given.ctypes.data + n * given.itemsize
+        operands[0] = start = given.ctypes.data
+        operands[1] = start + n * given.itemsize
+        found, counts = self._found(self._run, 1, 1 + n + m, operands, pieces, wanted, times)
+        code, *rest = counts.tolist()
+        dy0 = found[1 : n + 1].reshape(np.shape(y0))
+        return Found(STATUSES[code], float(found[0]), found[n + 1 :], dy0, *rest)
+
+    def lanes(self, theta: np.ndarray, y0: np.ndarray, *, wanted: bool = True) -> FoundLanes:
+        """The gradients of many trajectories, several at a time by vector instructions.
+
+        Parameters
+        ----------
+        theta : ndarray
+            A row of parameters for each.
+        y0 : ndarray
+            With the same leading axis.
+        wanted : bool
+            Whether the gradients are, beside the losses.
+        """
+        (count, m), n = theta.shape, y0[0].size
+        given = np.empty((count, n + m + len(self._data)), self._dtype)
+        given[:, :n], given[:, n + m :] = y0.reshape(count, n), self._data
+        given[:, n : n + m] = theta
+        operands = np.repeat(self._in[None], count, 0)
+        operands[:, 0] = given.ctypes.data + given.strides[0] * np.arange(count)
+        operands[:, 1] = operands[:, 0] + n * given.itemsize
+        run = self._run if count == 1 else self._run_lanes
+        found, counts = self._found(run, count, 1 + n + m, operands, 1, wanted, None)
+        found, counts = found.reshape(count, -1), counts.reshape(count, -1).T
+        status = tuple(STATUSES[code] for code in counts[0].tolist())
+        dy0 = found[:, 1 : n + 1].reshape(y0.shape)
+        return FoundLanes(status, found[:, 0], found[:, n + 1 :], dy0, *counts[1:])
+
+    @cached_property
+    def _run_lanes(self) -> Any:
+        return _run_of(loaded(self._source(lanes=True).text))
+
+    def _found(
+        self,
+        run: Any,
+        lanes: int,
+        width: int,
+        operands: np.ndarray,
+        pieces: int,
+        wanted: bool,
+        times: np.ndarray | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers and the counts of each lane, one behind the other."""
         # Where it ends early nothing is written.
-        found, counts = np.full(1 + n + m, np.nan, self._dtype), np.zeros(3, np.int64)
-        code = self._run(
+        found, counts = np.full(lanes * width, np.nan, self._dtype), np.zeros(4 * lanes, np.int64)
+        run(
+            (ctypes.c_long * 2)(lanes, len(self._in)),
             operands.ctypes.data,
-            self._whole.ctypes.data,
+            self._whole_at,
             pieces,
             wanted,
             found.ctypes.data,
             None if times is None else times.ctypes.data,
             counts.ctypes.data,
         )
-        dy0 = found[1 : n + 1].reshape(np.shape(y0))
-        return Found(STATUSES[code], float(found[0]), found[n + 1 :], dy0, *counts.tolist())
+        return found, counts
 
     def accepted_times(self, theta: np.ndarray, y0: np.ndarray) -> np.ndarray:
         """The times from which the accepted steps start."""
         times = np.empty(self._max_steps, self._dtype)
         found = self(theta, y0, wanted=False, times=times)
         return times[: found.steps]
+
+
+def _run_of(program: ctypes.CDLL) -> Any:
+    run = program.run
+    run.argtypes, run.restype = _ARGUMENTS, None
+    return run
 
 
 def _filled(array: np.ndarray, value: Any) -> np.ndarray:

@@ -58,15 +58,19 @@ def loaded(source: str, *flags: str) -> ctypes.CDLL:
     Raises
     ------
     NoCompilerError
-        Where there is no compiler, or it fails.
+        Where there is no compiler, or it fails, or what it made cannot be loaded.
     """
     level = "-O3" if len(source) <= OPTIMISED_UP_TO else "-O1"
     command = (*compiler(), level, *_FLAGS, *flags)
     key = hashlib.sha256("\0".join([*command, _machine(), source]).encode()).hexdigest()[:32]
     library = _folder() / f"{key}.so"
-    if not library.exists():
-        _compile(command, source, library)
-    return ctypes.CDLL(str(library))
+    try:
+        if not library.exists():
+            _compile(command, source, library)
+        return ctypes.CDLL(str(library))
+    # A full disk, or a folder from which nothing may be run.
+    except OSError as error:
+        raise NoCompilerError(f"what is compiled cannot be kept or loaded: {error}") from error
 
 
 def _compile(command: tuple[str, ...], source: str, library: Path) -> None:

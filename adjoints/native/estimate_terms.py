@@ -7,9 +7,9 @@ of the differences of two slopes and of their states, the terms are ``h^2 r``, `
 from __future__ import annotations
 
 from ..steps.tableau import Tableau
-from .step_formulas import each, function, weighted
+from .step_formulas import READ, each, function, weighted
 
-_READ = "const Task *task, const Row *row, Limits side, const Step *step"
+_READ = f"{READ}, Limits side, const Step *step"
 
 
 #: Of a program without estimates.
@@ -22,15 +22,21 @@ NO_TERMS = (
 
 def estimate_terms(tableau: Tableau) -> str:
     """``step_terms`` and ``terms_back``."""
-    ahead = ["real scale[N], high = 0, low = 0;", "terms[0] = terms[1] = terms[2] = 0;"]
+    ahead = [
+        "real scale[N], high = number(0), low = number(0);",
+        "terms[0] = terms[1] = terms[2] = number(0);",
+    ]
     back = [] if tableau.implicit else ["memset(back->at, 0, sizeof(back->at));"]
     if tableau.error is not None:
         ahead += [*_SCALE, *_errors(tableau), "real norm = row->h * norm_of(high, low);"]
         ahead += ["terms[0] = norm * row->h;", "terms[1] = norm * norm;"]
-        back += ["if (dterms[0] != 0 || dterms[1] != 0) {", *_error_back(tableau), "}"]
+        back += ["if (any((dterms[0] != 0) | (dterms[1] != 0))) {", *_error_back(tableau), "}"]
     if tableau.stiffness_stages is not None:
-        ahead += [*_pair(tableau), "if (states > 0) terms[2] = row->h * sqrt(slopes / states);"]
-        back += ["if (dterms[2] != 0) {", *_stiffness_back(tableau), "}"]
+        ahead += [
+            *_pair(tableau),
+            "terms[2] = blend(states > 0, row->h * sqrt_lanes(slopes / states), number(0));",
+        ]
+        back += ["if (any(dterms[2] != 0)) {", *_stiffness_back(tableau), "}"]
     pulled = f"{_READ}, const real *dterms, Back *back, real *w, real *dy, real *dp"
     return "\n".join(
         [
@@ -41,15 +47,15 @@ def estimate_terms(tableau: Tableau) -> str:
 
 
 _SCALE = (
-    "if (task->absolute) " + each("scale[j] = 1;"),
-    "else scale_of(task, row, step, scale);",
+    "if (lanes->absolute) " + each("scale[j] = number(1);"),
+    "else scale_of(lanes, row, step, scale);",
 )
 
 
 def _errors(tableau: Tableau) -> list[str]:
     return [
         "embedded_error(step, scale, &high, &low);",
-        "if (task->absolute) high *= N, low *= N;",
+        "if (lanes->absolute) high *= N, low *= N;",
     ]
 
 
@@ -57,30 +63,28 @@ def _error_back(tableau: Tableau) -> list[str]:
     """The cotangents of stages and states, from those of ``h^2 r`` and ``(h r)^2``."""
     assert tableau.error is not None
     lines = [
-        "real scale[N], high = 0, low = 0;",
+        "real scale[N], high = number(0), low = number(0);",
         *_SCALE,
         *_errors(tableau),
-        "real dhigh = 0, dlow = 0, root = norm_of(high, low);",
+        "real dhigh = number(0), dlow = number(0), root = norm_of(high, low);",
     ]
     if tableau.error_low is None:
-        lines.append("if (high > 0) dhigh = (real)0.5 / root;")
+        lines.append("dhigh = blend(high > 0, number(0.5) / root, number(0));")
     else:
         lines += [
-            "real damped = high + (real)0.01 * low;",
-            "if (damped > 0) {",
-            "dlow = (real)-0.005 * high / (damped * sqrt(damped));",
-            "dhigh = 1 / sqrt(damped) + 100 * dlow;",
-            "}",
+            "real damped = high + number(0.01) * low, size = sqrt_lanes(damped);",
+            "dlow = blend(damped > 0, number(-0.005) * high / (damped * size), number(0));",
+            "dhigh = blend(damped > 0, 1 / size + 100 * dlow, number(0));",
         ]
     lines += [
         "real dr = row->h * (dterms[0] * row->h + 2 * dterms[1] * row->h * root);",
-        "dr *= 2 * (task->absolute ? 1 : (real)1 / N);",
+        "dr *= number(lanes->absolute ? 2.0 : 2.0 / N);",
     ]
     for name, weights in (("high", tableau.error), ("low", tableau.error_low)):
         if weights is None:
             continue
         shares = " ".join(
-            f"back->u[{i}][j] += (real){weight!r} * share;"
+            f"back->u[{i}][j] += number({weight!r}) * share;"
             for i, weight in enumerate(weights.tolist())
             if weight
         )
@@ -88,10 +92,10 @@ def _error_back(tableau: Tableau) -> list[str]:
             "for (int j = 0; j < N; j++) {"
             f" real e = ({weighted(weights, 'step->k[{}][j]')}) / scale[j];"
             f" real share = dr * d{name} * e / scale[j]; {shares}"
-            " if (!task->absolute) {"
-            " real a = fabs(row->y[j]), b = fabs(step->y1[j]);"
-            " real dscale = -share * e * task->rtol[j];"
-            " real of_start = a > b ? 1 : a < b ? 0 : (real)0.5;"
+            " if (!lanes->absolute) {"
+            " real a = fabs_lanes(row->y[j]), b = fabs_lanes(step->y1[j]);"
+            " real dscale = -share * e * lanes->rtol[j];"
+            " real of_start = blend(a > b, number(1), blend(a < b, number(0), number(0.5)));"
             " dy[j] += of_start * dscale * sign(row->y[j]);"
             " w[j] += (1 - of_start) * dscale * sign(step->y1[j]); } }"
         )
@@ -102,12 +106,12 @@ def _pair(tableau: Tableau) -> list[str]:
     """The two differences, and the squares of their norms."""
     assert tableau.stiffness_stages is not None
     i, j = tableau.stiffness_stages
-    lines = ["real apart[N], bent[N], states = 0, slopes = 0;"]
+    lines = ["real apart[N], bent[N], states = number(0), slopes = number(0);"]
     if tableau.implicit:
         difference = weighted(tableau.b - tableau.a[i], "step->k[{}][j]")
         lines += [
             each(f"apart[j] = row->h * ({difference});"),
-            "push(clip(row->t1, side), step->y1, task->p, apart, bent);",
+            "push(clip(row->t1, side), step->y1, lanes->p, apart, bent);",
         ]
     else:
         state = "step->y1[j]" if j == tableau.steps else f"step->at[{j}][j]"
@@ -124,15 +128,14 @@ def _stiffness_back(tableau: Tableau) -> list[str]:
     i, j = tableau.stiffness_stages
     lines = [
         *_pair(tableau),
-        "real by_slopes = 0, by_states = 0;",
-        "if (states > 0) {",
-        "if (slopes > 0) by_slopes = dterms[2] * row->h / sqrt(slopes * states);",
-        "by_states = -dterms[2] * row->h * sqrt(slopes / states) / states;",
-        "}",
+        "real by_slopes = dterms[2] * row->h / sqrt_lanes(slopes * states);",
+        "by_slopes = blend((states > 0) & (slopes > 0), by_slopes, number(0));",
+        "real by_states = -dterms[2] * row->h * sqrt_lanes(slopes / states) / states;",
+        "by_states = blend(states > 0, by_states, number(0));",
     ]
     if tableau.implicit:
         shares = " ".join(
-            f"back->u[{k}][j] += row->h * (real){weight!r} * dapart[j];"
+            f"back->u[{k}][j] += row->h * number({weight!r}) * dapart[j];"
             for k, weight in enumerate((tableau.b - tableau.a[i]).tolist())
             if weight
         )
@@ -140,7 +143,7 @@ def _stiffness_back(tableau: Tableau) -> list[str]:
             *lines,
             "real dapart[N], dbent[N];",
             each("dapart[j] = by_states * apart[j]; dbent[j] = by_slopes * bent[j];"),
-            "push_back(clip(row->t1, side), step->y1, task->p, apart, dbent, w, dapart, dp);",
+            "push_back(clip(row->t1, side), step->y1, lanes->p, apart, dbent, w, dapart, dp);",
             each(shares),
         ]
     to_end = "w[j]" if j == tableau.steps else f"back->at[{j}][j]"

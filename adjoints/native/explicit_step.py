@@ -15,6 +15,7 @@ from .step_formulas import (
     READ,
     STEP_BACK,
     constants_of,
+    dense_back,
     each,
     error_and_dense_output,
     function,
@@ -27,10 +28,10 @@ def step(tableau: Tableau) -> str:
     return "\n".join(
         [
             function(
-                "int",
+                "truth",
                 "take",
                 f"{READ}, const real *slope, Limits side, Step *step",
-                [*_stages(tableau), "return RUNNING;"],
+                [*_stages(tableau), "return (truth){0};"],
             ),
             function(
                 "void",
@@ -58,20 +59,23 @@ def declarations(tableau: Tableau) -> str:
 
 def _time(tableau: Tableau, i: int) -> str:
     """When a stage is taken; at the end of the step exactly there."""
-    time = f"row->t + (real){float(tableau.c[i])!r} * row->h"
+    time = f"row->t + number({float(tableau.c[i])!r}) * row->h"
     return f"clip({'row->t1' if i == tableau.steps else time}, side)"
 
 
 def _stage(tableau: Tableau, i: int) -> list[str]:
     """A stage from those before it, and the state at which it is taken."""
     state = f"row->y[j] + row->h * ({weighted(tableau.a[i], 'step->k[{}][j]')})"
-    taken = f"f({_time(tableau, i)}, step->at[{i}], task->p, step->k[{i}]);"
+    taken = f"f({_time(tableau, i)}, step->at[{i}], lanes->p, step->k[{i}]);"
+    if i > tableau.steps:
+        # In lanes without a save, where the equations were evaluated before.
+        state = f"blend(row->saves, {state}, step->y1[j])"
     return [each(f"step->at[{i}][j] = {state};"), taken]
 
 
 def _stages(tableau: Tableau) -> list[str]:
     """The stages that make the new state, that state, and the slope there."""
-    end = f"f({_time(tableau, tableau.steps)}, step->y1, task->p, step->k[{tableau.steps}]);"
+    end = f"f({_time(tableau, tableau.steps)}, step->y1, lanes->p, step->k[{tableau.steps}]);"
     later = (line for i in range(1, tableau.steps) for line in _stage(tableau, i))
     new = f"row->y[j] + row->h * ({weighted(tableau.b, 'step->k[{}][j]')})"
     return [
@@ -83,33 +87,35 @@ def _stages(tableau: Tableau) -> list[str]:
 
 
 def step_back(tableau: Tableau) -> str:
-    """The step backwards."""
+    """The step backwards, and its dense output."""
     own = " ".join(
-        f"back->u[{i}][j] += row->h * (real){weight!r} * w[j];"
+        f"back->u[{i}][j] += row->h * number({weight!r}) * w[j];"
         for i, weight in enumerate(tableau.b[: tableau.steps].tolist())
         if weight
     )
     lines = [
         "real total[N], g[N];",
-        "int top = row->passed > row->saved ? STAGES : dterms ? STEPS + 1 : STEPS;",
+        "int top = any(row->saves) ? STAGES : dterms ? STEPS + 1 : STEPS;",
         "memset(back->u, 0, sizeof(back->u));",
-        each("total[j] = 0;"),
-        "if (dterms) terms_back(task, row, side, step, dterms, back, w, total, dp);",
+        each("total[j] = number(0);"),
+        "if (dterms) terms_back(lanes, row, side, step, dterms, back, w, total, dp);",
         each("total[j] += w[j];"),
-        "if (row->passed > row->saved) dense_back(task, row, dys, total, back->u);",
+        "if (any(row->saves)) dense_back(lanes, row, total, back->u);",
         each(own),
     ]
     for i in reversed(range(tableau.stages)):
         earlier = " ".join(
-            f"back->u[{k}][j] += row->h * (real){a!r} * g[j];"
+            f"back->u[{k}][j] += row->h * number({a!r}) * g[j];"
             for k, a in enumerate(tableau.a[i][:i].tolist())
             if a
         )
         lines += [
             f"if ({i} < top) {{",
             f"if (dterms) memcpy(g, back->at[{i}], sizeof(g)); else memset(g, 0, sizeof(g));",
-            f"vjp({_time(tableau, i)}, step->at[{i}], task->p, back->u[{i}], g, dp);",
+            f"vjp({_time(tableau, i)}, step->at[{i}], lanes->p, back->u[{i}], g, dp);",
             each(f"total[j] += g[j]; {earlier}"),
             "}",
         ]
-    return function("void", "step_back", STEP_BACK, [*lines, "memcpy(w, total, sizeof(total));"])
+    return dense_back(tableau) + function(
+        "void", "step_back", STEP_BACK, [*lines, "memcpy(w, total, sizeof(total));"]
+    )

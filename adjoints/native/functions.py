@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from .expressions import Expression, below, is_zero
 from .operations import OPERATIONS
@@ -17,6 +18,10 @@ _DEEPEST = 4
 
 #: Lines of one part, and of a function that is not cut.
 _PART, _WHOLE = 400, 1000
+
+#: Operations that give truths, and which operands of an operation are taken as truths.
+_GIVE_TRUTHS = frozenset(("less", "less_equal", "equal", "not", "and", "or"))
+_TAKE_TRUTHS = {"not": (0,), "and": (0, 1), "or": (0, 1), "select": (0,)}
 
 Results = Mapping[str, Sequence[Expression]]
 
@@ -37,7 +42,7 @@ def written(
         Results that are added to what is there; known zeros leave it.
     """
     declared = [*arguments, *(f"real *{array}" for array in results)]
-    lines = _lines(results, added, "const real v{0}", "v{0}")
+    lines = _lines(results, added, "const {1} v{0}", "v{0}")
     if len(lines) <= _WHOLE:
         return _function(name, declared, lines)
     return "".join(_parts(name, declared, _lines(results, added, "v[{0}]", "v[{0}]")))
@@ -54,11 +59,14 @@ def _lines(results: Results, added: Sequence[str], declaration: str, variable: s
     for expression in needed:
         if not expression.operands:
             continue
-        text, depth = names.of_operation(expression)
-        if uses.get(expression, 0) > 1 or depth > _DEEPEST:
-            lines.append(f"{declaration.format(len(lines))} = {text};")
-            text, depth = variable.format(len(lines) - 1), 0
-        names.known[expression] = text, depth
+        term = names.of_operation(expression)
+        if uses.get(expression, 0) > 1 or term.depth > _DEEPEST:
+            # What parts hand on are numbers.
+            kind = "truth" if term.truth and declaration.startswith("const") else "real"
+            name, text = variable.format(len(lines)), term.as_kind(kind == "truth")
+            lines.append(f"{declaration.format(len(lines), kind)} = {text};")
+            term = _Term(name, 0, kind == "truth")
+        names.known[expression] = term
     for array, expressions in results.items():
         sign = "+=" if array in added else "="
         lines += [
@@ -78,43 +86,61 @@ def _parts(name: str, declared: Sequence[str], lines: Sequence[str]) -> Iterator
         attribute = "__attribute__((noinline)) "
         yield _function(attribute + part, [*declared, "real *v"], lines[start : start + _PART])
         calls.append(f"{part}({passed}, v);")
-    yield _function(name, declared, [f"real v[{len(lines)}];", *calls])
+    # More than a stack may hold.
+    yield _function(name, declared, [f"static _Thread_local real v[{len(lines)}];", *calls])
 
 
 def _function(name: str, declared: Sequence[str], lines: Sequence[str]) -> str:
     body = "\n".join(f"    {line}" for line in lines)
-    return f"static void {name}({', '.join(declared)}) {{\n{body}\n}}\n"
+    # No result lies where an argument does.
+    read = ", ".join(declared).replace("real *", "real *restrict ")
+    return f"static void {name}({read}) {{\n{body}\n}}\n"
+
+
+class _Term(NamedTuple):
+    """What stands for an expression in C, how deep it is nested, and whether it is a truth."""
+
+    text: str
+    depth: int
+    truth: bool = False
+
+    def as_kind(self, truth: bool) -> str:
+        """As a truth, or as a number."""
+        if truth == self.truth:
+            return self.text
+        return f"({self.text} != 0)" if truth else f"blend({self.text}, number(1), number(0))"
 
 
 class _Names:
     """What stands for each expression in C."""
 
     def __init__(self) -> None:
-        self.known: dict[Expression, tuple[str, int]] = {}
+        self.known: dict[Expression, _Term] = {}
 
     def __call__(self, expression: Expression) -> str:
-        return self._known(expression)[0]
+        return self._known(expression).as_kind(truth=False)
 
-    def of_operation(self, expression: Expression) -> tuple[str, int]:
-        """An operation on what is known, and how deep it is nested."""
+    def of_operation(self, expression: Expression) -> _Term:
+        """An operation on what is known."""
         parts = [self._known(operand) for operand in expression.operands]
+        truths = _TAKE_TRUTHS.get(expression.operation, ())
         template = OPERATIONS[expression.operation].c
-        return template.format(*(text for text, _ in parts)), 1 + max(d for _, d in parts)
+        text = template.format(*(part.as_kind(i in truths) for i, part in enumerate(parts)))
+        depth = 1 + max(part.depth for part in parts)
+        return _Term(text, depth, expression.operation in _GIVE_TRUTHS)
 
-    def _known(self, expression: Expression) -> tuple[str, int]:
+    def _known(self, expression: Expression) -> _Term:
         if expression.operation == "input":
-            return str(expression.value), 0
+            return _Term(str(expression.value), 0)
         if expression.number is not None:
-            return _literal(expression.number), 0
+            return _Term(_literal(expression.number), 0)
         return self.known[expression]
 
 
 def _literal(value: float) -> str:
     """A number as C reads it, to the last bit."""
     if value != value:
-        return "(real)NAN"
+        return "number(NAN)"
     if value in (float("inf"), float("-inf")):
-        return "(real)INFINITY" if value > 0 else "(-(real)INFINITY)"
-    text = repr(value)
-    literal = text if any(c in text for c in ".en") else f"{text}.0"
-    return f"(real){literal}" if value >= 0 else f"((real){literal})"
+        return "number(INFINITY)" if value > 0 else "number(-INFINITY)"
+    return f"number({value!r})"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,12 @@ from .translation import UntranslatableError
 #: The solvers that a native loop has, by the kinds of their tableaus.
 KINDS = ("explicit", "rosenbrock")
 
+#: The numbers that it computes with.
+REALS = ("float32", "float64")
+
+#: Rows of the largest matrices that it factorizes unless it is asked to.
+MOST_FACTORIZED = 100
+
 
 @dataclass(frozen=True)
 class NativeLoop:
@@ -33,6 +41,8 @@ class NativeLoop:
     data_bytes, data : bytes, ndarray
         What it is handed behind the parameters.
     library : CDLL
+    lanes : callable
+        Gives the same program of trajectories side by side, compiled when it is first asked for.
     """
 
     key: int
@@ -41,10 +51,18 @@ class NativeLoop:
     data_bytes: bytes
     data: np.ndarray = field(compare=False)
     library: ctypes.CDLL = field(compare=False)
+    lanes: Callable[[], ctypes.CDLL] = field(compare=False)
 
     def window(self, max_steps: int, most_bytes: int) -> int:
         """How many steps of a solve fit in so much memory."""
         return window_of(self.library, max_steps, most_bytes)
+
+    def lanes_or_one(self) -> ctypes.CDLL:
+        """The program of many trajectories, or that of one where it does not compile."""
+        try:
+            return self.lanes()
+        except NoCompilerError:
+            return self.library
 
     def record_bytes(self, max_steps: int, window: int) -> int:
         """The size of the record of a solve."""
@@ -62,14 +80,20 @@ def native_loop(
     equations: Equations, tableau: Tableau, dtype: Any, *, breaks: bool, most: int | None
 ) -> NativeLoop | Refused:
     """The loop of some equations: see :func:`.source.source_of`."""
+    if str(dtype) not in REALS:
+        return Refused(f"a state of {dtype}; it may be of {' or '.join(REALS)}")
+    if most is not None and tableau.implicit and equations.n > MOST_FACTORIZED:
+        return Refused(f"matrices of {equations.n} rows, which libraries factorize sooner")
+    written = functools.partial(source_of, equations, tableau, dtype, breaks=breaks, most=most)
     try:
-        source = source_of(equations, tableau, dtype, breaks=breaks, most=most)
+        source = written()
         library = loaded(source.text)
     except (UntranslatableError, NoCompilerError) as error:
         return Refused(str(error))
     key = int(hashlib.sha256(source.text.encode()).hexdigest()[:15], 16)
     data = source.data
-    return NativeLoop(key, equations.n, equations.m, data.tobytes(), data, library)
+    lanes = functools.cache(lambda: loaded(written(lanes=True).text))
+    return NativeLoop(key, equations.n, equations.m, data.tobytes(), data, library, lanes)
 
 
 def refused_of(

@@ -68,6 +68,12 @@ def stop_operands(stops: Stops, dtype: Any) -> Sequence[np.ndarray]:
     )
 
 
-def pointers(arrays: Sequence[np.ndarray | None]) -> np.ndarray:
-    """The addresses of arrays, which must outlive them."""
-    return np.array([0 if a is None else a.ctypes.data for a in arrays], np.uintp)
+def pointers(arrays: Sequence[np.ndarray | None], count: int) -> np.ndarray:
+    """The addresses of the rows of arrays, which must outlive them, for so many trajectories.
+
+    An array of one row serves them all.
+    """
+    starts = [0 if a is None else a.ctypes.data for a in arrays]
+    strides = [0 if a is None or len(a) == 1 else a.strides[0] for a in arrays]
+    rows = np.arange(count, dtype=np.uintp)[:, None]
+    return np.array(starts, np.uintp) + rows * np.array(strides, np.uintp)

@@ -103,6 +103,7 @@ class NativeProgram(NumpyProgram):
             reverse_rhs_evals=back,
             vjp_evals=back,
             compile_s=self._compile_s,
+            engine="native",
             derivatives="symbolic",
             jacobian_evals=jacobians,
             linear_solves=solves,

@@ -20,6 +20,7 @@ from .step_formulas import (
     READ,
     STEP_BACK,
     constants_of,
+    dense_back,
     each,
     error_and_dense_output,
     function,
@@ -28,34 +29,55 @@ from .step_formulas import (
 
 #: Gaussian elimination with partial pivoting, of W in place, and solutions with it.
 LINEAR_ALGEBRA = """
-static int factorize(real (*m)[N], int *order) {
-    for (int i = 0; i < N; i++) order[i] = i;
-    for (int k = 0; k < N; k++) {
-        int pivot = k;
-        for (int i = k + 1; i < N; i++)
-            if (fabs(m[i][k]) > fabs(m[pivot][k])) pivot = i;
-        if (pivot != k) {
-            int o = order[k];
-            order[k] = order[pivot], order[pivot] = o;
-            for (int j = 0; j < N; j++) {
-                real x = m[k][j];
-                m[k][j] = m[pivot][j], m[pivot][j] = x;
-            }
+/* The largest element of column k to row k, in each lane; whether any lane exchanged rows. */
+static int exchange(real (*m)[N], int (*order)[W], int k) {
+    real largest = fabs_lanes(m[k][k]), pivot = number(k);
+    for (int i = k + 1; i < N; i++) {
+        truth larger = fabs_lanes(m[i][k]) > largest;
+        largest = blend(larger, fabs_lanes(m[i][k]), largest);
+        pivot = blend(larger, number(i), pivot);
+    }
+    if (!any(pivot != k)) return 0;
+    EACH_LANE {
+        int i = LANE(pivot, l), o = order[k][l];
+        order[k][l] = order[i][l], order[i][l] = o;
+        for (int j = 0; j < N; j++) {
+            scalar x = LANE(m[k][j], l);
+            LANE(m[k][j], l) = LANE(m[i][j], l), LANE(m[i][j], l) = x;
         }
-        if (m[k][k] == 0) return LINEAR_SOLVE;
+    }
+    return 1;
+}
+
+/* In which lanes the matrix is singular. */
+static truth factorize(Step *step) {
+    real (*m)[N] = step->matrix;
+    truth singular = {0};
+    step->exchanged = 0;
+    for (int i = 0; i < N; i++) EACH_LANE step->order[i][l] = i;
+    for (int k = 0; k < N; k++) {
+        step->exchanged |= exchange(m, step->order, k);
+        singular |= m[k][k] == 0;
         m[k][k] = 1 / m[k][k];
         for (int i = k + 1; i < N; i++) {
-            if (m[i][k] == 0) continue;
+            if (!any(m[i][k] != 0)) continue;
             real factor = m[i][k] *= m[k][k];
             for (int j = k + 1; j < N; j++) m[i][j] -= factor * m[k][j];
         }
     }
-    return RUNNING;
+    return singular;
 }
 
-static void apply_inverse(const real (*m)[N], const int *order, const real *right, real *x) {
+static void apply_inverse(const Step *step, const real *right, real *x) {
+    const real (*m)[N] = step->matrix;
+    real moved[N];
+    if (step->exchanged) {
+        for (int i = 0; i < N; i++)
+            EACH_LANE LANE(moved[i], l) = LANE(right[step->order[i][l]], l);
+        right = moved;
+    }
     for (int i = 0; i < N; i++) {
-        real total = right[order[i]];
+        real total = right[i];
         for (int j = 0; j < i; j++) total -= m[i][j] * x[j];
         x[i] = total;
     }
@@ -66,8 +88,8 @@ static void apply_inverse(const real (*m)[N], const int *order, const real *righ
     }
 }
 
-static void apply_inverse_transposed(const real (*m)[N], const int *order, const real *right,
-                                     real *x) {
+static void apply_inverse_transposed(const Step *step, const real *right, real *x) {
+    const real (*m)[N] = step->matrix;
     real z[N];
     memcpy(z, right, sizeof(z));
     for (int i = 0; i < N; i++) {
@@ -76,7 +98,9 @@ static void apply_inverse_transposed(const real (*m)[N], const int *order, const
     }
     for (int i = N - 1; i >= 0; i--)
         for (int j = 0; j < i; j++) z[j] -= m[i][j] * z[i];
-    for (int i = 0; i < N; i++) x[order[i]] = z[i];
+    memcpy(x, z, sizeof(z));
+    for (int i = 0; step->exchanged && i < N; i++)
+        EACH_LANE LANE(x[step->order[i][l]], l) = LANE(z[i], l);
 }
 """
 
@@ -87,7 +111,7 @@ def step(tableau: Tableau) -> str:
     return "\n".join(
         [
             LINEAR_ALGEBRA,
-            function("int", "take", taken, _stages(tableau)),
+            function("truth", "take", taken, _stages(tableau)),
             function("void", "dense_stages", f"{READ}, Limits side, Step *step", []),
             error_and_dense_output(tableau),
         ]
@@ -100,25 +124,25 @@ def declarations(tableau: Tableau) -> str:
         f"{constants_of(tableau, slope=tableau.stages)}\n"
         "typedef struct {\n"
         "    real k[STAGES][N], y1[N], at[STAGES][N], matrix[N][N], time_slope[N];\n"
-        "    int order[N];\n"
+        "    int order[N][W], exchanged;\n"
         "} Step;\n"
         "typedef struct { real u[STAGES][N], l[STAGES][N], g[STAGES][N]; } Back;\n"
     )
 
 
 def _stages(tableau: Tableau) -> list[str]:
-    """The matrix, the stages and the new state; the code of a failure."""
+    """The matrix, the stages and the new state; where the matrix is singular."""
     assert tableau.coupling is not None
     assert tableau.time_weights is not None
     lines = [
         "real right[N];",
         "const real h = row->h;",
         "memset(step->matrix, 0, sizeof(step->matrix));",
-        "jacobian(clip(row->t, side), row->y, task->p, &step->matrix[0][0], step->time_slope);",
-        "int finite = all_finite(&step->matrix[0][0], (long)N * N);",
+        "jacobian(clip(row->t, side), row->y, lanes->p, &step->matrix[0][0], step->time_slope);",
+        "truth finite = all_finite(&step->matrix[0][0], (long)N * N);",
         "for (int i = 0; i < N; i++) { for (int j = 0; j < N; j++) step->matrix[i][j] *= -h;",
-        f"    step->matrix[i][i] += 1 / (real){tableau.gamma!r}; }}",
-        "int failure = factorize(step->matrix, step->order);",
+        f"    step->matrix[i][i] += 1 / number({tableau.gamma!r}); }}",
+        "truth singular = factorize(step);",
     ]
     for i in range(tableau.steps):
         if i == 0:
@@ -126,55 +150,55 @@ def _stages(tableau: Tableau) -> list[str]:
             lines.append(each("step->at[0][j] = row->y[j];"))
         else:
             state = f"row->y[j] + h * ({weighted(tableau.a[i], 'step->k[{}][j]')})"
-            time = f"clip(row->t + (real){float(tableau.c[i])!r} * h, side)"
+            time = f"clip(row->t + number({float(tableau.c[i])!r}) * h, side)"
             lines.append(each(f"step->at[{i}][j] = {state};"))
-            lines.append(f"f({time}, step->at[{i}], task->p, right);")
+            lines.append(f"f({time}, step->at[{i}], lanes->p, right);")
             right = f"right[j] + {weighted(tableau.coupling[i], 'step->k[{}][j]')}"
         if weight := float(tableau.time_weights[i]):
-            right += f" + (real){weight!r} * h * step->time_slope[j]"
+            right += f" + number({weight!r}) * h * step->time_slope[j]"
         lines.append(each(f"right[j] = {right};"))
-        lines.append(f"apply_inverse(step->matrix, step->order, right, step->k[{i}]);")
+        lines.append(f"apply_inverse(step, right, step->k[{i}]);")
     new = f"row->y[j] + h * ({weighted(tableau.b, 'step->k[{}][j]')})"
-    end = f"f(clip(row->t1, side), step->y1, task->p, step->k[{tableau.stages}]);"
-    return [*lines, each(f"step->y1[j] = {new};"), end, "return finite ? failure : RUNNING;"]
+    end = f"f(clip(row->t1, side), step->y1, lanes->p, step->k[{tableau.stages}]);"
+    return [*lines, each(f"step->y1[j] = {new};"), end, "return finite & singular;"]
 
 
 def step_back(tableau: Tableau) -> str:
-    """The step backwards."""
+    """The step backwards, and its dense output."""
     assert tableau.coupling is not None
     assert tableau.time_weights is not None
     lines = [
         "real total[N];",
         "const real h = row->h;",
         "memset(back, 0, sizeof(*back));",
-        each("total[j] = 0;"),
-        "if (dterms) terms_back(task, row, side, step, dterms, back, w, total, dp);",
+        each("total[j] = number(0);"),
+        "if (dterms) terms_back(lanes, row, side, step, dterms, back, w, total, dp);",
         each("total[j] += w[j];"),
-        "if (row->passed > row->saved) dense_back(task, row, dys, total, back->u);",
+        "if (any(row->saves)) dense_back(lanes, row, total, back->u);",
     ]
     for i in reversed(range(tableau.steps)):
         later = range(i + 1, tableau.steps)
         coupled = [
-            f"(real){float(tableau.coupling[k, i])!r} * back->l[{k}][j]"
+            f"number({float(tableau.coupling[k, i])!r}) * back->l[{k}][j]"
             for k in later
             if tableau.coupling[k, i]
         ]
         through = [
-            f"(real){float(tableau.a[k, i])!r} * back->g[{k}][j]" for k in later if tableau.a[k, i]
+            f"number({float(tableau.a[k, i])!r}) * back->g[{k}][j]"
+            for k in later
+            if tableau.a[k, i]
         ]
-        own = (
-            f"h * ((real){float(tableau.b[i])!r} * w[j]{''.join(f' + {term}' for term in through)})"
-        )
-        cotangent = " + ".join([own, *coupled])
+        own = " + ".join([f"number({float(tableau.b[i])!r}) * w[j]", *through])
+        cotangent = " + ".join([f"h * ({own})", *coupled])
         lines += [
             each(f"back->u[{i}][j] += {cotangent};"),
-            f"apply_inverse_transposed(step->matrix, step->order, back->u[{i}], back->l[{i}]);",
-            f"vjp(clip(row->t + (real){float(tableau.c[i])!r} * h, side), step->at[{i}], task->p, "
-            f"back->l[{i}], back->g[{i}], dp);",
+            f"apply_inverse_transposed(step, back->u[{i}], back->l[{i}]);",
+            f"vjp(clip(row->t + number({float(tableau.c[i])!r}) * h, side), step->at[{i}], "
+            f"lanes->p, back->l[{i}], back->g[{i}], dp);",
             each(f"total[j] += back->g[{i}][j];"),
         ]
     lines += [
-        "bend_back(clip(row->t, side), row->y, task->p, h, back->l, step->k, total, dp);",
+        "bend_back(clip(row->t, side), row->y, lanes->p, h, back->l, step->k, total, dp);",
         "memcpy(w, total, sizeof(total));",
     ]
-    return function("void", "step_back", STEP_BACK, lines)
+    return dense_back(tableau) + function("void", "step_back", STEP_BACK, lines)

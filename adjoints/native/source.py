@@ -22,6 +22,9 @@ from .equations import Equations
 from .estimate_terms import NO_TERMS, estimate_terms
 from .translation import Translator
 
+#: Bytes of accepted steps that are kept with their stages where trajectories are side by side.
+GROUP_BYTES = 1 << 22
+
 
 @dataclass(frozen=True)
 class Source:
@@ -39,6 +42,7 @@ def source_of(
     breaks: bool,
     saves: int | None = None,
     most: int | None = None,
+    lanes: bool = False,
 ) -> Source:
     """The C program that solves equations by the steps of a method, and pulls back.
 
@@ -55,6 +59,8 @@ def source_of(
         How many saves the loss reads, of a program with the loss in it; that has no estimates.
     most : int, optional
         How many operations the right-hand side may have.
+    lanes : bool
+        Whether trajectories are solved side by side, as many as vector instructions take.
 
     Raises
     ------
@@ -66,34 +72,49 @@ def source_of(
         translator.check_worth(most)
     implicit = tableau.kind == "rosenbrock"
     kind = rosenbrock_step if implicit else explicit_step
-    parts = [
-        "#include <tgmath.h>\n#include <stdlib.h>\n#include <string.h>",
-        _constants(equations, tableau, dtype, breaks=breaks),
-        _text("prelude.c"),
-        kind.declarations(tableau),
+    functions = [
         translator.rhs(),
         *([translator.second_derivatives(tableau)] if implicit else []),
         *([translator.products()] if implicit and saves is None else []),
         *(translator.jump(i) for i in equations.jumps),
+        *([] if saves is None else [translator.loss(saves)]),
+    ]
+    data = translator.data.values.astype(dtype)
+    width = f"(VECTOR_BYTES / {np.dtype(dtype).itemsize})" if lanes else 1
+    parts = [
+        included(lanes),
+        _constants(equations, tableau, dtype, BREAKS=int(breaks), DATA=len(data), W=width),
+        _text("prelude.c"),
+        kind.declarations(tableau),
+        *functions,
         _jumps(equations.jumps),
         kind.step(tableau),
         _text("loop.c"),
+        _text("forward.c"),
         estimate_terms(tableau) if saves is None else NO_TERMS,
         kind.step_back(tableau),
         _text("sweep.c"),
         _text("calls.c"),
+        _text("groups.c"),
+        *([] if saves is None else [_text("run.c")]),
     ]
-    if saves is not None:
-        parts += [translator.loss(saves), _text("run.c")]
-    return Source("\n".join(parts), translator.data.values.astype(dtype))
+    return Source("\n".join(parts), data)
 
 
-def _constants(equations: Equations, tableau: Tableau, dtype: Any, *, breaks: bool) -> str:
+def included(lanes: bool) -> str:
+    """The headers of C; only so do glibc's tell which functions there are of vectors."""
+    of_vectors = "#define __FAST_MATH__\n#include <math.h>\n#undef __FAST_MATH__\n"
+    headers = ("tgmath.h", "stdlib.h", "string.h")
+    return (of_vectors if lanes else "") + "\n".join(f"#include <{name}>" for name in headers)
+
+
+def _constants(equations: Equations, tableau: Tableau, dtype: Any, **others: Any) -> str:
     """Sizes, and the rules of step sizes."""
+    single = np.dtype(dtype) == np.float32
     known = {
+        **others,
         "N": equations.n,
         "P": equations.m,
-        "BREAKS": int(breaks),
         "JUMPS": len(equations.jumps),
         "EPSILON": _number(float(np.finfo(dtype).eps)),
         "TINY": _number(float(np.finfo(dtype).tiny)),
@@ -105,10 +126,13 @@ def _constants(equations: Equations, tableau: Tableau, dtype: Any, *, breaks: bo
         "PROPORTIONAL": _number(PROPORTIONAL),
         "SMALLEST_ERROR": _number(SMALLEST_ERROR),
         "FIXED_STEPS": FIXED_STEPS,
+        "GROUP_BYTES": GROUP_BYTES,
         "RUNNING": f"({RUNNING})",
         **{name.upper(): code for name, code in CODES.items()},
     }
-    lines = [f"typedef {'float' if np.dtype(dtype) == np.float32 else 'double'} real;"]
+    lines = [
+        f"typedef {'float' if single else 'double'} scalar;",
+    ]
     return "\n".join(lines + [f"#define {name} {value}" for name, value in known.items()])
 
 
@@ -137,4 +161,4 @@ def _text(name: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"((real){float(value)!r})"
+    return f"((scalar){float(value)!r})"

@@ -7,10 +7,9 @@ import numpy as np
 from ..steps.tableau import Tableau
 
 #: What the functions of a step read, and the reverse step besides.
-READ = "const Task *task, const Row *row"
+READ = "const Lanes *lanes, const Row *row"
 STEP_BACK = (
-    f"{READ}, Limits side, const Step *step, Back *back, const real *dys, const real *dterms, "
-    "real *w, real *dp"
+    f"{READ}, Limits side, const Step *step, Back *back, const real *dterms, real *w, real *dp"
 )
 
 
@@ -22,7 +21,7 @@ def each(statement: str) -> str:
 def weighted(weights: np.ndarray, term: str) -> str:
     """``sum_i weights[i] term_i``, leaving out zero weights."""
     terms = (
-        term.format(i) if weight == 1.0 else f"(real){weight!r} * {term.format(i)}"
+        term.format(i) if weight == 1.0 else f"number({weight!r}) * {term.format(i)}"
         for i, weight in enumerate(weights.tolist())
         if weight != 0.0
     )
@@ -49,8 +48,8 @@ def constants_of(tableau: Tableau, slope: int) -> str:
 
 
 def error_and_dense_output(tableau: Tableau) -> str:
-    """The embedded error, the dense output, and the cotangents of its stages."""
-    return "\n".join([_embedded_error(tableau), _dense_value(tableau), _dense_back(tableau)])
+    """The embedded error, and the dense output."""
+    return "\n".join([_embedded_error(tableau), _dense_value(tableau)])
 
 
 def _embedded_error(tableau: Tableau) -> str:
@@ -60,7 +59,7 @@ def _embedded_error(tableau: Tableau) -> str:
             term = f"({weighted(weights, 'step->k[{}][j]')}) / scale[j]"
             lines.append(each(f"real e = {term}; *{name} += e * e / N;"))
     arguments = "const Step *step, const real *scale, real *high, real *low"
-    return function("void", "embedded_error", arguments, lines)
+    return function("inline void", "embedded_error", arguments, lines)
 
 
 def _shares(tableau: Tableau) -> list[str]:
@@ -68,9 +67,9 @@ def _shares(tableau: Tableau) -> list[str]:
     lines = []
     for i, row in enumerate(tableau.dense.tolist()):
         if any(row):
-            horner = f"(real){row[-1]!r}"
+            horner = f"number({row[-1]!r})"
             for coefficient in reversed(row[:-1]):
-                horner = f"((real){coefficient!r} + x * {horner})"
+                horner = f"(number({coefficient!r}) + x * {horner})"
             lines.append(f"const real share{i} = x * {horner};")
     return lines
 
@@ -83,15 +82,16 @@ def _dense_value(tableau: Tableau) -> str:
     return function("void", "dense_value", arguments, lines)
 
 
-def _dense_back(tableau: Tableau) -> str:
+def dense_back(tableau: Tableau) -> str:
+    """The cotangents of the stages and of the start, from those of the saves on a step."""
     used = [i for i, row in enumerate(tableau.dense.tolist()) if any(row)]
     added = " ".join(f"u[{i}][j] += row->h * share{i} * d[j];" for i in used)
     lines = [
-        "for (int m = row->saved; m < row->passed; m++) {",
-        "const real *d = dys + (long)m * N, x = (task->save_at[m] - row->t) / row->h;",
+        "real x, d[N];",
+        "for (int m = 0; save_on(lanes, row, m, &x); m++) {",
+        "cotangents_on(lanes, row, m, d);",
         *_shares(tableau),
         each(f"w[j] += d[j]; {added}"),
         "}",
     ]
-    arguments = f"{READ}, const real *dys, real *w, real (*u)[N]"
-    return function("void", "dense_back", arguments, lines)
+    return function("void", "dense_back", f"{READ}, real *w, real (*u)[N]", lines)

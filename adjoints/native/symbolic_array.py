@@ -1,7 +1,7 @@
 """A NumPy array whose elements are expressions: what a right-hand side is traced with.
 
 Whatever only moves elements about (indexing, stacking, rolling, ...) NumPy does itself on arrays of
-objects, and ``+``, ``*``, sums and matrix products by the operators of the elements. What is left
+objects, and ``+``, ``*`` and sums by the operators of the elements. What is left
 is what NumPy would ask a truth of, or a method: functions of each element, comparisons, choices.
 """
 
@@ -37,7 +37,7 @@ _EXCHANGED = {"greater": "less", "greater_equal": "less_equal"}
 
 #: Those that the operators of the elements do.
 _BY_OPERATORS = frozenset(
-    ("add", "subtract", "multiply", "true_divide", "divide", "negative", "positive", "matmul")
+    ("add", "subtract", "multiply", "true_divide", "divide", "negative", "positive")
 )
 
 
@@ -61,6 +61,8 @@ class SymbolicArray(np.ndarray):
         name = ufunc.__name__
         if method == "reduce" and name in ("maximum", "minimum"):
             return self._reduced(name, inputs[0], **options)
+        if name == "matmul":
+            return self._wrapped(product(*inputs))
         if name in _BY_OPERATORS:
             plain = [np.asarray(value) for value in inputs]
             options.pop("out", None)
@@ -139,6 +141,21 @@ def mapped(make: Expressions, function: Callable[..., Expression], *arrays: Any)
     return array_of([function(*row) for row in zip(*columns, strict=True)], given[0].shape)
 
 
+def product(a: Any, b: Any) -> np.ndarray:
+    """The matrix product of arrays of expressions and numbers.
+
+    Where an element's operator raises, as it does when there are too many, NumPy's own lets go of
+    a sum that is somebody else's, and the process crashes later.
+    """
+    left, right = np.asarray(a, object), np.asarray(b, object)
+    rows = left[None] if left.ndim == 1 else left
+    columns = right[:, None] if right.ndim == 1 else right
+    sums = [np.sum(rows[..., i, :, None] * columns, axis=-2) for i in range(rows.shape[-2])]
+    found = np.stack(sums, axis=-2)
+    found = found[..., 0, :] if left.ndim == 1 else found
+    return found[..., 0] if right.ndim == 1 else found
+
+
 def reduced(
     make: Expressions,
     function: Callable[[Sequence[Expression]], Expression],
@@ -187,9 +204,43 @@ def _norm(any_of: SymbolicArray, x: Any, *args: Any, **options: Any) -> Any:
     raise TypeError("xp.linalg.norm has no counterpart here; use xp.sqrt(xp.sum(x * x))")
 
 
+def _dot(any_of: SymbolicArray, a: Any, b: Any) -> Any:
+    if max(np.ndim(a), np.ndim(b)) > 2 or min(np.ndim(a), np.ndim(b)) == 0:
+        raise TypeError("xp.dot is for vectors and matrices here; use xp.matmul")
+    return symbolic(any_of.made_by, product(a, b))
+
+
+def _tensordot(any_of: SymbolicArray, a: Any, b: Any, axes: Any = 2) -> Any:
+    a, b = np.asarray(a, object), np.asarray(b, object)
+    if isinstance(axes, int):
+        axes = (range(a.ndim - axes, a.ndim), range(axes))
+    of_a, of_b = (
+        [i % x.ndim for i in np.atleast_1d(own)] for x, own in zip((a, b), axes, strict=True)
+    )
+    kept_a, kept_b = (
+        [i for i in range(x.ndim) if i not in own] for x, own in ((a, of_a), (b, of_b))
+    )
+    shape = [*(a.shape[i] for i in kept_a), *(b.shape[i] for i in kept_b)]
+    count = int(np.prod([a.shape[i] for i in of_a], dtype=int))
+    left = a.transpose(*kept_a, *of_a).reshape(-1, count)
+    right = b.transpose(*of_b, *kept_b).reshape(count, -1)
+    return symbolic(any_of.made_by, product(left, right)).reshape(shape)
+
+
+def _without_counterpart(name: str) -> Callable[..., Any]:
+    def refuse(any_of: SymbolicArray, *args: Any, **options: Any) -> Any:
+        raise TypeError(f"xp.{name} has no counterpart here; use xp.matmul or xp.sum")
+
+    return refuse
+
+
 _OWN: dict[str, Callable[..., Any]] = {
     "where": _where,
     "clip": _clip,
     "mean": _mean,
     "norm": _norm,
+    "dot": _dot,
+    "tensordot": _tensordot,
+    # NumPy's own loops over objects do not stop where an element's operator raises.
+    **{name: _without_counterpart(name) for name in ("einsum", "inner", "vdot")},
 }

@@ -133,10 +133,12 @@ class Call:
         self._warn_of_breakdown(pulled)
         return (pulled.dy0, *pulled.dparams)
 
-    def with_engine(self, y0: torch.Tensor, params: Tensors, constants: Tensors) -> Engine:
+    def with_engine(
+        self, y0: torch.Tensor, params: Tensors, constants: Tensors, **beyond: bool
+    ) -> Engine:
         """What runs it on these tensors."""
-        own = self.config.jacobian is not None
-        return self.engine.find(self.config, self.schedule, y0, params, constants, jacobian=own)
+        beyond["jacobian"] = self.config.jacobian is not None
+        return self.engine.find(self.config, self.schedule, y0, params, constants, **beyond)
 
     def split(self, leaves: Tensors) -> tuple[Tensors, Tensors]:
         """Parameters and constants."""
@@ -182,11 +184,10 @@ def solved_of(
     differentiable: bool = False,
 ) -> Solved:
     """The forward pass of a call, with whatever derivatives its right-hand side admits."""
-    if not differentiable:
-        engine = call.with_engine(y0, params, constants)
-        call.ran = engine.told
-        if isinstance(engine.loop, NativeLoop):
-            return native.solved(engine.loop, call.config, call.schedule, y0, params)
+    engine = call.with_engine(y0, params, constants)
+    call.ran = engine.told
+    if isinstance(engine.loop, NativeLoop):
+        return native.solved(engine.loop, call.config, call.schedule, y0, params)
 
     def run(config: Config) -> Solved:
         return solve_recording(

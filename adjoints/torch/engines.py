@@ -49,8 +49,7 @@ class Engine:
         y0: torch.Tensor,
         params: Tensors,
         constants: Tensors,
-        *,
-        jacobian: bool = False,
+        **beyond: bool,
     ) -> Engine:
         """With the native loop, or why there is none, unless that is known.
 
@@ -58,8 +57,8 @@ class Engine:
         ----------
         config, schedule, y0, params, constants
             Of the solve.
-        jacobian : bool
-            Whether there is a matrix of the user's own making; that of a problem is exact.
+        **beyond : bool
+            Whether something is asked for besides that a native loop does not do.
 
         Raises
         ------
@@ -75,8 +74,8 @@ class Engine:
             platform=y0.device.type,
             dense_output=config.dense_output,
             differentiate_step_size=config.through_step_size,
-            jacobian=jacobian,
             compile=config.compile,
+            **{"torch.compile around it": torch.compiler.is_compiling(), **beyond},
         )
         if found is None:
             most = None if self.wanted == "native" else MOST_OPERATIONS

@@ -166,8 +166,9 @@ def held(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
     _refuse_derivative(argument, value)
     if not isinstance(value, torch.Tensor):
         value = torch.from_numpy(np.array(as_real(argument, value)))
-    # A transform wraps even what is made inside it; none of this is transformed.
-    return unwrapped(value.detach().to(dtype=like.dtype, device=like.device))
+    # A transform wraps even what is made inside it; none of this is transformed. The reverse pass
+    # reads it too, whatever its owner has written there by then.
+    return unwrapped(value.detach().to(dtype=like.dtype, device=like.device, copy=True))
 
 
 def _number_of(tensor: torch.Tensor) -> np.ndarray:

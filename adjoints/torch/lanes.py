@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils import _pytree as pytree
 
+from ..native.calls import Calls, Kept
 from ..native.loop import NativeLoop
 from ..steps.acceptance import CODES, RUNNING
 from . import discrete
 from .attempt import attempt, evaluate, judged, start
 from .call import Call, Outputs, pulled_terms, reduced
 from .forward_pass import Jumped, Record
+from .native import engine as native
 from .plain_fallback import NEEDS_PLAIN, Functions, with_plain_fallback
 from .state import Config, Operands, State, Tensors
 from .stepping import clipper
@@ -82,8 +84,8 @@ class Lanes:
         For start value and leaves, whether all lanes have the same.
     found : Found
         By the forward pass.
-    calls : list of Call
-        One for each, where they are solved natively.
+    native : tuple of Calls and Kept
+        Where they are solved by a native loop.
     ran : str
         Which engine ran.
     lanes : list of Lanes
@@ -94,7 +96,7 @@ class Lanes:
     size: int
     shared: tuple[bool, ...]
     found: Found | None = None
-    calls: list[Call] = field(default_factory=list)
+    native: tuple[Calls, Kept] | None = None
     ran: str = "torch"
     lanes: list[Lanes] = field(default_factory=list)
     transformed: bool = True
@@ -104,18 +106,32 @@ class Lanes:
         """What each of the solves does."""
         return replace(self.call.config, lanes=self.size)
 
-    def _natively(self, tensors: Tensors) -> tuple[list[Call], Outputs] | None:
-        """Solve each lane by the native loop of the first, if it has one."""
-        first = self._lane(tensors, 0)
-        engine = self.call.with_engine(first[0], *self.call.split(first[1:]))
+    def _natively(self, tensors: Tensors) -> Outputs | None:
+        """Solve all by the native loop, if there is one."""
+        call, first = self.call, self._lane(tensors, 0)
+        same = self.shared[1 + call.smooth : len(first) - len(call.own_times)]
+        # Of what is not differentiated the values are in the program.
+        beyond = {"vmap over whole numbers in params": not all(same)}
+        engine = call.with_engine(first[0], *call.split(first[1:]), **beyond)
         self.ran = engine.told
         if not isinstance(engine.loop, NativeLoop):
             return None
-        calls = [replace(self.call, engine=engine) for _ in range(self.size)]
-        found = [call.run(*self._lane(tensors, i)) for i, call in enumerate(calls)]
-        ys, totals, numbers, steps = (list(column) for column in zip(*found, strict=True))
-        both = torch.stack(ys), torch.stack(totals)
-        return calls, Outputs(*both, torch.stack(numbers), padded(steps))
+        schedules, pairs = [call.schedule], zip(tensors, self.shared, strict=True)
+        if call.own_times:
+            schedules = [
+                call.schedule.of_one_lane(*t) for t in zip(*times_of(self, tensors), strict=True)
+            ]
+        y0, *leaves = (x[None] if same else x for x, same in pairs)
+        y0 = y0.expand(self.size, *y0.shape[1:])
+        calls = native.calls_of(engine.loop, call.config, schedules, y0, leaves[: call.smooth])
+        ys, kept = calls.solve()
+        self.native, counts = (calls, kept), torch.from_numpy(kept.counts[:, :3]).long()
+        numbers = torch.cat([counts, torch.zeros_like(counts[:, :1])], dim=1)
+        steps = torch.from_numpy(kept.steps[:, : max(1, kept.counts[:, 1].max())])
+        steps = [x[:count] for x, count in zip(steps, kept.counts[:, 1].tolist(), strict=True)]
+        shape = (self.size, len(call.schedule.save_at), *first[0].shape)
+        totals = torch.from_numpy(calls.estimates(kept))
+        return Outputs(torch.from_numpy(ys).reshape(shape), totals, numbers, padded(steps))
 
     def _lane(self, tensors: Tensors, i: int) -> Tensors:
         """What one of the lanes is called with."""
@@ -161,21 +177,17 @@ class Lanes:
 
     def run(self, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
         """Solve all, and keep what :meth:`pull` reads."""
-        calls = self._natively((y0, *leaves))
-        if calls is not None:
-            self.calls, outputs = calls
+        outputs = self._natively((y0, *leaves))
+        if outputs is not None:
             return outputs
         self.found, outputs = _Solve(self, (y0, *leaves))()
         return outputs
 
     def pull(self, dys: torch.Tensor, dtotals: torch.Tensor, *tensors: torch.Tensor) -> Tensors:
         """Cotangents of start value and parameters: one in each lane, also where they share it."""
-        if self.calls:
-            lanes = (
-                call.pull(*given, *self._lane(tensors, i))
-                for i, (call, *given) in enumerate(zip(self.calls, dys, dtotals, strict=True))
-            )
-            return tuple(map(torch.stack, zip(*lanes, strict=True)))
+        if self.native is not None:
+            like = (self._lane(tensors, 0))[: 1 + self.call.smooth]
+            return native.pulled_lanes(*self.native, dys, dtotals, like)
         found, call = self.found, self.call
         assert found is not None
         kept = (found.status, found.accepted, found.t, found.h, found.y, found.terms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..steps.acceptance import CODES
 from .call import Call
 from .device import numpy_named, put, put_named
 from .differentiations import ByForwardMode, ByReversePass, ByTape, Differentiation
+from .engines import Engine
 from .forward_pass import Solved
 from .problem_loss import Found, Named, ProblemLoss
 from .solve import solve
@@ -53,6 +55,11 @@ class TorchProgram:
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
         return self._result(self._found(*self._put(params, y0)))
+
+    @property
+    def engine(self) -> str:
+        """What runs it, in words."""
+        return self._loss.call.engine.told
 
     @property
     def order(self) -> int:
@@ -125,7 +132,10 @@ class TorchProgram:
     ) -> TrainingGradient:
         """Loss and gradient with other constants and coefficients."""
         fixed = self._loss.fixed_of(constants, y0.new_tensor(coefficients))
-        found = self._differentiation.found(self._loss.ordered(params), y0, fixed)
+        # The values of the problem's constants and its shapes are in a native program.
+        own = not fixed.constants and y0.shape == self._loss.problem.y0.shape
+        call = None if own else replace(self._loss.call, engine=Engine())
+        found = self._differentiation.found(self._loss.ordered(params), y0, fixed, call)
         forward, reverse = _statuses(found)
         work, back = found.solved.work, found.counts
         done = Work(
@@ -160,7 +170,7 @@ class TorchProgram:
             compile_s=None if compilation is None else compilation.seconds,
             compiled=None if compilation is None else compilation.compiled,
             derivatives="torch",
-            engine=self._loss.call.engine.told,
+            engine=self.engine,
         )
 
 

@@ -49,6 +49,11 @@ def by_lane(tensor: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
     return plain, [axes.pop(place) for place in reversed(places)]
 
 
+def hides_numbers(tensor: torch.Tensor) -> bool:
+    """Whether it stands for several cotangents of ``is_grads_batched``, by an older ``vmap``."""
+    return _functorch.is_legacy_batchedtensor(tensor)
+
+
 def carries_derivative(tensor: torch.Tensor) -> bool:
     """Whether somebody asks for a derivative that the tensor takes part in."""
     levels = list(_levels(tensor))

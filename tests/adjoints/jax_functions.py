@@ -45,14 +45,12 @@ with_cotangents.defvjp(
 
 ELEMENTWISE = {
     **{name: getattr(jnp, name) for name in ("sqrt", "cbrt", "exp", "exp2", "expm1", "log")},
-    **{name: getattr(jnp, name) for name in ("log2", "log10", "log1p", "square", "reciprocal")},
+    **{name: getattr(jnp, name) for name in ("log2", "log1p", "square")},
     **{name: getattr(jnp, name) for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan")},
     **{name: getattr(jnp, name) for name in ("sinh", "cosh", "tanh", "arcsinh", "arccosh")},
     **{name: getattr(jnp, name) for name in ("arctanh", "abs", "sign", "floor", "ceil", "round")},
-    **{name: getattr(nn, name) for name in ("relu", "relu6", "elu", "selu", "silu", "gelu")},
-    **{name: getattr(nn, name) for name in ("softplus", "log_sigmoid", "leaky_relu", "mish")},
+    **{name: getattr(nn, name) for name in ("relu", "relu6", "elu", "silu", "gelu", "softplus")},
     **{name: getattr(lax, name) for name in ("rsqrt", "erf", "erfc", "logistic")},
-    "hard tanh": nn.hard_tanh,
     "round away": lambda x: lax.round(x, lax.RoundingMethod.AWAY_FROM_ZERO) * x,
     "sinc": jnp.sinc,
     "clip": lambda x: jnp.clip(x, -1.0, 1.0),
@@ -100,6 +98,7 @@ OF_ARRAYS = {
     "padded": lambda x: lax.pad(x, x[0], [(-1, 2, 1)]),
     "split": lambda x: jnp.split(jnp.tril(jnp.outer(x, x)), 3)[1] * jnp.arange(3.0),
     "taken": lambda x: x[jnp.array([2, -1, 0])] * jnp.take(x, jnp.array([0, 5, 1])),
+    "taken beyond": lambda x: x[jnp.array([0, 7])] * x[0],
     "set": lambda x: x.at[1].set(x[0] * 2.0).at[jnp.array([0, 2])].set(x[1:]),
     "added": lambda x: x.at[jnp.array([0, 2, 0, 7])].add(jnp.arange(4.0) * x[1]).at[1:].set(x[:2]),
     "window": lambda x: lax.dynamic_update_slice(x, lax.dynamic_slice(x, (5,), (2,)), (-1,)),
@@ -114,13 +113,22 @@ OF_ARRAYS = {
     "branch in branch": lambda x: lax.cond(
         x[0] < 1, lambda x, y: lax.cond(y[1] > 0, jnp.sqrt, jnp.sin, x), lambda x, y: y, x, x * x
     ),
-    "branches of integers": lambda x: x[lax.cond(x[0] > 0.4, lambda: 1, lambda: 2)] ** 2,
+    "branches of integers": lambda x: (
+        x[lax.cond(x[0] > 0.4, lambda x: jnp.sum(x > 0.5) + 2, lambda x: 2, x) // 2] ** 2
+    ),
+    "saturated": lambda x: x * jnp.array([3e9, -3e9, np.nan]).astype(np.int32).astype(float),
     "pieces": lambda x: jnp.piecewise(x, [x > 0.5, x > 1.0], [jnp.sin, jnp.square, 0.5]),
     "select": lambda x: jnp.select([x > 1.5, x[::-1] > 0.3], [x, jnp.exp(-x)], x * x),
     "table": lambda x: jnp.interp(x[0], KNOTS, jnp.sin(KNOTS)) * x,
     "knots": lambda x: jnp.interp(0.3 * x[0], KNOTS[:3], x * x),
     "tables": lambda x: jax.vmap(lambda row: jnp.interp(x[1], KNOTS[:3], row))(TABLE * x),
+    "table of all": lambda x: jnp.interp(x, KNOTS, jnp.sin(KNOTS)) * x[(2.0 * x).astype(int)],
     "looked up": lambda x: x[jnp.searchsorted(KNOTS, x[0], method="compare_all") % 3] * x,
+    "step by step": lambda x: (
+        jnp.asarray(KNOTS)[jnp.floor(x[0] / 0.3).astype(int)] * x[(x[1] / 0.7).astype(int)]
+    ),
+    "beyond": lambda x: x.at[jnp.array(2.0 * x[1], int)].get(mode="fill", fill_value=7.0) * x,
+    "windows": lambda x: lax.reduce_window(x * x, 0.0, lax.add, (2,), (1,), "VALID"),
     "set there": lambda x: x.at[jnp.sum(x > 0)].set(x[0]).at[(x > 0.5).astype(int)].add(x**2),
     "put": lambda x: lax.dynamic_update_slice(x, x[:1] ** 2, (jnp.sum(x > 0) - 1,)),
     "place of": lambda x: x[jnp.argmax(x > 0.4)] + jnp.asarray(jnp.cumsum(x > 0), float),

@@ -1,5 +1,6 @@
 """Expressions, their derivatives, and how they are written in C."""
 
+import gc
 import math
 
 import numpy as np
@@ -20,7 +21,7 @@ def value_of(expression, values):
     return values_of([expression], values)[0]
 
 
-@pytest.mark.parametrize("name", OPERATIONS.keys() - {"given"})
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"given"}))
 def test_every_operation_has_the_derivative_of_a_complex_step(name):
     make, count = Expressions(), OPERATIONS[name].c.count("{")
     operands = [make.input(f"x[{i}]") for i in range(count)]
@@ -96,3 +97,41 @@ def test_long_functions_are_cut_into_parts_that_hand_on_their_values():
     text = written("f", ("const real *x",), {"out": [total]})
     assert text.count("__attribute__((noinline))") == 4
     assert "f_part0(x, out, v);" in text
+
+
+def test_a_product_that_becomes_too_large_lets_go_of_nothing_that_is_kept():
+    # NumPy's own does: a sum is freed while the expressions still hold it.
+    make = Expressions()
+    square = symbolic(make, [make.input(f"x[{i}]") for i in range(4)]).reshape(2, 2)
+    for limit in range(5, 12):
+        with make.at_most(limit), pytest.raises(TypeError, match="more than"):
+            square @ square
+    gc.collect()
+    assert all(expression.made_by is make for expression in make._made.values())
+
+
+def test_products_are_those_of_numpy():
+    make = Expressions()
+    numbers = np.arange(24.0).reshape(2, 3, 4)
+    pairs = ((numbers, numbers.transpose(0, 2, 1)), (numbers[0], numbers[0, 0]))
+    for a, b in (*pairs, (numbers[0, 0], numbers[0].T), (numbers[0, 0], numbers[0, 0])):
+        found = symbolic(make, a) @ symbolic(make, b)
+        np.testing.assert_array_equal(np.asarray(found, float), a @ b)
+
+
+def test_products_with_other_names_are_those_of_numpy():
+    make, values = Expressions(), np.linspace(0.5, 2.0, 12)
+    x = symbolic(make, [make.input(f"x[{i}]") for i in range(12)]).reshape(3, 4)
+    table = np.arange(24.0).reshape(4, 3, 2)
+
+    def numbers(found):
+        flat = values_of(elements(found), {f"x[{i}]": x for i, x in enumerate(values)})
+        return np.array(flat).reshape(found.shape)
+
+    rows = values.reshape(3, 4)
+    for axes in (1, ([0], [1]), ([0, 1], [1, 0])):
+        found, expected = np.tensordot(x, table, axes), np.tensordot(rows, table, axes)
+        np.testing.assert_allclose(numbers(found), expected, rtol=1e-14)
+    np.testing.assert_allclose(numbers(np.dot(x, rows.T)), rows @ rows.T, rtol=1e-14)
+    with pytest.raises(TypeError, match=r"xp\.einsum has no counterpart"):
+        np.einsum("ij,ij", x, rows)

@@ -19,6 +19,7 @@ from adjointbench.adjoints.native.compiler import loaded
 from adjointbench.adjoints.native.differentiation import pulled_back
 from adjointbench.adjoints.native.expressions import Expressions, below, inputs
 from adjointbench.adjoints.native.functions import written
+from adjointbench.adjoints.native.source import included
 from adjointbench.adjoints.native.symbolic_array import elements, symbolic
 from adjointbench.adjoints.native.translation import UntranslatableError
 
@@ -110,9 +111,11 @@ def test_values_and_derivatives_are_those_of_jax_at_kinks_too(name, theirs):
         np.testing.assert_allclose(twice, theirs[1][name], rtol=1e-10, atol=1e-12)
 
 
-def test_in_c_they_come_to_the_same():
-    source = ["#include <tgmath.h>\n#include <stdlib.h>\n#include <string.h>"]
-    source += ["typedef double real;\n#define N 3\n#define BREAKS 0"]
+@pytest.mark.parametrize("lanes", [False, True])
+def test_in_c_they_come_to_the_same(lanes):
+    width = "(VECTOR_BYTES / 8)" if lanes else 1
+    source = [included(lanes), f"typedef double scalar;\n#define W {width}"]
+    source.append("#define N 3\n#define P 0\n#define DATA 0\n#define BREAKS 0")
     source.append(files("adjointbench.adjoints.native").joinpath("prelude.c").read_text())
     expected = []
     for number, name in enumerate(FUNCTIONS):
@@ -124,20 +127,25 @@ def test_in_c_they_come_to_the_same():
         f"f{i}(x, o, d); o += {rows.shape[1] - 3}; for (int i = 0; i < 3; i++) *o++ = d[i];"
         for i, rows in enumerate(expected)
     )
-    source.append(f"void run(const real *x, real *o) {{ real d[3]; {' '.join(calls)} }}")
-    run = loaded("\n".join(source)).run
-    for point, row in zip(POINTS, np.concatenate(expected, 1), strict=True):
-        found = np.empty_like(row)
-        run(*(ctypes.c_void_p(array.ctypes.data) for array in (point, found)))
-        np.testing.assert_allclose(found, row, rtol=1e-11, atol=1e-13)
+    rows = np.concatenate(expected, 1).T
+    source.append(
+        "int width(void) { return W; } void run(const scalar *at, scalar *to) {"
+        f"real x[3], d[3], found[{len(rows)}], *o = found; memcpy(x, at, sizeof(x));"
+        f"{' '.join(calls)} memcpy(to, found, sizeof(found)); }}"
+    )
+    library = loaded("\n".join(source))
+    beside = np.arange(-(-len(POINTS) // library.width()) * library.width()) % len(POINTS)
+    for side in beside.reshape(-1, library.width()):
+        point, found = POINTS[side].T.copy(), np.empty((len(rows), len(side)))
+        library.run(*(ctypes.c_void_p(array.ctypes.data) for array in (point, found)))
+        np.testing.assert_allclose(found, rows[:, side], rtol=1e-11, atol=1e-13)
 
 
-@jax.custom_vjp
-def clipped(x):
-    return x
-
-
-clipped.defvjp(lambda x: (x, None), lambda _, g: (jnp.clip(g, -1.0, 1.0),))
+def ruled(rule):
+    """A function with the derivative ``rule(x, cotangent)``."""
+    function = jax.custom_vjp(lambda x: 2.0 * x)
+    function.defvjp(lambda x: (2.0 * x, x), lambda x, g: (rule(x, g),))
+    return function
 
 
 def called_back(x):
@@ -157,8 +165,11 @@ REFUSED = {
     "printed": (lambda x: (jax.debug.print("{}", x), x)[1], "something besides computing"),
     "rounded": (lambda x: x.astype(np.float32), "float64 .* becomes float32"),
     "complex": (lambda x: jnp.real((x + 1j) ** 2), "becomes complex128"),
-    "counted": (lambda x: x[x[0].astype(int)], "an integer depends on state"),
-    "clipped rule": (clipped, "a derivative rule is not linear"),
+    "counted": (lambda x: x[x[0].astype(int) // 2], "an integer depends on state"),
+    "clipped": (ruled(lambda x, g: jnp.clip(g, -1.0, 1.0)), "a derivative rule is not linear"),
+    "by sign": (ruled(lambda x, g: jnp.where(g > 0, g, 2.0 * g)), "a derivative rule is not"),
+    "affine": (ruled(lambda x, g: jnp.where(x > 0, g, 1.0)), "a derivative rule is not linear"),
+    "constant": (ruled(lambda x, g: jnp.ones(3)), "a derivative rule is not linear"),
     "bits": (lambda x: jnp.nextafter(x, 2.0), "nextafter has no counterpart"),
 }
 

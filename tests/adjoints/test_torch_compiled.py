@@ -56,6 +56,7 @@ def test_the_discrete_sweep_sees_the_same_steps_and_sides_of_stops():
     agree(solved("discrete", compile=True), solved("discrete", engine="torch"))
 
 
+@pytest.mark.long
 def test_a_continuous_adjoint_sees_them_too_and_serves_other_tolerances():
     compiled, eager = solved("interpolating", compile=True), solved("interpolating")
     agree(compiled, eager)

@@ -1,22 +1,32 @@
-/* What XLA calls: finds the program, and calls it once for each lane. */
+/* What XLA calls: finds the program, and calls it with a row of pointers for each lane. */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "xla/ffi/api/c_api.h"
 
-typedef void (*Call)(const void *const *in, const long *settings, void *const *out);
+typedef void (*Call)(const long *sizes, const void *const *in, const long *settings,
+                     void *const *out);
 
-/* The record of a solve, which many lanes do without, has these places among the buffers. */
-enum { CALLS = 3, MOST_BUFFERS = 24, RECORD_IN = 14, RECORD_OUT = 4 };
+/* The record of a solve, which many lanes do without, has this place among the results. */
+enum { CALLS = 3, RECORD_OUT = 4 };
 
-/* The programs of this process, by their keys; only added to, under Python's lock. */
-typedef struct { int64_t key; Call calls[CALLS]; } Program;
+/* The programs of this process, by their keys, of one lane and of many; only added to, under Python's
+   lock. */
+typedef struct { int64_t key, many; Call calls[CALLS]; } Program;
 static Program *programs;
 static volatile int64_t known, room;
 
+/* Fewer lanes are solved one after the other: compiling would take longer than is ever gained. */
+enum { FEWEST_BESIDE = 4 };
+
+/* Makes the program of many lanes, where there is none, and adds it. */
+static void (*compile_lanes)(int64_t key);
+
+void set_compiler(void (*compiler)(int64_t key)) { compile_lanes = compiler; }
+
 /* Earlier tables are left where they are: others may be reading them. */
-int add_program(int64_t key, Call solve, Call pull_back, Call estimates) {
+int add_program(int64_t key, int64_t many, Call solve, Call pull_back, Call estimates) {
     if (known == room) {
         int64_t larger = room ? 2 * room : 64;
         Program *table = malloc(larger * sizeof(Program));
@@ -25,16 +35,27 @@ int add_program(int64_t key, Call solve, Call pull_back, Call estimates) {
         programs = table;
         room = larger;
     }
-    programs[known] = (Program){key, {solve, pull_back, estimates}};
+    programs[known] = (Program){key, many, {solve, pull_back, estimates}};
     __sync_synchronize();
     known = known + 1;
     return 1;
 }
 
-static Call find(int64_t key, int64_t call) {
-    for (int64_t i = known - 1; i >= 0; i--)
-        if (programs[i].key == key) return programs[i].calls[call];
+static Call find(int64_t key, int64_t many, int64_t call) {
+    int64_t count = known;
+    __sync_synchronize();
+    for (int64_t i = count - 1; i >= 0; i--)
+        if (programs[i].key == key && programs[i].many == many) return programs[i].calls[call];
     return NULL;
+}
+
+static Call find_for(int64_t key, int64_t lanes, int64_t call) {
+    Call found = NULL;
+    if (lanes >= FEWEST_BESIDE) {
+        found = find(key, 1, call);
+        if (!found) compile_lanes(key), found = find(key, 1, call);
+    }
+    return found ? found : find(key, 0, call);
 }
 
 static int64_t bytes_of(XLA_FFI_DataType type) {
@@ -66,6 +87,14 @@ static char *vector_of(const XLA_FFI_Buffer *buffer, const XLA_FFI_Buffer *lanes
     return (char *)buffer->data + offset * size * bytes_of(buffer->dtype);
 }
 
+/* A row of vectors for each lane. */
+static void fill(char **rows, XLA_FFI_Buffer *const *buffers, const XLA_FFI_Buffer *lanes,
+                 int64_t count, int64_t columns) {
+    for (int64_t lane = 0; lane < count; lane++)
+        for (int64_t i = 0; i < columns; i++)
+            *rows++ = vector_of(buffers[i], lanes, lane);
+}
+
 static XLA_FFI_Error *refused(const XLA_FFI_CallFrame *frame, const char *message) {
     XLA_FFI_Error_Create_Args args = {
         .struct_size = XLA_FFI_Error_Create_Args_STRUCT_SIZE,
@@ -86,21 +115,19 @@ XLA_FFI_Error *call_program(XLA_FFI_CallFrame *frame) {
     if (frame->stage != XLA_FFI_ExecutionStage_EXECUTE) return NULL;
     const XLA_FFI_Scalar *call = frame->attrs.attrs[0], *key = frame->attrs.attrs[1];
     const XLA_FFI_Array *settings = frame->attrs.attrs[2];
-    Call program = find(*(int64_t *)key->value, *(int64_t *)call->value);
-    if (!program) return refused(frame, "a native program of adjointbench is not loaded");
-    if (frame->args.size > MOST_BUFFERS || frame->rets.size > MOST_BUFFERS)
-        return refused(frame, "too many operands for a native program of adjointbench");
     XLA_FFI_Buffer **in = (XLA_FFI_Buffer **)frame->args.args;
     XLA_FFI_Buffer **out = (XLA_FFI_Buffer **)frame->rets.rets;
-    int64_t lanes = lanes_of(out[0]);
-    for (int64_t lane = 0; lane < lanes; lane++) {
-        const void *read[MOST_BUFFERS];
-        void *written[MOST_BUFFERS];
-        for (int64_t i = 0; i < frame->args.size; i++) read[i] = vector_of(in[i], out[0], lane);
-        for (int64_t i = 0; i < frame->rets.size; i++) written[i] = vector_of(out[i], out[0], lane);
-        if (frame->args.size > RECORD_IN && lanes_of(in[RECORD_IN]) > 1) read[RECORD_IN] = NULL;
-        if (frame->rets.size > RECORD_OUT && lanes > 1) written[RECORD_OUT] = NULL;
-        program(read, settings->data, written);
-    }
+    const long sizes[] = {lanes_of(out[0]), frame->args.size, frame->rets.size};
+    Call program = find_for(*(int64_t *)key->value, sizes[0], *(int64_t *)call->value);
+    if (!program) return refused(frame, "a native program of adjointbench is not loaded");
+    char **read = malloc(sizes[0] * (sizes[1] + sizes[2]) * sizeof(char *));
+    if (!read) return refused(frame, "there is no room for a native program of adjointbench");
+    char **written = read + sizes[0] * sizes[1];
+    fill(read, in, out[0], sizes[0], sizes[1]);
+    fill(written, out, out[0], sizes[0], sizes[2]);
+    for (int64_t lane = 0; sizes[2] > RECORD_OUT && sizes[0] > 1 && lane < sizes[0]; lane++)
+        written[lane * sizes[2] + RECORD_OUT] = NULL;
+    program(sizes, (const void *const *)read, settings->data, (void *const *)written);
+    free(read);
     return NULL;
 }

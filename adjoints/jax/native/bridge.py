@@ -10,23 +10,22 @@ from importlib.resources import files
 import jax
 
 from ...native.compiler import loaded
+from ...native.loop import NativeLoop
 
 #: The name of the handler, and the numbers of the calls that a program takes.
 TARGET = "adjointbench_native"
 CALLS = ("solve", "pull_back", "estimates")
 
 _lock = threading.Lock()
-_known: set[int] = set()
+_known: dict[int, NativeLoop] = {}
 
 
-def register(key: int, program: ctypes.CDLL) -> None:
-    """Make a program known to XLA.
+def register(loop: NativeLoop) -> None:
+    """Make a program known to XLA, as long as the process lives.
 
     Parameters
     ----------
-    key : int
-        What it is found by, as long as the process lives.
-    program : CDLL
+    loop : NativeLoop
 
     Raises
     ------
@@ -34,12 +33,23 @@ def register(key: int, program: ctypes.CDLL) -> None:
         Where the handler cannot be compiled.
     """
     with _lock:
-        if key in _known:
-            return
-        entries = [getattr(program, call) for call in CALLS]
-        if not _bridge().add_program(ctypes.c_int64(key), *entries):
-            raise MemoryError("there is no room for another native program")
-        _known.add(key)
+        if loop.key not in _known:
+            _add(loop.key, loop.library, many=False)
+            _known[loop.key] = loop
+
+
+def _add(key: int, program: ctypes.CDLL, *, many: bool) -> None:
+    entries = [getattr(program, call) for call in CALLS]
+    if not _bridge().add_program(ctypes.c_int64(key), ctypes.c_int64(many), *entries):
+        raise MemoryError("there is no room for another native program")
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int64)
+def _compile_lanes(key: int) -> None:
+    """The program of many lanes, when they are first called for; where that fails, that of one."""
+    program = _known[key].lanes_or_one()
+    with _lock:
+        _add(key, program, many=True)
 
 
 @functools.cache
@@ -48,6 +58,7 @@ def _bridge() -> ctypes.CDLL:
     assert __package__ is not None
     text = files(__package__).joinpath("bridge.c").read_text()
     library = loaded(text, f"-I{jax.ffi.include_dir()}")
+    library.set_compiler(_compile_lanes)
     handler = jax.ffi.pycapsule(library.call_program)
     jax.ffi.register_ffi_target(TARGET, handler, platform="cpu")
     return library

@@ -1,6 +1,7 @@
 """Integers that depend on what is not known yet, as places in a table and numbers of branches do.
 
-They are choices between known integers, and a function of them is one of each of those.
+They are choices between known integers, and a function of them is one of each of those. Any other
+integer is one where an array is asked for a place: there are so many places, and beyond.
 """
 
 from __future__ import annotations
@@ -78,6 +79,29 @@ def _integer(expression: Expression) -> int:
 def _where(condition: Expression, side: int, of: Sequence[Expression]) -> list[Expression]:
     """What integers are where a condition holds (side 1), or does not (side 2)."""
     return [e.operands[side] if e.number is None and e.operands[0] is condition else e for e in of]
+
+
+def is_chosen(integer: Expression) -> bool:
+    """Whether it is a choice between known integers."""
+    seen, waiting = set(), [integer]
+    while waiting:
+        part = waiting.pop()
+        if part not in seen and part.number is None:
+            if part.operation != "select":
+                return False
+            seen.add(part)
+            waiting += part.operands[1:]
+    return True
+
+
+def between(integer: Expression, low: int, high: int) -> Expression:
+    """Any integer as a choice between known ones: those beyond an end become that."""
+    make = integer.made_by
+    if low == high:
+        return make.constant(low)
+    middle = (low + high + 1) // 2
+    below_it = make.make("less", integer, make.constant(middle))
+    return choice(below_it, between(integer, low, middle - 1), between(integer, middle, high))
 
 
 def one_of(

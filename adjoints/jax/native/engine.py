@@ -31,9 +31,9 @@ Tree = Any
 class Found(NamedTuple):
     """What a solve returns: the saves, and what the calls that follow read.
 
-    ``counts`` are status, accepted steps and attempts; ``steps`` are the bytes of pairs of start
-    and size, of which only those that were taken are written; ``record`` is empty where none is
-    kept.
+    ``counts`` are status, accepted steps, attempts and whether there is a record; ``steps`` are the
+    bytes of pairs of start and size, of which only those that were taken are written; ``record`` is
+    empty where none is kept, and not written by one of many lanes.
     """
 
     ys: jax.Array
@@ -131,7 +131,7 @@ def _solve(config: Config, keeps: bool, y0: jax.Array, ops: Operands) -> Found:
         other, ops = _compiled(config, ops)
         out, _ = discrete.record(other, False, y0, ops)
         final = lax.stop_gradient(out.final)
-        counts = jnp.stack([final.status, final.accepted, final.attempts])
+        counts = jnp.stack([final.status, final.accepted, final.attempts, jnp.int32(0)])
         # Bytes have no tangents, whatever they are.
         room = (jnp.zeros(size, jnp.uint8) for size in _room(config, y0.dtype, keeps=keeps))
         return Found(out.ys, counts, final.t[None], *room)
@@ -166,7 +166,7 @@ def _solved(config: Config, keeps: bool, y0: jax.Array, ops: Operands) -> Found:
     dtype, saves = y0.dtype, ops.save_at.shape[0]
     shapes = (
         ((saves * y0.size,), dtype),
-        ((3,), jnp.int32),
+        ((4,), jnp.int32),
         ((1,), dtype),
         *(((size,), jnp.uint8) for size in _room(config, dtype, keeps=keeps)),
     )

@@ -12,11 +12,11 @@ import numpy as np
 
 from ...native.expressions import Expression
 from ...native.symbolic_array import array_of, mapped, reduced
-from .cases import choice, chosen, integer_of, truth
+from .cases import between, choice, chosen, integer_of, is_chosen, truth
 from .equation import Equation, Rule, is_known, told
 from .linear import LINEAR
 from .moves import INDEXED, MOVES
-from .primitives import OF_KNOWN, accumulated
+from .primitives import OF_KNOWN, RULES, accumulated, select_n
 
 
 def _is_truth(variable: Any) -> bool:
@@ -58,11 +58,38 @@ def _quotient(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _convert(equation: Equation) -> np.ndarray:
+    if told(equation.written.invars[0]).dtype.kind == "f":
+        return mapped(equation.make, _whole, *equation.inputs)
+    if np.dtype(equation["new_dtype"]).kind != "b" and not _are_chosen(equation):
+        return equation.inputs[0]
     return _each(equation, lambda a: a.astype(equation["new_dtype"]))
+
+
+def _whole(real: Expression) -> Expression:
+    """A real number as an integer: rounded to zero, of NaN zero, and 32 bits long."""
+    make, zero = real.made_by, real.made_by.constant(0.0)
+    sides = (make.make(name, real) for name in ("ceil", "floor"))
+    rounded = choice(make.make("less", real, zero), *sides)
+    known = choice(make.make("equal", real, real), rounded, zero)
+    return make.make("minimum", make.make("maximum", known, zero - 2.0**31), zero + (2.0**31 - 1))
+
+
+def _are_chosen(equation: Equation) -> bool:
+    """Whether all its integers are choices between known ones."""
+    pairs = zip(equation.written.invars, equation.inputs, strict=True)
+    integers = (x for v, x in pairs if not is_known(x) and not _is_truth(v))
+    return all(is_chosen(e) for x in integers for e in equation.expressions(x))
+
+
+def _or_as_real(name: str, rule: Rule) -> Rule:
+    """A rule for choices, and for other integers that of real numbers: it is exact for these."""
+    return lambda equation: (rule if _are_chosen(equation) else RULES[name])(equation)
 
 
 def _select_n(equation: Equation) -> np.ndarray:
     if _is_truth(equation.written.invars[0]):
+        if not _are_chosen(equation):
+            return select_n(equation)
         return _each(equation, lambda which, no, yes: yes if which else no)
 
     def of_row(which: Expression, *cases: Expression) -> Expression:
@@ -113,12 +140,39 @@ def _first(equation: Equation, sign: int) -> np.ndarray:
     return reduced(equation.make, place, equation.inputs[0], tuple(equation["axes"]))
 
 
+def _in_reach(equation: Equation, places: np.ndarray) -> list[Expression]:
+    """Places in the first input as choices between those that it has, and beyond."""
+    end = max(equation.inputs[0].shape)
+    integers = equation.expressions(places)
+    return [e if is_chosen(e) else between(e, -1, end) for e in integers]
+
+
+def _gather(equation: Equation) -> np.ndarray:
+    """Each part has a place of its own, so it is chosen on its own."""
+    (array, places), shape = equation.inputs, equation.shape
+    rows = array_of(_in_reach(equation, places), places.shape)
+    inner = equation["dimension_numbers"].offset_dims
+
+    @functools.cache
+    def at(*place: int) -> np.ndarray:
+        dtype = told(equation.written.invars[1]).dtype
+        everywhere = np.broadcast_to(np.array(place, dtype), places.shape)
+        found = INDEXED["gather"](replace(equation, inputs=[array, everywhere]))
+        return array_of(equation.expressions(np.asarray(found)), shape)
+
+    def element(*position: int) -> Expression:
+        row = rows[tuple(i for axis, i in enumerate(position) if axis not in inner)]
+        return chosen(lambda *place: at(*place)[position], *row)
+
+    return array_of([element(*position) for position in np.ndindex(*shape)], shape)
+
+
 def _places(rule: Rule, some: slice) -> Rule:
     """A rule that wants `some` inputs known, for each that they may be."""
 
     def of_choices(equation: Equation) -> np.ndarray:
         given = equation.inputs[some]
-        integers = [e for array in given for e in equation.expressions(array)]
+        integers = [e for array in given for e in _in_reach(equation, array)]
         splits = np.cumsum([array.size for array in given])[:-1]
 
         @functools.cache
@@ -151,11 +205,15 @@ def concerns(equation: Equation) -> bool:
     )
 
 
+#: What is the same for real numbers that are integers.
+_AS_REAL = ("add", "sub", "mul", "neg", "max", "min", "lt", "le", "gt", "ge", "eq", "ne")
+
 #: Of integers that are not known, or with such results.
 INTEGERS: dict[str, Rule] = {
     **MOVES,
     **LINEAR,
     **{name: _each_of(function) for name, function in OF_KNOWN.items()},
+    **{name: _or_as_real(name, _each_of(OF_KNOWN[name])) for name in _AS_REAL},
     "div": _each_of(_quotient),
     "rem": _each_of(np.fmod),
     "sign": _each_of(np.sign),
@@ -171,5 +229,6 @@ INTEGERS: dict[str, Rule] = {
     "argmin": lambda equation: _first(equation, -1),
     "dynamic_slice": _places(MOVES["dynamic_slice"], slice(1, None)),
     "dynamic_update_slice": _places(MOVES["dynamic_update_slice"], slice(2, None)),
-    **{name: _places(INDEXED[name], slice(1, 2)) for name in ("gather", "scatter", "scatter-add")},
+    "gather": _gather,
+    **{name: _places(INDEXED[name], slice(1, 2)) for name in ("scatter", "scatter-add")},
 }

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
 import numpy as np
 
 from ...native.expressions import Expression, is_zero
-from ...native.symbolic_array import array_of
-from .equation import Equation, Rule, is_known, told
+from ...native.symbolic_array import array_of, product
+from .equation import Equation, Rule, evaluated, is_known, told
 
 #: Unknowns of a system: elimination takes as many operations as their third power.
 MOST_UNKNOWNS = 16
@@ -85,26 +82,23 @@ def _larger_first(first: Row, second: Row, k: int) -> tuple[Row, Row]:
     )
 
 
-def convolution(equation: Equation) -> np.ndarray:
-    """One with known weights, or of known values, as a product with a matrix."""
+def by_matrix(equation: Equation) -> np.ndarray:
+    """A convolution with known weights, or of known values, or windowed sums: with a matrix."""
     unknown, *others = (i for i, x in enumerate(equation.inputs) if not is_known(x))
     if others:
         raise TypeError("a convolution with weights that are not known has no counterpart in C")
     array, inputs = equation.inputs[unknown], list(equation.inputs)
-    dtype = told(equation.written.invars[unknown]).dtype
-
-    def of_unknown(x: Any) -> Any:
-        inputs[unknown] = x
-        return equation.written.primitive.bind(*inputs, **equation.written.params)
-
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        matrix = np.asarray(jax.jacobian(of_unknown)(np.zeros(array.shape, dtype)))
-    flat = matrix.reshape(-1, array.size).astype(object) @ array.ravel()
-    return flat.reshape(equation.shape)
+    columns = []
+    for unit in np.eye(array.size, dtype=told(equation.written.invars[unknown]).dtype):
+        inputs[unknown] = unit.reshape(array.shape)
+        columns.append(evaluated(equation.written, inputs).ravel())
+    matrix = np.stack(columns, 1).astype(object)
+    return product(matrix, array.ravel()).reshape(equation.shape)
 
 
 LINEAR: dict[str, Rule] = {
     "lu": factors,
     "custom_linear_solve": linear_solve,
-    "conv_general_dilated": convolution,
+    "conv_general_dilated": by_matrix,
+    "reduce_window_sum": by_matrix,
 }

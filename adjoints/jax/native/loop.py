@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ...native.compiler import NoCompilerError
 from ...native.equations import Data, Equations
 from ...native.loop import NativeLoop, Refused, native_loop
 from ...native.translation import UntranslatableError
@@ -45,6 +47,9 @@ def loop_of(
     most : int, optional
         How many operations the right-hand side may have.
     """
+    size = y0.size + sum(leaf.size for leaf in jax.tree.leaves(params))
+    if most is not None and size > most:
+        return Refused(f"it has {size} states and parameters, and more than {most}")
     leaves, form = jax.tree.flatten(constants)
     if any(isinstance(leaf, Tracer) for leaf in leaves):
         return Refused("a constant among params is known at run time alone")
@@ -54,13 +59,25 @@ def loop_of(
     known = form, tuple((a.shape, a.dtype.str, a.tobytes()) for a in arrays)
     smooth, structure = jax.tree.flatten(params)
     kinds = tuple((leaf.shape, np.dtype(leaf.dtype)) for leaf in smooth)
+    # Until ``jax.clear_caches()`` calls for what functions read by now, as with JAX's own programs.
+    age = jax.eval_shape(_age).shape
     return _translated(
-        config, (y0.shape, np.dtype(y0.dtype)), (structure, kinds), known, jumps, most
+        age, config, (y0.shape, np.dtype(y0.dtype)), (structure, kinds), known, jumps, most
     )
+
+
+_ages = itertools.count()
+
+
+@jax.jit
+def _age() -> jax.Array:
+    """An array of a shape that is new whenever JAX traces anew."""
+    return jnp.zeros(next(_ages), bool)
 
 
 @lru_cache(maxsize=256)
 def _translated(
+    age: tuple[int, ...],
     config: Config,
     state: Any,
     parameters: Any,
@@ -76,8 +93,11 @@ def _translated(
     except UntranslatableError as error:
         return Refused(str(error))
     found = native_loop(equations, config.tableau, dtype, breaks=config.breaks, most=most)
-    if isinstance(found, NativeLoop):
-        register(found.key, found.library)
+    try:
+        if isinstance(found, NativeLoop):
+            register(found)
+    except NoCompilerError as error:
+        return Refused(str(error))
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.lax import GatherScatterMode
 
 from ...native.symbolic_array import array_of
 from .equation import Equation, Rule, evaluated, is_known
@@ -86,11 +87,20 @@ def _pad(equation: Equation) -> np.ndarray:
 
 
 def _gather(equation: Equation) -> np.ndarray:
-    array, indices = equation.inputs
-    fill = equation["fill_value"]
-    outside = np.nan if fill is None else fill
-    given = [_numbers(array, 1), indices]
-    return _by_number([np.array(outside), array], evaluated(equation.written, given, fill_value=0))
+    array, places = equation.inputs
+    fill, given = equation["fill_value"], [_numbers(array, 1), places]
+    outside = np.array(np.nan if fill is None else fill)
+    found = _by_number([outside, array], evaluated(equation.written, given, fill_value=0))
+    last = np.subtract(array.shape, equation["slice_sizes"])
+    last = last[list(equation["dimension_numbers"].start_index_map)]
+    promised = equation["mode"] == GatherScatterMode.PROMISE_IN_BOUNDS
+    if is_known(array) or not promised or ((places >= 0) & (places <= last)).all():
+        return found
+    # JAX moves places beyond into the array, but drops what comes back from there.
+    filled = {"mode": GatherScatterMode.FILL_OR_DROP, "fill_value": 0}
+    kept = evaluated(equation.written, given, **filled) > 0
+    held = [equation.make.make("held", e) for e in equation.expressions(found)]
+    return np.where(kept, found, array_of(held, found.shape))
 
 
 def _scatter(equation: Equation) -> np.ndarray:

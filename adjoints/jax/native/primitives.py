@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...native.expressions import Expression
-from ...native.symbolic_array import extreme, mapped, reduced
+from ...native.symbolic_array import extreme, mapped, product, reduced
 from .equation import Equation, Rule, is_known, told
 
 #: Primitives that are an operation, under its name or another.
@@ -174,7 +174,7 @@ def _dot_general(equation: Equation) -> np.ndarray:
     summed = math.prod(left.shape[i] for i in left_summed)
     left = left.transpose(*left_batch, *rows, *left_summed).reshape(*batch, -1, summed)
     right = right.transpose(*right_batch, *right_summed, *columns).reshape(*batch, summed, -1)
-    return np.matmul(left, right).reshape(equation.shape)
+    return product(left, right).reshape(equation.shape)
 
 
 def convert_known(equation: Equation) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from ...native.operands import Whole, numbers_of, stop_operands
 from ..forward_pass import Solved, Work
 from ..schedule import Schedule
 from ..state import Config, Tensors
+from ..transforms import hides_numbers
 
 #: Bytes of accepted steps that are kept with their stages.
 WINDOW_BYTES = 1 << 22
@@ -40,71 +42,106 @@ class NativeRecord:
         """The bytes that are kept: those that were written."""
         return self.calls.bytes_kept(self.kept)
 
-    @property
-    def y(self) -> np.ndarray:
-        """The steps, for their number."""
-        return self.kept.steps[: self.kept.accepted]
-
     def times(self, schedule: Schedule) -> torch.Tensor:
         """Start and size of every step."""
-        return torch.from_numpy(self.kept.steps[: self.kept.accepted])
+        return torch.from_numpy(self.kept.steps[0, : self.kept.counts[0, 1]])
 
 
 def solved(
     loop: NativeLoop, config: Config, schedule: Schedule, y0: torch.Tensor, params: Tensors
 ) -> Solved:
     """A finished solve."""
-    calls = _calls(loop, config, schedule, y0, params)
+    calls = calls_of(loop, config, [schedule], y0[None], [x[None] for x in params])
     ys, kept = calls.solve()
-    totals = calls.estimates(kept) if config.terms else np.zeros(3, ys.dtype)
-    record: Any = NativeRecord(calls, kept, torch.from_numpy(totals))
-    work = Work(kept.status, kept.accepted, kept.attempts, transfers=0)
+    totals = calls.estimates(kept) if config.terms else np.zeros((1, 3), ys.dtype)
+    record: Any = NativeRecord(calls, kept, torch.from_numpy(totals[0]))
+    status, accepted, attempts, _ = kept.counts[0].tolist()
+    work, none = Work(status, accepted, attempts, transfers=0), None
     ys = torch.from_numpy(ys).reshape(len(schedule.save_at), *y0.shape)
-    none: Any = None
-    return Solved(ys, None, None, record.times(schedule), record, final=none, work=work)
+    final: Any = none
+    return Solved(ys, none, none, record.times(schedule), record, final=final, work=work)
 
 
 def pulled_back(
     record: NativeRecord, dys: torch.Tensor, dtotals: torch.Tensor | None, like: Tensors
 ) -> Tensors:
     """The cotangents of start value and parameters, of the shapes of `like`."""
-    wanted = None if dtotals is None or not dtotals.any() else dtotals.contiguous().numpy()
-    dy0, dp = record.calls.pull_back(record.kept, dys.contiguous().numpy(), wanted)
-    flat = torch.from_numpy(np.concatenate([dy0, dp]))
-    parts = flat.split([x.numel() for x in like])
-    return tuple(part.reshape(x.shape) for part, x in zip(parts, like, strict=True))
+    wanted = None if dtotals is None else dtotals[None]
+    lanes = pulled_lanes(record.calls, record.kept, dys[None], wanted, like)
+    return tuple(x[0] for x in lanes)
 
 
-def _calls(
-    loop: NativeLoop, config: Config, schedule: Schedule, y0: torch.Tensor, params: Tensors
+def pulled_lanes(
+    calls: Calls, kept: Kept, dys: torch.Tensor, dtotals: torch.Tensor | None, like: Tensors
+) -> Tensors:
+    """The same of many solves, with an axis of lanes in front; `like` are without it."""
+    none = dys.new_zeros(len(dys), 3)
+    given = torch.cat([dys.reshape(len(dys), -1), none if dtotals is None else dtotals], dim=1)
+    if hides_numbers(given):
+        # Of all of them, to which it is linear.
+        unit = torch.eye(given.shape[1], dtype=given.dtype).expand(len(given), -1, -1)
+        rows = [_pulled(calls, kept, x.contiguous().numpy()) for x in unit.unbind(1)]
+        pairs = zip(given.unbind(0), torch.stack(rows, dim=1), strict=True)
+        flat = torch.stack([cotangent @ matrix for cotangent, matrix in pairs])
+    else:
+        flat = _pulled(calls, kept, given.numpy())
+    parts = flat.split([x.numel() for x in like], dim=1)
+    return tuple(part.reshape(-1, *x.shape) for part, x in zip(parts, like, strict=True))
+
+
+def _pulled(calls: Calls, kept: Kept, cotangents: np.ndarray) -> torch.Tensor:
+    dys, dtotals = np.ascontiguousarray(cotangents[:, :-3]), cotangents[:, -3:]
+    wanted = np.ascontiguousarray(dtotals) if dtotals.any() else None
+    return torch.from_numpy(np.concatenate(calls.pull_back(kept, dys, wanted), axis=1))
+
+
+def calls_of(
+    loop: NativeLoop,
+    config: Config,
+    schedules: Sequence[Schedule],
+    y0: torch.Tensor,
+    params: Sequence[torch.Tensor],
 ) -> Calls:
-    """The calls of a loop, on what a solve reads."""
-    y = y0.numpy().ravel()
-    p = np.concatenate([*(x.numpy().ravel() for x in params), loop.data]).astype(y.dtype)
-    given, control = np.zeros((0, 2), y.dtype), "error"
-    stops = stop_operands(schedule.stops, y.dtype)
+    """The calls of a loop, on what some solves read.
+
+    Parameters
+    ----------
+    loop, config
+    schedules : sequence of Schedule
+        One for all of them, or for each.
+    y0, params : tensor, sequence of tensor
+        With an axis of solves in front, which has one element where all have the same.
+    """
+    schedule, dtype, count = schedules[0], loop.data.dtype, max(len(x) for x in (y0, *params))
+    stops = [
+        np.stack(x) for x in zip(*(stop_operands(s.stops, dtype) for s in schedules), strict=True)
+    ]
+    given, control = np.zeros((1, 0, 2), dtype), "error"
     if schedule.steps is not None:
         given, control = torch.stack(schedule.steps, dim=1).numpy(), "given"
-        given = np.ascontiguousarray(given[given[:, 1] != 0])
-        stops[-1][2] = len(given)
-    tolerances = (schedule.rtol, schedule.atol)
+        given = given[given[:, 1] != 0][None]
+        stops[-1][:, 2] = given.shape[1]
     first = None if schedule.first_step is None else float(schedule.first_step)
     whole = Whole(
         saves=len(schedule.save_at),
-        jumps_a_stop=stops[2].shape[1],
+        jumps_a_stop=stops[2].shape[2],
         max_steps=config.max_steps,
         window=loop.window(config.max_steps, WINDOW_BYTES),
         control=control,
         absolute=config.error_norm == "absolute",
         reduction=config.reduction,
     )
+    leaves = [x.numpy().reshape(len(x), -1) for x in params]
+    rows = max((len(x) for x in leaves), default=1)
+    leaves = [*leaves, loop.data[None]]
+    numbers = (numbers_of(float(s.t0), first, config.max_step, dtype) for s in schedules)
     operands = [
-        y,
-        p,
-        *(np.ascontiguousarray(x.expand(y0.shape).numpy()).ravel() for x in tolerances),
-        numbers_of(float(schedule.t0), first, config.max_step, y.dtype),
-        schedule.save_at.numpy(),
+        y0.numpy(),
+        np.concatenate([np.broadcast_to(x, (rows, x.shape[1])) for x in leaves], axis=1),
+        *(x.expand(y0.shape[1:]).numpy()[None] for x in (schedule.rtol, schedule.atol)),
+        np.stack(list(numbers)),
+        np.stack([s.save_at.numpy() for s in schedules]),
         *stops,
         given,
     ]
-    return Calls(loop, whole, operands)
+    return Calls(loop, whole, [np.ascontiguousarray(x) for x in operands], count)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.autograd.function import BackwardCFunction
 from torch.utils import _pytree as pytree
 
 from ...native.translation import UntranslatableError
@@ -35,6 +34,8 @@ class Graph:
     holds : bool
         Whether ``detach`` holds a derivative. Otherwise only autograd has inserted it, where the
         function itself takes derivatives, and it does nothing.
+    asks : bool
+        Whether it asked if derivatives are wanted: then it is compared at every call.
     dtype : torch.dtype
         That of all floating inputs.
     """
@@ -45,6 +46,7 @@ class Graph:
     constants: dict[int, torch.Tensor]
     written: set[int]
     holds: bool
+    asks: bool
     dtype: torch.dtype
 
     def __call__(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
@@ -85,7 +87,8 @@ def graph_of(function: Callable[..., Any], *examples: Any, checked: bool = True)
     *examples : tensor, or structure of them
         What it is called with to see what it does, on the CPU.
     checked : bool
-        Whether values and derivatives are compared with those of the function.
+        Whether values and derivatives are compared with those of the function; as they must be
+        once for each graph.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def graph_of(function: Callable[..., Any], *examples: Any, checked: bool = True)
     try:
         with torch.enable_grad():
             graph = _recorded(flat, inputs, hidden=hidden)
-            if not checked:
+            if not checked and not graph.asks:
                 return graph
             kept = kept_by(function)
             moved = [x * _SCALE + _SHIFT if x.is_floating_point() else x for x in inputs]
@@ -138,7 +141,7 @@ def _recorded(
     with recorder, Watch(recorder) as watch:
         outputs = function(*inputs)
     for x in outputs:
-        recorder.keep(x)
+        recorder.place(x)
     for x in inputs:
         # A function that takes derivatives may have asked for them.
         x.requires_grad_(False)
@@ -149,6 +152,7 @@ def _recorded(
         recorder.constants,
         recorder.written,
         watch.detached,
+        watch.asked,
         dtypes.pop(),
     )
 
@@ -157,15 +161,12 @@ def _check_agreement(
     function: Callable[..., list[torch.Tensor]], graph: Graph, at: list[torch.Tensor]
 ) -> None:
     """Refuse a graph of which values or derivatives are not those of the function."""
-    values, slopes = _pulled_back(function, at, own_rules=True)
+    values, slopes = _pulled_back(function, at)
     same_values, same_slopes = _pulled_back(graph, at)
     if not _equal(values, same_values):
         raise UntranslatableError("it is no function of its arguments alone")
     if not _equal(slopes, same_slopes):
-        raise UntranslatableError(
-            "its derivative is not that of its operations (a derivative of its own, a hook, or "
-            "inference_mode)"
-        )
+        raise UntranslatableError("its derivative is not that of its operations")
 
 
 def _check_kept(before: dict[str, str], after: dict[str, str]) -> None:
@@ -176,14 +177,12 @@ def _check_kept(before: dict[str, str], after: dict[str, str]) -> None:
 
 
 def _pulled_back(
-    function: Callable[..., list[torch.Tensor]], at: list[torch.Tensor], *, own_rules: bool = False
+    function: Callable[..., list[torch.Tensor]], at: list[torch.Tensor]
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Values, and what cotangents of them make of the arguments."""
     leaves = [x.detach().clone().requires_grad_(x.is_floating_point()) for x in at]
     values = function(*leaves)
     moved = [x for x in values if x.requires_grad]
-    if own_rules:
-        _refuse_own_rules(moved)
     wanted = [x for x in leaves if x.requires_grad]
     if not moved:
         return values, [torch.zeros_like(x) for x in wanted]
@@ -192,20 +191,6 @@ def _pulled_back(
     assert isinstance(total, torch.Tensor)
     slopes = torch.autograd.grad(total, wanted, allow_unused=True, materialize_grads=True)
     return values, list(slopes)
-
-
-def _refuse_own_rules(values: list[torch.Tensor]) -> None:
-    """Refuse what was made by a user's ``torch.autograd.Function``."""
-    waiting = [x.grad_fn for x in values if x.grad_fn is not None]
-    seen = set(waiting)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, BackwardCFunction):
-            raise UntranslatableError(f"it has a derivative of its own ({node.name()})")
-        for following, _ in node.next_functions:
-            if following is not None and following not in seen:
-                seen.add(following)
-                waiting.append(following)
 
 
 def _equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:

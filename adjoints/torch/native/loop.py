@@ -6,6 +6,7 @@ changed. So it runs once, and what it did is compared with what was translated b
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from functools import partial
@@ -26,6 +27,7 @@ from .signature import signature
 #: Loops by what their functions do, the values of whole numbers that they read included.
 _KNOWN: OrderedDict[Hashable, NativeLoop | Refused] = OrderedDict()
 _MOST_KNOWN = 256
+_LOCK = threading.RLock()
 
 
 def loop_of(
@@ -52,6 +54,9 @@ def loop_of(
     given = (schedule.t0, y0, (params, constants))
     if any(p.dtype != y0.dtype for p in params):
         return Refused(f"a parameter is not of the state's dtype, {y0.dtype}")
+    size = y0.numel() + sum(p.numel() for p in params)
+    if most is not None and size > most:
+        return Refused(f"it has {size} states and parameters, and more than {most}")
     try:
         graphs = [graph_of(function, *given, checked=False) for function in functions]
         read = [*constants, *(x for graph in graphs for x in graph.constants.values())]
@@ -60,21 +65,22 @@ def loop_of(
             tuple(x.detach().numpy().tobytes() for x in read),
             (config.solver, config.breaks, jumps, most),
         )
-        if key not in _KNOWN:
-            graphs = [graph_of(function, *given) for function in functions]
-            _KNOWN[key] = native_loop(
-                _equations(graphs, jumps, given),
-                config.tableau,
-                str(y0.dtype).removeprefix("torch."),
-                breaks=config.breaks,
-                most=most,
-            )
-            while len(_KNOWN) > _MOST_KNOWN:
-                _KNOWN.popitem(last=False)
+        with _LOCK:
+            if key not in _KNOWN:
+                graphs = [graph_of(function, *given) for function in functions]
+                _KNOWN[key] = native_loop(
+                    _equations(graphs, jumps, given),
+                    config.tableau,
+                    str(y0.dtype).removeprefix("torch."),
+                    breaks=config.breaks,
+                    most=most,
+                )
+                if len(_KNOWN) > _MOST_KNOWN:
+                    _KNOWN.popitem(last=False)
+            _KNOWN.move_to_end(key)
+            return _KNOWN[key]
     except UntranslatableError as error:
         return Refused(str(error))
-    _KNOWN.move_to_end(key)
-    return _KNOWN[key]
 
 
 def _jumped(

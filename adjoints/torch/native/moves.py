@@ -110,6 +110,11 @@ def _scatter(a: Array, dim: int, index: Array, source: Any, *, add: bool = False
     return _index_put(a, _beside(dim, index, a.ndim), part, add)
 
 
+def _unfold(a: Array, dim: int, size: int, step: int) -> Array:
+    windows = np.lib.stride_tricks.sliding_window_view(a, size, dim)
+    return _slice(windows, dim % a.ndim, step=step)
+
+
 def _pad(a: Array, pad: Sequence[int], value: float = 0.0) -> Array:
     widths = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
     return np.pad(a, [(0, 0)] * (a.ndim - len(widths)) + widths, constant_values=value)
@@ -147,6 +152,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "slice": _slice,
     "flip": lambda a, dims: np.flip(a, tuple(dims)),
     "roll": _roll,
+    "unfold": _unfold,
     "diagonal": _diagonal,
     "diag_embed": _diag_embed,
     "tril": _triangle(np.tril),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...native.expressions import Expression, Expressions
-from ...native.symbolic_array import extreme, mapped, reduced
+from ...native.symbolic_array import extreme, mapped, product, reduced
 from .elementwise import at_most, choose, equal, exp, operated, opposite
 
 Array = np.ndarray
@@ -172,13 +172,46 @@ def _glu(make: Expressions, a: Array, dim: int = -1) -> Array:
     return value * mapped(make, lambda x: operated("logistic", x), gate)
 
 
-def _added(product: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+def _added(multiplied: Callable[[Array, Array], Array]) -> Callable[..., Array]:
     def rule(
         make: Expressions, c: Array, a: Array, b: Array, beta: float = 1, alpha: float = 1
     ) -> Array:
-        return c * float(beta) + product(a, b) * float(alpha)
+        return c * float(beta) + multiplied(a, b) * float(alpha)
 
     return rule
+
+
+def _convolution(
+    make: Expressions,
+    a: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Array:
+    if transposed:
+        raise TypeError("a transposed convolution")
+    a = np.pad(a, [(0, 0), (0, 0), *((p, p) for p in padding)], constant_values=0.0)
+    axes = list(zip(a.shape[2:], weight.shape[2:], stride, dilation, strict=True))
+    sizes = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes]
+
+    def shifted(place: tuple[int, ...]) -> list[Array]:
+        spans = (
+            slice(i * d, i * d + s * (size - 1) + 1, s)
+            for i, size, (_, _, s, d) in zip(place, sizes, axes, strict=True)
+        )
+        return np.split(a[(..., *spans)], groups, 1)
+
+    total: Any = 0.0
+    for place in np.ndindex(weight.shape[2:]):
+        pairs = zip(np.split(weight[(..., *place)], groups), shifted(place), strict=True)
+        parts = [np.tensordot(w, x, (1, 1)) for w, x in pairs]
+        total = total + np.swapaxes(np.concatenate(parts), 0, 1)
+    return total if bias is None else total + bias.reshape(-1, *(1,) * len(sizes))
 
 
 def _cross(make: Expressions, a: Array, b: Array, dim: int = -1) -> Array:
@@ -191,8 +224,8 @@ def _cross(make: Expressions, a: Array, b: Array, dim: int = -1) -> Array:
 _PRODUCTS = ("dot", "vdot", "mv", "mm", "bmm")
 
 SUMS: dict[str, Callable[..., Array]] = {
-    **dict.fromkeys(_PRODUCTS, lambda make, a, b: np.asarray(a @ b)),
-    **dict.fromkeys(("addmm", "addmv", "baddbmm"), _added(operator.matmul)),
+    **dict.fromkeys(_PRODUCTS, lambda make, a, b: product(a, b)),
+    **dict.fromkeys(("addmm", "addmv", "baddbmm"), _added(product)),
     "addr": _added(np.outer),
     "sum": _rule(_sum),
     "mean": _rule(_mean),
@@ -215,4 +248,5 @@ SUMS: dict[str, Callable[..., Array]] = {
     "std": _spread(root=True),
     "native_layer_norm": _layer_norm,
     "glu": _glu,
+    "convolution": _convolution,
 }
