@@ -18,7 +18,7 @@ def methods(
     family: Annotated[
         str | None, typer.Option(help="discrete, continuous, blackbox or peers.")
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="jax, torch or scipy.")] = None,
+    backend: Annotated[str | None, typer.Option(help="jax, torch, scipy or native.")] = None,
     stiff: Annotated[
         bool | None,
         typer.Option("--stiff/--no-stiff", help="Only those with (or without) implicit solvers."),

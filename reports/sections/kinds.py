@@ -41,9 +41,9 @@ def kinds_parts(ladders: Ladders) -> list[Part]:
             note=(
                 "Time and error of one gradient, at equal tolerance, which is not equal error; "
                 "wrong: said ok and was off by more than 10 %; says so: with an error bar; a dash: "
-                "not measured, or there is none. Forward on scipy solves the sensitivity "
-                "equations; interpolating on scipy is scipy-adjoint; the black boxes run SciPy's "
-                "solvers."
+                "not measured, or there is none; native: the native loop ran it. Forward on scipy "
+                "solves the sensitivity equations; interpolating on scipy is scipy-adjoint; the "
+                "black boxes run SciPy's solvers."
             ),
         )
     ]
@@ -77,9 +77,11 @@ def kind_lines(ladders: Ladders) -> pd.DataFrame:
 
 
 def _cell(row: Any, kind: str, wrong: bool) -> str:
-    """Time and error, with what tells a method from the first of its kind on its backend."""
+    """Time, error, engine, and what tells a method from the first of its kind on its backend."""
     name = bare_name(row["method"])
     told = [_time_and_error(row, wrong)]
+    if (engine := formats.engine(row.get("engine"))) != formats.NONE:
+        told.append(engine)
     if differs := row["method"][len(name) :].strip():
         told.append(differs)
     if name != method_of(kind, row["backend"]).name:

@@ -22,6 +22,7 @@ from .content import Part, ProblemSection
 
 _COLUMNS = (
     Column("method", "method"),
+    Column("engine", "engine"),
     Column("share", "right", formats.percent),
     Column("order", "order", formats.slope),
     Column("best_error", "best error", text),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ...adjoints.methods.method import FAMILIES
-from ...suite.measuring.formats import power
+from ...suite.measuring.formats import engine, power
 from ...suite.measuring.ladder import amplification, observed_order, share_right, typical_rtol
 from ...suite.measuring.row import Row
 from .endings import counted, error_bars_in_words, is_broken, is_tried, is_unfinished, is_wrong
@@ -47,8 +47,9 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of :data:`KEY`, ``family``, ``share`` (right ones of those tolerances of the ladder
-        that were done in their time), ``unfinished`` (how many were not), ``order``,
+        Columns of :data:`KEY`, ``family``, ``solver``, ``engine``, ``share`` (right ones of those
+        tolerances of the ladder that were done in their time), ``unfinished`` (how many were
+        not), ``order``,
         ``amplification`` (median of gradient error over the error of the loss), ``best_error``,
         ``agreement`` (to which the reference is certified: smaller errors are all alike),
         ``error``, ``dy0_error``, ``seconds``, ``ratio``, ``saved_bytes``, ``first_call_s`` and
@@ -75,9 +76,11 @@ def _line(ladder: pd.DataFrame, rows: Sequence[Row]) -> dict[str, Any]:
     skipped = ladder[~is_tried(ladder)]
     at_typical = ("error", "dy0_error", "seconds", "ratio", "first_call_s", "saved_bytes")
     solvers = ladder["solver"].dropna()
+    engines = ladder["engine"].dropna() if "engine" in ladder else ()
     return {
         "family": ladder["family"].iloc[0],
         "solver": solvers.iloc[0] if len(solvers) else "",
+        "engine": engine(next(iter(engines), None)),
         "share": math.nan if len(skipped) or not done else share_right(done),
         "unfinished": int(late.sum()),
         "order": observed_order(rows),

@@ -73,6 +73,36 @@ def lanes_gradient(max_steps):
     return call
 
 
+class NativeLanes:
+    """Seconds a lane of Lotka–Volterra's gradient in the native loop, by the number of lanes."""
+
+    params = (16, 256, 4096)
+    param_names = ("lanes",)
+    timeout = 300
+    version = "1"
+
+    def setup(self, lanes):
+        from adjointbench import problems
+        from adjointbench.adjoints.native.compiled_loop import CompiledLoop
+        from adjointbench.adjoints.steps.tableaus import tableau
+
+        problem = problems.get(_STUDY.PROBLEM)
+        self.loop = CompiledLoop(problem, tableau("tsit5"), _STUDY.RTOL, _STUDY.RTOL)
+        (self.theta,) = _STUDY.lanes_of(problem, lanes).values()
+        self.y0 = problem.y0 + 0.0 * self.theta[:, :1]
+        self.loop.lanes(self.theta, self.y0)
+
+    def track_seconds_a_lane(self, lanes):
+        return statistics.median(self._seconds() for _ in range(ROUNDS)) / lanes
+
+    track_seconds_a_lane.unit = "seconds"
+
+    def _seconds(self):
+        start = time.perf_counter()
+        self.loop.lanes(self.theta, self.y0)
+        return time.perf_counter() - start
+
+
 class Ensemble(_Measured):
     """Seconds a lane of the gradient of the summed loss, from the rows of the study."""
 

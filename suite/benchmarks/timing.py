@@ -59,17 +59,15 @@ class Gradient:
 
 
 def _prepare(problem, method, device):
-    from adjointbench import prepare
-    from adjointbench.suite.measuring.measure import compiled_where_possible
+    from adjointbench.suite.measuring.measure import prepare_to_measure
     from adjointbench.suite.measuring.names import get_problem, split_name
     from adjointbench.suite.measuring.timing import timed_gradient
 
     check_known(problem, method)
     name, given = split_name(method)
-    options = {"rtol": RTOL, "atol": RTOL * ATOL_SCALE, "device": device}
-    options |= compiled_where_possible(name, given)
+    options = {"rtol": RTOL, "atol": RTOL * ATOL_SCALE, "device": device, **given}
     try:
-        run = prepare(get_problem(problem), name, **options)
+        run = prepare_to_measure(get_problem(problem), name, **options)
     except ValueError as refusal:
         raise NotImplementedError(str(refusal)) from refusal
     if run().status != "ok":

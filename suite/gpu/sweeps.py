@@ -36,7 +36,7 @@ class Sweep(DeviceTask):
         problem = get_problem(self.locator or self.problem)
         name, settings = split_name(self.method)
         atol = 1e-3 * self.rtol
-        usual = prepare(problem, name, rtol=self.rtol, atol=atol, device=self.device)
+        usual = prepare(problem, name, rtol=self.rtol, atol=atol, device=self.device, engine="xla")
         program: Any = JaxProgram(problem, usual.settings, chunked_states=WAYS[settings["sweep"]])
         run = Run(problem, usual.settings, program)
         result = run()

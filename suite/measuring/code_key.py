@@ -2,10 +2,10 @@
 
 It tells whether rows that were measured before still stand. What counts is every module that a
 measuring process may run: all problems, adjoints and trainings, and of the suite what the
-tasks of :mod:`.child` import, however far; and the numbers of the certified references. Modules
-count as syntax trees, so that comments, docstrings and layout do not, and what is written for
-people does not either: texts of :data:`SENTENCE` words or more, the verdicts on figures and all
-that a claim has beside its measurement.
+tasks of :mod:`.child` import, however far; what adjoints have in C; and the numbers of the
+certified references. Modules count as syntax trees, so that comments, docstrings and layout do
+not, and what is written for people does not either: texts of :data:`SENTENCE` words or more, the
+verdicts on figures and all that a claim has beside its measurement.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def hash_of(root: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(modules_of(root)):
         digest.update(f"{path.relative_to(root)}: {_tree(path)}\n".encode())
+    for path in sorted((root / "adjoints").rglob("*.c")):
+        digest.update(f"{path.name}: ".encode() + path.read_bytes())
     for path in sorted((root / "problems" / "references").glob("*.json")):
         digest.update(f"{path.name}: {_numbers(path)}\n".encode())
     for path in sorted((root / "problems" / "data").glob("*.json")):

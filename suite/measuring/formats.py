@@ -55,6 +55,11 @@ def error(value: float | None) -> str:
     return f"{value:.2g}" if 0.01 <= value < 100 else power(value, 1)
 
 
+def engine(value: object) -> str:
+    """What ran a gradient, without the reason: ``native``, ``xla``; a dash where none is told."""
+    return value.partition(" ")[0] if isinstance(value, str) and value else NONE
+
+
 def power(value: float, digits: int = 0) -> str:
     """A number with its exponent, and no leading zero in it: ``1e-3``."""
     mantissa, exponent = f"{value:.{digits}e}".split("e")

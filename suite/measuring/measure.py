@@ -83,7 +83,7 @@ def iterate_ladder(
     keep_gradients : bool
         Where there is no reference, keep small gradients, to be held against one later.
     **settings
-        Further arguments of :func:`adjointbench.prepare`; see :func:`compiled_where_possible`.
+        Further arguments of :func:`adjointbench.prepare`; see :func:`prepare_to_measure`.
 
     Yields
     ------
@@ -111,14 +111,17 @@ def iterate_ladder(
         yield measured
 
 
-def compiled_where_possible(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of :func:`adjointbench.prepare`, with what benchmarks choose by themselves.
+def prepare_to_measure(problem: Problem, method: str, **settings: Any) -> Run:
+    """Prepare a gradient as a user would who calls it often.
 
-    A method that can be compiled is, as a user would who calls it often, unless `settings` say
-    otherwise: ``"torch-discrete(compile=False)"`` is the eager one.
+    Where no native loop runs it, a method of PyTorch that can be compiled is, unless `settings`
+    say otherwise.
     """
-    chosen = {"compile": True} if "compile" in get_method(method).supports else {}
-    return chosen | dict(settings)
+    run = prepare(problem, method, **settings)
+    chosen = "compile" in settings or "compile" not in get_method(method).supports
+    if chosen or run.engine == "native":
+        return run
+    return prepare(problem, method, compile=True, **settings)
 
 
 def _about(problem: Problem, method: str, device: str, reference: Reference | None) -> Row:
@@ -158,13 +161,8 @@ def _measure(
     assert row.atol is not None
     start = processor_time()
     try:
-        run = prepare(
-            problem,
-            method,
-            rtol=row.rtol,
-            atol=row.atol,
-            device=row.device,
-            **compiled_where_possible(method, settings),
+        run = prepare_to_measure(
+            problem, method, rtol=row.rtol, atol=row.atol, device=row.device, **settings
         )
     except ValueError as refusal:
         return replace(row, status="skipped", message=str(refusal))

@@ -127,6 +127,9 @@ class Row:
     jvp_evals: int | None = None
     #: Where derivatives of the equations came from.
     derivatives: str | None = None
+    #: Of a discrete adjoint of JAX or PyTorch: what ran it, ``"native"`` or the framework, with the
+    #: reason in parentheses.
+    engine: str | None = None
     #: On PyTorch: ``"yes"``, or why it ran eagerly.
     compiled: str | None = None
     #: On PyTorch, how often the host waited for a number from the device.

@@ -20,6 +20,10 @@ class Candidate:
     Attributes
     ----------
     method, family, backend, solver : str
+    engine : str or None
+        What ran it, where a method has several: ``"native"``, or the framework and why.
+    compiled : bool
+        Whether PyTorch compiled it.
     rtol, atol : float
         The loosest measured tolerances at which it is accurate enough.
     seconds : float
@@ -42,6 +46,8 @@ class Candidate:
     family: str
     backend: str
     solver: str
+    engine: str | None
+    compiled: bool
     rtol: float
     atol: float
     seconds: float
@@ -110,6 +116,8 @@ def _made(ladder: Sequence[Row], there: Row, seconds: float) -> Candidate:
         family=there.family,
         backend=there.backend,
         solver=there.solver or "",
+        engine=there.engine,
+        compiled=there.compiled is not None,
         rtol=there.rtol,
         atol=there.atol or 0.0,
         seconds=seconds,

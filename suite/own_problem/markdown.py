@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..measuring import formats
-from ..measuring.measure import compiled_where_possible
 from ..measuring.names import split_name
 from .candidates import Candidate
 from .probe import LABELS
 from .recommendation import Recommendation
 from .troubles import Trouble
 
-#: Headings of the table; all but the first are of numbers.
+#: Headings of the table; all but the first two are of numbers.
 _COLUMNS = (
     "method",
+    "engine",
     "time",
     "rtol",
     "error",
@@ -45,7 +45,7 @@ def code(fetch: str, candidate: Candidate, device: str = "cpu") -> str:
     device : str
     """
     name, settings = split_name(candidate.method)
-    options = compiled_where_possible(name, settings)
+    options = ({"compile": True} if candidate.compiled else {}) | settings
     options |= {} if device == "cpu" else {"device": device}
     given = [repr(name), *(f"{key}={value!r}" for key, value in options.items())]
     given += [f"rtol={_exact(candidate.rtol)}", f"atol={_exact(candidate.atol)}"]
@@ -144,11 +144,12 @@ def _table(found: Recommendation) -> str:
     """The best, the next, and the best of each backend."""
     assert found.best is not None
     shown = dict.fromkeys([found.best, *found.others[:3], *found.by_backend.values()])
-    rule = ["---", *["---:"] * (len(_COLUMNS) - 1)]
+    rule = ["---", "---", *["---:"] * (len(_COLUMNS) - 2)]
     lines = [f"| {' | '.join(_COLUMNS)} |", f"|{'|'.join(rule)}|"]
     for c in sorted(shown, key=lambda c: c.seconds):
         cells = (
             c.method,
+            formats.engine(c.engine),
             formats.seconds(c.seconds),
             formats.power(c.rtol),
             formats.error(c.error),
@@ -204,6 +205,9 @@ def _why(found: Recommendation) -> Iterator[str]:
         next_one = slower[0]
         factor = formats.amount(float(f"{next_one.seconds / best.seconds:.2g}"))
         yield f"Next comes {next_one.method}, which takes {factor} times as long."
+    for each in found.by_backend.values():
+        if each.engine and " (" in each.engine and not each.compiled:
+            yield f"{each.method} runs on {each.engine}."
     for backend, candidate in found.by_backend.items():
         if backend != best.backend:
             yield (

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from documents import prose
+from documents import blocks, prose
 
 import adjointbench as ab
 from adjointbench.suite.measuring.errors import gradient_errors
@@ -52,3 +52,14 @@ def test_bytes_that_are_kept(method: str) -> None:
     problem = ab.problems.get("lotka_volterra")
     kept = ab.gradient(problem, method, rtol=1e-6, atol=1e-9).stats.saved_bytes
     assert kept == pytest.approx(float(number) * BYTES[unit], rel=0.1)
+
+
+def test_the_program_that_is_shown_is_the_one_that_is_made() -> None:
+    (call,) = (b.code for b in blocks("docs/native-loop.md", "python") if "source_of" in b.code)
+    (shown,) = blocks("docs/native-loop.md", "text")
+    names: dict = {}
+    exec(call.replace("print(", "text = ("), names)
+    assert shown.code in names["text"]
+    told = re.search(r"Of the (\d+) lines", prose("docs/native-loop.md"))
+    assert told is not None
+    assert int(told[1]) == len(names["text"].splitlines())

@@ -127,6 +127,15 @@ def test_other_settings_stand_beside_the_default_ones(tmp_path):
     assert list(lines["torch"]) == ["1 ms, 1.0e-6; 40 ms, 1.0e-6 (compile=False)"]
 
 
+def test_what_ran_a_method_is_told(tmp_path):
+    made = [row("linear", "jax-discrete", 1e-6, engine="native")]
+    made += [row("linear", "torch-discrete", 1e-6, engine="torch (a sort)")]
+    page = build_report([write_rows(tmp_path / "rows.jsonl", made)], tmp_path / "out").read_text()
+    (line,) = kind_lines(ladders(tmp_path, made)).to_dict("records")
+    assert (line["jax"], line["torch"]) == ("200 µs, 3.0e-6 native", "1 ms, 1.0e-6 torch")
+    assert ">engine<" in page
+
+
 def measured(method, **changes):
     about = {"method": method.name, "family": method.family, "backend": method.backend}
     return row("linear", "torch-discrete", 1e-6) | about | changes

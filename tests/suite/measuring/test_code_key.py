@@ -60,6 +60,7 @@ COUNTS = [
     ("adjoints/scipy/continuous.py", "DENSE_LIMIT = 200", "DENSE_LIMIT = 100"),
     ("adjoints/methods/on_jax.py", 'stiff_solver="rodas5p"', 'stiff_solver="kvaerno5"'),
     ("adjoints/peers/torchdiffeq.py", '"underflow in dt"', '"overflow in dt"'),
+    ("adjoints/native/sweep.c", "i--", "--i"),
     ("problems/zoo/lorenz.py", '"rho": 28.0', '"rho": 28.1'),
     ("problems/data/robertson.json", "1", "2"),
 ]

@@ -15,7 +15,6 @@ from adjointbench.suite.measuring.frozen_steps import (
 )
 from adjointbench.suite.measuring.ladder import observed_order
 from adjointbench.suite.measuring.measure import (
-    compiled_where_possible,
     measure_ladder,
     processor_time,
 )
@@ -107,14 +106,7 @@ def test_extrapolated_differences_are_near_rounding():
     assert extrapolated_derivative(lambda e: np.exp(3 * e)) == pytest.approx(3.0, rel=1e-12)
 
 
-def test_what_can_be_compiled_is_compiled_unless_its_name_says_otherwise():
-    assert compiled_where_possible("torch-discrete", {}) == {"compile": True}
-    assert compiled_where_possible("torch-discrete", {"compile": False}) == {"compile": False}
-    assert compiled_where_possible("torch-tape", {"solver": "rk4"}) == {"solver": "rk4"}
-    assert compiled_where_possible("jax-discrete", {}) == {}
-
-
-def test_benchmarks_ask_for_compiling_and_rows_tell_what_came_of_it(monkeypatch):
+def test_what_is_not_native_is_compiled_unless_its_name_says_otherwise(monkeypatch):
     asked = []
 
     def prepare(problem, method, **options):
@@ -123,10 +115,15 @@ def test_benchmarks_ask_for_compiling_and_rows_tell_what_came_of_it(monkeypatch)
 
     monkeypatch.setattr("adjointbench.suite.measuring.measure.prepare", prepare)
     problem = ab.problems.get("linear")
-    for method in ("torch-discrete", "torch-discrete(compile=False)", "torchdiffeq-backprop"):
+    eager = {
+        "torch-discrete(engine=torch)": "torch",
+        "torch-discrete(engine=torch, compile=False)": "torch",
+    }
+    told = {"torch-discrete": "native", **eager, "torchdiffeq-backprop": None}
+    for method, engine in told.items():
         (row,) = measure_ladder(problem, method, (1e-3,), budget_s=0.01)
-        assert row.status == "ok"
-    assert asked == [True, False, None]
+        assert (row.status, row.engine) == ("ok", engine)
+    assert asked == [None, None, True, False, None]
 
 
 @pytest.mark.parametrize("method", ["torch-discrete", "torchode-autodiff", "torch-blackbox"])

@@ -161,20 +161,30 @@ def test_nothing_at_all():
 
 
 @pytest.mark.parametrize(
-    ("method", "device", "line"),
+    ("method", "compiled", "device", "line"),
     [
-        ("jax-discrete", "cpu", "'jax-discrete', rtol=1e-4, atol=1e-7)"),
-        ("torch-discrete", "cpu", "'torch-discrete', compile=True, rtol=1e-4"),
-        ("torch-discrete(compile=False)", "cpu", "'torch-discrete', compile=False, rtol"),
-        ("scipy-adjoint(solver=lsoda)", "cpu", "'scipy-adjoint', solver='lsoda', rtol"),
-        ("jax-discrete", "cuda:1", "'jax-discrete', device='cuda:1', rtol"),
+        ("jax-discrete", None, "cpu", "'jax-discrete', rtol=1e-4, atol=1e-7)"),
+        ("torch-discrete", None, "cpu", "'torch-discrete', rtol=1e-4"),
+        ("torch-discrete", "yes", "cpu", "'torch-discrete', compile=True, rtol=1e-4"),
+        ("torch-discrete(compile=False)", None, "cpu", "'torch-discrete', compile=False, rtol"),
+        ("scipy-adjoint(solver=lsoda)", None, "cpu", "'scipy-adjoint', solver='lsoda', rtol"),
+        ("jax-discrete", None, "cuda:1", "'jax-discrete', device='cuda:1', rtol"),
     ],
 )
-def test_the_line_of_code_is_the_one_that_was_measured(method, device, line):
-    (best,) = [recommended(ladder(method, 1.0)).best]
+def test_the_line_of_code_is_the_one_that_was_measured(method, compiled, device, line):
+    (best,) = [recommended(ladder(method, 1.0, compiled=compiled)).best]
     text = code(FETCH, best, device)
     assert f"result = ab.gradient(problem, {line}" in text
     compile(text, "text", "exec")
+
+
+def test_the_engine_is_told_with_its_reason():
+    rows = ladder("jax-discrete", 1e-3, engine="native")
+    rows += ladder("torch-discrete", 1e-2, engine="torch (aten.sort has no counterpart in C here)")
+    text = markdown(recommended(rows), FETCH)
+    assert "| jax-discrete | native |" in text
+    assert "| torch-discrete | torch |" in text
+    assert "torch-discrete runs on torch (aten.sort has no counterpart in C here)." in text
 
 
 def test_tolerances_lose_no_digits():

@@ -1,0 +1,116 @@
+"""Gradients through the user's own `solve`, by its engines: warm, and the first in a process."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+from ._checkout import CHOSEN, VERSION
+
+CASES = {
+    "lotka_volterra, 1e-4": ("lotka_volterra", 1e-4),
+    "lotka_volterra, 1e-6": ("lotka_volterra", 1e-6),
+    "lotka_volterra, 1e-8": ("lotka_volterra", 1e-8),
+    "van_der_pol, 1e-6": ("van_der_pol", 1e-6),
+    "robertson, 2e-7": ("robertson", 2e-7),
+    "hires, 1e-6": ("hires", 1e-6),
+    "pollu, 1e-6": ("pollu", 1e-6),
+}
+QUICK_CASE = "lotka_volterra, 1e-6"
+CHOSEN_CASES = [QUICK_CASE] if CHOSEN.quick else list(CASES)
+
+_PREPARED = {}
+
+FIRST = """
+import time, {framework}
+begin = time.perf_counter()
+from adjointbench import problems
+from adjointbench.suite.measuring.user_solve import by_{framework}
+by_{framework}(problems.get({problem!r}), {rtol!r}, "native")
+print(time.perf_counter() - begin)
+"""
+
+
+class _Warm:
+    """Base: asv's own statistics of one warm gradient."""
+
+    timeout = 300
+    version = VERSION
+    number = 1
+    warmup_time = 0
+    repeat = (5, 100, 0.5)
+    rounds = 1
+
+    def prepare(self, framework, case, engine):
+        # asv sets up again before every sample: what is compiled is kept.
+        key = framework, case, engine
+        if key not in _PREPARED:
+            _PREPARED[key] = _gradient(*key)
+        self.call, self.number_of_call = _PREPARED[key], 0
+
+    def next_gradient(self):
+        self.number_of_call += 1
+        self.call(self.number_of_call)
+
+
+class Jax(_Warm):
+    """``jit(grad)`` around JAX's `solve`."""
+
+    params = (CHOSEN_CASES, ["native", "xla"])
+    param_names = ("case", "engine")
+
+    def setup(self, case, engine):
+        self.prepare("jax", case, engine)
+
+    def time_gradient(self, case, engine):
+        self.next_gradient()
+
+
+class Torch(_Warm):
+    """``backward`` through PyTorch's `solve`; its own operations take up to seconds."""
+
+    params = (CHOSEN_CASES, ["native"])
+    param_names = ("case", "engine")
+
+    def setup(self, case, engine):
+        self.prepare("torch", case, engine)
+
+    def time_gradient(self, case, engine):
+        self.next_gradient()
+
+
+class First:
+    """The first native gradients of a process that has its framework, with nothing kept on disk."""
+
+    params = (["jax", "torch"], [QUICK_CASE] if CHOSEN.quick else [QUICK_CASE, "pollu, 1e-6"])
+    param_names = ("framework", "case")
+    timeout = 300
+    version = VERSION
+
+    def track_seconds(self, framework, case):
+        _engines()
+        problem, rtol = CASES[case]
+        program = FIRST.format(framework=framework, problem=problem, rtol=rtol)
+        with tempfile.TemporaryDirectory() as folder:
+            own = {**os.environ, "XDG_CACHE_HOME": folder}
+            command = [sys.executable, "-c", program]
+            done = subprocess.run(command, env=own, capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    track_seconds.unit = "seconds"
+
+
+def _gradient(framework, case, engine):
+    from adjointbench import problems
+
+    problem, rtol = CASES[case]
+    by = {"jax": _engines().by_jax, "torch": _engines().by_torch}[framework]
+    return by(problems.get(problem), rtol, engine).call
+
+
+def _engines():
+    try:
+        from adjointbench.suite.measuring import user_solve
+    except ImportError:
+        raise NotImplementedError("this commit has no engine to choose") from None
+    return user_solve
