@@ -31,6 +31,41 @@ SLOW = {
 }
 # fmt: on
 
+#: What only the long run goes through: rows that take seconds to compile, of tests of which other
+#: rows are run every time.
+# fmt: off
+LONG = (
+    "test_torch_compiled.py::test_the_discrete_sweep_sees_the_same_steps",
+    "test_random_problems.py::test_solve_of_pytorch_with_several_jumps",
+    "test_control_takes_the_same_steps[pkpd]", "the_same_gradient[pkpd-rodas5p]",
+    "the_same_gradient[stiff_neural_ode-rodas5p]",
+    "jax-discrete-auto-rates_and_doses]", "jax-discrete-kvaerno5-stiff_with_stops]",
+    "refused[jax-quadrature-stiff_with_stops]", "refused[jax-gauss-stiff_with_stops]",
+    "refused[jax-quadrature-rates_and_doses]", "refused[jax-gauss-rates_and_doses]",
+    "refused[torch-forward-stiff_with_stops]", "refused[torch-backsolve-stiff_with_stops]",
+    "refused[torch-backsolve-seminorm-stiff_with_stops]", "refused[torch-tape-stiff_with_stops]",
+    "agrees_with_cvodes[diffrax-direct]", "agrees_with_cvodes[diffrax-backsolve]",
+    "agrees_with_cvodes[diffrax-forward]",
+    "test_stored_references_of_larger_problems_are_found_again[robertson]",
+    "test_an_attempt_outside_the_domain[native-rodas5p-forward]",
+    "test_no_deadlock_where_the_main_thread_runs_ahead[2]",
+    "test_windows_of_the_record_are_taken_again_exactly[kvaerno5]",
+    "test_estimates_have_the_derivatives_of_frozen_steps[kvaerno5]",
+    "converge_with_the_tolerance[interpolating-kvaerno5]",
+    "converge_with_the_tolerance[gauss-rodas5p]", "converge_with_the_tolerance[quadrature-rodas4p]",
+    "test_vmap_of_grad_and_grad_of_vmap[interpolating]",
+    "agree_on_the_same_steps[two_spirals-error-scaled-mean]",
+    "test_a_training_takes_the_same_gradient[diffrax-direct]",
+    "test_other_tolerances_need_no_other_program[jax-gauss]",
+    "test_doses_jump_in_state_and_adjoint[jax-quadrature]",
+    "test_one_percent_in_one_entry_is_caught[pendulum-last]",
+    "test_gradients_are_those_of_many_kernels[lotka_volterra-jax-gauss]",
+    "test_breakdowns_are_statuses[torchode-backsolve]",
+    "test_a_breakdown_is_a_result[<lambda>-options0-statuses0-torch-forward]",
+    "test_derivatives_by_start_and_save_times[gauss]",
+)
+# fmt: on
+
 #: Where programs are compiled as users have them, each as one kernel where XLA can.
 ONE_KERNEL = {"contract", "random_problems", "test_gradient", "test_kernels"}
 
@@ -71,6 +106,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {item.path.stem, item.path.parent.name} & SLOW:
             item.add_marker(pytest.mark.slow)
+        if any(row in item.nodeid for row in LONG):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(autouse=True)

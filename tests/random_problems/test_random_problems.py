@@ -79,7 +79,7 @@ def relative_errors(problem: Drawn, found: Found, true: Truth) -> dict[str, floa
     return errors
 
 
-@pytest.mark.parametrize(("backend", "examples"), [("torch", 8), ("scipy", USUAL)])
+@pytest.mark.parametrize(("backend", "examples"), [("torch", 4), ("scipy", USUAL)])
 def test_methods(backend, examples):
     check(drawn(), methods(backend), examples=examples, at_once=2)
 
