@@ -199,3 +199,16 @@ def check_jacobian(shape: tuple[int, ...], size: int) -> None:
             f"jacobian returned shape {shape}; y0 has {size} components, and jacobian must return "
             f"shape {(size, size)}"
         )
+
+
+def argument_names(params: Any, args: Any) -> tuple[str, ...]:
+    """How the arguments after time and state are called in a refusal."""
+    if args is None:
+        return () if params is None else ("params",)
+    if params is not None:
+        raise ValueError("params and args are both given: args are params as several arguments")
+    if not isinstance(args, tuple | list):
+        raise ValueError(
+            f"args is a {type(args).__name__}; pass a tuple, as (a, b) for rhs(t, y, a, b)"
+        )
+    return tuple(f"args[{i}]" for i in range(len(args)))

@@ -70,9 +70,8 @@ def choose_engine(
         **beyond,
     )
     if found is None:
-        acting = tuple(sorted({i for jumps in stops.jumps for i in jumps}))
         most = None if engine == "native" else MOST_OPERATIONS
-        found = loop_of(config, y0, *params, acting, most)
+        found = loop_of(config, y0, *params, stops.acting, most)
     if isinstance(found, NativeLoop):
         return replace(
             config, native=found, window=_window(found, config, checkpoints, (y0, params))

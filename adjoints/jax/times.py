@@ -90,14 +90,12 @@ def stop_arrays(stops: Stops, t0: jax.Array, end: jax.Array) -> StopArrays:
     """
     declared = jnp.asarray(np.array(stops.times[:-1]), t0.dtype)
     inside = jnp.concatenate([declared <= end, jnp.ones(1, bool)])
-    most = max(1, *map(len, stops.jumps))
-    rows = [(*numbers, *(-1,) * (most - len(numbers))) for numbers in stops.jumps]
     return StopArrays(
         times=jnp.concatenate([jnp.minimum(declared, end), end[None]]),
         first=jnp.sum(declared <= t0, dtype=jnp.int32),
         last=jnp.sum(declared < end, dtype=jnp.int32),
         sided=jnp.asarray(stops.sided) & inside,
-        jumps=jnp.where(inside[:, None], jnp.asarray(rows, jnp.int32), jnp.int32(-1)),
+        jumps=jnp.where(inside[:, None], jnp.asarray(stops.jump_rows), jnp.int32(-1)),
     )
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..arguments import accepts, check_function
+from ..arguments import accepts, argument_names, check_function
 from ..state_layout import Split, Still, View
 from .state_layout import stacked
 
@@ -185,7 +185,7 @@ def user_functions(
     so are the arrays of a function that is a pytree.
     """
     rhs, jump, jacobian = functions
-    names = _names(params, args)
+    names = argument_names(params, args)
     smooth, constants, split = split_params(params if args is None else args)
 
     def seen(argument: str, function: Any, *takes: str) -> tuple[Any, Split, View]:
@@ -231,16 +231,3 @@ def user_functions(
 def _may_close(function: Any) -> bool:
     """Whether a function may hold values besides its arguments."""
     return not isinstance(function, FunctionType) or function.__closure__ is not None
-
-
-def _names(params: Tree, args: Any) -> tuple[str, ...]:
-    """How the arguments after time and state are called in a refusal."""
-    if args is None:
-        return () if params is None else ("params",)
-    if params is not None:
-        raise ValueError("params and args are both given: args are params as several arguments")
-    if not isinstance(args, tuple | list):
-        raise ValueError(
-            f"args is a {type(args).__name__}; pass a tuple, as (a, b) for rhs(t, y, a, b)"
-        )
-    return tuple(f"args[{i}]" for i in range(len(args)))

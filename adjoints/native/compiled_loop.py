@@ -15,11 +15,8 @@ from ..steps.stops import stops_between
 from ..steps.tableau import Tableau
 from .compiler import loaded
 from .equations import equations_of
-from .operands import Whole, numbers_of, stop_operands, window_of
+from .operands import WINDOW_BYTES, Whole, numbers_of, stop_operands, window_of
 from .source import source_of
-
-#: Bytes of accepted steps that are kept with their stages.
-WINDOW_BYTES = 1 << 22
 
 #: Of ``run`` in the C program.
 _ARGUMENTS = (
@@ -87,10 +84,9 @@ class CompiledLoop:
         stops = stops_between(
             problem.discontinuities, problem.jump_times, *problem.t_span, problem.dtype
         )
-        acting = tuple(sorted(i for jumps in stops.jumps for i in jumps))
         self._source = partial(
             source_of,
-            equations_of(problem, acting),
+            equations_of(problem, stops.acting),
             tableau,
             dtype,
             breaks=stops.breaks,
@@ -110,7 +106,7 @@ class CompiledLoop:
         ]
         self._whole = Whole(
             saves=len(problem.save_at),
-            jumps_a_stop=max(1, *map(len, stops.jumps)),
+            jumps_a_stop=stops.jump_rows.shape[1],
             max_steps=max_steps,
             window=window_of(program, max_steps, WINDOW_BYTES),
         ).array

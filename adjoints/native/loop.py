@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,30 @@ class Refused:
     """Why some equations have no native loop."""
 
     reason: str
+
+
+def refused_of_numbers(
+    n: int, sizes: Sequence[int], dtypes: Iterable[Any], dtype: Any, most: int | None
+) -> Refused | None:
+    """Why a solve cannot be native whatever its equations are, by the numbers that it has.
+
+    Parameters
+    ----------
+    n : int
+        Of states.
+    sizes, dtypes : sequence
+        Of the parameters.
+    dtype : dtype
+        Of the state.
+    most : int, optional
+        How many operations the right-hand side may have: each number is read by one.
+    """
+    size = n + sum(sizes)
+    if most is not None and size > most:
+        return Refused(f"it has {size} states and parameters, and more than {most}")
+    if any(each != dtype for each in dtypes):
+        return Refused(f"a parameter is not of the state's dtype, {dtype}")
+    return None
 
 
 def native_loop(

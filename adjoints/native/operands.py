@@ -14,6 +14,9 @@ from ..steps.stops import Stops
 CONTROLS = ("error", "constant", "given")
 REDUCTIONS = ("sum", "mean", "max")
 
+#: Bytes of accepted steps that are kept with their stages, where the gradient owns the memory.
+WINDOW_BYTES = 1 << 22
+
 
 def window_of(program: ctypes.CDLL, max_steps: int, most_bytes: int) -> int:
     """How many steps of a program fit, eight at least."""
@@ -47,13 +50,6 @@ def numbers_of(t0: Any, first_step: Any, max_step: Any, dtype: Any) -> np.ndarra
     return np.array([t0, *sizes], dtype)
 
 
-def jump_rows(stops: Stops) -> np.ndarray:
-    """The numbers of the jumps at each stop, filled up with -1."""
-    most = max(1, *map(len, stops.jumps))
-    rows = [(*numbers, *(-1,) * (most - len(numbers))) for numbers in stops.jumps]
-    return np.array(rows, np.int32)
-
-
 def stop_operands(stops: Stops, dtype: Any) -> Sequence[np.ndarray]:
     """Times of the stops, whether they have two sides, their jumps; and counts.
 
@@ -63,7 +59,7 @@ def stop_operands(stops: Stops, dtype: Any) -> Sequence[np.ndarray]:
     return (
         np.array(stops.times, dtype),
         np.array(stops.sided, np.uint8),
-        jump_rows(stops),
+        stops.jump_rows,
         np.array([stops.first, len(stops.times) - 1, 0, 1, 1], np.int32),
     )
 

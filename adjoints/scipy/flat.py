@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..adjoint_units import size_of_parameters
 
 #: An array of whatever framework runs the formulas: NumPy, JAX or PyTorch.
 Array = Any
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,13 @@ def pack(params: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([np.ravel(value) for value in params.values()]).astype(np.float64)
 
 
-def unpack(theta: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+def parts(theta: Array, shapes: Iterable[tuple[int, ...]]) -> list[Array]:
     """The arrays in a flat vector, of any namespace, given their shapes in order."""
+    return list(unpack(theta, dict(enumerate(shapes))).values())
+
+
+def unpack(theta: Array, shapes: Mapping[Key, tuple[int, ...]]) -> dict[Key, Array]:
+    """The same, by what they are called."""
     arrays, start = {}, 0
     for name, shape in shapes.items():
         stop = start + int(np.prod(shape, dtype=int))

@@ -37,6 +37,18 @@ class Stops:
         return any(self.sided)
 
     @property
+    def acting(self) -> tuple[int, ...]:
+        """The numbers of all jumps that may act, in order."""
+        return tuple(sorted({i for numbers in self.jumps for i in numbers}))
+
+    @property
+    def jump_rows(self) -> np.ndarray:
+        """The jumps at each time as a row of an array, filled up with -1; one column at least."""
+        most = max(1, *map(len, self.jumps))
+        rows = [(*numbers, *(-1,) * (most - len(numbers))) for numbers in self.jumps]
+        return np.array(rows, np.int32)
+
+    @property
     def at_start(self) -> tuple[int, ...]:
         """The numbers of the jumps at the start, which are the caller's to apply."""
         return self.jumps[0] if self.first else ()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from ..arguments import accepts, check_function
+from ..arguments import accepts, argument_names, check_function
 from ..state_layout import Split, Still, View
 from .state import Tensors
 from .state_layout import stacked
@@ -136,7 +136,7 @@ def user_functions(
     ``(t, y)`` alone. A module has parameters of its own.
     """
     rhs, jump, jacobian = functions
-    names = _names(params, args)
+    names = argument_names(params, args)
     if isinstance(rhs, torch.nn.Module):
         if params is not None:
             raise ValueError("params: a module brings its own parameters; leave params out")
@@ -158,19 +158,6 @@ def user_functions(
         smooth,
         constants,
     )
-
-
-def _names(params: Tree, args: Any) -> tuple[str, ...]:
-    """How the arguments after time and state are called in a refusal."""
-    if args is None:
-        return () if params is None else ("params",)
-    if params is not None:
-        raise ValueError("params and args are both given: args are params as several arguments")
-    if not isinstance(args, tuple | list):
-        raise ValueError(
-            f"args is a {type(args).__name__}; pass a tuple, as (a, b) for rhs(t, y, a, b)"
-        )
-    return tuple(f"args[{i}]" for i in range(len(args)))
 
 
 def named_tensors(module: torch.nn.Module, *, compile: bool) -> dict[str, torch.Tensor]:

@@ -18,6 +18,7 @@ from jax import lax
 
 from ...native.loop import NativeLoop
 from ...native.operands import Whole
+from ...scipy.flat import parts
 from ...steps.acceptance import Terms
 from .. import discrete
 from ..config import WINDOW, Config
@@ -70,7 +71,7 @@ def pull_back(
         _, ops, y0, dys, cotangents = given
         other, ops = _compiled(config, ops)
         _, kept = discrete.record(other, False, y0, ops)
-        pulled = discrete.pull_back(other, kept, dys, _terms(config, cotangents, dtotals))
+        pulled = discrete.pull_back(other, kept, dys, _terms(cotangents, dtotals))
         return pulled.dy0, pulled.dparams
 
     call = _with_plain_tangents(native, plain)
@@ -79,7 +80,7 @@ def pull_back(
     return Pulled(dy0, dparams, config.solver.sweep_counts(final.accepted, final))
 
 
-def _terms(config: Config, values: jax.Array | None, like: Terms) -> Terms:
+def _terms(values: jax.Array | None, like: Terms) -> Terms:
     """Three numbers as the estimates that a method has."""
     if values is None:
         return Terms(None, None, None)
@@ -188,7 +189,9 @@ def _pulled(
     read = (*read, none if dtotals is None else dtotals)
     shapes = (((y0.size,), y0.dtype), ((loop.m,), y0.dtype))
     dy0, dp = _call(config, "pull_back", shapes, read, ops)
-    return dy0.reshape(y0.shape), _split(dp, ops.params)
+    leaves, structure = jax.tree.flatten(ops.params)
+    dparams = parts(dp, [leaf.shape for leaf in leaves])
+    return dy0.reshape(y0.shape), jax.tree.unflatten(structure, dparams)
 
 
 def _estimates(config: Config, found: Found, y0: jax.Array, ops: Operands) -> jax.Array:
@@ -253,16 +256,6 @@ def _call(
         program=np.int64(_loop(config).key),
         settings=settings.array,
     )
-
-
-def _split(dp: jax.Array, params: Tree) -> Tree:
-    """A flat cotangent in the form of the parameters."""
-    leaves, structure = jax.tree.flatten(params)
-    found, start = [], 0
-    for leaf in leaves:
-        found.append(dp[start : start + leaf.size].reshape(leaf.shape))
-        start += leaf.size
-    return jax.tree.unflatten(structure, found)
 
 
 def _room(config: Config, dtype: Any, *, keeps: bool) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +13,9 @@ from jax.core import Tracer
 
 from ...native.compiler import NoCompilerError
 from ...native.equations import Data, Equations
-from ...native.loop import NativeLoop, Refused, native_loop
+from ...native.loop import NativeLoop, Refused, native_loop, refused_of_numbers
 from ...native.translation import UntranslatableError
+from ...scipy.flat import parts
 from ..config import Config
 from .bridge import register
 from .jaxpr import expressions_of
@@ -47,9 +47,11 @@ def loop_of(
     most : int, optional
         How many operations the right-hand side may have.
     """
-    size = y0.size + sum(leaf.size for leaf in jax.tree.leaves(params))
-    if most is not None and size > most:
-        return Refused(f"it has {size} states and parameters, and more than {most}")
+    smooth, structure = jax.tree.flatten(params)
+    sizes, dtypes = [leaf.size for leaf in smooth], [leaf.dtype for leaf in smooth]
+    refused = refused_of_numbers(y0.size, sizes, dtypes, y0.dtype, most)
+    if refused is not None:
+        return refused
     leaves, form = jax.tree.flatten(constants)
     if any(isinstance(leaf, Tracer) for leaf in leaves):
         return Refused("a constant among params is known at run time alone")
@@ -57,7 +59,6 @@ def loop_of(
     if sum(a.nbytes for a in arrays) > MOST_DATA:
         return Refused(f"the constants have more than {MOST_DATA} bytes")
     known = form, tuple((a.shape, a.dtype.str, a.tobytes()) for a in arrays)
-    smooth, structure = jax.tree.flatten(params)
     kinds = tuple((leaf.shape, np.dtype(leaf.dtype)) for leaf in smooth)
     # Until ``jax.clear_caches()`` calls for what functions read by now, as with JAX's own programs.
     age = jax.eval_shape(_age).shape
@@ -85,14 +86,11 @@ def _translated(
     jumps: tuple[int, ...],
     most: int | None,
 ) -> NativeLoop | Refused:
-    (_, dtype) = state
-    if any(kind != dtype for _, kind in parameters[1]):
-        return Refused(f"a parameter is not of the state's dtype, {dtype}")
     try:
         equations = _equations(config, state, parameters, known, jumps)
     except UntranslatableError as error:
         return Refused(str(error))
-    found = native_loop(equations, config.tableau, dtype, breaks=config.breaks, most=most)
+    found = native_loop(equations, config.tableau, state[1], breaks=config.breaks, most=most)
     try:
         if isinstance(found, NativeLoop):
             register(found)
@@ -108,6 +106,7 @@ def _equations(
     y0, t = jax.ShapeDtypeStruct(*state), jax.ShapeDtypeStruct((), state[1])
     structure, kinds = parameters
     smooth = [jax.ShapeDtypeStruct(*kind) for kind in kinds]
+    shapes = [leaf.shape for leaf in smooth]
     form, given = known
     values = [np.frombuffer(raw, kind).reshape(shape) for shape, kind, raw in given]
     constants = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in values]
@@ -121,7 +120,7 @@ def _equations(
 
     def at(program: Any, *leading: Any, t: Any, y: Any, p: Any, data: Data) -> Any:
         entered = [data(value) for value in values]
-        arguments = [*leading, t, y.reshape(y0.shape), *_parts(p, smooth), *entered]
+        arguments = [*leading, t, y.reshape(y0.shape), *parts(p, shapes), *entered]
         (value,) = expressions_of(data.make, program, arguments, data)
         return value
 
@@ -132,12 +131,3 @@ def _equations(
         jump=lambda i, t, y, p, data: at(jump, np.array([i], np.int32), t=t, y=y, p=p, data=data),
         jumps=jumps,
     )
-
-
-def _parts(p: Any, leaves: Sequence[jax.ShapeDtypeStruct]) -> list[Any]:
-    """Flat parameters as arrays of their shapes."""
-    ends = np.cumsum([int(np.prod(leaf.shape)) for leaf in leaves], dtype=int)
-    return [
-        p[end - int(np.prod(leaf.shape)) : end].reshape(leaf.shape)
-        for leaf, end in zip(leaves, ends, strict=True)
-    ]

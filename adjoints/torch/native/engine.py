@@ -11,14 +11,11 @@ import torch
 
 from ...native.calls import Calls, Kept
 from ...native.loop import NativeLoop
-from ...native.operands import Whole, numbers_of, stop_operands
+from ...native.operands import WINDOW_BYTES, Whole, numbers_of, stop_operands
 from ..forward_pass import Solved, Work
 from ..schedule import Schedule
 from ..state import Config, Tensors
 from ..transforms import hides_numbers
-
-#: Bytes of accepted steps that are kept with their stages.
-WINDOW_BYTES = 1 << 22
 
 
 @dataclass

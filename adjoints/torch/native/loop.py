@@ -12,12 +12,12 @@ from collections.abc import Hashable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from ...native.equations import Data, Equations
-from ...native.loop import NativeLoop, Refused, native_loop
+from ...native.loop import NativeLoop, Refused, native_loop, refused_of_numbers
 from ...native.translation import UntranslatableError
+from ...scipy.flat import parts
 from ..schedule import Schedule
 from ..state import Config, Tensors
 from .aten import expressions_of
@@ -49,14 +49,13 @@ def loop_of(
     most : int, optional
         How many operations the right-hand side may have.
     """
-    jumps = tuple(sorted({i for numbers in schedule.stops.jumps for i in numbers}))
+    jumps = schedule.stops.acting
     functions = [config.rhs, *(partial(_jumped, schedule, i) for i in jumps)]
     given = (schedule.t0, y0, (params, constants))
-    if any(p.dtype != y0.dtype for p in params):
-        return Refused(f"a parameter is not of the state's dtype, {y0.dtype}")
-    size = y0.numel() + sum(p.numel() for p in params)
-    if most is not None and size > most:
-        return Refused(f"it has {size} states and parameters, and more than {most}")
+    sizes, dtypes = [p.numel() for p in params], [p.dtype for p in params]
+    refused = refused_of_numbers(y0.numel(), sizes, dtypes, y0.dtype, most)
+    if refused is not None:
+        return refused
     try:
         graphs = [graph_of(function, *given, checked=False) for function in functions]
         read = [*constants, *(x for graph in graphs for x in graph.constants.values())]
@@ -93,14 +92,10 @@ def _equations(graphs: list[Graph], jumps: tuple[int, ...], given: Any) -> Equat
     """What the graphs compute, on flat expressions."""
     _, y0, (params, constants) = given
     known = [x.detach().numpy() for x in constants]
-    ends = np.cumsum([p.numel() for p in params], dtype=int)
+    shapes = [tuple(leaf.shape) for leaf in params]
 
     def at(graph: Graph, t: Any, y: Any, p: Any, data: Data) -> Any:
-        parts = [
-            p[end - leaf.numel() : end].reshape(leaf.shape)
-            for leaf, end in zip(params, ends, strict=True)
-        ]
-        arguments = [t, y.reshape(y0.shape), *parts, *known]
+        arguments = [t, y.reshape(y0.shape), *parts(p, shapes), *known]
         (value,) = expressions_of(data.make, graph, arguments, data)
         return value
 
