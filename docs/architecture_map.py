@@ -64,6 +64,8 @@ DASHED = ("suite/benchmarks",)
 WIDTH, FLOOR, GAP, TITLE = 100.0, 10.0, 3.5, 21.0
 #: The widest box of a room, its distance from the next included.
 WIDEST = 13.0
+#: Rooms side by side at most; more stand on two shelves.
+ABREAST = 7
 #: How far apart the wires run, right of the floors.
 WIRE = 4.0
 INK, PAPER, WALL = "#1f2933", "#ffffff", "#9aa5b1"
@@ -102,22 +104,26 @@ def _draw_floor(axes: Axes, folder: str) -> None:
     axes.text(1.5, bottom + 6.2, folder, color=colour, weight="bold", size=12, va="center")
     axes.text(1.5, bottom + 3, PURPOSES[folder], color=INK, size=7.5, va="center")
     rooms = ROOMS[folder]
-    width = min(WIDEST, (WIDTH - TITLE) / len(rooms))
+    shelves = -(-len(rooms) // ABREAST)
+    abreast = -(-len(rooms) // shelves)
+    width, height = min(WIDEST, (WIDTH - TITLE) / abreast), (FLOOR - 2.4) / shelves
     for number, (room, holds) in enumerate(rooms.items()):
+        shelf, place = divmod(number, abreast)
         name = f"{folder}/{room}" if room else folder
-        left, dashed = TITLE + number * width, name in DASHED
+        left, dashed = TITLE + place * width, name in DASHED
+        low = bottom + 1.5 + (shelves - 1 - shelf) * height
         box = _draw_box(
             axes,
-            *(left, bottom + 1.5, width - 1, FLOOR - 3),
+            *(left, low, width - 1, height - 0.6),
             face=PAPER,
             edge=WALL,
             style="--" if dashed else "-",
         )
         box.set_gid(f"user {name}" if dashed else f"room {name}")
         middle = left + (width - 1) / 2
-        short = room.rpartition("/")[2] or "(itself)"
-        axes.text(middle, bottom + 6, short, color=INK, size=8, ha="center", va="center")
-        axes.text(middle, bottom + 3.5, holds, color=INK, size=6, ha="center", va="center")
+        short = (room if room.endswith("native") else room.rpartition("/")[2]) or "(itself)"
+        axes.text(middle, low + 0.6 * height, short, color=INK, size=8, ha="center", va="center")
+        axes.text(middle, low + 0.24 * height, holds, color=INK, size=6, ha="center", va="center")
 
 
 def _draw_box(
