@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..steps.acceptance import Step, control_error, status_after, step_terms
+from ..steps.acceptance import Step, control_error, status_after, step_terms, term_inputs
 from ..steps.step_size import SMALLEST_ERROR
 from .config import Config
 from .control import Control, Reach, Recorded, control_of, reach_of_recorded, status_of_given
@@ -66,9 +66,8 @@ def attempt(
     row = _row(config, state, trial, reach, verdict)
     following = _next_state(control, state, trial, reach, step, verdict, at_end, ops)
     status = _status(config, state, following, reach, step, verdict, ops)
-    terms = step_terms(
-        config.tableau, step, state.y, trial.h, ops.rtol, ops.atol, config.error_norm
-    )
+    inputs = term_inputs(config.tableau, step, state.y, config.error_norm)
+    terms = step_terms(inputs, trial.h, ops.rtol, ops.atol)
     return Attempt(following._replace(status=status), accept, error, row, dense_row, terms, y_end)
 
 

@@ -22,6 +22,10 @@ Tree = Any
 #: Accepted steps kept as they are; older ones are recomputed from the start of their window.
 WINDOW = 256
 
+#: Steps of a chunk that is swept at once, at most and at least, and the numbers in a product of
+#: their matrices: more would not fit into one kernel.
+LONGEST_CHUNK, SHORTEST_CHUNK, CHUNK_NUMBERS = 64, 8, 4096
+
 
 class ChunkSweep(Protocol):
     """Sweeps back over a chunk of steps at once."""
@@ -209,3 +213,16 @@ class Config:
     def windows(self) -> int:
         """Windows that ``max_steps`` accepted steps can fill."""
         return -(-self.max_steps // self.window)
+
+    def chunk_length(self, states: int) -> int:
+        """Steps to sweep over at once; 1 where they are swept step by step."""
+        solver = self.solver
+        large = states > solver.chunked_states
+        if solver.sweep_chunk is None or large or self.on_stop is not None:
+            return 1
+        return max(SHORTEST_CHUNK, min(LONGEST_CHUNK, CHUNK_NUMBERS // states**3))
+
+    def passes_slopes(self, states: int) -> bool:
+        """Whether a step's last slope is the first one of the next, in a sweep step by step."""
+        same = self.solver.first_same_as_last and not self.breaks
+        return same and self.chunk_length(states) == 1

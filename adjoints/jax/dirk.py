@@ -41,7 +41,7 @@ class DiagonallyImplicit:
 
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """One step: stage by stage by Newton's method, all with one matrix."""
-        tab, (t, y, h, t1, first, limits, _) = self.tableau, trial
+        tab, (t, y, h, t1, first, limits, *_) = self.tableau, trial
         rhs = rhs_on_side(config, trial, ops)
         slope = rhs(t, y) if first is None else first
         jacobian = frozen_jacobian(config, clipper(limits)(t), y, (ops.params, ops.constants))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,9 +30,12 @@ class ExplicitRungeKutta:
 
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """One step from its stages, one right-hand side each."""
-        t, y, h, t1, slope, limits, _ = trial
-        params = (ops.params, ops.constants)
-        return explicit_step(config.rhs, self.tableau, t, y, h, t1, slope, params, clipper(limits))
+        t, y, h, t1, slope, limits, _, y1 = trial
+        params, clip = (ops.params, ops.constants), clipper(limits)
+        both = (config.rhs, self.tableau)
+        if y1 is None:
+            return explicit_step(*both, t, y, h, t1, slope, params, clip)
+        return explicit_step(*both, t, y, h, t1, slope, params, clip, partial(_known, y1))
 
     def start_radius(self, config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> None:
         """Nothing: it does not switch."""
@@ -60,6 +65,17 @@ class ExplicitRungeKutta:
     def sweep_chunk(self) -> ChunkSweep:
         """By the derivatives of the stages."""
         return sweep_explicit_chunk
+
+
+@jax.custom_jvp
+def _known(value: jax.Array, formula: jax.Array) -> jax.Array:
+    """A `value` that is known, with the derivatives of its `formula`, which is not evaluated."""
+    return value
+
+
+@_known.defjvp
+def _known_tangent(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    return primals[0], tangents[1]
 
 
 def evals_at_start(tableau: Tableau) -> jax.Array:

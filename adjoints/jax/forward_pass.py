@@ -102,7 +102,8 @@ def _solved(
     sizes: jax.Array | None,
     ops: Operands,
 ) -> Solved:
-    record = Record(buffers["rows"], starts, sizes, buffers["dense"], buffers["before_stop"])
+    kept = (buffers["rows"], buffers["slopes"], starts, sizes)
+    record = Record(*kept, buffers["dense"], buffers["before_stop"])
     ys = _saves(config, record, final, ops)
     path = record.rows if config.dense_output else None
     return Solved(ys, final, reduced(config, totals, final), record, buffers["steps"], path)

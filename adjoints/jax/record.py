@@ -13,18 +13,24 @@ from .state import Attempt, DenseRow, Operands, Row, State
 
 Tree = Any
 
+#: glibc hands out memory again that a program of less has used; of more each call gets new pages,
+#: and a fault for each. Less is said here, as a program has other arrays too.
+REUSED_BYTES = 3 << 23
+
 
 class Record(NamedTuple):
     """What the reverse pass needs.
 
-    ``rows`` are the accepted steps of the last window; ``starts`` the first states of all
-    windows and ``sizes`` all step sizes (negative: up to the next stop), where there can be
-    more than one window.
+    ``rows`` are the accepted steps of the last window and ``slopes`` their first slopes, where
+    a sweep passes them from step to step; ``starts`` are the first states of all windows and
+    ``sizes`` all step sizes (negative: up to the next stop), where there can be more than one
+    window.
     ``dense`` holds the dense output of the steps with saves on them, ``before_stop`` the states
     just before the stops, where the state jumps.
     """
 
     rows: jax.Array
+    slopes: jax.Array | None
     starts: jax.Array | None
     sizes: jax.Array | None
     dense: jax.Array | None
@@ -38,15 +44,28 @@ def empty_buffers(
     dtype = state.y.dtype
     interior = min(ops.save_at.shape[0] - 1, config.max_steps)
 
-    def make(kept: bool, rows: int, row: Tree) -> jax.Array | None:
-        return storage.buffer(rows, storage.pack(row, dtype)) if kept else None
+    def make(kept: bool, rows: int, row: Tree, *, filled: bool = True) -> jax.Array | None:
+        return storage.buffer(rows, storage.pack(row, dtype), filled=filled) if kept else None
+
+    room = min(config.window, config.max_steps)
 
     return {
-        "rows": make(keep_rows, min(config.window, config.max_steps), row_like(config, state)),
+        "rows": make(keep_rows, room, row_like(config, state), filled=config.dense_output),
+        "slopes": make(keep_rows and _keeps_slopes(config, state), room, state.slope, filled=False),
         "dense": make(interior > 0, interior, dense_like(config, state)),
         "before_stop": make(config.on_stop is not None, ops.stops.times.shape[0], state.y),
         "steps": make(keep_steps, config.max_steps, (state.t, state.h)),
     }
+
+
+def _keeps_slopes(config: Config, state: State) -> bool:
+    """Whether the sweep may read first slopes: computing them again is dearer, but for new memory.
+
+    What reads none of them costs nothing where the solve and its pull-back are compiled as one.
+    """
+    bytes_of_rows = min(config.window, config.max_steps) * state.y.size * state.y.dtype.itemsize
+    crosses = bytes_of_rows < REUSED_BYTES <= 2 * bytes_of_rows
+    return config.passes_slopes(state.y.size) and not crosses
 
 
 def writes_of(
@@ -59,6 +78,8 @@ def writes_of(
     if buffers["rows"] is not None:
         at = jnp.where(found.accept, index % config.window, storage.spare_row(buffers["rows"]))
         out["rows"] = (at, storage.pack(found.row, dtype))
+    if buffers["slopes"] is not None:
+        out["slopes"] = (out["rows"][0], state.slope.ravel())
     if buffers["dense"] is not None:
         has_save = found.row.save_row >= 0
         at = jnp.where(has_save, state.save_row, storage.spare_row(buffers["dense"]))

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax import lax
 
-from ..steps.acceptance import Step, Terms, step_terms
+from ..steps.acceptance import Step, Terms, step_terms, term_inputs
 from ..steps.runge_kutta import dense_coefficients, dense_stages
 from .config import Config
 from .sides import clipper, time_limits
@@ -70,8 +70,10 @@ def step_outputs(
     coefficients, terms = None, Terms(None, None, None)
     if sources.dense_y is not None:
         coefficients = dense_coefficients(config.tableau, step.stages)
-    wanted = tuple(weight is not None for weight in sources.terms)
-    if any(wanted):
-        found = step_terms(config.tableau, step, y, row.h, ops.rtol, ops.atol, config.error_norm)
-        terms = Terms(*(t if w else None for t, w in zip(found, wanted, strict=True)))
+    wanted = sources.terms
+    if any(weight is not None for weight in wanted):
+        inputs = term_inputs(config.tableau, step, y, config.error_norm, wanted)
+        found = step_terms(inputs, row.h, ops.rtol, ops.atol)
+        pairs = zip(found, wanted, strict=True)
+        terms = Terms(*(None if weight is None else term for term, weight in pairs))
     return StepOutputs(coefficients, terms)

@@ -57,7 +57,7 @@ def integrate_back(
 
     def body(carry: Tree) -> Tree:
         current, state, dm = carry
-        rows = rows_of_window(config, record, current, last, final, ops)
+        rows, _ = rows_of_window(config, record, current, last, final, ops)
         count = jnp.minimum(final.accepted - current * window, window)
         began = storage.unpack(rows[0], row_like(config, final)).t
         limit = jnp.where(current == 0, jnp.inf, -began)

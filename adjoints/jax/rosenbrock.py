@@ -33,7 +33,7 @@ class Rosenbrock:
 
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """One step: every stage a system with the same matrix."""
-        tab, (t, y, h, t1, first, limits, _) = self.tableau, trial
+        tab, (t, y, h, t1, first, limits, *_) = self.tableau, trial
         rhs = rhs_on_side(config, trial, ops)
         slope = rhs(t, y) if first is None else first
         jacobian = frozen_jacobian(config, clipper(limits)(t), y, (ops.params, ops.constants))

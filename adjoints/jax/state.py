@@ -99,7 +99,7 @@ class Trial(NamedTuple):
     ``t1`` is its end: ``t + h``, or exactly the stop that it reaches. ``slope`` is the right-hand
     side at its start, where that is known, and ``limits`` the interval on this side of
     discontinuities in which stage times are kept. ``phase`` says which method is next, for a
-    solver that switches.
+    solver that switches. ``y1`` is the state at its end, where that is known.
     """
 
     t: jax.Array
@@ -109,6 +109,7 @@ class Trial(NamedTuple):
     slope: jax.Array | None
     limits: Limits
     phase: jax.Array | None
+    y1: jax.Array | None = None
 
 
 class Row(NamedTuple):

@@ -29,7 +29,8 @@ def take(config: Config, trial: Trial, ops: Operands) -> Step:
     rtol, atol = (tol[:n] if tol.ndim else tol for tol in (ops.rtol, ops.atol))
     ops = ops._replace(rtol=rtol, atol=atol)
     slope = None if trial.slope is None else trial.slope[:n]
-    step = active.solver.step(active, trial._replace(y=trial.y[:n], slope=slope), ops)
+    known = None if trial.y1 is None else trial.y1[:n]
+    step = active.solver.step(active, trial._replace(y=trial.y[:n], slope=slope, y1=known), ops)
     return step._replace(
         y1=jnp.concatenate([step.y1, passive]),
         stages=[still(stage) for stage in step.stages],

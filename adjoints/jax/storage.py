@@ -9,12 +9,19 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .native.unfilled import unfilled
+
 Tree = Any
 
 
-def buffer(rows: int, row: Tree) -> Tree:
-    """Zeroed storage for `rows` rows like `row`, and one spare that takes unwanted writes."""
-    return jax.tree.map(lambda leaf: jnp.zeros((rows + 1, *leaf.shape), leaf.dtype), row)
+def buffer(rows: int, row: Tree, *, filled: bool = True) -> Tree:
+    """Storage for `rows` rows like `row`, and one spare that takes unwanted writes.
+
+    It holds zeros, or where it need not be `filled` whatever it comes with: rows that are never
+    written must not be read then.
+    """
+    make = jnp.zeros if filled else unfilled
+    return jax.tree.map(lambda leaf: make((rows + 1, *leaf.shape), leaf.dtype), row)
 
 
 def write(buffers: Tree, index: jax.Array, row: Tree) -> Tree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,15 +14,15 @@ from . import control_flow, storage
 from .config import Config
 from .record import Record, row_like
 from .sources import Sources
-from .state import Operands, State
-from .step_back import sweep_step
+from .state import Operands, Row, State
+from .step_back import AtEnd, sweep_step
 from .windows import last_window, rows_of_window, steps_of_window
 
 Tree = Any
 
-#: Steps of a chunk, at most and at least, and the numbers in a product of their matrices: more
-#: would not fit into one kernel.
-LONGEST_CHUNK, SHORTEST_CHUNK, CHUNK_NUMBERS = 64, 8, 4096
+#: Larger states are copied out of the record before a step is swept: a kernel that reads them there
+#: takes two to four times as long, and each stage is one.
+COPIED_STATES = 4096
 
 
 def sweep(
@@ -43,7 +44,9 @@ def sweep(
     """
     zeros = jax.tree.map(jnp.zeros_like, ops.params)
     with_slope = carries_slopes(config, sources, cotangent.size)
-    w: Tree = (cotangent, jnp.zeros_like(cotangent)) if with_slope else cotangent
+    w: Tree = cotangent
+    if with_slope:
+        w = AtEnd(cotangent, jnp.zeros_like(cotangent), final.y)
     w, dparams = _sweep_windows(config, record, final, ops, w, zeros, sources)
     return _pull_slope(config, w, y0, ops, dparams) if with_slope else (w, dparams)
 
@@ -60,16 +63,25 @@ def _sweep_windows(
     """Sweep over the window that was recorded, and those before it, each replayed."""
     if record.starts is None:
         return _sweep_rows(
-            config, record.rows, final.accepted, jnp.int32(0), final, ops, cotangent, zeros, sources
+            config,
+            record.rows,
+            record.slopes,
+            final.accepted,
+            jnp.int32(0),
+            final,
+            ops,
+            cotangent,
+            zeros,
+            sources,
         )
     window, last = steps_of_window(config), last_window(config, final)
 
     def body(carry: Tree) -> Tree:
         current, w, dparams = carry
-        rows = rows_of_window(config, record, current, last, final, ops)
+        kept = rows_of_window(config, record, current, last, final, ops)
         first = current * window
         count = jnp.minimum(final.accepted - first, window)
-        w, dparams = _sweep_rows(config, rows, count, first, final, ops, w, dparams, sources)
+        w, dparams = _sweep_rows(config, *kept, count, first, final, ops, w, dparams, sources)
         return current - 1, w, dparams
 
     _, w, dparams = lax.while_loop(lambda c: c[0] >= 0, body, (last, cotangent, zeros))
@@ -82,23 +94,20 @@ def carries_slopes(config: Config, sources: Sources, states: int) -> bool:
     That slope is the last stage there, which only the embedded error and the stiffness estimate
     read: so it is pulled back once for both steps, and not once for each.
     """
-    wanted = any(weight is not None for weight in sources.terms)
-    same = config.solver.first_same_as_last and not config.breaks
-    return wanted and same and _chunk_length(config, states) == 1
+    return any(weight is not None for weight in sources.terms) and config.passes_slopes(states)
 
 
 def _pull_slope(
     config: Config,
-    carried: tuple[jax.Array, jax.Array],
+    carried: AtEnd,
     y0: jax.Array,
     ops: Operands,
     dparams: Tree,
 ) -> tuple[jax.Array, Tree]:
     """Cotangents of the start and of the parameters, from those of state and slope there."""
-    w, slope = carried
     _, vjp = jax.vjp(lambda y, p: config.rhs(ops.t0, y, (p, ops.constants)), y0, ops.params)
-    dy, dp = vjp(slope)
-    return w + dy, jax.tree.map(jnp.add, dparams, dp)
+    dy, dp = vjp(carried.slope)
+    return carried.state + dy, jax.tree.map(jnp.add, dparams, dp)
 
 
 def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
@@ -107,24 +116,17 @@ def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
     Under ``vmap`` the lanes are already parallel, and the sweep is step by step for all of them.
     """
     return control_flow.apart(
-        partial(_sweep_in_turns, config, _chunk_length(config, operands[3].y.size)),
+        partial(_sweep_in_turns, config, config.chunk_length(operands[4].y.size)),
         partial(_sweep_in_turns, config, 1),
         *operands,
     )
-
-
-def _chunk_length(config: Config, states: int) -> int:
-    """Steps to sweep over at once; 1 where they are swept step by step."""
-    solver = config.solver
-    if solver.sweep_chunk is None or states > solver.chunked_states or config.on_stop is not None:
-        return 1
-    return max(SHORTEST_CHUNK, min(LONGEST_CHUNK, CHUNK_NUMBERS // states**3))
 
 
 def _sweep_in_turns(
     config: Config,
     length: int,
     rows: jax.Array,
+    slopes: jax.Array | None,
     count: jax.Array,
     first: jax.Array,
     final: State,
@@ -135,20 +137,36 @@ def _sweep_in_turns(
 ) -> tuple[jax.Array, Tree]:
     """Sweep over the first `count` rows, `length` at a time; `first` is the first one's number."""
     like = row_like(config, final)
+    with_slope = isinstance(cotangent, AtEnd)
     chunked = config.solver.sweep_chunk
     one_turn = sweep_step if length == 1 or chunked is None else chunked
+
+    def rows_at(at: jax.Array) -> Row:
+        known = jnp.minimum(at, count - 1)
+        row = jax.vmap(lambda flat: storage.unpack(flat, like))(rows[known])
+        if slopes is not None and with_slope:
+            row = row._replace(slope=slopes[known].reshape(length, *like.y.shape))
+        valid = at < count
+        return row._replace(
+            h=jnp.where(valid, row.h, 0.0), save_row=jnp.where(valid, row.save_row, -1)
+        )
 
     def body(carry: Tree) -> Tree:
         turn, w, dparams = carry
         at = turn * length + jnp.arange(length, dtype=jnp.int32)
-        row = jax.vmap(lambda flat: storage.unpack(flat, like))(rows[jnp.minimum(at, count - 1)])
-        valid = at < count
-        row = row._replace(
-            h=jnp.where(valid, row.h, 0.0), save_row=jnp.where(valid, row.save_row, -1)
-        )
+        row = _copied(rows_at, turn >= 0, at) if like.y.size > COPIED_STATES else rows_at(at)
         w, dparams = one_turn(config, row, first + at, ops, w, dparams, sources)
         return turn - 1, w, dparams
 
     turns = (count + length - 1) // length
     _, w, dparams = lax.while_loop(lambda c: c[0] >= 0, body, (turns - 1, cotangent, dparams))
     return w, dparams
+
+
+def _copied(rows_at: Callable[[jax.Array], Row], here: jax.Array, at: jax.Array) -> Row:
+    """Rows in arrays of their own: a branch is a border that XLA does not fuse across."""
+
+    def nothing(at: jax.Array) -> Row:
+        return jax.tree.map(jnp.zeros_like, rows_at(at))
+
+    return lax.cond(here, rows_at, nothing, at)

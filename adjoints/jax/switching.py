@@ -40,7 +40,7 @@ class Switching:
 
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """A step of the explicit or of the implicit method."""
-        t, y, h, t1, first, limits, phase = trial
+        t, y, h, t1, first, limits, phase, _ = trial
         assert phase is not None
         stiff = is_implicit(phase)
         if first is None:

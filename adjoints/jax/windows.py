@@ -19,6 +19,7 @@ from . import control_flow, storage
 from .attempt import attempt
 from .config import Config
 from .control import Recorded
+from .native.unfilled import unfilled
 from .record import Record
 from .state import Operands, Row, State
 
@@ -50,24 +51,25 @@ def rows_of_window(
     last: jax.Array,
     final: State,
     ops: Operands,
-) -> jax.Array:
-    """The rows of a window: those that were kept of the `last`, else its steps taken again."""
+) -> tuple[jax.Array, jax.Array | None]:
+    """Rows and slopes of a window: those kept of the `last`, else its steps taken again."""
     return control_flow.cond_any(
         window < last,
         lambda window, record, final, ops: _replay(config, record, window, final, ops),
-        lambda window, record, final, ops: record.rows,
+        lambda window, record, final, ops: (record.rows, record.slopes),
         *(window, record, final, ops),
     )
 
 
 def _replay(
     config: Config, record: Record, window: jax.Array, like: State, ops: Operands
-) -> jax.Array:
-    """The rows of an earlier window, by taking its steps again."""
+) -> tuple[jax.Array, jax.Array | None]:
+    """Rows and slopes of an earlier window, by taking its steps again."""
     assert record.starts is not None
     assert record.sizes is not None
     state = storage.unpack(storage.read(record.starts, window), like)
-    rows = jnp.zeros_like(record.rows)
+    kept = tuple(stored for stored in (record.rows, record.slopes) if stored is not None)
+    empty = tuple(unfilled(stored.shape, stored.dtype) for stored in kept)
     first = state.accepted
 
     def turn(state: State, operands: Tree) -> Tree:
@@ -75,15 +77,15 @@ def _replay(
         size = storage.read(sizes, state.accepted - first)
         recorded = None if config.given_steps else _recorded(config, size, state, first)
         found = attempt(config, state, ops, recorded=recorded, dense=False)
-        row = (state.accepted - first, storage.pack(found.row, state.y.dtype))
-        return found.state, (row,)
+        at, row = state.accepted - first, storage.pack(found.row, state.y.dtype)
+        return found.state, ((at, row), (at, state.slope.ravel()))[: len(empty)]
 
     def active(state: State, operands: Tree) -> jax.Array:
         return state.accepted - operands[2] < config.window
 
     operands = (ops, storage.read(record.sizes, window), first)
-    _, (rows,) = control_flow.while_recording(active, turn, state, (rows,), operands)
-    return rows
+    _, (rows, *slopes) = control_flow.while_recording(active, turn, state, empty, operands)
+    return rows, slopes[0] if slopes else None
 
 
 def _recorded(config: Config, size: jax.Array, state: State, first: jax.Array) -> Recorded:

@@ -14,7 +14,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from ...problems import Problem
-from ..steps.runge_kutta import embedded_error, error_scale, step_stages
+from ..steps.runge_kutta import embedded_error, error_scale, error_slopes, step_stages
 from ..steps.step_size import first_step
 from ..steps.tableau import Tableau
 from ..steps.tableaus import tableau
@@ -160,7 +160,7 @@ def local_error(
     h = hold(first_step(rhs, t, y, start, p, scale, span, tab.error_order))
     y1, stages = step_stages(rhs, tab, t, y, h, p, start)
     stages = [*stages, rhs(t + h, y1, p)]
-    return h * embedded_error(tab, stages, h, error_scale(y, y1, rtol, atol))
+    return h * embedded_error(error_slopes(tab, stages), h, error_scale(y, y1, rtol, atol))
 
 
 def _along_path(problem: Problem, regularizer: Regularizer, drawn: Named) -> Problem:

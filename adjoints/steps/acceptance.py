@@ -14,6 +14,7 @@ from .runge_kutta import (
     counted,
     embedded_error,
     error_scale,
+    error_slopes,
     root_mean_square,
     step_stages,
     stiffness,
@@ -76,6 +77,7 @@ def explicit_step(
     first: Array | None,
     params: Any,
     clip_time: Callable[[Array], Array],
+    new_state: Callable[[Array], Array] = lambda y1: y1,
 ) -> Step:
     """One step of an explicit method.
 
@@ -90,8 +92,11 @@ def explicit_step(
         The right-hand side at the start, where it is known.
     clip_time : callable
         Keeps stage times on the right side of a discontinuity.
+    new_state : callable
+        What is taken for the new state.
     """
     y1, stages = step_stages(rhs, tableau, t, y, h, params, first, clip_time)
+    y1 = new_state(y1)
     slope = rhs(clip_time(t1), y1, params)
     stages = [*stages, slope]
     return Step(y1, stages, slope, stiffness_pair(tableau, stages, y, y1, h))
@@ -150,7 +155,7 @@ def control_error(
     xp = array_namespace(h)
     if controlled:
         scale = error_scale(y, step.y1, rtol, atol)
-        error = embedded_error(tableau, step.stages, h, scale, components)
+        error = embedded_error(error_slopes(tableau, step.stages), h, scale, components)
         if step.slow_error is not None:
             slow = xp.abs(h) * root_mean_square(counted(step.slow_error / scale, components))
             error = xp.where(cut_short, xp.maximum(slow, error / MOST_DAMPED), error)
@@ -225,23 +230,44 @@ def status_after(
     return xp.where(finished & xp.logical_not(stuck), code(CODES["ok"]), status)
 
 
-def step_terms(
-    tableau: Tableau, step: Step, y: Array, h: Array, rtol: Array, atol: Array, error_norm: str
-) -> Terms:
-    """The step's terms of the regularisers.
+class TermInputs(NamedTuple):
+    """What the terms of a step are made of; ``None`` and empty for what is not known.
+
+    ``ends`` are the states before and after it, by which a scaled error is measured, ``errors``
+    the embedded ones over the step size, and ``pair`` the differences of the stiffness estimate.
+    """
+
+    ends: tuple[Array, Array] | None
+    errors: tuple[Array, ...]
+    pair: tuple[Array, Array] | None
+
+
+def term_inputs(
+    tableau: Tableau, step: Step, y: Array, error_norm: str, wanted: Terms | None = None
+) -> TermInputs:
+    """What the terms of a step from `y` are made of.
 
     Parameters
     ----------
-    tableau, step, y, h
-    rtol, atol : array
+    tableau, step, y
     error_norm : {"scaled", "absolute"}
         Whether the embedded error is divided by the tolerances.
+    wanted : Terms, optional
+        ``None`` in place of the terms that are not; all by default.
     """
-    xp = array_namespace(h)
-    size = xp.abs(h)
+    with_error = wanted is None or not (wanted.error is None and wanted.error_squared is None)
+    with_pair = wanted is None or wanted.stiffness is not None
+    errors = error_slopes(tableau, step.stages) if tableau.adaptive and with_error else ()
+    ends = (y, step.y1) if errors and error_norm == "scaled" else None
+    return TermInputs(ends, errors, step.pair if with_pair else None)
+
+
+def step_terms(inputs: TermInputs, h: Array, rtol: Array, atol: Array) -> Terms:
+    """The step's terms of the regularisers, as far as they are known."""
+    size = array_namespace(h).abs(h)
     error = squared = None
-    if tableau.adaptive:
-        scale = error_scale(y, step.y1, rtol, atol) if error_norm == "scaled" else None
-        norm = embedded_error(tableau, step.stages, h, scale)
+    if inputs.errors:
+        scale = None if inputs.ends is None else error_scale(*inputs.ends, rtol, atol)
+        norm = embedded_error(inputs.errors, h, scale)
         error, squared = norm * size, norm * norm
-    return Terms(error, squared, None if step.pair is None else stiffness(step.pair) * size)
+    return Terms(error, squared, None if inputs.pair is None else stiffness(inputs.pair) * size)

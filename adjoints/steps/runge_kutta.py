@@ -99,14 +99,8 @@ def dense_value(coefficients: Array, y: Array, h: Array, fraction: Array) -> Arr
     return y + h * fraction * total
 
 
-def embedded_error(
-    tableau: Tableau,
-    stages: list[Array],
-    h: Array,
-    scale: Array | None,
-    components: int | None = None,
-) -> Array:
-    """The norm of the embedded error of a step.
+def error_slopes(tableau: Tableau, stages: list[Array]) -> tuple[Array, ...]:
+    """The embedded error of a step over its size; of two orders for DOP853.
 
     Parameters
     ----------
@@ -114,6 +108,20 @@ def embedded_error(
         An adaptive one.
     stages : list of array
         Up to and including the stage at the end of the step.
+    """
+    known = (tableau.error, tableau.error_low)
+    return tuple(combine(weights, stages) for weights in known if weights is not None)
+
+
+def embedded_error(
+    errors: tuple[Array, ...], h: Array, scale: Array | None, components: int | None = None
+) -> Array:
+    """The norm of the embedded error of a step.
+
+    Parameters
+    ----------
+    errors : tuple of array
+        From :func:`error_slopes`.
     h : array
         The step size.
     scale : array or None
@@ -128,21 +136,19 @@ def embedded_error(
         A scalar. For DOP853 the error of order 5 is damped by the one of order 3
         (Hairer, Norsett, Wanner, II.10).
     """
-    xp = array_namespace(stages[0])
+    xp = array_namespace(errors[0])
 
-    def square(weights: np.ndarray) -> Array:
-        error = combine(weights, stages)
+    def square(error: Array) -> Array:
         if scale is not None:
             error = error / scale
         error = counted(error, components)
         total = xp.sum(error * error)
         return total if scale is None else total / _size(error)
 
-    assert tableau.error is not None
-    high = square(tableau.error)
-    if tableau.error_low is None:
+    high, *low = map(square, errors)
+    if not low:
         return xp.abs(h) * safe_sqrt(high)
-    damped = high + 0.01 * square(tableau.error_low)
+    damped = high + 0.01 * low[0]
     positive = damped > 0
     root = safe_sqrt(damped)
     return xp.abs(h) * xp.where(positive, high / xp.where(positive, root, xp.ones_like(root)), high)

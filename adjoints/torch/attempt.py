@@ -18,6 +18,7 @@ from ..steps.acceptance import (
     next_size,
     status_after,
     step_terms,
+    term_inputs,
 )
 from ..steps.runge_kutta import dense_value, error_scale
 from ..steps.step_size import (
@@ -253,7 +254,8 @@ def terms_of_step(
     config: Config, step: Step, y: torch.Tensor, h: torch.Tensor, ops: Operands
 ) -> torch.Tensor:
     """The regularisers' terms of a step, shape (3,)."""
-    terms = step_terms(config.tableau, step, y, h, ops.rtol, ops.atol, config.error_norm)
+    inputs = term_inputs(config.tableau, step, y, config.error_norm)
+    terms = step_terms(inputs, h, ops.rtol, ops.atol)
     missing = torch.full_like(h, float("nan"))
     return torch.stack([missing if term is None else term for term in terms])
 

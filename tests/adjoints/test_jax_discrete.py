@@ -1,12 +1,14 @@
 """The discrete adjoint is the exact derivative of the accepted steps."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from equations import lotka_volterra, numpy_lotka_volterra, replay
 
-from adjointbench.adjoints.jax import solve
+from adjointbench.adjoints.jax import solve, storage, windows
 
 P = np.array([1.5, 1.0, 3.0, 1.0])
 Y0 = np.array([1.0, 1.0])
@@ -131,6 +133,37 @@ def test_estimates_have_exact_derivatives(solver, error_norm, name, reduction):
     compiled = jax.jit(frozen)
     expected = [(compiled(P + d) - compiled(P - d)) / 2e-6 for d in 1e-6 * np.eye(4)]
     assert gap(found, np.array(expected)) < 1e-5
+
+
+@pytest.mark.parametrize("options", [{}, {"checkpoints": 3, "max_steps": 24}], ids=["", "windows"])
+def test_large_states_are_swept_with_estimates_by_their_exact_derivative(options):
+    """The states are copied out of the record, and the slopes are passed from step to step."""
+    y0 = np.linspace(0.5, 2.0, 5000)
+    options = {"rtol": 1e-6, "atol": 1e-6, "reduction": "mean", "max_steps": 64, **options}
+
+    def total(p, **adjoint):
+        s = solve(lambda t, y, p: -p * y**2, y0, np.array([0.7, 2.0]), p, **options, **adjoint)
+        ends = jnp.sum(s.ys[0] * s.ys[1]) / 5000
+        return ends + s.error_estimate + 3 * s.error_squared + 0.1 * s.stiffness_estimate
+
+    p = jnp.asarray(1.3)
+    _, expected = jax.jvp(lambda p: total(p, adjoint="forward"), (p,), (jnp.ones_like(p),))
+    found = jax.jit(jax.grad(total))(p)
+    assert abs(found - expected) < 1e-11 * abs(expected)
+
+
+@pytest.mark.parametrize("adjoint", ["discrete", "interpolating"])
+def test_what_storage_comes_with_is_never_read(adjoint, monkeypatch):
+    def gradient():
+        options = {"adjoint": adjoint, "engine": "xla", "checkpoints": 16}
+        return jax.grad(lambda p: weighted(solve_lv(p, Y0, **options).ys))(jnp.asarray(P))
+
+    expected = gradient()
+    nothing = functools.partial(jnp.full, fill_value=jnp.nan)
+    for module in (storage, windows):
+        monkeypatch.setattr(module, "unfilled", lambda shape, dtype: nothing(shape, dtype=dtype))
+    jax.clear_caches()
+    np.testing.assert_array_equal(gradient(), expected)
 
 
 def test_save_times_have_gradients():

@@ -1,0 +1,33 @@
+/* What XLA calls for storage that nobody fills: it leaves the result as it was given. */
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "xla/ffi/api/c_api.h"
+
+/* A fresh page costs a fault. Linux has large ones, which pay where a row fills a good part of one:
+   the whole page is cleared. */
+enum { LARGE_PAGE = 1 << 21, LARGE_ROW = 1 << 19 };
+
+static void ask_for_large_pages(uintptr_t first, uintptr_t rows, uintptr_t row) {
+#ifdef MADV_HUGEPAGE
+    uintptr_t last = (first + rows * row) / LARGE_PAGE * LARGE_PAGE;
+    first = (first + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    if (row >= LARGE_ROW && first < last) madvise((void *)first, last - first, MADV_HUGEPAGE);
+#endif
+}
+
+/* The attribute is the size of a row in bytes. */
+XLA_FFI_Error *leave_unfilled(XLA_FFI_CallFrame *frame) {
+    XLA_FFI_Extension_Base *extension = frame->extension_start;
+    if (extension && extension->type == XLA_FFI_Extension_Metadata) {
+        XLA_FFI_Metadata *metadata = ((XLA_FFI_Metadata_Extension *)extension)->metadata;
+        metadata->api_version.major_version = XLA_FFI_API_MAJOR;
+        metadata->api_version.minor_version = XLA_FFI_API_MINOR;
+    } else if (frame->stage == XLA_FFI_ExecutionStage_EXECUTE) {
+        const XLA_FFI_Buffer *storage = frame->rets.rets[0];
+        const XLA_FFI_Scalar *row = frame->attrs.attrs[0];
+        ask_for_large_pages((uintptr_t)storage->data, storage->dims[0], *(int64_t *)row->value);
+    }
+    return NULL;
+}
