@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from .records import ROWS, SETTINGS, RunRecord
+from .records import LOCAL_BIASED, ROWS, SETTINGS, RunRecord
 
 NONE, UNFINISHED = "none", "unfinished"
 #: What tells one kind of run from another.
@@ -72,7 +72,7 @@ def _kind(settings: RunRecord) -> dict[str, Any]:
 
 def _name(regularizer: dict[str, Any]) -> str:
     if regularizer["name"] == "local" and regularizer["sampling"] == "accepted":
-        return "local, biased"
+        return LOCAL_BIASED
     return regularizer["name"]
 
 

@@ -7,6 +7,9 @@ from typing import Any, TypedDict
 #: Their names, and that of the checkpoint.
 ROWS, SETTINGS, CHECKPOINT = "epochs.csv", "settings.json", "checkpoint.npz"
 
+#: What a run is called whose ``"local"`` draws times as the accepted steps lie.
+LOCAL_BIASED = "local-biased"
+
 
 class Epoch(TypedDict):
     """One epoch; the first, epoch 0, is before any training. ``None`` is what is not known."""

@@ -6,12 +6,12 @@ import inspect
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..adjoints.arguments import number, positive, positive_int
+from ..adjoints.arguments import check_name, number, positive, positive_int
 from ..adjoints.methods import METHODS, Method, get_method, kinds, method_of, peers_on
 from ..adjoints.options import check_device_name
-from ..adjoints.regularizers.regularizer import Regularizer
+from ..adjoints.regularizers.regularizer import NAMES, Regularizer
 from .presets import Preset, Schedule, coefficients_of, get_preset
-from .records import RunRecord
+from .records import LOCAL_BIASED, RunRecord
 
 BACKENDS = ("jax", "torch")
 #: Regularisers whose draws enter the equations; the others' enter the loss alone.
@@ -89,9 +89,9 @@ def run_settings(
     task : str
         A name of :data:`~adjointbench.training.presets.PRESETS`.
     regularizer : str or Regularizer
-        ``"none"``, or a name of :class:`~adjointbench.Regularizer`. A name alone takes the
-        estimates as the published code forms them: the mean of the scaled error, the largest
-        stiffness.
+        ``"none"``, a name of :class:`~adjointbench.Regularizer`, or ``"local-biased"`` for
+        ``"local"`` with times drawn as the accepted steps lie. A name alone takes the estimates
+        as the published code forms them: the mean of the scaled error, the largest stiffness.
     coefficient : sequence, optional
         One a term: a number, or ``"100:10"`` to anneal.
     backend : {"jax", "torch"}
@@ -116,10 +116,9 @@ def run_settings(
     if rtol is not None:
         preset = _at_tolerance(preset, positive("rtol", rtol))
     _check_options(preset, task_options)
-    name = regularizer if isinstance(regularizer, str) else regularizer.name
-    schedules = coefficients_of(preset, name, coefficient)
+    penalty = _as_published(regularizer)
+    schedules = coefficients_of(preset, "none" if penalty is None else penalty.name, coefficient)
     method = _method(backend, adjoint)
-    penalty = None if name == "none" else _as_published(regularizer)
     if penalty is not None:
         _check_penalty(penalty, get_method(method))
     count = preset.epochs if epochs is None else positive_int("epochs", epochs)
@@ -173,9 +172,15 @@ def _check_penalty(penalty: Regularizer, method: Method) -> None:
         )
 
 
-def _as_published(regularizer: str | Regularizer) -> Regularizer:
+def _as_published(regularizer: str | Regularizer) -> Regularizer | None:
+    """The regulariser of this name; ``None`` for none."""
     if isinstance(regularizer, Regularizer):
         return regularizer
+    check_name("regularizer", regularizer, ("none", *NAMES, LOCAL_BIASED))
+    if regularizer == "none":
+        return None
+    if regularizer == LOCAL_BIASED:
+        return Regularizer("local", reduction="mean", sampling="accepted")
     reduction = "max" if regularizer == "stiffness" else "mean"
     return Regularizer(regularizer, norm="scaled", reduction=reduction)
 

@@ -35,7 +35,7 @@ def train(
         str | None,
         typer.Option(
             help="none, the default, error, error_squared, stiffness, error+stiffness, taylor, "
-            "kinetic, jacobian, steer or local."
+            "kinetic, jacobian, steer, local or local-biased."
         ),
     ] = None,
     coefficient: Annotated[

@@ -89,5 +89,5 @@ LOCAL_SOURCE = (
 #: The same of :data:`LOCAL_SOURCE`, without accuracies.
 LOCAL_TRAINING: dict[str, tuple[float, float, float]] = {
     "local": (0.91, 0.52, 0.62),
-    "local, biased": (2.07, 0.50, 0.60),
+    "local-biased": (2.07, 0.50, 0.60),
 }

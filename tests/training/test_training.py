@@ -63,7 +63,7 @@ class Interrupted(Exception):
 @pytest.mark.parametrize(
     "options",
     [
-        {"regularizer": Regularizer("local", sampling="accepted")},
+        {"regularizer": "local-biased"},
         {"backend": "torch", "adjoint": "tape", "gradient_error": True},
     ],
     ids=["jax", "torch"],
@@ -128,6 +128,16 @@ def test_peers_and_the_black_box_see_the_batch(tiny):
     ):
         theirs = train("two_spirals", epochs=1, **SMALL, **how).rows[-1]["loss"]
         assert theirs == pytest.approx(ours, rel=2e-3)
+
+
+def test_local_biased_is_local_from_the_accepted_times():
+    short, long = (
+        run_settings("digits", regularizer=form, coefficient=["2.5:1"])
+        for form in ("local-biased", Regularizer("local", reduction="mean", sampling="accepted"))
+    )
+    assert short == long
+    with pytest.raises(ValueError, match="did you mean 'local-biased'"):
+        run_settings("digits", regularizer="local-biassed")
 
 
 def test_schedules():
