@@ -134,7 +134,7 @@ def attempt(
     times = torch.stack([t, h, t1, ops.lower, ops.upper])
     if config.keeps_slopes:
         times = torch.cat([times, state.slope.reshape(-1)])
-    row = Row(times, state.y)
+    row = Row(times, state.y, state.slope if config.first_slopes else None)
     # A tape serves second derivatives too.
     order = 2 if differentiable else 0
     step = take(config, row.times, state.y, state.slope, ops, order=order)

@@ -13,7 +13,6 @@ from ..native.loop import NativeLoop
 from ..result import STATUSES
 from ..steps.acceptance import CODES
 from ..steps.tableau import Tableau
-from .derivatives import TRANSFORMS
 from .engines import Engine
 from .forward_pass import Solved, solve_recording
 from .native import engine as native
@@ -295,5 +294,10 @@ def pulled_terms(
     config: Config, terms: torch.Tensor, dtotals: torch.Tensor, count: torch.Tensor | None = None
 ) -> torch.Tensor:
     """The cotangents of the `terms` of :func:`reduced`."""
-    _, pull = TRANSFORMS.vjp(lambda x: reduced(config, x, count), terms)
-    return pull(dtotals)[0].nan_to_num()
+    found = dtotals.nan_to_num().expand_as(terms)
+    if config.reduction == "sum":
+        return found
+    if config.reduction == "mean":
+        return found / (len(terms) if count is None else count)
+    largest = terms.argmax(dim=0, keepdim=True)
+    return torch.zeros_like(terms).scatter(0, largest, found[:1])

@@ -138,7 +138,13 @@ class _KeepsTensors(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def loop(condition: Function, body: Function, carried: Tensors, read: Tensors) -> Function:
+def loop(
+    condition: Function,
+    body: Function,
+    carried: Tensors,
+    read: Tensors,
+    finish: Function | None = None,
+) -> Function:
     """A function ``(*carried, *read) -> carried`` that runs `body` while `condition` holds.
 
     Parameters
@@ -147,10 +153,13 @@ def loop(condition: Function, body: Function, carried: Tensors, read: Tensors) -
         Of ``(*carried, *read)``; a boolean tensor, and the next ``carried``.
     carried, read : tuple of tensor
         Examples of what changes from turn to turn and of what does not.
+    finish : callable, optional
+        Of ``(*carried, *read)`` after the last turn, to what is returned as ``carried``.
     """
     count = len(carried)
     condition = traced(condition, (*carried, *read))
     body = traced(body, (*carried, *read))
+    finish = None if finish is None else traced(finish, (*carried, *read))
 
     def program(*inputs: torch.Tensor) -> Tensors:
         read = inputs[count:]
@@ -161,6 +170,7 @@ def loop(condition: Function, body: Function, carried: Tensors, read: Tensors) -
         def turn(*carried: torch.Tensor) -> Tensors:
             return body(*carried, *read)
 
-        return while_loop(go_on, turn, tuple(x.clone() for x in inputs[:count]))
+        found = while_loop(go_on, turn, tuple(x.clone() for x in inputs[:count]))
+        return found if finish is None else finish(*found, *read)
 
     return program

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from .compiled_loops import compiled, distinct, loop
-from .recorded_step import Sources, Swept, plus, pull_step
+from .recorded_step import Sources, Swept, plus, pull_slope, pull_step
 from .state import Config, Operands, Tensors
 
-#: Steps of one compiled run of the sweep, and numbers that it may read.
+#: Steps of one compiled run of the sweep, and numbers that it may read, slopes aside.
 LONGEST_RUN, LARGEST_RUN = 64, 65536
 
 
@@ -20,52 +20,69 @@ def sweep_compiled(
     config: Config,
     times: torch.Tensor,
     y: torch.Tensor,
+    slopes: torch.Tensor | None,
     ops: Operands,
     swept: Swept,
     sources: Sources,
 ) -> Swept:
     """Step by step in compiled runs; the rows of a run are filled up with what is not read."""
-    columns = (times, y, *sources)
-    width = sum(x[0].numel() for x in columns if x is not None)
+    columns = (times, y, slopes, *sources)
+    width = sum(x[0].numel() for x in (times, y, *sources) if x is not None)
     run = max(1, min(LONGEST_RUN, LARGEST_RUN // width))
-    known = tuple(x is not None for x in sources)
-    shape = (len(ops.params), len(ops.constants))
-    w, dparams, seconds = swept.dy0, swept.dparams, swept.compile_s
+    known = tuple(x is not None for x in columns[2:])
+    carried, dparams, seconds = swept.carried, swept.dparams, swept.compile_s
+    whole = len(times) <= run and swept.dslope is not None
+    shape = (len(carried), len(ops.params), len(ops.constants), whole)
     for first in reversed(range(0, len(times), run)):
         block = [x[first : first + run] for x in columns if x is not None]
         count = len(block[0])
         if count < run:
             block = [torch.cat([x, x[:1].expand(run - count, *x.shape[1:])]) for x in block]
-        last = torch.full((), count - 1, dtype=torch.int64, device=w.device)
-        inputs = distinct((last, w, *dparams, *block, *ops[2:4], *ops.params, *ops.constants))
+        last = torch.full((), count - 1, dtype=torch.int64, device=y.device)
+        inputs = distinct(
+            (last, *carried, *dparams, *block, *ops[2:4], *ops.params, *ops.constants)
+        )
         key = ("sweep", config, run, known, shape)
         made = compiled(key, partial(_run, config, known, shape), inputs)
         seconds = max(seconds, made.seconds)
         if made.call is None:
             return swept._replace(compiled=made.reason, compile_s=seconds)
-        _, w, *dparams = made.call(*inputs)
-    return Swept(w, tuple(dparams), seconds, "yes")
+        _, *found = made.call(*inputs)
+        carried, dparams = tuple(found[: shape[0]]), tuple(found[shape[0] :])
+    if whole:
+        swept, carried = swept._replace(dslope=None), carried[:1]
+    return swept.carried_on(carried, dparams)._replace(compile_s=seconds, compiled="yes")
 
 
 def _run(
-    config: Config, known: tuple[bool, ...], shape: tuple[int, int], inputs: Tensors
+    config: Config, known: tuple[bool, ...], shape: tuple[int, int, int, bool], inputs: Tensors
 ) -> Callable[..., Any]:
-    """A loop of steps backwards through the rows of one run."""
-    carried = 2 + shape[0]
+    """A loop of steps backwards through the rows of one run, and whether to the very start."""
+    last, ends, size = shape[0], shape[0] + shape[1], 2 + sum(known)
 
     def condition(number: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         return number >= 0
 
-    def body(number: torch.Tensor, w: torch.Tensor, *rest: torch.Tensor) -> Tensors:
-        dparams, read = rest[: shape[0]], rest[shape[0] :]
-        size = 2 + sum(known)
+    def body(number: torch.Tensor, *rest: torch.Tensor) -> Tensors:
+        carried, dparams, read = rest[:last], rest[last:ends], rest[ends:]
         columns = iter(x.index_select(0, number[None])[0] for x in read[:size])
-        rtol, atol, *named = read[size:]
         times, y = next(columns), next(columns)
-        own = Sources(*(next(columns) if k else None for k in known))
-        params, constants = tuple(named[: shape[0]]), tuple(named[shape[0] :])
-        ops = Operands(params, constants, rtol, atol, times[2], times[3], times[4])
-        w, added = pull_step(config, ops, times, y, w, own)
-        return (number - 1, w, *plus(dparams, added))
+        first, *own = (next(columns) if k else None for k in known)
+        own = (first, carried, Sources(*own))
+        carried, added = pull_step(config, operands(times, read), times, y, *own)
+        return (number - 1, *carried, *plus(dparams, added))
 
-    return loop(condition, body, inputs[:carried], inputs[carried:])
+    def operands(times: torch.Tensor, read: Tensors) -> Operands:
+        rtol, atol, *named = read[size:]
+        params, constants = tuple(named[: shape[1]]), tuple(named[shape[1] :])
+        return Operands(params, constants, rtol, atol, times[2], times[3], times[4])
+
+    def finish(number: torch.Tensor, *rest: torch.Tensor) -> Tensors:
+        (w, dslope), dparams, read = rest[:last], rest[last:ends], rest[ends:]
+        times, y = read[0][0], read[1][0]
+        swept = Swept(w, dparams, dslope)
+        swept = pull_slope(config, operands(times, read), times[0], y, swept)
+        return (number, swept.dy0, dslope, *swept.dparams)
+
+    start = finish if shape[3] else None
+    return loop(condition, body, inputs[: 1 + ends], inputs[1 + ends :], start)

@@ -26,7 +26,7 @@ from .attempt import evaluate_transposed
 from .call import Call, Counts, Pulled, swept_counts
 from .compiled_sweep import sweep_compiled
 from .forward_pass import Jumped, Record
-from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_step, step_outputs
+from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_slope, pull_step, step_outputs
 from .schedule import Schedule
 from .state import Config, Operands, Tensors
 
@@ -138,13 +138,26 @@ def sweep(
     )
     ops = _operands(schedule, params, constants)
     swept = Swept(w, tuple(torch.zeros_like(p) for p in params))
-    columns = (times, record.y, *sources)
+    if passes_slopes(wanted, w.numel()):
+        swept = swept._replace(dslope=torch.zeros_like(w))
+    columns = (times, record.y, record.first_slopes, *sources)
     last = len(record.y)
     for jumped in reversed(record.jumps):
         swept = _sweep_rows(wanted, columns, slice(jumped.rows, last), ops, swept)
         swept = _through_jump(config, schedule, jumped, ops, swept)
         last = jumped.rows
-    return _sweep_rows(wanted, columns, slice(0, last), ops, swept)
+    swept = _sweep_rows(wanted, columns, slice(0, last), ops, swept)
+    return pull_slope(wanted, ops, times[0, 0], record.y[0], swept) if last else swept
+
+
+def passes_slopes(config: Config, states: int) -> bool:
+    """Whether the sweep carries the cotangent of a step's first slope to the step before it.
+
+    That slope is the last stage there, which only the embedded error and the stiffness estimate
+    read: so it is pulled back once for both steps, and not once for each.
+    """
+    explicit = not (config.tableau.implicit or config.breaks)
+    return config.terms and explicit and states > BLOCK_STATES and config.lanes == 1
 
 
 def _operands(schedule: Schedule, params: Tensors, constants: Tensors) -> Operands:
@@ -168,20 +181,20 @@ def _sweep_rows(
     ops: Operands,
     swept: Swept,
 ) -> Swept:
-    """Sweep over some rows of `columns`: times, states, and the :class:`Sources`."""
-    times, y, *own = (None if x is None else x[rows] for x in columns)
+    """Sweep over some rows of `columns`: times, states, slopes, and the :class:`Sources`."""
+    times, y, slopes, *own = (None if x is None else x[rows] for x in columns)
     sources = Sources(*own)
     assert times is not None
     assert y is not None
     if len(times) == 0:
         return swept
     if config.compile:
-        done = sweep_compiled(config, times, y, ops, swept, sources)
+        done = sweep_compiled(config, times, y, slopes, ops, swept, sources)
         if done.compiled == "yes":
             return done
         swept = swept._replace(compiled=done.compiled, compile_s=done.compile_s)
     if y[0].numel() > BLOCK_STATES or not config.derivatives.batches:
-        return _sweep_steps(config, times, y, ops, swept, sources)
+        return _sweep_steps(config, times, y, slopes, ops, swept, sources)
     size = BLOCK_STEPS if config.lanes == 1 else max(1, BLOCK_OF_LANES // config.lanes)
     for first in reversed(range(0, len(times), size)):
         block = slice(first, first + size)
@@ -194,17 +207,19 @@ def _sweep_steps(
     config: Config,
     times: torch.Tensor,
     y: torch.Tensor,
+    slopes: torch.Tensor | None,
     ops: Operands,
     swept: Swept,
     sources: Sources,
 ) -> Swept:
     """One vector-Jacobian product of a step after the other."""
-    w, dparams = swept.dy0, swept.dparams
+    carried, dparams = swept.carried, swept.dparams
     for row in reversed(range(len(times))):
         own = Sources(*(None if x is None else x[row] for x in sources))
-        w, added = pull_step(config, ops, times[row], y[row], w, own)
+        first = None if slopes is None else slopes[row]
+        carried, added = pull_step(config, ops, times[row], y[row], first, carried, own)
         dparams = plus(dparams, added)
-    return swept._replace(dy0=w, dparams=dparams)
+    return swept.carried_on(carried, dparams)
 
 
 def _sweep_block(

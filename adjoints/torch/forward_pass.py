@@ -32,7 +32,8 @@ class Record(NamedTuple):
     controller proposes exactly, and ``odd`` the numbers and sizes of those steps that they do not
     hold: the first, and those cut short by a stop. Of lanes the sizes are kept as they are, and
     ``odd`` is ``None``. ``rows`` are the numbers of steps up to the end of each segment, ``slopes``
-    the flat first slopes of a solver that keeps them.
+    the flat first slopes of a solver that keeps them, and ``first_slopes`` those of others, where
+    they were asked for.
     """
 
     t: torch.Tensor
@@ -42,13 +43,14 @@ class Record(NamedTuple):
     jumps: tuple[Jumped, ...]
     rows: tuple[int, ...]
     slopes: torch.Tensor
+    first_slopes: torch.Tensor | None = None
 
     @property
     def nbytes(self) -> int:
         """The bytes that are kept."""
         befores = (jumped.before for jumped in self.jumps)
         kept = (self.t, self.y, self.sizes, *(self.odd or ()), self.slopes, *befores)
-        return sum(x.nbytes for x in kept)
+        return sum(x.nbytes for x in (*kept, self.first_slopes) if x is not None)
 
     def times(self, schedule: Schedule) -> torch.Tensor:
         """Start, size, end and the bounds of the times of every step, and slopes."""
@@ -191,4 +193,6 @@ def _finished(
         loop.iterations,
     )
     kept = recorded(times.detach(), y, *record)
+    if config.first_slopes:
+        kept = kept._replace(first_slopes=joined(rows.slopes, y))
     return Solved(ys, terms, coefficients, times.detach(), kept, state, work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from ..steps.acceptance import Terms
 from ..steps.stops import stops_between
 from .call import Call, Counts, Outputs, outputs_of, solved_of
 from .device import find_device, put, put_named
+from .discrete import passes_slopes
 from .engines import engine_of
 from .forward_pass import Solved
 from .schedule import Schedule
@@ -136,6 +138,8 @@ class ProblemLoss:
             tensor(settings.adjoint_atol),
         )
         config = self._config(breaks=stops.breaks, dense=inner > 0)
+        passed = settings.method.adjoint == "discrete" and passes_slopes(config, problem.n_states)
+        config = replace(config, first_slopes=passed)
         return new_call(config, schedule, len(self.names.params), reverse)
 
     def _config(self, **known: Any) -> Config:

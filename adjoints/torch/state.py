@@ -41,6 +41,9 @@ class Config:
         Whether the states from which the steps start are returned, after those at the saves.
     terms : bool
         Whether the terms of the regularisers are wanted.
+    first_slopes : bool
+        Whether the steps are recorded with their first slopes, for a sweep that passes the
+        cotangents of slopes from step to step; it computes them again otherwise.
     error_norm, reduction : str
         How ``error_estimate`` and its like are formed.
     components : int, optional
@@ -68,6 +71,7 @@ class Config:
     dense: bool = False
     dense_output: bool = False
     terms: bool = False
+    first_slopes: bool = False
     error_norm: str = "scaled"
     reduction: str = "sum"
     components: int | None = None
@@ -143,11 +147,13 @@ class Row(NamedTuple):
     """An attempted step, as a reverse pass needs it: numbers of the step, and its start.
 
     ``times`` are start, size, end, and the bounds of the right-hand side's times; and then the
-    first slope, flat, for a solver that keeps slopes.
+    first slope, flat, for a solver that keeps slopes. ``slope`` is the first slope, where it is
+    recorded.
     """
 
     times: torch.Tensor
     y: torch.Tensor
+    slope: torch.Tensor | None = None
 
 
 class Attempt(NamedTuple):

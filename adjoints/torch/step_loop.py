@@ -27,6 +27,7 @@ class Rows:
     keep: bool = True
     times: list[torch.Tensor] = field(default_factory=list)
     y: list[torch.Tensor] = field(default_factory=list)
+    slopes: list[torch.Tensor] = field(default_factory=list)
     coefficients: list[torch.Tensor] = field(default_factory=list)
     terms: list[torch.Tensor] = field(default_factory=list)
 
@@ -34,7 +35,7 @@ class Rows:
         """One piece of rows, each with a leading axis."""
         if not self.keep:
             return
-        columns = (self.times, self.y, self.coefficients, self.terms)
+        columns = (self.times, self.y, self.slopes, self.coefficients, self.terms)
         for column, values in zip(columns, piece, strict=True):
             if values is not None:
                 column.append(values)
@@ -154,16 +155,14 @@ class StepLoop:
             buffers, state = buffers[:-8], State(*buffers[-8:])
             (filled,) = self._read(state.accepted, state.attempts, state.status, count)
             pieces = iter(buffer[:filled] for buffer in buffers)
-            dense = (config.dense, config.terms)
-            rows.append(
-                next(pieces), next(pieces), *(next(pieces) if wanted else None for wanted in dense)
-            )
+            wanted = (True, True, config.first_slopes, config.dense, config.terms)
+            rows.append(*(next(pieces) if kept else None for kept in wanted))
             if self.status != RUNNING:
                 return state
 
 
 def _append(rows: Rows, tried: Attempt) -> None:
-    piece = (tried.row.times, tried.row.y, tried.coefficients, tried.terms)
+    piece = (*tried.row, tried.coefficients, tried.terms)
     rows.append(*(None if x is None else x[None] for x in piece))
 
 
@@ -186,6 +185,8 @@ def _buffers(config: Config, run: int, state: State) -> Tensors:
     """A count, and empty rows for one run."""
     y, shape = state.y, state.y.shape
     buffers = [torch.zeros_like(state.accepted), y.new_zeros(run, 5), y.new_zeros(run, *shape)]
+    if config.first_slopes:
+        buffers.append(torch.zeros_like(buffers[2]))
     if config.dense:
         buffers.append(y.new_zeros(run, config.tableau.dense.shape[1], *shape))
     if config.terms:
@@ -195,7 +196,7 @@ def _buffers(config: Config, run: int, state: State) -> Tensors:
 
 def _run(config: Config, run: int, shape: tuple[int, int], inputs: Tensors) -> Any:
     """A loop of attempts that fills the rows of one run."""
-    columns = 3 + config.dense + config.terms
+    columns = 3 + config.first_slopes + config.dense + config.terms
 
     def condition(count: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         state = State(*rest[columns - 1 : columns + 7])
@@ -204,7 +205,7 @@ def _run(config: Config, run: int, shape: tuple[int, int], inputs: Tensors) -> A
     def body(count: torch.Tensor, *rest: torch.Tensor) -> Tensors:
         buffers, state = rest[: columns - 1], State(*rest[columns - 1 : columns + 7])
         found = attempt(config, state, _unflat(shape, rest[columns + 7 :]))
-        piece = (found.row.times, found.row.y, found.coefficients, found.terms)
+        piece = (*found.row, found.coefficients, found.terms)
         written = tuple(
             buffer.index_copy(0, count[None], x[None])
             for buffer, x in zip(buffers, (x for x in piece if x is not None), strict=True)

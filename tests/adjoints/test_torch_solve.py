@@ -16,6 +16,10 @@ TIGHT = {"rtol": 1e-9, "atol": 1e-11}
 OWN = pytest.mark.parametrize("adjoint", ["discrete", "tape"])
 
 
+def riccati_of_many(t, y, p):
+    return -p[0] * y**2 + p[1] * y
+
+
 def tensors(*arrays, dtype=torch.float64):
     return [torch.tensor(a, dtype=dtype, requires_grad=True) for a in arrays]
 
@@ -32,6 +36,19 @@ def test_golden_gradient_of_lotka_volterra(adjoint):
     distance(solution.ys).backward()
     np.testing.assert_allclose(p.grad, tiny.LOTKA_VOLTERRA_DP, rtol=1e-6)
     np.testing.assert_allclose(y0.grad, tiny.LOTKA_VOLTERRA_DY0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "max"])
+def test_estimates_of_large_states_have_the_derivatives_of_autograds_tape(reduction):
+    """Here the cotangents of slopes are passed from step to step."""
+    found = []
+    for adjoint in ("tape", "discrete"):
+        p, y0 = tensors([1.3, 0.4], np.linspace(0.2, 2.0, 20))
+        options = {"rtol": 1e-5, "atol": 1e-6, "reduction": reduction, "adjoint": adjoint}
+        s = solve(riccati_of_many, y0, [0.4, 2.0], p, **options)
+        loss = (s.ys**2).sum() + s.error_estimate + 2 * s.error_squared + s.stiffness_estimate
+        found.append(torch.cat(torch.autograd.grad(loss, (p, y0))))
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("solver", ["tsit5", "dopri5", "dop853", "rk4", "euler"])
@@ -261,7 +278,7 @@ def test_derivative_through_the_step_size_is_that_of_the_whole_program():
 @pytest.mark.parametrize("solver", ["tsit5", "dop853", "rodas5p"])
 def test_nothing_of_an_attempt_is_made_on_another_device(solver):
     """On tensors that only claim to be on a GPU: any other device in an operation raises."""
-    config = Config(layer, solver, dense=True, terms=True)
+    config = Config(layer, solver, dense=True, terms=True, first_slopes=True)
     with FakeTensorMode():
         t, y, p = (torch.zeros(shape, device="cuda") for shape in ((), (3,), (3, 3)))
         ops = Operands((p,), (), t + 1e-6, t + 1e-9, t + 1, t - 1, t + 2)
