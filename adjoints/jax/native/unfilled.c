@@ -6,12 +6,13 @@
 #include "xla/ffi/api/c_api.h"
 
 /* A fresh page costs a fault. Linux has large ones, which pay where a row fills a good part of one:
-   the whole page is cleared. */
+   the whole page is cleared. Asked for as much again after the storage: XLA puts the program's other
+   arrays there, and it is a wish that changes nothing but time. */
 enum { LARGE_PAGE = 1 << 21, LARGE_ROW = 1 << 19 };
 
 static void ask_for_large_pages(uintptr_t first, uintptr_t rows, uintptr_t row) {
 #ifdef MADV_HUGEPAGE
-    uintptr_t last = (first + rows * row) / LARGE_PAGE * LARGE_PAGE;
+    uintptr_t last = (first + 2 * rows * row) / LARGE_PAGE * LARGE_PAGE;
     first = (first + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
     if (row >= LARGE_ROW && first < last) madvise((void *)first, last - first, MADV_HUGEPAGE);
 #endif
