@@ -36,6 +36,7 @@ ROOMS = {
         "scipy": "sensitivities",
         "jax": "open solver",
         "jax/native": "jaxprs → C",
+        "jax/sde": "with noise",
         "torch": "open solver",
         "torch/native": "graphs → C",
         "native": "as one C loop",

@@ -56,7 +56,7 @@ def pull_back(
     """
     record, final, largest, ops, y0 = kept
     dense_y, dense_coefficients = _save_cotangents(config, record, final, ops, dys)
-    weights = per_step(config, dtotals, final)
+    weights = per_step(config.reduction, dtotals, final.accepted)
     only = largest if config.reduction == "max" else Terms(None, None, None)
     starts = None if dpath is None else path_rows(config, dpath, final).y
     sources = Sources(dense_y, dense_coefficients, weights, only, starts)

@@ -56,7 +56,9 @@ def solve_recording(
     state = start(config, y0, ops)
     several = keep_rows and config.windows > 1
     buffers = empty_buffers(config, state, ops, keep_steps and not several, keep_rows)
-    carry = (state, no_terms(config, state))
+    tab = config.tableau
+    known = (tab.adaptive, tab.adaptive, tab.stiffness_stages is not None)
+    carry = (state, no_terms(known, jnp.zeros_like(state.t)))
     if several:
         return _solve_in_windows(config, carry, buffers, ops, keep_steps=keep_steps)
     (final, totals), buffers = step_on(config, carry, buffers, ops, None)
@@ -106,7 +108,8 @@ def _solved(
     record = Record(*kept, buffers["dense"], buffers["before_stop"])
     ys = _saves(config, record, final, ops)
     path = record.rows if config.dense_output else None
-    return Solved(ys, final, reduced(config, totals, final), record, buffers["steps"], path)
+    totals = reduced(config.reduction, totals, final.accepted)
+    return Solved(ys, final, totals, record, buffers["steps"], path)
 
 
 def _saves(config: Config, record: Record, final: State, ops: Operands) -> jax.Array:

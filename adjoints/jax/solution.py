@@ -47,10 +47,7 @@ class Solution(OpenSolution[Any]):
     @property
     def status(self) -> Any:
         """``"ok"`` or what went wrong; the integer code(s) while tracing or for a batch."""
-        code = self.status_code
-        if isinstance(code, Tracer) or code.ndim:
-            return code
-        return STATUSES[int(code)]
+        return status_name(self.status_code)
 
     @property
     def steps(self) -> tuple[jax.Array, jax.Array]:
@@ -59,11 +56,7 @@ class Solution(OpenSolution[Any]):
         While tracing, and for a batch, they are filled up with steps of size zero at the end
         time, which change nothing.
         """
-        t, h = self.padded_steps[..., 0], self.padded_steps[..., 1]
-        if isinstance(h, Tracer) or h.ndim != 1:
-            return t, h
-        count = int(self.stats["steps"])
-        return t[:count], h[:count]
+        return trimmed(self.padded_steps, self.stats["steps"])
 
 
 def solution_of(
@@ -86,14 +79,27 @@ def solution_of(
         stiffness_estimate=totals.stiffness,
         stats=stats,
         status_code=final.status,
-        padded_steps=view.turned(_padded(out.steps[: config.max_steps], final.accepted, final.t)),
+        padded_steps=view.turned(padded(out.steps[: config.max_steps], final.accepted, final.t)),
         dense_output=dense_output,
         engine=engine,
     )
 
 
-def _padded(steps: jax.Array, count: jax.Array, end: jax.Array) -> jax.Array:
+def padded(steps: jax.Array, count: jax.Array, end: jax.Array) -> jax.Array:
     """The steps, filled up with steps of size zero at the end."""
     taken = jnp.arange(steps.shape[0], dtype=count.dtype) < count
     idle = jnp.stack([end, jnp.zeros_like(end)])
     return jnp.where(taken[:, None], steps, idle)
+
+
+def trimmed(steps: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Starts and sizes of so many steps; all, while tracing and for a batch."""
+    t, h = steps[..., 0], steps[..., 1]
+    if isinstance(h, Tracer) or h.ndim != 1:
+        return t, h
+    return t[: int(count)], h[: int(count)]
+
+
+def status_name(code: jax.Array) -> Any:
+    """``"ok"`` or what went wrong; the code itself while tracing or for a batch."""
+    return code if isinstance(code, Tracer) or code.ndim else STATUSES[int(code)]

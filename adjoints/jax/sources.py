@@ -55,10 +55,15 @@ def entering_at_step(
         here = jnp.where(row.h != 0, sources.starts[index], 0.0)
         own = here if own is None else own + here
 
+    return own, StepOutputs(coefficients, weights_at_step(index, sources.terms, sources.steps))
+
+
+def weights_at_step(index: jax.Array, terms: Terms, steps: Terms) -> Terms:
+    """The weights of the regularisers' terms at one step; of a maximum only at its own."""
+
     def weight(value: jax.Array | None, step: jax.Array | None) -> jax.Array | None:
         if value is None or step is None:
             return value
         return jnp.where(step == index, value, 0.0)
 
-    pairs = zip(sources.terms, sources.steps, strict=True)
-    return own, StepOutputs(coefficients, Terms(*(weight(v, s) for v, s in pairs)))
+    return Terms(*(weight(v, s) for v, s in zip(terms, steps, strict=True)))

@@ -66,7 +66,7 @@ def step_on(
     def turn(carry: Tree, operands: Tree) -> Tree:
         state, totals = carry
         found = attempt(config, state, operands[0])
-        totals = add_terms(config, totals, found, state.accepted)
+        totals = add_terms(config.reduction, totals, found.accept, found.terms, state.accepted)
         rows = writes_of(config, state, found, buffers)
         return (found.state, totals), tuple(rows[name] for name in names)
 

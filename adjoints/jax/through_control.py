@@ -59,7 +59,7 @@ def pull_back(
     del dpath
     stored, final, totals, y0, ops = kept
     through = replace(config, jax_differentiates=True)
-    weights = per_step(config, dtotals, final)
+    weights = per_step(config.reduction, dtotals, final.accepted)
     dense, ddense = _dense_cotangents(through, stored, final, ops, dys)
 
     def one(smooth: Tree, params: Tree, state: State) -> Tree:

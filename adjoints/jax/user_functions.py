@@ -208,7 +208,7 @@ def user_functions(
     all_smooth = list(smooth)
 
     def opened(function: Any, written: Any, *lead: Any) -> Any:
-        if function is None or not _may_close(written):
+        if function is None or not may_close(written):
             return function
         t = jnp.zeros((), start.dtype)
         converted, hoisted = jax.closure_convert(function, *lead, t, start, (smooth, constants))
@@ -228,6 +228,6 @@ def user_functions(
     )
 
 
-def _may_close(function: Any) -> bool:
+def may_close(function: Any) -> bool:
     """Whether a function may hold values besides its arguments."""
     return not isinstance(function, FunctionType) or function.__closure__ is not None

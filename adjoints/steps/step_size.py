@@ -26,7 +26,7 @@ SMALLEST_ERROR = 1e-4
 STRETCH = 1.01
 
 
-def next_factor(error: Array, previous_error: Array, error_order: int) -> Array:
+def next_factor(error: Array, previous_error: Array, error_order: float) -> Array:
     """By how much to change the step size after a step with this error norm.
 
     A rejected step (error above 1) shrinks by the plain rule. An error that is not finite
