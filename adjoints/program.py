@@ -77,6 +77,7 @@ class TrainingGradient(NamedTuple):
 
     loss: Array
     dparams: Named
+    dy0: Array
     status: Array
     work: Work
 

@@ -63,6 +63,7 @@ LONG = (
     "test_breakdowns_are_statuses[torchode-backsolve]",
     "test_a_breakdown_is_a_result[<lambda>-options0-statuses0-torch-forward]",
     "test_derivatives_by_start_and_save_times[gauss]",
+    "test_peers_and_regularisers_train_it_too[diffrax]",
     "test_multiplicative_noise[sosri2]", "test_adaptive_steps_bias_nothing[sra1]",
     "test_sde.py::test_jacobians_and_second_derivatives",
     "of_the_same_steps[sosri2-absolute-mean]",

@@ -46,6 +46,7 @@ class GradientError:
 
     def __init__(self, loss_gradient: LossGradient) -> None:
         self._run = loss_gradient.with_error_bar()
+        self._first = loss_gradient.first
         self._rtol = loss_gradient.settings.preset.rtol
         cost = _COST_EAGER if loss_gradient.compiles else _COST
         self.every = math.ceil(cost / (_SHARE * loss_gradient.task.steps_per_epoch))
@@ -56,7 +57,7 @@ class GradientError:
 
     def __call__(self, params: Mapping[str, np.ndarray]) -> Found:
         """What a row says of the gradient at these weights."""
-        result = self._run(params=params)
+        result = self._run(*self._first(params))
         error = result.gradient_error
         if error is None:
             return {"gradient_error": math.nan, "gradient_doubt": result.message}

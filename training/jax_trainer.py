@@ -15,6 +15,7 @@ from ..adjoints.jax.device import find_device
 from ..adjoints.jax.solve import solve
 from ..adjoints.program import Work, of_problem
 from ..adjoints.result import STATUSES
+from .jax_start import scanned, training_gradient
 from .loss_gradient import Evaluation, LossGradient
 from .presets import WEIGHT_DECAY, Optimizer
 
@@ -40,7 +41,7 @@ class JaxTrainer:
             self._train = put(dict(self._task.train))
             self._test = put(dict(self._task.test))
             self._fixed = put(loss_gradient.fixed_constants())
-            params = put(dict(self._task.problem.params))
+            params = put(self._task.params)
             self._state = (params, put(self._optimizer.init(params)), self._no_totals())
             self._step = jax.jit(self._one_step, donate_argnums=0)
             self._solve = jax.jit(self._evaluate)
@@ -129,7 +130,7 @@ class JaxTrainer:
         params, optimizer, totals = state
         y0, batch = self._batch(data, indices)
         constants = {**fixed, **batch, **drawn}
-        found = self._loss_gradient.run.training_gradient(params, y0, constants, numbers[:-1])
+        found = training_gradient(self._loss_gradient, params, y0, constants, numbers[:-1])
         loss, gradient = found.loss, found.dparams
         finite = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(gradient)]).all()
         status = jnp.where(
@@ -155,8 +156,10 @@ class JaxTrainer:
         return *chosen, {**added, "status": status, "loss": totals["loss"] + loss}
 
     def _evaluate(self, params: Tree, data: Tree, indices: jax.Array) -> Tree:
-        problem, preset = self._task.problem, self._settings.preset
+        problem, preset, start = self._task.problem, self._settings.preset, self._task.start
         y0, batch = self._batch(data, indices)
+        if start is not None:
+            y0 = start.mean(params, batch, scanned)
         known = {name: jnp.asarray(value) for name, value in problem.constants.items()}
         p = {**params, **known, **batch}
         solution = solve(
@@ -184,13 +187,13 @@ class JaxTrainer:
             solution.stats["steps"],
         )
 
-    def _batch(self, data: Tree, indices: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def _batch(self, data: Tree, indices: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
         """Start values and constants of some samples; all of them where there are no samples."""
         if not self._task.train:
             batch = dict(data)
             return batch.pop("y0", jnp.asarray(self._task.problem.y0)), batch
         batch = {name: values[indices] for name, values in data.items()}
-        return batch.pop("y0"), batch
+        return batch.pop("y0", None), batch
 
     def _context(self) -> Any:
         return jax.enable_x64(self._x64)
@@ -202,4 +205,6 @@ def _transformation(optimizer: Optimizer) -> Any:
         return optax.trace(decay=optimizer.momentum)
     if optimizer.name == "adam":
         return optax.scale_by_adam()
+    if optimizer.name == "adamax":
+        return optax.scale_by_adamax()
     return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(WEIGHT_DECAY))

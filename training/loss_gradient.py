@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..adjoints.methods import get_method
 from ..adjoints.regularizers.regularized import PREFIX, draws
 from ..adjoints.run import Run
 from .settings import RunSettings
+from .start import NOISE, WEIGHT, looped
+from .start import draws as start_draws
 from .task import Task
 
 
@@ -96,12 +99,30 @@ class LossGradient:
     def drawn(
         self, epoch: int, random: np.random.RandomState, shares: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """Coefficient and random numbers of a step, for a regulariser within the problem."""
-        penalty = self.settings.regularizer
+        """What a step draws: for start values, and for a regulariser within the problem."""
+        problem, penalty = self.task.problem, self.settings.regularizer
+        found = {}
+        if self.task.start is not None:
+            found = start_draws(problem.y0.shape, problem.dtype, epoch, random)
         if penalty is None or penalty.terms:
-            return {}
+            return found
         (coefficient,) = self.coefficients(epoch)
-        return draws(self.task.problem, penalty, coefficient, random, shares)
+        return found | draws(problem, penalty, coefficient, random, shares)
+
+    def parts(
+        self, params: Mapping[str, Any], constants: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """The problem's weights, those of the encoder of start values, the problem's constants."""
+        own = {name: params[name] for name in self.task.problem.params}
+        others = {name: value for name, value in params.items() if name not in own}
+        drawn = (NOISE, WEIGHT)
+        return own, others, {name: v for name, v in constants.items() if name not in drawn}
+
+    def first(self, params: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
+        """The problem's weights and the start values of the first batch, at these weights."""
+        problem, start = self.task.problem, self.task.start
+        own, others, constants = self.parts(params, problem.constants)
+        return own, problem.y0 if start is None else start.mean(others, constants, looped)
 
     def coefficients(self, epoch: int) -> tuple[float, ...]:
         """The coefficient of each term in an epoch; none without a regulariser."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..problems import Problem
+from .start import Start
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,10 @@ class Task:
     problem : Problem
         The equations, the loss, and the first weights as ``params``, on one batch.
     train, test : mapping of str to ndarray
-        The samples along the first axis: start values as ``"y0"``, and by their names those of
-        the problem's constants that belong to a sample, as labels do. Where `train` is empty, the
-        problem itself is all there is to learn from, and the arrays of `test` take the places of
-        its own as a whole.
+        The samples along the first axis: start values as ``"y0"`` where `start` does not make
+        them, and by their names those of the problem's constants that belong to a sample, as
+        labels do. Where `train` is empty, the problem itself is all there is to learn from, and
+        the arrays of `test` take the places of its own as a whole.
     batch : int
         Samples a step; those that are left at the end of an epoch wait for the next one.
     steps : int
@@ -32,6 +33,8 @@ class Task:
     correct : callable, optional
         ``correct(ys, p)``: for each sample of a batch whether it is told right, of shape
         ``(batch,)`` and boolean, in the array API. ``None`` where there is no right or wrong.
+    start : Start, optional
+        What makes the start values of the samples, with weights of its own; there are samples.
     """
 
     name: str
@@ -41,8 +44,19 @@ class Task:
     batch: int = 0
     steps: int = 10
     correct: Callable[[Any, Mapping[str, Any]], Any] | None = None
+    start: Start | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in the training samples."""
-        return len(self.train["y0"]) // self.batch if self.train else self.steps
+        return count_of(self.train) // self.batch if self.train else self.steps
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        """All first weights: the problem's, and those of what makes the start values."""
+        return {**self.problem.params, **({} if self.start is None else self.start.params)}
+
+
+def count_of(samples: Mapping[str, np.ndarray]) -> int:
+    """How many there are."""
+    return len(next(iter(samples.values())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from ..adjoints.torch.device import find_device, put, put_named
 from ..adjoints.torch.solve import solve
 from .loss_gradient import Evaluation, LossGradient
 from .presets import WEIGHT_DECAY, Optimizer
+from .start import looped
+from .torch_start import training_gradient
 
 
 class TorchTrainer:
@@ -33,7 +36,7 @@ class TorchTrainer:
         self._constants = put_named(self._task.problem.constants, self._device)
         self._params = {
             name: value.requires_grad_()
-            for name, value in put_named(self._task.problem.params, self._device).items()
+            for name, value in put_named(self._task.params, self._device).items()
         }
         self._optimizer = _optimizer(self._settings.preset.optimizer, self._params)
         self._status, self._work = "ok", Work()
@@ -53,8 +56,8 @@ class TorchTrainer:
         y0, batch = self._batch(self._train, indices)
         constants = {**self._fixed, **batch, **put_named(drawn, self._device)}
         params = {name: value.detach() for name, value in self._params.items()}
-        found = self._loss_gradient.run.training_gradient(
-            params, y0, constants, coefficients or (0.0,)
+        found = training_gradient(
+            self._loss_gradient, params, y0, constants, coefficients or (0.0,)
         )
         loss, gradient, status = found.loss, found.dparams, STATUSES[found.status]
         finite = (
@@ -85,10 +88,12 @@ class TorchTrainer:
 
     def evaluate(self, samples: str, indices: np.ndarray) -> Evaluation:
         """Solve the ``"train"`` or ``"test"`` samples at `indices`, with no gradient."""
-        problem, preset = self._task.problem, self._settings.preset
+        problem, preset, start = self._task.problem, self._settings.preset, self._task.start
         y0, batch = self._batch(self._train if samples == "train" else self._test, indices)
         p = {**self._params, **self._constants, **batch}
         with torch.no_grad():
+            if start is not None:
+                y0 = start.mean(p, batch, looped)
             solution = solve(
                 problem.rhs,
                 y0,
@@ -151,7 +156,7 @@ class TorchTrainer:
 
     def _batch(
         self, data: Mapping[str, torch.Tensor], indices: np.ndarray
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    ) -> tuple[Any, dict[str, torch.Tensor]]:
         """Start values and constants of some samples; all of them where there are no samples."""
         if not self._task.train:
             batch = dict(data)
@@ -159,7 +164,7 @@ class TorchTrainer:
             return put(self._task.problem.y0, self._device) if start is None else start, batch
         rows = torch.as_tensor(indices, device=self._device)
         batch = {name: values[rows] for name, values in data.items()}
-        return batch.pop("y0"), batch
+        return batch.pop("y0", None), batch
 
 
 def _numpy(value: torch.Tensor) -> np.ndarray:
@@ -172,4 +177,6 @@ def _optimizer(optimizer: Optimizer, params: Mapping[str, torch.Tensor]) -> torc
         return torch.optim.SGD(values, rate, momentum=optimizer.momentum)
     if optimizer.name == "adam":
         return torch.optim.Adam(values, rate)
+    if optimizer.name == "adamax":
+        return torch.optim.Adamax(values, rate)
     return torch.optim.AdamW(values, rate, weight_decay=WEIGHT_DECAY)

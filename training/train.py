@@ -19,7 +19,7 @@ from .loss_gradient import LossGradient
 from .records import Epoch
 from .run_folder import begin, held, standing
 from .settings import RunSettings, run_settings
-from .task import Task
+from .task import Task, count_of
 from .training import Found, Trainer, Training
 
 #: Calls whose median is the time of a prediction.
@@ -207,7 +207,7 @@ def _batches(task: Task, random: np.random.RandomState) -> Iterator[np.ndarray]:
     if not task.train:
         yield from (np.zeros(0, np.int64) for _ in range(task.steps))
         return
-    order = random.permutation(len(task.train["y0"]))
+    order = random.permutation(count_of(task.train))
     for number in range(task.steps_per_epoch):
         yield order[number * task.batch : (number + 1) * task.batch]
 
@@ -240,7 +240,7 @@ def _judged(trainer: Trainer, task: Task, samples: str) -> tuple[float, float | 
     """Mean loss, and share of the samples told right; the last batch begins anew where it ends."""
     if not task.train:
         return trainer.evaluate(samples, _first(task)).loss, None
-    count = len(getattr(task, samples)["y0"])
+    count = count_of(getattr(task, samples))
     losses, right = 0.0, 0
     for start in range(0, count, task.batch):
         fresh = min(task.batch, count - start)

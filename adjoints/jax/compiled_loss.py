@@ -200,5 +200,5 @@ class LossProgram(ABC):
         """
         if self._coefficient is not None:
             constants = {**constants, self._coefficient: coefficients}
-        loss, report, (dparams, _, *extra) = self.loss.traced(params, y0, constants)
-        return TrainingGradient(loss, dparams, *self.status_and_work(report, *extra))
+        loss, report, (dparams, dy0, *extra) = self.loss.traced(params, y0, constants)
+        return TrainingGradient(loss, dparams, dy0, *self.status_and_work(report, *extra))

@@ -190,12 +190,13 @@ class JaxProgram:
         own = not self.problem.constants and y0.shape == self.problem.y0.shape
         config = self.config if own else self._for_other_constants
         ops = self._operands(params, fixed)
-        loss, dparams, _, found, _ = self._gradient_of(config, False, params, y0, ops, fixed)
+        loss, dparams, dy0, found, _ = self._gradient_of(config, False, params, y0, ops, fixed)
         report = Report(*found)
         status = jnp.where(report.status == 0, report.reverse_status, report.status)
         return TrainingGradient(
             loss,
             dparams,
+            dy0,
             jnp.where(report.reverse_status < 0, report.status, status),
             Work(
                 report.steps,

@@ -134,14 +134,15 @@ class TorchPeerProgram:
         del coefficients
         status = "ok"
         try:
-            loss, _, dparams, _ = self._autograd.differentiate(params, y0, constants)
+            loss, _, dparams, dy0 = self._autograd.differentiate(params, y0, constants)
         except (Breakdown, AssertionError) as error:
             status, loss = self._status(error), y0.new_tensor(torch.nan)
             dparams = {name: torch.full_like(value, torch.nan) for name, value in params.items()}
+            dy0 = torch.full_like(y0, torch.nan)
         forward, reverse = self._latest.forward, self._latest.reverse
         backwards = 2 * reverse.evals if self._continuous else forward.evals
         work = Work(forward.steps, forward.rejected, forward.evals, backwards)
-        return TrainingGradient(loss, dparams, STATUSES.index(status), work)
+        return TrainingGradient(loss, dparams, dy0, STATUSES.index(status), work)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""

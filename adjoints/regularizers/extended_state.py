@@ -62,7 +62,8 @@ class ExtendedProgram:
         self, params: Named, y0: Array, constants: Named, coefficients: Sequence[float] | Array
     ) -> TrainingGradient:
         """Loss and gradient inside a training."""
-        return self._program.training_gradient(params, extended(y0), constants, coefficients)
+        found = self._program.training_gradient(params, extended(y0), constants, coefficients)
+        return found._replace(dy0=found.dy0[..., :-1])
 
 
 def _own(found: GradientResult) -> GradientResult:

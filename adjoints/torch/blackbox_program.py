@@ -63,12 +63,13 @@ class BlackboxProgram:
         The equations keep their own constants; only the loss sees others.
         """
         del coefficients
-        loss, done, dparams, _ = self._differentiable.differentiate(params, y0, constants)
+        loss, done, dparams, dy0 = self._differentiable.differentiate(params, y0, constants)
         stats = self._stats(done)
         forward = done.trajectory.status
         status = STATUSES.index(done.reverse_status if forward == "ok" else forward)
         counts = (stats.steps, stats.rejected, stats.rhs_evals, stats.vjp_evals)
-        return TrainingGradient(loss, dparams, status, Work(*(count or 0 for count in counts)))
+        work = Work(*(count or 0 for count in counts))
+        return TrainingGradient(loss, dparams, dy0, status, work)
 
     def primal(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""

@@ -145,7 +145,8 @@ class TorchProgram:
             0 if back is None else back.rhs_evals + back.vjp_evals,
         )
         status = forward if forward != CODES["ok"] else reverse
-        return TrainingGradient(found.loss, self._loss.named(found.dparams), status, done)
+        dparams = self._loss.named(found.dparams)
+        return TrainingGradient(found.loss, dparams, found.dy0, status, done)
 
     def _found(self, params: Named, y0: torch.Tensor, call: Call | None = None) -> Found:
         ordered = self._loss.ordered(params)

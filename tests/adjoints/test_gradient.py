@@ -255,6 +255,7 @@ def test_a_training_takes_the_same_gradient(method):
     assert STATUSES[int(found.status)] == result.status == "ok"
     assert float(found.loss) == pytest.approx(result.loss, rel=1e-12)
     np.testing.assert_allclose(found.dparams["k"], result.dparams["k"], rtol=1e-12)
+    np.testing.assert_allclose(found.dy0, result.dy0, rtol=1e-12)
     assert int(found.work.steps) == result.stats.steps
 
 
