@@ -22,6 +22,7 @@ import yaml
 from architecture_map import draw_map
 from package_imports import arrows
 from render import Maker, code, filled, from_docstring, table, wrapped
+from trainings import training_tables, training_verdicts
 
 import adjointbench.problems as zoo
 from adjointbench.adjoints.methods import methods
@@ -244,6 +245,8 @@ MAKERS: dict[str, Maker] = {
     "claims": claims,
     "versions": versions,
     "arrows": arrows_between_rooms,
+    "training-tables": training_tables,
+    "training-verdicts": training_verdicts,
 }
 
 

@@ -37,7 +37,7 @@ def train_grid(
         Gets a folder for each run: ``TASK/BACKEND-ADJOINT/REGULARIZER/seed0``.
     regularizers : sequence of str
         ``"none"`` or names of :class:`~adjointbench.Regularizer`, with coefficients of their own
-        after an equals sign if wanted: ``"error=10:1"``.
+        after an equals sign if wanted: ``"error=10:1"``, ``"error+stiffness=10:1 0.01"``.
     adjoints : sequence of str
     seeds : sequence of int
     say : callable, optional
@@ -66,7 +66,7 @@ def train_grid(
         regularizer, _, coefficients = spec.partition("=")
         runs[f"{task}/{backend}-{adjoint}/{spec}/seed{seed}"] = {
             "regularizer": regularizer,
-            "coefficient": coefficients.split(",") if coefficients else None,
+            "coefficient": coefficients.replace(",", " ").split() or None,
             "adjoint": adjoint,
             "seed": seed,
             **options,

@@ -176,7 +176,7 @@ PRESETS = {
         ),
         Preset(
             "mnist-published-float64",
-            "the same in float64, where the estimate is none: seven minutes on a core and more",
+            "the same in float64, where it is no rounding: six minutes on a core and more",
             tasks.mnist,
             _MOMENTUM,
             epochs=75,

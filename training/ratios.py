@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from .equal_loss import EQUAL_LOSS, equal_loss
 from .records import LOCAL_BIASED, ROWS, SETTINGS, RunRecord
 
 NONE, UNFINISHED = "none", "unfinished"
@@ -26,6 +27,9 @@ RATIOS = {
     "nfe": "evaluations",
     "work": "evaluations × batches",
 }
+
+#: The same, of all columns of which a ratio is told.
+COMPARED = (*RATIOS, "steps", "train_loss", "test_loss")
 
 
 def read_trainings(paths: Iterable[Path], troubles: list[str]) -> pd.DataFrame:
@@ -51,7 +55,7 @@ def read_trainings(paths: Iterable[Path], troubles: list[str]) -> pd.DataFrame:
             tables.append(rows)
     if not tables:
         return pd.DataFrame()
-    return _with_coefficients(pd.concat(tables, ignore_index=True))
+    return _told_apart(pd.concat(tables, ignore_index=True))
 
 
 def _kind(settings: RunRecord) -> dict[str, Any]:
@@ -67,6 +71,7 @@ def _kind(settings: RunRecord) -> dict[str, Any]:
         "epochs": settings["epochs"],
         "rtol": settings["rtol"],
         "dtype": settings["dtype"],
+        "options": " ".join(f"{k}={v}" for k, v in settings.get("task_options", {}).items()),
     }
 
 
@@ -76,11 +81,18 @@ def _name(regularizer: dict[str, Any]) -> str:
     return regularizer["name"]
 
 
-def _with_coefficients(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Name the coefficients where a regulariser was trained with several."""
-    several = epochs.groupby(KIND)["coefficients"].transform("nunique").gt(1)
-    named = epochs["regularizer"] + " " + epochs["coefficients"]
-    return epochs.assign(regularizer=epochs["regularizer"].where(~several, named))
+def _told_apart(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Name what the same task, or the same regulariser, was trained with where that is several."""
+    told = {"rtol": epochs["rtol"].map("rtol={:g}".format), "options": epochs["options"]}
+    tasks = [_several(epochs, ["task"], name, how) for name, how in told.items()]
+    epochs = epochs.assign(task=epochs["task"] + tasks[0] + tasks[1])
+    regularizers = _several(epochs, KIND, "coefficients", epochs["coefficients"])
+    return epochs.assign(regularizer=epochs["regularizer"] + regularizers)
+
+
+def _several(epochs: pd.DataFrame, of: list[str], name: str, told: pd.Series) -> pd.Series:
+    """What tells rows of one kind apart that differ in a column; nothing where they do not."""
+    return (" " + told).where(epochs.groupby(of)[name].transform("nunique").gt(1) & told.ne(""), "")
 
 
 def last_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
@@ -88,37 +100,58 @@ def last_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
 
     A run that has epochs to go has the status ``"unfinished"``, and counts in no ratio.
     """
-    ordered = epochs.sort_values(["run", "epoch"])
-    work = ordered.groupby("run")["forward_evals"].sum(min_count=1)
-    last = ordered.groupby("run", sort=False).tail(1)
+    last = _with_work(epochs).groupby("run", sort=False).tail(1)
     cut_off = last["status"].eq("ok") & last["epoch"].lt(last["epochs"])
     status = last["status"].mask(cut_off, UNFINISHED)
-    last = last.assign(work=last["run"].map(work), status=status)
-    return last.sort_values([*KIND, "seed"]).reset_index(drop=True)
+    return last.assign(status=status).sort_values([*KIND, "seed"]).reset_index(drop=True)
+
+
+def _with_work(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The epochs of each run in order, with the evaluations of all batches so far as ``work``."""
+    ordered = epochs.sort_values(["run", "epoch"])
+    done = ordered.groupby("run")["forward_evals"]
+    return ordered.assign(work=done.cumsum().where(done.transform("count").gt(0)))
 
 
 def ratios(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Each run beside the one of its task, method and seed with no regulariser.
+    """Each run beside the one of its task, method and seed with no regulariser, as far as it went.
 
     Returns
     -------
     DataFrame
-        The last epochs with a column ``"... ratio"`` for each of :data:`RATIOS`, and ``points``,
-        the difference of test accuracies in percent.
+        The last epochs, with a column ``"... ratio"`` for each of :data:`COMPARED`, those of
+        :func:`~adjointbench.training.equal_loss.equal_loss`, and ``points``, the difference of
+        test accuracies in percent. A run of fewer epochs than that beside it is compared with as
+        many of them.
     """
     last = last_epochs(epochs)
-    plain = last[last["regularizer"].eq(NONE) & last["status"].eq("ok")]
+    same = ["task", "method", "seed", "epoch"]
+    plain = _with_work(epochs[epochs["regularizer"].eq(NONE) & epochs["status"].eq("ok")])
     merged = last.merge(
-        plain[["task", "method", "seed", *RATIOS, "test_accuracy"]],
-        on=["task", "method", "seed"],
+        plain[[*same, "run", *COMPARED, "test_accuracy"]],
+        on=same,
         how="left",
         suffixes=("", " of none"),
     )
     broke = merged["status"].ne("ok")
-    for name in RATIOS:
+    for name in COMPARED:
         merged[f"{name} ratio"] = (merged[name] / merged[f"{name} of none"]).mask(broke)
+    merged = merged.join(_at_equal_loss(epochs, merged[~broke]))
     difference = merged["test_accuracy"] - merged["test_accuracy of none"]
     return merged.assign(points=100 * difference.mask(broke))
+
+
+def _at_equal_loss(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each of `runs`, under its index; NaN where there is nothing to compare with."""
+    ordered = {str(name): rows for name, rows in epochs.sort_values("epoch").groupby("run")}
+    found = {}
+    for index, run in runs.iterrows():
+        plain = ordered.get(run["run of none"])
+        if plain is not None:
+            as_far = plain[plain["epoch"].le(run["epoch"])]
+            found[index] = equal_loss(ordered[run["run"]], as_far)
+    columns = ["equal_loss", "halfway", *EQUAL_LOSS]
+    return pd.DataFrame.from_dict(found, orient="index", columns=columns, dtype=float)
 
 
 def summary_of(epochs: pd.DataFrame) -> pd.DataFrame:
@@ -127,10 +160,11 @@ def summary_of(epochs: pd.DataFrame) -> pd.DataFrame:
     for kind, runs in ratios(epochs).groupby(KIND, sort=False):
         line: dict[str, Any] = dict(zip(KIND, kind, strict=True))
         line |= {"seeds": len(runs), "broke": int((~runs["status"].isin(("ok", UNFINISHED))).sum())}
+        line["epochs"] = runs["epochs"].max()
         runs = runs[runs["status"].eq("ok")]
         line["accuracy"] = runs["test_accuracy"].median()
         line["loss"] = runs["train_loss"].median()
-        for name in (*(f"{ratio} ratio" for ratio in RATIOS), "points"):
+        for name in (*(f"{ratio} ratio" for ratio in COMPARED), *EQUAL_LOSS, "points"):
             values = runs[name].dropna()
             line[name] = values.median()
             line[f"{name} low"], line[f"{name} high"] = values.min(), values.max()

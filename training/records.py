@@ -36,6 +36,8 @@ class Epoch(TypedDict):
     error: float | None
     error_squared: float | None
     stiffness: float | None
+    #: The share of the first of them that is rounding, where that was looked at.
+    rounding: float | None
     #: Of the regulariser; several with a space between.
     coefficient: str | None
     #: Estimated relative error of the gradient on the first batch, where that was asked for and

@@ -17,6 +17,7 @@ from ..adjoints.regularizers.regularized import shares_of_steps
 from .gradient_error import GradientError, inaccurate
 from .loss_gradient import LossGradient
 from .records import Epoch
+from .rounding import rounding_of, warning_of
 from .run_folder import begin, held, standing
 from .settings import RunSettings, run_settings
 from .task import Task, count_of
@@ -100,10 +101,11 @@ def _train(training: Training, resume: bool, gradient_error: bool) -> None:
         _first_solve(training, trainer, loss_gradient.task)
     rows = _epochs(loss_gradient, trainer, training, epoch)
     if found is None:
-        rows = chain([{**_untrained(), **_evaluated(trainer, loss_gradient.task)}], rows)
+        rows = chain([{**_untrained(), **_evaluated(trainer, loss_gradient)}], rows)
     for row in rows:
         if watch is not None and watch.due(row["epoch"]):
             row |= _estimated(watch, training, row["epoch"], trainer.params())
+        _warn_of_rounding(loss_gradient, training, row)
         training.add(row, trainer)
     training.params = trainer.params()
 
@@ -124,6 +126,13 @@ def _estimated(
     if warning and not any(inaccurate(row["gradient_error"]) for row in training.rows):
         training.warn(f"epoch {epoch}: {warning}")
     return {**found}
+
+
+def _warn_of_rounding(loss_gradient: LossGradient, training: Training, row: Found) -> None:
+    """Warn once where the error estimate is rounding, or has become that."""
+    warning = warning_of(loss_gradient, row["rounding"])
+    if warning and not any(warning_of(loss_gradient, r["rounding"]) for r in training.rows):
+        training.warn(f"epoch {row['epoch']}: {warning}")
 
 
 def _prepared(settings: RunSettings) -> tuple[LossGradient, Trainer]:
@@ -178,7 +187,7 @@ def _epochs(
             "coefficient": " ".join(f"{c:.6g}" for c in coefficients) or None,
             "train_seconds": before + seconds,
             "steps_per_second": len(batches) / seconds,
-            **_evaluated(trainer, task),
+            **_evaluated(trainer, loss_gradient),
         }
 
 
@@ -220,10 +229,12 @@ def _untrained() -> Found:
     return {"epoch": 0, "status": "ok", "train_seconds": 0.0}
 
 
-def _evaluated(trainer: Trainer, task: Task) -> Found:
+def _evaluated(trainer: Trainer, loss_gradient: LossGradient) -> Found:
     """Losses, accuracies, evaluations and estimates on the first batch, and a prediction's time."""
+    task = loss_gradient.task
     first = trainer.evaluate("train", _first(task))
     found: Found = {"nfe": first.rhs_evals, **first.estimates}
+    found["rounding"] = rounding_of(loss_gradient, trainer.params(), first.accepted)
     found["train_loss"], found["train_accuracy"] = _judged(trainer, task, "train")
     if task.test:
         found["test_loss"], found["test_accuracy"] = _judged(trainer, task, "test")

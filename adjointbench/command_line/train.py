@@ -67,7 +67,8 @@ def train(
         str | None,
         typer.Option(
             help="Regularizers, separated by commas, each with --seeds; one folder a run in "
-            "--out. Goes on where it stopped. Coefficients of their own: error=10:1."
+            "--out. Goes on where it stopped. Coefficients of their own: error=10:1, or for two "
+            "terms 'error+stiffness=10:1 0.01'."
         ),
     ] = None,
     seeds: Annotated[

@@ -97,9 +97,10 @@ def _rename(text: str, prefix: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    """Without what makes no difference on a page: fonts, no turns, more than two decimals."""
+    """Without what makes no difference on a page: fonts, no turns, decimals of coordinates."""
     text = re.sub(r" ?font-family: [^;\"]*;?| transform=\"rotate\(-?0 [^)]*\)\"", "", text)
-    return re.sub(r"\s*\n\s*", "\n", re.sub(r"(\d\.\d\d)\d+", r"\1", text))
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), text)
+    return re.sub(r"\s*\n\s*", "\n", text)
 
 
 def _in_pixels(match: re.Match[str]) -> str:

@@ -23,14 +23,15 @@ _PLAIN = "#7B8794"
 _PANELS = (
     ("train_loss", "training loss"),
     ("test_error", "test error"),
+    ("test_loss", "test loss"),
     ("nfe", "evaluations"),
     ("gradient_error", "estimated error of the gradient"),
 )
-_LOGARITHMIC = ("train_loss", "test_error", "gradient_error")
+_LOGARITHMIC = ("train_loss", "test_error", "test_loss", "gradient_error")
 
 
 def training_figure(epochs: pd.DataFrame) -> Figure:
-    """Loss, share of the test told wrong and function evaluations of one task and method.
+    """Loss, share of the test told wrong, else its loss, and evaluations of one task and method.
 
     Parameters
     ----------
@@ -44,7 +45,9 @@ def training_figure(epochs: pd.DataFrame) -> Figure:
         seeds, and the band from the smallest to the largest.
     """
     epochs = epochs.assign(test_error=1.0 - epochs["test_accuracy"])
-    panels = [(c, label) for c, label in _PANELS if epochs[c].notna().any()]
+    panels = [(c, label) for c, label in _PANELS if c in epochs and epochs[c].notna().any()]
+    if epochs["test_error"].notna().any():
+        panels = [(c, label) for c, label in panels if c != "test_loss"]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.7 * len(panels), 5.8), layout="constrained")
         grid = figure.subplots(2, len(panels), squeeze=False)

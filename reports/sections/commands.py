@@ -81,9 +81,12 @@ def training_command(epochs: pd.DataFrame) -> str:
         Rows of :func:`~adjointbench.training.ratios.read_trainings`.
     """
     first = epochs.iloc[0]
+    task, *given = str(first["task"]).split(" ")
+    options = [("--rtol", o[5:]) if o.startswith("rtol=") else ("--set", o) for o in given]
     kinds = epochs[["regularizer", "coefficients"]].drop_duplicates().itertuples(index=False)
     train = [
-        *("adjointbench", "train", str(first["task"])),
+        *("adjointbench", "train", task),
+        *(word for option in options for word in option),
         *("--backend", _backend(str(first["method"]))),
         *("--adjoint", str(first["method"])),
         *("--grid", ",".join(_regularizer(name, given) for name, given in kinds)),
@@ -94,9 +97,9 @@ def training_command(epochs: pd.DataFrame) -> str:
 
 
 def _regularizer(name: str, coefficients: str) -> str:
-    """As ``--grid`` takes it, where one coefficient can be given in it."""
-    bare = name.split(" ")[0].rstrip(",")
-    return f"{bare}={coefficients}" if coefficients and " " not in coefficients else bare
+    """As ``--grid`` takes it."""
+    bare = name.split(" ")[0]
+    return f"{bare}={coefficients}" if coefficients else bare
 
 
 def _backend(method: str) -> str:

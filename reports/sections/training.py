@@ -6,27 +6,30 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ...suite.measuring import formats
-from ...training.ratios import NONE, RATIOS, families_of, last_epochs
+from ...training.ratios import families_of, last_epochs
+from ...training.rounding import ROUNDING
 from ..figures.shown_figure import save_figure
 from ..figures.training import training_figure
-from ..tables.published import LOCAL_TRAINING, TRAINING
+from ..tables.published import EXPERIMENTS, published_training
 from ..tables.shown_table import Column, as_table
+from ..tables.trainings import beside_published, by_experiment
 from .commands import training_command
 from .content import Part
+from .training_claims import training_claims_part
 
 _NOTE = (
-    "Medians over the seeds, each run divided by the one of the same seed with no regulariser, "
-    "and in brackets the smallest and the largest. Published: on MNIST, Tsit5 at 1.4e-8, on "
-    "another machine and in another language; train time leaves out loading and evaluation, and "
-    "predict time is one call on one batch. Evaluations are those on the first training batch "
-    "after the last epoch; times batches: of all forward solves of the training. "
-    "All numbers: trainings.csv, training_ratios.csv."
+    "Ratios to the run of the same seed with no regulariser, after as many epochs: medians over "
+    "the seeds, in brackets the smallest and the largest, in parentheses what is published of the "
+    "experiment, on another machine and in another language. To the same loss: train time until "
+    "the training loss first was at the larger of the two final ones; half way: at the geometric "
+    "mean of that and the untrained loss. Evaluations are those on the first training batch after "
+    "the last epoch; points are of test accuracy. All numbers: trainings.csv, training_ratios.csv."
 )
 
 #: What the file beside a figure holds.
@@ -51,14 +54,14 @@ def training_parts(epochs: pd.DataFrame, ratios: pd.DataFrame, out: Path) -> lis
     epochs.to_csv(out / "trainings.csv", index=False)
     ratios.to_csv(out / "training_ratios.csv", index=False)
     parts = []
-    for (task, method), mine in ratios.groupby(["task", "method"], sort=False):
+    for (task, method), mine in by_experiment(ratios).groupby(["task", "method"], sort=False):
         rows = epochs[epochs["task"].eq(task) & epochs["method"].eq(method)]
-        first = rows.iloc[0]
         caption = (
-            f"{task}, {method}: loss, share of the test told wrong and evaluations while training. "
+            f"{task}, {method}: loss and evaluations while training. "
             "Above by epoch, with the band over all seeds; below by seconds."
         )
         said = findings(mine)
+        experiment = EXPERIMENTS.get(str(task).split(" ")[0])
         shown = save_figure(
             training_figure(rows),
             f"training-{task}-{method}",
@@ -70,14 +73,15 @@ def training_parts(epochs: pd.DataFrame, ratios: pd.DataFrame, out: Path) -> lis
         )
         parts.append(
             Part(
-                heading=f"{task}, {method}",
-                sentences=(*said, _settings(first)),
+                heading=f"{experiment}: {task}, {method}" if experiment else f"{task}, {method}",
+                sentences=(*said, _settings(rows)),
                 figures=(shown,),
-                table=as_table(_shown(mine), _columns(mine)),
-                note=_NOTE,
+                table=as_table(*beside_published(mine)),
+                note="" if parts else _NOTE,
             )
         )
-    return [*parts, *_families(epochs), _seeds(epochs)]
+    claims = training_claims_part(epochs, out)
+    return [*parts, *claims, *_families(epochs), _seeds(epochs)]
 
 
 def findings(lines: pd.DataFrame) -> tuple[str, ...]:
@@ -92,55 +96,33 @@ def findings(lines: pd.DataFrame) -> tuple[str, ...]:
         told = f"Training with {name} takes {ratio:.2f} of the time of training without{points}"
         if pd.notna(taylor):
             told += f", and is {taylor / line['train_seconds']:.1f} times as fast as with taylor"
+        if pd.notna(same := line["equal_loss_seconds ratio"]):
+            told += f". To the same training loss it takes {same:.2f} of it"
         found.append(told + ".")
-    if found:
-        found.append("Published: 0.84, at -0.6 points; 1.45 times as fast as with Taylor.")
-    return tuple(found)
+    return (*found, *_published(str(lines["task"].iloc[0]))) if found else ()
 
 
-def _settings(row: Any) -> str:
-    return f"{row['epochs']:.0f} epochs, {row['dtype']}, relative tolerance {row['rtol']:g}."
+def _published(task: str) -> list[str]:
+    """What is published of the error estimate beside it."""
+    error, taylor = (published_training(task, name) for name in ("error", "taylor"))
+    if not error:
+        return []
+    told = f"Published: {error['train_seconds ratio']:.2f}"
+    if pd.notna(error["points"]):
+        told += f", at {error['points']:+.1f} points"
+    if taylor:
+        faster = taylor["train_seconds ratio"] / error["train_seconds ratio"]
+        told += f"; {faster:.3g} times as fast as with Taylor"
+    return [f"{told}."]
 
 
-def _shown(lines: pd.DataFrame) -> pd.DataFrame:
-    shown = pd.DataFrame(lines[["regularizer", "seeds", "broke", "accuracy", "loss"]])
-    for name in RATIOS:
-        shown[name] = [_range(line, f"{name} ratio", 2) for line in lines.to_dict("records")]
-    shown["points"] = [_range(line, "points", 1) for line in lines.to_dict("records")]
-    shown["published"] = [_published(name) for name in lines["regularizer"]]
-    return shown
-
-
-def _range(line: dict[str, Any], name: str, digits: int) -> str:
-    if pd.isna(line[name]):
-        return ""
-    if line["regularizer"] == NONE:
-        return "1" if name != "points" else "0"
-    low, high = line[f"{name} low"], line[f"{name} high"]
-    return f"{line[name]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _published(regularizer: str) -> str:
-    name = regularizer if regularizer in LOCAL_TRAINING else regularizer.split(" ")[0]
-    figures = TRAINING.get(name) or LOCAL_TRAINING.get(name)
-    if figures is None:
-        return ""
-    train, predict, evaluations, *accuracy = figures
-    points = f", {accuracy[0]:+.1f}" if accuracy else ""
-    return f"{train:.2f}, {predict:.2f}, {evaluations:.2f}{points}"
-
-
-def _columns(lines: pd.DataFrame) -> tuple[Column, ...]:
-    found = [Column("regularizer", "regulariser"), Column("seeds", "seeds", formats.amount)]
-    if lines["broke"].any():
-        found.append(Column("broke", "broke down", formats.amount))
-    if lines["accuracy"].notna().any():
-        found.append(Column("accuracy", "test accuracy", formats.percent))
-    found += [Column("loss", "training loss", formats.error)]
-    found += [Column(name, f"{heading} / none") for name, heading in RATIOS.items()]
-    if lines["points"].notna().any():
-        found.append(Column("points", "points of accuracy"))
-    return (*found, Column("published", "published: train, predict, evaluations, points"))
+def _settings(rows: pd.DataFrame) -> str:
+    """What the trainings of a task have in common, and how much of the estimate was rounding."""
+    row, rounding = rows.iloc[0], rows["rounding"].max() if "rounding" in rows else math.nan
+    said = f"{rows['epochs'].max():.0f} epochs, {row['dtype']}, relative tolerance {row['rtol']:g}."
+    if rounding >= ROUNDING:
+        said += f" Up to {rounding:.0%} of the error estimate was rounding."
+    return said
 
 
 def _families(epochs: pd.DataFrame) -> list[Part]:
@@ -157,7 +139,8 @@ def _families(epochs: pd.DataFrame) -> list[Part]:
         Column("first_error", "gradient error, at first", formats.error),
         Column("gradient_error", "at last", formats.error),
     )
-    shown = as_table(families_of(epochs), columns)
+    families = families_of(epochs)
+    shown = as_table(families, _filled(families, columns))
     if shown is None:
         return []
     note = (
@@ -184,4 +167,9 @@ def _seeds(epochs: pd.DataFrame) -> Part:
         Column("train_seconds", "train time", formats.seconds),
         Column("predict_seconds", "predict time", formats.seconds),
     )
-    return Part(heading="What each seed did", table=as_table(last, columns))
+    return Part(heading="What each seed did", table=as_table(last, _filled(last, columns)))
+
+
+def _filled(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns that hold something."""
+    return tuple(c for c in columns if frame.empty or frame[c.name].notna().any())

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..measuring.row import ClaimRow
 from ..measuring.timing import Silence
 from .claim import Figures
-from .median_and_range import extent
+from .training_figures import FIGURES, Trainings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,10 @@ EPOCH_COLUMNS = (
     "predict_seconds",
     "test_accuracy",
 )
+#: What that of claim 11 keeps of the last.
+_LAST_COLUMNS = ("regularizer", "seed", "status", "nfe", "steps", "train_seconds")
+_LAST_COLUMNS += ("predict_seconds", "train_loss", "equal_loss", "equal_loss_seconds ratio")
+_LAST_COLUMNS += ("test_accuracy",)
 QUICK_EPOCHS, EPOCHS = 3, 60
 QUICK_SEEDS, SEEDS = (0, 1), (0, 1, 2, 3, 4)
 
@@ -88,93 +92,19 @@ def epochs_of(claims: Iterable[ClaimRow]) -> list[dict[str, Any]]:
 
 
 @functools.cache
-def _ratios(quick: bool) -> pd.DataFrame:
-    """The last epoch of every training beside that of the same seed with no regulariser."""
-    from ...training.ratios import ratios
-
-    return ratios(_epochs(quick))
+def _trainings(quick: bool) -> Trainings:
+    return Trainings(_epochs(quick))
 
 
-def _of(quick: bool, regularizer: str, column: str) -> list[float]:
-    """A column of the last epochs by seed, of the trainings that ended well."""
-    last = _ratios(quick)
-    mine = last[last["regularizer"].eq(regularizer) & last["status"].eq("ok")]
-    return mine.sort_values("seed")[column].tolist()
+def measures(key: str) -> Callable[[bool, Silence], Figures]:
+    """What measures the claim of this number, on the task and the regularisers of this file."""
 
+    def measure(quick: bool, silence: Silence) -> Figures:
+        found = dict(FIGURES[key](_trainings(quick)))
+        if key == "10":
+            found["lines"] = _epochs(quick)[list(EPOCH_COLUMNS)].to_dict("records")
+        if key == "11":
+            found["lines"] = _trainings(quick).last[list(_LAST_COLUMNS)].to_dict("records")
+        return found
 
-def _size(quick: bool) -> Figures:
-    last = _ratios(quick)
-    return {
-        "epochs": QUICK_EPOCHS if quick else EPOCHS,
-        "seeds": len(QUICK_SEEDS if quick else SEEDS),
-        "broke_down": int(last["status"].ne("ok").sum()),
-    }
-
-
-def _table(quick: bool) -> Figures:
-    """What each training came to."""
-    columns = ["regularizer", "seed", "status", "nfe", "steps", "train_seconds"]
-    columns += ["predict_seconds", "test_accuracy"]
-    return {"lines": _ratios(quick)[columns].to_dict("records")}
-
-
-def evaluations_while_training(quick: bool, silence: Silence) -> Figures:
-    """Evaluations of one solve of the first batch by epoch, with no regulariser."""
-    epochs = _epochs(quick)
-    plain = epochs[epochs["regularizer"].eq("none")]
-    first = plain[plain["epoch"].eq(0)].set_index("seed")["nfe"]
-    last = plain.sort_values("epoch").groupby("seed")["nfe"].last()
-    return {
-        **extent("growth", (last / first).tolist()),
-        **_size(quick),
-        "first": float(first.median()),
-        "last": float(last.median()),
-        "lines": epochs[list(EPOCH_COLUMNS)].to_dict("records"),
-    }
-
-
-def error_over_none(quick: bool, silence: Silence) -> Figures:
-    """Training time with the error estimate over that with nothing added."""
-    return {
-        **extent("ratio", _of(quick, "error", "train_seconds ratio")),
-        **extent("work_ratio", _of(quick, "error", "work ratio")),
-        **_size(quick),
-        **_table(quick),
-    }
-
-
-def taylor_over_error(quick: bool, silence: Silence) -> Figures:
-    """Training time with Taylor's regulariser over that with the error estimate."""
-    pairs = zip(
-        _of(quick, "taylor", "train_seconds"), _of(quick, "error", "train_seconds"), strict=True
-    )
-    return {**extent("ratio", [taylor / error for taylor, error in pairs]), **_size(quick)}
-
-
-def taylor_over_none(quick: bool, silence: Silence) -> Figures:
-    """Training time with Taylor's regulariser over that with nothing added."""
-    return {**extent("ratio", _of(quick, "taylor", "train_seconds ratio")), **_size(quick)}
-
-
-def prediction(quick: bool, silence: Silence) -> Figures:
-    """Prediction time and accuracy with the error estimate against nothing added."""
-    return {
-        **extent("ratio", _of(quick, "error", "predict_seconds ratio")),
-        **extent("evaluations_ratio", _of(quick, "error", "nfe ratio")),
-        **extent("points", _of(quick, "error", "points")),
-        **_size(quick),
-    }
-
-
-def steps_of_the_solver(quick: bool, silence: Silence) -> Figures:
-    """Accepted steps of the last epoch with each regulariser over those with nothing added."""
-    plain = _of(quick, "none", "steps")
-
-    def over(name: str) -> list[float]:
-        return [mine / none for mine, none in zip(_of(quick, name, "steps"), plain, strict=True)]
-
-    return {
-        **extent("ratio", over("error")),
-        **extent("taylor_ratio", over("taylor")),
-        **_size(quick),
-    }
+    return measure

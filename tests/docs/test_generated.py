@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from documents import ROOT
+from synthetic_trainings import RUNS, write_run
 
 
 def generate(root: Path, *options: str) -> subprocess.CompletedProcess:
@@ -41,5 +42,12 @@ def test_what_is_missing_or_stale_is_told_and_mended(checkout: Path) -> None:
     assert "must tell about jax-forward once" in done.stderr
     assert "docs/problems.md is not up to date: run make docs" in done.stderr
     assert "oregano" in problems.read_text()
+    for seed, run in enumerate(RUNS["none"]):
+        write_run(checkout / "results" / "none" / f"seed{seed}", "none", seed, *run)
+    for seed, run in enumerate(RUNS["error"]):
+        write_run(checkout / "results" / "error" / f"seed{seed}", "error", seed, *run)
     generate(checkout)
+    trained = (checkout / "docs" / "regularisation.md").read_text()
+    assert "| 0.60 [0.50, 0.70] (0.84) |" in trained
+    assert "| holds: 0.60 [0.50, 0.70] |" in trained
     assert problems.read_text() == (ROOT / "docs" / "problems.md").read_text()

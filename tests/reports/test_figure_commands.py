@@ -91,7 +91,7 @@ def test_trainings_are_repeated_with_their_coefficients():
     words = shlex.split(training_command(epochs).splitlines()[0])
     assert words[:3] == ["adjointbench", "train", "digits"]
     given = dict(zip(words[3::2], words[4::2], strict=True))
-    assert given["--grid"] == "none,error=10:1,error+stiffness"
+    assert given["--grid"] == "none,error=10:1,error+stiffness=1 2"
     assert given["--adjoint"] == "jax-discrete"
     assert given["--seeds"] == "0,1"
     assert given["--epochs"] == "2"

@@ -67,6 +67,12 @@ def test_inline_figures_take_the_colours_of_the_page(rows):
     assert "#0072b2" not in svg
 
 
+def test_numbers_on_a_page_keep_their_decimals():
+    figure, axes = new_axes(4, 3)
+    axes.set_xlabel("0.0625 is not 0.06")
+    assert "0.0625 is not 0.06" in in_page(to_svg(figure), "figure")
+
+
 def test_nothing_to_draw_says_so(rows):
     figure = work_precision(rows[rows["status"].eq("skipped")])
     assert "no method gave a gradient here" in texts(to_svg(figure))

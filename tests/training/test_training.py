@@ -1,6 +1,7 @@
 """Training: the same on both frameworks, resumable to the same numbers, failures kept."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -107,12 +108,15 @@ def test_a_diverged_training_keeps_its_rows_and_says_so(tiny, monkeypatch, tmp_p
 
 
 def test_a_grid_goes_on_where_it_stopped(tiny, tmp_path):
-    options = {"out": tmp_path, "regularizers": ("none", "error=1:0.1"), "seeds": (0,)}
+    specs = ("none", "error+stiffness=1:0.1 0.01")
+    options = {"out": tmp_path, "regularizers": specs, "seeds": (0,)}
     said = []
     folders = train_grid(
         "two_spirals", epochs=1, say=lambda name, row: said.append(name), **options, **SMALL
     )
-    assert [folder.parent.name for folder in folders] == ["none", "error=1:0.1"]
+    assert tuple(folder.parent.name for folder in folders) == specs
+    record = json.loads((folders[1] / "settings.json").read_text())
+    assert record["coefficients"] == [[1.0, 0.1], [0.01, None]]
     assert len(said) == 4
     train_grid("two_spirals", epochs=1, say=lambda *row: said.append(row), **options, **SMALL)
     assert len(said) == 4

@@ -1,12 +1,18 @@
 """Ratios of trainings from made-up runs whose ratios are known."""
 
 import json
+import math
 
+import pandas as pd
 import pytest
 from synthetic_trainings import RUNS, write_run
 
 from adjointbench.reports import build_report
 from adjointbench.reports.sections.training import findings
+from adjointbench.suite.claims.claim import HOLDS
+from adjointbench.suite.claims.table import claim_of
+from adjointbench.suite.claims.training_figures import Trainings, figures_of
+from adjointbench.training.equal_loss import equal_loss
 from adjointbench.training.ratios import families_of, ratios, read_trainings, summary_of
 
 
@@ -47,6 +53,55 @@ def test_a_run_with_epochs_to_go_is_in_no_ratio(folder):
     assert summary_of(epochs).set_index("regularizer").loc["error", "broke"] == 0
 
 
+def test_cheaper_for_the_same_epochs_may_be_dearer_to_the_same_loss():
+    plain = pd.DataFrame(
+        {
+            "train_loss": [4.0, 1.0, 0.5, 0.25],
+            "train_seconds": [0.0, 10.0, 20.0, 30.0],
+            "forward_evals": [None, 100.0, 100.0, 200.0],
+        }
+    )
+    cheap = plain.assign(
+        train_loss=[4.0, 3.0, 2.0, 1.0],
+        train_seconds=[0.0, 5.0, 10.0, 15.0],
+        forward_evals=[None, 50.0, 50.0, 50.0],
+    )
+    found = equal_loss(cheap, plain)
+    # 15 s to the loss that the other had after 10; half way, at 2, 10 s against 2/3 of 10.
+    assert (found["equal_loss"], found["halfway"]) == (1.0, 2.0)
+    assert found["equal_loss_seconds ratio"] == pytest.approx(1.5)
+    assert found["equal_loss_work ratio"] == pytest.approx(1.5)
+    assert found["halfway_seconds ratio"] == pytest.approx(10.0 / (10.0 * 2 / 3))
+    learnt_nothing = equal_loss(cheap.assign(train_loss=[4.0, 4.0, 4.1, 4.2]), plain)
+    assert math.isnan(learnt_nothing["equal_loss_seconds ratio"])
+
+
+def test_a_run_of_fewer_epochs_is_compared_with_as_many(folder):
+    file = folder / "taylor" / "seed0" / "epochs.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    settings = json.loads((file.parent / "settings.json").read_text())
+    (file.parent / "settings.json").write_text(json.dumps({**settings, "epochs": 1}))
+    found = ratios(read_trainings([folder], [])).set_index("run").loc[str(file.parent)]
+    assert found["train_seconds ratio"] == pytest.approx(20.0 / 5.0)
+    assert found["work ratio"] == pytest.approx(0.8)
+
+
+def test_nothing_is_said_of_a_training_that_learnt_nothing(folder):
+    epochs = read_trainings([folder], [])
+    error = epochs["regularizer"].eq("error")
+    stuck = Trainings(epochs.assign(train_loss=epochs["train_loss"].where(~error, 2.5)))
+    assert "no smaller than that before" in claim_of("11").judge(figures_of("11", stuck)).sentence
+    assert claim_of("11").judge(figures_of("11", Trainings(epochs))).word == HOLDS
+
+
+def test_runs_at_another_tolerance_are_another_task(folder):
+    for file in (folder / "taylor").rglob("settings.json"):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "rtol": 1e-3}))
+    found = ratios(read_trainings([folder], []))
+    assert set(found["task"]) == {"digits rtol=1e-06", "digits rtol=0.001"}
+    assert found[found["regularizer"].eq("taylor")]["train_seconds ratio"].isna().all()
+
+
 def test_findings_are_computed(folder):
     said = " ".join(findings(summary_of(read_trainings([folder], []))))
     assert "Training with error takes 0.60 of the time of training without, at -0.5 points" in said
@@ -57,8 +112,16 @@ def test_findings_are_computed(folder):
 def test_the_report_shows_ratios_beside_the_published_ones(folder, tmp_path):
     page = build_report([folder], tmp_path / "report", say=lambda trouble: None)
     text = (tmp_path / "report" / "report.md").read_text()
-    assert "| 0.60 [0.50, 0.70] |" in text
-    assert "0.84, 0.64, 0.70, -0.6" in text
+    assert "| 0.60 [0.50, 0.70] (0.84) |" in text
+    assert "holds: 0.60 [0.50, 0.70]" in text
+    verdicts = pd.read_csv(tmp_path / "report" / "training_claims.csv", dtype={"number": str})
+    words = verdicts.set_index("number")["verdict"]
+    assert words[["10", "11", "12", "13"]].tolist() == [
+        "holds",
+        "holds",
+        "holds in part",
+        "holds in part",
+    ]
     assert "What each seed did" in text
     assert 'id="training"' in page.read_text()
     assert (tmp_path / "report" / "training_ratios.csv").is_file()

@@ -110,9 +110,10 @@ CASES = {
     ),
     "11": (
         {"work_ratio": 0.5, **TRAINED},
-        ({"ratio": 0.95}, HOLDS),
-        ({"ratio": 1.05}, IN_PART),
-        ({"ratio": 1.06}, DOES_NOT_HOLD),
+        ({"ratio": 0.95, "equal_loss_ratio": 0.95}, HOLDS),
+        ({"ratio": 0.95, "equal_loss_ratio": 0.96}, IN_PART),
+        ({"ratio": 0.96, "equal_loss_ratio": 0.95}, IN_PART),
+        ({"ratio": 0.96, "equal_loss_ratio": 0.96}, DOES_NOT_HOLD),
     ),
     "12": (
         TRAINED,
@@ -131,8 +132,10 @@ CASES = {
         ({"ratio": 1.0}, DOES_NOT_HOLD),
     ),
     "14": (
-        {"evaluations_ratio": 0.5, **TRAINED},
+        {"evaluations_ratio": 0.5, "accuracy": "at as much accuracy", **TRAINED},
         ({"ratio": 0.9, "points": -1.0}, HOLDS),
+        ({"ratio": 0.9, "loss_ratio": 1.1}, HOLDS),
+        ({"ratio": 0.9, "loss_ratio": 1.11}, IN_PART),
         ({"ratio": 0.9, "points": -1.1}, IN_PART),
         ({"ratio": 0.91, "points": 0.0}, IN_PART),
         ({"ratio": 0.91, "points": -1.1}, DOES_NOT_HOLD),
