@@ -25,6 +25,7 @@ ROOMS = {
     "problems": {
         "": "Problem, registry",
         "neural": "networks, images",
+        "stochastic": "with noise",
         "zoo": "a file a problem",
     },
     "adjoints": {

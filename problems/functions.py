@@ -27,7 +27,11 @@ ARRAY_API = (
 )
 
 #: How each function of a problem is called.
-_CALLS = {"rhs": "t, y, p", "loss": "ys, p", "jacobian": "t, y, p", "jump": "i, t, y, p"}
+_CALLS = {
+    **dict.fromkeys(("rhs", "jacobian", "drift", "diffusion"), "t, y, p"),
+    "loss": "ys, p",
+    "jump": "i, t, y, p",
+}
 
 #: NumPy arrays, by the argument of a problem that a function is.
 Arguments = tuple[Any, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,15 +10,13 @@ import numpy as np
 
 from . import validation
 from .definition import definition_hash
+from .function_checks import checked_functions
+from .initial_value import Array, InitialValue
 from .reference import Reference, find_reference
 from .torch_module import ModuleField, arrays_of, check_module
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike
-
-#: An array of whatever framework runs the problem: NumPy, JAX or PyTorch.
-Array = Any
-
+    from numpy.typing import ArrayLike
 
 #: ``rhs(t, y, p)``, and ``jacobian(t, y, p)``.
 RightHandSide = Callable[[Array, Array, Mapping[str, Array]], Array]
@@ -34,7 +31,7 @@ Exact = Callable[
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class Problem:
+class Problem(InitialValue):
     """The initial value problem ``y' = rhs(t, y, p)``, ``y(t0) = y0``, and a loss to differentiate.
 
     The functions are written once, in the Python array API standard
@@ -100,14 +97,10 @@ class Problem:
     or float64, except constants of integers and booleans; times are rounded to that dtype.
     """
 
-    name: str
     rhs: RightHandSide
-    y0: np.ndarray
-    params: dict[str, np.ndarray]
     t_span: tuple[float, float]
     save_at: np.ndarray
     loss: Loss
-    constants: dict[str, np.ndarray]
     stiff: bool
     tags: tuple[str, ...]
     jacobian: RightHandSide | None
@@ -168,7 +161,7 @@ class Problem:
             jump_times=jumps,
             version=version,
             settings=dict(settings or {}),
-            **validation.checked_functions(
+            **checked_functions(
                 functions,
                 t0=span[0],
                 y0=start,
@@ -223,43 +216,6 @@ class Problem:
             loss=loss,
             constants=constants,
             **options,
-        )
-
-    def _set(self, **values: Any) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def dtype(self) -> np.dtype:
-        """The one floating dtype of the problem, float32 or float64."""
-        return self.y0.dtype
-
-    @property
-    def n_states(self) -> int:
-        """Number of components of the state, all axes together."""
-        return self.y0.size
-
-    @property
-    def n_params(self) -> int:
-        """Number of parameters, all arrays together."""
-        return sum(value.size for value in self.params.values())
-
-    def merged(self, params: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """`params` (the problem's own by default) and the constants in one dict: the ``p``."""
-        return {**(self.params if params is None else params), **self.constants}
-
-    def with_dtype(self, dtype: DTypeLike) -> Problem:
-        """The same problem in float32 or float64."""
-        new = validation.checked_dtype(dtype)
-
-        def cast(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            return {k: v.astype(new) if v.dtype.kind == "f" else v for k, v in arrays.items()}
-
-        return dataclasses.replace(
-            self,
-            y0=self.y0.astype(new),
-            params=cast(self.params),
-            constants=cast(self.constants),
         )
 
     @property

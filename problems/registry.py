@@ -6,17 +6,14 @@ import dataclasses
 import functools
 import importlib
 import inspect
-import numbers
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .problem import Problem
-from .validation import did_you_mean
+from .settings import check_kind, check_known, plain, published_defaults
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,9 @@ def register(
     def decorate(factory: Callable[..., Problem]) -> Callable[..., Problem]:
         @functools.wraps(factory)
         def make(**kwargs: Any) -> Problem:
-            given = {key: _plain(value) for key, value in kwargs.items()}
+            given = {key: plain(value) for key, value in kwargs.items()}
             for key in given.keys() & defaults.keys():
-                _check_kind(key, given[key], defaults[key])
+                check_kind(key, given[key], defaults[key])
             problem = factory(**given)
             is_stiff = stiff or problem.stiff
             return dataclasses.replace(
@@ -86,7 +83,7 @@ def register(
             )
 
         name = factory.__name__
-        defaults = _published_defaults(factory)
+        defaults = published_defaults(factory)
         if name in _ENTRIES and _ENTRIES[name].factory.__module__ != factory.__module__:
             raise ValueError(
                 f"the problem {name!r} is already defined in {_ENTRIES[name].factory.__module__}; "
@@ -101,39 +98,6 @@ def register(
 
 def _with_stiff(tags: Sequence[str], stiff: bool) -> tuple[str, ...]:
     return ("stiff", *tags) if stiff else tuple(tags)
-
-
-def _published_defaults(factory: Callable[..., Problem]) -> dict[str, Any]:
-    parameters = inspect.signature(factory).parameters.values()
-    for parameter in parameters:
-        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
-            raise ValueError(
-                f"argument {parameter.name!r} of the factory {factory.__name__!r} must be "
-                "keyword-only and have a default, as in def decay(*, rate=0.5)"
-            )
-    return {parameter.name: parameter.default for parameter in parameters}
-
-
-def _check_kind(argument: str, value: Any, default: Any) -> None:
-    """Refuse a `value` that is not of the kind of its published default."""
-    for kind, accepted, example in (
-        (str, str, "a string"),
-        (int, numbers.Integral, "a whole number"),
-        (float, numbers.Real, "a number"),
-    ):
-        if type(default) is kind and not isinstance(value, accepted):
-            raise ValueError(f"{argument}={value!r} must be {example}, as its default {default!r}")
-
-
-def _plain(value: Any) -> Any:
-    """An argument of a factory in a form that JSON can hold."""
-    if isinstance(value, type | np.dtype):
-        return np.dtype(value).name
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value
 
 
 @functools.cache
@@ -167,7 +131,7 @@ def names(*, stiff: bool | None = None, tag: str | None = None) -> tuple[str, ..
     """
     entries = _discovered().values()
     if tag is not None:
-        _check_known("tag", tag, sorted({t for e in entries for t in e.tags} | {"stiff"}))
+        check_known("tag", tag, sorted({t for e in entries for t in e.tags} | {"stiff"}))
     return tuple(
         e.name
         for e in entries
@@ -183,7 +147,7 @@ def entry(name: str) -> Entry:
     ValueError
         Where `name` is unknown, with close matches.
     """
-    _check_known("name", name, list(_discovered()))
+    check_known("name", name, list(_discovered()))
     return _discovered()[name]
 
 
@@ -208,12 +172,5 @@ def get(name: str, **settings: Any) -> Problem:
     """
     found = entry(name)
     for setting in settings:
-        _check_known(f"setting of the problem {name!r}:", setting, list(found.defaults))
+        check_known(f"setting of the problem {name!r}:", setting, list(found.defaults))
     return found.factory(**settings)
-
-
-def _check_known(argument: str, name: object, known: Sequence[str]) -> None:
-    if name in known:
-        return
-    hint = did_you_mean(name, known)
-    raise ValueError(f"{argument} {name!r} is not known; {hint}known: {', '.join(known) or 'none'}")

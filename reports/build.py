@@ -32,6 +32,7 @@ from .sections.map import map_parts
 from .sections.peers import peers_parts
 from .sections.problem import costs_parts, problem_section
 from .sections.scaling import scaling_table
+from .sections.sde import sde_parts
 from .sections.stiff import stiff_parts
 from .sections.training import training_parts
 from .sections.verdicts import verdicts
@@ -117,6 +118,7 @@ def _add_sections(content: Content, found: Measurements, compare: str | None, ou
     content.stiff = stiff_parts(ladders, newest(sizes, among=rows), out)
     content.checkpoints = checkpoints_parts(newest(found.checkpoints, among=rows), out)
     content.lanes = lanes_parts(newest(found.lanes, among=rows), out)
+    content.sde = sde_parts(newest(found.sde, among=rows), out)
     content.device = device_parts(newest(found.device), found.runs)
     content.training = training_parts(found.trainings, ratios, out)
     content.claims = claims_parts(newest(claims), out)

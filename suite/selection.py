@@ -9,8 +9,10 @@ names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``
 parts, and the study of :mod:`.measuring.studies.checkpoints` in all, where
 ``ADJOINTBENCH_PROBLEMS`` does not ask for something else; ``ADJOINTBENCH_CHECKPOINTS=1`` asks for
 the latter, and 0 for none; ``ADJOINTBENCH_LANES`` likewise for the ensembles of
-:mod:`.measuring.studies.lanes`. So it is with ``ADJOINTBENCH_CLAIMS``, the numbers of claims (see
-:mod:`adjointbench.suite.claims`).
+:mod:`.measuring.studies.lanes`, and ``ADJOINTBENCH_SDE`` for the stochastic equations of
+:mod:`.measuring.studies.sde`, which have methods of their own and are left out where
+``ADJOINTBENCH_METHODS`` names others. So it is with ``ADJOINTBENCH_CLAIMS``, the numbers of claims
+(see :mod:`adjointbench.suite.claims`).
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ from .measuring.job import Job
 from .measuring.measure import LADDER, VERSION
 from .measuring.names import get_problem, join_name, problem_name, split_list, split_name
 from .measuring.quick import QUICK_ERROR_BARS, QUICK_LADDER, QUICK_METHODS
-from .measuring.studies import checkpoints, lanes, scaling
+from .measuring.studies import checkpoints, lanes, scaling, sde
 from .measuring.studies.ensembles import LanesTask
+from .measuring.studies.sde_task import SdeTask
 from .measuring.task import Task
 
 #: With other settings than the published ones.
@@ -86,6 +89,7 @@ class Selection:
     claims: tuple[str, ...] = ()
     checkpointed: tuple[str, ...] = ()
     lanes: tuple[str, ...] = ()
+    stochastic: tuple[tuple[str, str], ...] = ()
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -112,6 +116,8 @@ class Selection:
             yield checkpoint_job(method, self.quick)
         for method in self.lanes:
             yield lanes_task(method, self.quick)
+        for problem, way in self.stochastic:
+            yield sde_task(problem, way, self.quick)
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield ladder_job(problem, method, device, self.quick)
 
@@ -166,6 +172,18 @@ def lanes_task(method: str, quick: bool) -> LanesTask:
     )
 
 
+def sde_task(problem: str, way: str, quick: bool) -> SdeTask:
+    """A way of the study of stochastic equations on one of its problems."""
+    return SdeTask(
+        problem=problem,
+        method=way,
+        timeout_s=sde.TIMEOUT_S,
+        budget_s=QUICK_BUDGET_S if quick else BUDGET_S,
+        study=sde.STUDY,
+        quick=quick,
+    )
+
+
 def selection() -> Selection:
     """What the environment variables ask for.
 
@@ -190,6 +208,7 @@ def selection() -> Selection:
             checkpoints.selected(methods, quick=part.quick) if _wanted("CHECKPOINTS") else ()
         ),
         lanes=lanes.selected(methods, quick=part.quick) if _wanted("LANES") else (),
+        stochastic=sde.selected(quick=part.quick) if _wanted("SDE", named=named) else (),
     )
 
 
@@ -239,9 +258,10 @@ def _methods(default: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(join_name(name, options) for name, options in parts)
 
 
-def _wanted(study: str) -> bool:
+def _wanted(study: str, *, named: bool = False) -> bool:
+    """Whether a study is asked for, or nothing else is; `named` are methods that it lacks."""
     text = os.environ.get(f"ADJOINTBENCH_{study}", "")
-    return text != "0" if text else not os.environ.get("ADJOINTBENCH_PROBLEMS")
+    return text != "0" if text else not (named or os.environ.get("ADJOINTBENCH_PROBLEMS"))
 
 
 def _sizes(default: tuple[int, ...]) -> tuple[int, ...]:

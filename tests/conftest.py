@@ -24,7 +24,7 @@ SLOW = {
     "test_jax_discrete", "test_jax_implicit", "test_jax_odeint", "test_jax_orders",
     "test_kernels", "test_kinds_of_models", "test_measure", "test_nonfinite_derivatives",
     "test_own_problem", "test_peers", "test_regularizers", "test_scipy_forward",
-    "test_scipy_stops", "test_scipy_units", "test_sde",
+    "test_scipy_stops", "test_scipy_units", "test_sde", "test_sde_peers",
     "test_solve_stops", "test_solve_times", "test_frameworks_agree", "test_torch_compiled",
     "test_torch_continuous", "test_torch_methods", "test_torch_peers", "test_torch_rejected",
     "test_torch_stops", "test_torch_times", "test_torch_units", "test_training", "test_zoo",
@@ -64,9 +64,13 @@ LONG = (
     "test_a_breakdown_is_a_result[<lambda>-options0-statuses0-torch-forward]",
     "test_derivatives_by_start_and_save_times[gauss]",
     "test_peers_and_regularisers_train_it_too[diffrax]",
+    "test_where_there_is_no_closed_form_two_solvers_agree",
+    "those_of_the_path[diffrax-backsolve",
     "test_multiplicative_noise[sosri2]", "test_adaptive_steps_bias_nothing[sra1]",
     "test_sde.py::test_jacobians_and_second_derivatives",
     "of_the_same_steps[sosri2-absolute-mean]",
+    "the_gradient_is_that_of_the_steps_on_the_path[forward]",
+    "test_stochastic_tasks.py::test_a_classifier_learns",
 )
 # fmt: on
 

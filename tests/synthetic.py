@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adjointbench.suite.measuring.measure import LADDER
 from adjointbench.suite.measuring.row import Row, from_record
-from adjointbench.suite.measuring.studies import checkpoints, lanes, scaling
+from adjointbench.suite.measuring.studies import checkpoints, lanes, scaling, sde
 
 #: Method: (family, backend, error over rtol, order, seconds at 1e-6, ratio).
 METHODS = {
@@ -129,6 +129,39 @@ def lane_rows() -> list[dict]:
             made[-1]["method"] = lanes.method_of(name, number)
     made[-1] |= broken("timeout", "not done after 120 s")
     return made
+
+
+def sde_rows() -> list[dict]:
+    """Errors are a power of the step, times its inverse; the last step was not done in time."""
+    made = []
+    for way, family, order in (
+        ("jax-discrete(solver=sriw1)", "discrete", 1.5),
+        ("diffrax-backsolve(solver=heun)", "peers", 1.0),
+    ):
+        for step in (2.0**-4, 2.0**-6, 2.0**-8):
+            made.append(sde_row(sde.method_of(way, {"step": step}), family, step**order))
+            made[-1] |= {"seconds": 0.1 / step}
+    made.append(sde_row("diffrax-backsolve(solver=heun, step=0.001)", "peers", None))
+    made[-1] |= broken("timeout", "not done") | {"solution_error": None}
+    made.append(sde_row("jax-discrete(solver=sriw1, tol=0.01)", "discrete", 0.01))
+    made[-1] |= {"rtol": 1e-2, "seconds": 1.0}
+    return made
+
+
+def sde_row(method: str, family: str, error: float | None) -> dict:
+    """One row of the study of stochastic equations."""
+    return {
+        "study": sde.STUDY,
+        "problem": sde.PROBLEMS[0],
+        "method": method,
+        "family": family,
+        "rtol": 0.0,
+        "status": "ok",
+        "agreement": 1e-12,
+        "error": error,
+        "solution_error": error,
+        "saved_bytes": 4096,
+    }
 
 
 def checkpoint_rows() -> list[dict]:

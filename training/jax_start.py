@@ -13,15 +13,20 @@ import jax.numpy as jnp
 
 from ..adjoints.program import TrainingGradient
 from .loss_gradient import LossGradient
+from .stochastic_gradient import StochasticGradient
 
 Tree = Any
 
 
 def training_gradient(
-    loss_gradient: LossGradient, params: Tree, y0: Any, constants: Tree, coefficients: Any
+    loss_gradient: LossGradient | StochasticGradient,
+    params: Tree,
+    y0: Any,
+    constants: Tree,
+    coefficients: Any,
 ) -> TrainingGradient:
     """Loss and gradient by all weights: `y0` is not looked at where it is encoded."""
-    start, run = loss_gradient.task.start, loss_gradient.run.training_gradient
+    start, run = loss_gradient.task.start, loss_gradient.training_gradient
     if start is None:
         return run(params, y0, constants, coefficients)
     own, encoder, rest = loss_gradient.parts(params, constants)

@@ -12,12 +12,14 @@ import numpy as np
 import optax
 
 from ..adjoints.jax.device import find_device
+from ..adjoints.jax.solution import Solution
 from ..adjoints.jax.solve import solve
 from ..adjoints.program import Work, of_problem
 from ..adjoints.result import STATUSES
 from .jax_start import scanned, training_gradient
 from .loss_gradient import Evaluation, LossGradient
 from .presets import WEIGHT_DECAY, Optimizer
+from .stochastic_gradient import StochasticGradient
 
 Tree = Any
 
@@ -27,10 +29,10 @@ class JaxTrainer:
 
     Parameters
     ----------
-    loss_gradient : LossGradient
+    loss_gradient : LossGradient or StochasticGradient
     """
 
-    def __init__(self, loss_gradient: LossGradient) -> None:
+    def __init__(self, loss_gradient: LossGradient | StochasticGradient) -> None:
         self._loss_gradient = loss_gradient
         self._task, self._settings = loss_gradient.task, loss_gradient.settings
         self._optimizer = _transformation(self._settings.preset.optimizer)
@@ -156,32 +158,24 @@ class JaxTrainer:
         return *chosen, {**added, "status": status, "loss": totals["loss"] + loss}
 
     def _evaluate(self, params: Tree, data: Tree, indices: jax.Array) -> Tree:
-        problem, preset, start = self._task.problem, self._settings.preset, self._task.start
+        problem, start = self._task.problem, self._task.start
         y0, batch = self._batch(data, indices)
         if start is not None:
             y0 = start.mean(params, batch, scanned)
         known = {name: jnp.asarray(value) for name, value in problem.constants.items()}
         p = {**params, **known, **batch}
-        solution = solve(
-            problem.rhs,
-            y0,
-            problem.save_at.astype(problem.dtype),
-            p,
-            **of_problem(problem),
-            solver=self._loss_gradient.evaluation_solver,
-            rtol=preset.rtol,
-            atol=preset.atol,
-            max_steps=4 * preset.max_steps,
-            error_norm="scaled",
-            reduction="mean",
-        )
+        if isinstance(self._loss_gradient, StochasticGradient):
+            solution, evals = self._loss_gradient.solution(params, y0, indices)
+        else:
+            solution = _solution(self._loss_gradient, y0, p)
+            evals = solution.stats["rhs_evals"]
         nan = jnp.asarray(jnp.nan, problem.dtype)
         judge = self._task.correct
         return (
             problem.loss(solution.ys, p),
             None if judge is None else judge(solution.ys, p),
             solution.status_code,
-            solution.stats["rhs_evals"],
+            evals,
             {name: nan if value is None else value for name, value in solution.estimates.items()},
             solution.steps[0],
             solution.stats["steps"],
@@ -199,12 +193,32 @@ class JaxTrainer:
         return jax.enable_x64(self._x64)
 
 
+def _solution(loss_gradient: LossGradient, y0: jax.Array, p: Tree) -> Solution:
+    """A solution with no gradient."""
+    problem, preset = loss_gradient.task.problem, loss_gradient.settings.preset
+    return solve(
+        problem.rhs,
+        y0,
+        problem.save_at.astype(problem.dtype),
+        p,
+        **of_problem(problem),
+        solver=loss_gradient.evaluation_solver,
+        rtol=preset.rtol,
+        atol=preset.atol,
+        max_steps=4 * preset.max_steps,
+        error_norm="scaled",
+        reduction="mean",
+    )
+
+
 def _transformation(optimizer: Optimizer) -> Any:
     """The direction of a step, which the learning rate is yet to be multiplied with."""
     if optimizer.name == "sgd":
         return optax.trace(decay=optimizer.momentum)
     if optimizer.name == "adam":
         return optax.scale_by_adam()
+    if optimizer.name == "adabelief":
+        return optax.scale_by_belief()
     if optimizer.name == "adamax":
         return optax.scale_by_adamax()
     return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(WEIGHT_DECAY))

@@ -12,6 +12,7 @@ from ..adjoints.gradient import prepare
 from ..adjoints.methods import get_method
 from ..adjoints.regularizers.regularized import PREFIX, draws
 from ..adjoints.run import Run
+from ..problems import Problem
 from .settings import RunSettings
 from .start import NOISE, WEIGHT, looped
 from .start import draws as start_draws
@@ -46,7 +47,7 @@ class Evaluation:
 class LossGradient:
     """A task's problem with the regulariser of a run, prepared; and what changes in it by step."""
 
-    def __init__(self, task: Task, settings: RunSettings) -> None:
+    def __init__(self, task: Task[Problem], settings: RunSettings) -> None:
         self.task, self.settings = task, settings
         preset, method = settings.preset, get_method(settings.method)
         options: dict[str, Any] = {"rtol": preset.rtol, "atol": preset.atol}
@@ -69,6 +70,8 @@ class LossGradient:
             coefficient=start or 0.0,
             **options,
         )
+        #: Of a step: see :class:`~adjointbench.adjoints.program.Program`.
+        self.training_gradient = self.run.training_gradient
         self._own = self.run.prepared.constants
 
     def with_error_bar(self) -> Run:

@@ -12,6 +12,7 @@ from ..adjoints.steps.runge_kutta import combine, error_scale, root_mean_square,
 from ..adjoints.steps.tableau import Tableau
 from ..adjoints.steps.tableaus import tableau
 from .loss_gradient import LossGradient
+from .preset import Preset
 
 #: From here on an estimate is called rounding.
 ROUNDING = 0.5
@@ -57,11 +58,9 @@ def rounding_of(loss_gradient: LossGradient, params: Named, accepted: np.ndarray
         finite, and where steps are implicit or broken by jumps.
     """
     problem, preset = loss_gradient.task.problem, loss_gradient.settings.preset
-    rounding = float(np.finfo(problem.dtype).eps)
-    if preset.rtol > _FAR * rounding:
-        return None
     tab = tableau(loss_gradient.evaluation_solver)
-    if tab.kind != "explicit" or problem.jump_times:
+    rounding = float(np.finfo(problem.dtype).eps)
+    if tab.kind != "explicit" or problem.jump_times or preset.rtol > _FAR * rounding:
         return None
     y, p = _some_samples(loss_gradient, params)
     steps = np.diff([*np.asarray(accepted, np.float64), float(problem.save_at[-1])])
@@ -81,11 +80,10 @@ def rounding_of(loss_gradient: LossGradient, params: Named, accepted: np.ndarray
     return share if math.isfinite(share) else None
 
 
-def warning_of(loss_gradient: LossGradient, share: float | None) -> str:
+def warning_of(preset: Preset, share: float | None) -> str:
     """What to do where the estimate is rounding; empty where it is not."""
     if share is None or share < ROUNDING:
         return ""
-    preset = loss_gradient.settings.preset
     rounding = float(np.finfo(preset.dtype).eps)
     rtol = _ADVISED * rounding
     wider = "" if preset.dtype == "float64" else ", or train in float64"
@@ -99,12 +97,11 @@ def warning_of(loss_gradient: LossGradient, share: float | None) -> str:
 def _some_samples(loss_gradient: LossGradient, params: Named) -> tuple[np.ndarray, Named]:
     """The start of some samples in float64, and what the equations get beside it."""
     task = loss_gradient.task
-    problem = task.problem
-    y0, constants = problem.y0, dict(problem.constants)
+    (own, y0), constants = loss_gradient.first(params), dict(task.problem.constants)
     if task.train:
         y0 = y0[:_SAMPLES]
         constants |= {k: v[:_SAMPLES] for k, v in constants.items() if k in task.train}
-    return y0.astype(np.float64), {**params, **constants}
+    return y0.astype(np.float64), {**own, **constants}
 
 
 def _step(

@@ -18,6 +18,8 @@ BACKENDS = ("jax", "torch")
 _IN_EQUATIONS = ("jacobian", "steer")
 #: Arguments of a task that a run decides.
 _OWN = ("seed", "dtype")
+#: The methods that train stochastic equations.
+_STOCHASTIC = ("jax-discrete", "jax-forward")
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,12 @@ def run_settings(
     if rtol is not None:
         preset = _at_tolerance(preset, positive("rtol", rtol))
     _check_options(preset, task_options)
-    penalty = _as_published(regularizer)
-    schedules = coefficients_of(preset, "none" if penalty is None else penalty.name, coefficient)
+    penalty = _as_published(regularizer, preset.reduction)
+    name = "none" if penalty is None else penalty.name
     method = _method(backend, adjoint)
+    if preset.stochastic:
+        _check_stochastic(preset, method, name, differentiate_step_size)
+    schedules = coefficients_of(preset, name, coefficient)
     if penalty is not None:
         _check_penalty(penalty, get_method(method))
     count = preset.epochs if epochs is None else positive_int("epochs", epochs)
@@ -172,7 +177,30 @@ def _check_penalty(penalty: Regularizer, method: Method) -> None:
         )
 
 
-def _as_published(regularizer: str | Regularizer) -> Regularizer | None:
+def _check_stochastic(
+    preset: Preset, method: str, regularizer: str, differentiate_step_size: bool
+) -> None:
+    """Refuse what there is for ordinary differential equations alone."""
+    task = f"the task {preset.name!r} is a stochastic differential equation"
+    if method not in _STOCHASTIC:
+        raise ValueError(
+            f"adjoint={method!r}: {task}, for which there is no such method; use "
+            "backend='jax' with adjoint='discrete' or 'forward'"
+        )
+    known = ("none", *preset.coefficients)
+    if regularizer not in known:
+        raise ValueError(
+            f"regularizer={regularizer!r}: {task}, for which there are only those that are made "
+            f"of the solver's steps; use one of: {', '.join(known)}"
+        )
+    if differentiate_step_size:
+        raise ValueError(
+            f"differentiate_step_size=True: {task}, whose steps are held fixed in the derivative; "
+            "leave it out"
+        )
+
+
+def _as_published(regularizer: str | Regularizer, reduction: str | None) -> Regularizer | None:
     """The regulariser of this name; ``None`` for none."""
     if isinstance(regularizer, Regularizer):
         return regularizer
@@ -181,8 +209,8 @@ def _as_published(regularizer: str | Regularizer) -> Regularizer | None:
         return None
     if regularizer == LOCAL_BIASED:
         return Regularizer("local", reduction="mean", sampling="accepted")
-    reduction = "max" if regularizer == "stiffness" else "mean"
-    return Regularizer(regularizer, norm="scaled", reduction=reduction)
+    usual = "max" if regularizer == "stiffness" else "mean"
+    return Regularizer(regularizer, norm="scaled", reduction=reduction or usual)
 
 
 def _method(backend: str, adjoint: str) -> str:

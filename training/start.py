@@ -56,6 +56,35 @@ class Start:
         return self.encode(params, p, scan)[0]
 
 
+@dataclass(frozen=True)
+class LinearStart:
+    """Start values that are linear in the samples, with nothing drawn and nothing added.
+
+    Attributes
+    ----------
+    params : mapping of str to ndarray
+        ``first_w`` and ``first_b``.
+    samples : str
+        The constant that has the samples in its rows.
+    trajectories : int
+        How often each sample is started in a prediction, which is the mean over them.
+    """
+
+    params: Mapping[str, np.ndarray]
+    samples: str
+    trajectories: int
+
+    def __call__(self, params: Named, p: Named, scan: Callable[..., Array]) -> tuple[Array, Array]:
+        """Start values of a training, one a sample, and nothing that they add to the loss."""
+        y0 = p[self.samples] @ params["first_w"] + params["first_b"]
+        return y0, array_namespace(y0).zeros((), dtype=y0.dtype)
+
+    def mean(self, params: Named, p: Named, scan: Callable[..., Array]) -> Array:
+        """Start values of a prediction, all samples once and then again."""
+        y0, _ = self(params, p, scan)
+        return array_namespace(y0).tile(y0, (self.trajectories, 1))
+
+
 def draws(
     shape: tuple[int, ...], dtype: np.dtype, epoch: int, random: np.random.RandomState
 ) -> dict[str, np.ndarray]:

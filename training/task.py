@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..problems import Problem
-from .start import Start
+from ..problems.initial_value import InitialValue
+from .start import LinearStart, Start
+
+AnyProblem = TypeVar("AnyProblem", bound=InitialValue)
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Generic[AnyProblem]):
     """Something to learn.
 
     Attributes
     ----------
     name : str
-    problem : Problem
+    problem : Problem or SdeProblem
         The equations, the loss, and the first weights as ``params``, on one batch.
     train, test : mapping of str to ndarray
         The samples along the first axis: start values as ``"y0"`` where `start` does not make
@@ -33,18 +35,18 @@ class Task:
     correct : callable, optional
         ``correct(ys, p)``: for each sample of a batch whether it is told right, of shape
         ``(batch,)`` and boolean, in the array API. ``None`` where there is no right or wrong.
-    start : Start, optional
+    start : Start or LinearStart, optional
         What makes the start values of the samples, with weights of its own; there are samples.
     """
 
     name: str
-    problem: Problem
+    problem: AnyProblem
     train: Mapping[str, np.ndarray] = field(default_factory=dict)
     test: Mapping[str, np.ndarray] = field(default_factory=dict)
     batch: int = 0
     steps: int = 10
     correct: Callable[[Any, Mapping[str, Any]], Any] | None = None
-    start: Start | None = None
+    start: Start | LinearStart | None = None
 
     @property
     def steps_per_epoch(self) -> int:

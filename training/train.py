@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,11 @@ from .run_folder import begin, held, standing
 from .settings import RunSettings, run_settings
 from .task import Task, count_of
 from .training import Found, Trainer, Training
+
+if TYPE_CHECKING:
+    from .stochastic_gradient import StochasticGradient
+
+    Gradient = LossGradient | StochasticGradient
 
 #: Calls whose median is the time of a prediction.
 _PREDICTIONS = 5
@@ -76,6 +81,11 @@ def train(
     settings = run_settings(task, **options)
     if out is None and resume:
         raise ValueError("resume=True goes on from what is in out; pass out= (--out FOLDER) too")
+    if gradient_error and settings.preset.stochastic:
+        raise ValueError(
+            f"gradient_error=True: the gradient of the task {task!r} cannot tell its error, as "
+            "steps cut in two see more of the Brownian path; leave it out"
+        )
     training = Training(settings, say=say, tell=tell)
     with contextlib.ExitStack() as stack:
         if out is not None:
@@ -105,13 +115,14 @@ def _train(training: Training, resume: bool, gradient_error: bool) -> None:
     for row in rows:
         if watch is not None and watch.due(row["epoch"]):
             row |= _estimated(watch, training, row["epoch"], trainer.params())
-        _warn_of_rounding(loss_gradient, training, row)
+        _warn_of_rounding(training, row)
         training.add(row, trainer)
     training.params = trainer.params()
 
 
-def _watch(training: Training, loss_gradient: LossGradient) -> GradientError:
+def _watch(training: Training, loss_gradient: Gradient) -> GradientError:
     """The gradient that tells its error, prepared."""
+    assert isinstance(loss_gradient, LossGradient)
     watch = GradientError(loss_gradient)
     training.told(f"the gradient's error is estimated every {watch.every} epochs")
     return watch
@@ -128,18 +139,24 @@ def _estimated(
     return {**found}
 
 
-def _warn_of_rounding(loss_gradient: LossGradient, training: Training, row: Found) -> None:
+def _warn_of_rounding(training: Training, row: Found) -> None:
     """Warn once where the error estimate is rounding, or has become that."""
-    warning = warning_of(loss_gradient, row["rounding"])
-    if warning and not any(warning_of(loss_gradient, r["rounding"]) for r in training.rows):
+    preset = training.settings.preset
+    warning = warning_of(preset, row["rounding"])
+    if warning and not any(warning_of(preset, r["rounding"]) for r in training.rows):
         training.warn(f"epoch {row['epoch']}: {warning}")
 
 
-def _prepared(settings: RunSettings) -> tuple[LossGradient, Trainer]:
+def _prepared(settings: RunSettings) -> tuple[Gradient, Trainer]:
     """The task, its gradient and the weights."""
     preset = settings.preset
     made = preset.task(seed=settings.seed, dtype=preset.dtype, **settings.task_options)
-    loss_gradient = LossGradient(made, settings)
+    if preset.stochastic:
+        from .stochastic_gradient import StochasticGradient
+
+        loss_gradient = StochasticGradient(made, settings)
+    else:
+        loss_gradient = LossGradient(made, settings)
     module = importlib.import_module(f".{settings.backend}_trainer", __package__)
     return loss_gradient, getattr(module, f"{settings.backend.capitalize()}Trainer")(loss_gradient)
 
@@ -151,7 +168,7 @@ def _first_solve(training: Training, trainer: Trainer, task: Task) -> None:
 
 
 def _epochs(
-    loss_gradient: LossGradient, trainer: Trainer, training: Training, done: int
+    loss_gradient: Gradient, trainer: Trainer, training: Training, done: int
 ) -> Iterator[Found]:
     """One row an epoch, until the last or until the training breaks down."""
     settings, task = loss_gradient.settings, loss_gradient.task
@@ -191,9 +208,7 @@ def _epochs(
         }
 
 
-def _warm_up(
-    loss_gradient: LossGradient, trainer: Trainer, indices: np.ndarray, epoch: int
-) -> None:
+def _warm_up(loss_gradient: Gradient, trainer: Trainer, indices: np.ndarray, epoch: int) -> None:
     """Compile a step, and leave no trace of it."""
     kept = {name: array.copy() for name, array in trainer.arrays().items()}
     drawn = loss_gradient.drawn(epoch, np.random.RandomState(0))
@@ -203,11 +218,12 @@ def _warm_up(
     trainer.restore(kept)
 
 
-def _shares(loss_gradient: LossGradient, trainer: Trainer) -> np.ndarray | None:
+def _shares(loss_gradient: Gradient, trainer: Trainer) -> np.ndarray | None:
     """How the steps of the first batch lie over the span, where a local step is drawn by them."""
     penalty = loss_gradient.settings.regularizer
     if penalty is None or penalty.name != "local" or penalty.sampling != "accepted":
         return None
+    assert isinstance(loss_gradient, LossGradient)
     accepted = trainer.evaluate("train", _first(loss_gradient.task)).accepted
     return shares_of_steps(loss_gradient.task.problem, penalty, accepted)
 
@@ -229,12 +245,14 @@ def _untrained() -> Found:
     return {"epoch": 0, "status": "ok", "train_seconds": 0.0}
 
 
-def _evaluated(trainer: Trainer, loss_gradient: LossGradient) -> Found:
+def _evaluated(trainer: Trainer, loss_gradient: Gradient) -> Found:
     """Losses, accuracies, evaluations and estimates on the first batch, and a prediction's time."""
     task = loss_gradient.task
     first = trainer.evaluate("train", _first(task))
     found: Found = {"nfe": first.rhs_evals, **first.estimates}
-    found["rounding"] = rounding_of(loss_gradient, trainer.params(), first.accepted)
+    found["rounding"] = None
+    if isinstance(loss_gradient, LossGradient):
+        found["rounding"] = rounding_of(loss_gradient, trainer.params(), first.accepted)
     found["train_loss"], found["train_accuracy"] = _judged(trainer, task, "train")
     if task.test:
         found["test_loss"], found["test_accuracy"] = _judged(trainer, task, "test")

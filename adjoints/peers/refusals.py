@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...problems import Problem
+from ...problems.stochastic import SdeProblem
 from ..program import Settings
 
 
@@ -37,3 +38,12 @@ def refuse_arrays(settings: Settings) -> None:
                 f"{argument} has shape {np.shape(value)}, and method={settings.method.name!r} "
                 "takes one number for all components; pass one, or use method='jax-discrete'"
             )
+
+
+def refuse_multiplicative_noise(problem: SdeProblem, solver: str, instead: str) -> None:
+    """``ValueError`` for a diffusion that depends on the state, where a solver takes none."""
+    if not problem.additive:
+        raise ValueError(
+            f"solver={solver!r} is for additive noise, and the diffusion of problem "
+            f"{problem.name!r} depends on the state; use solver={instead!r}"
+        )

@@ -60,6 +60,13 @@ def lanes_command(points: pd.DataFrame) -> str:
     return _study_command(points, "LANES", "1")
 
 
+def sde_command() -> str:
+    """What measures stochastic equations, and reports them."""
+    return _collect_and_report(
+        {"ADJOINTBENCH_FULL": "1", "ADJOINTBENCH_PROBLEMS": _BESIDE, "ADJOINTBENCH_SDE": "1"}
+    )
+
+
 def _study_command(points: pd.DataFrame, study: str, wanted: str) -> str:
     """What measures the methods of a study again, and reports it."""
     return _collect_and_report(

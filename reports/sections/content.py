@@ -117,6 +117,7 @@ class Content:
     stiff: list[Part] = field(default_factory=list)
     checkpoints: list[Part] = field(default_factory=list)
     lanes: list[Part] = field(default_factory=list)
+    sde: list[Part] = field(default_factory=list)
     device: list[Part] = field(default_factory=list)
     training: list[Part] = field(default_factory=list)
     claims: list[Part] = field(default_factory=list)
@@ -144,6 +145,7 @@ class Content:
             ("stiff", "Stiff problems", bool(self.stiff)),
             ("checkpoints", "Checkpoints", bool(self.checkpoints)),
             ("lanes", "Ensembles", bool(self.lanes)),
+            ("sde", "Stochastic", bool(self.sde)),
             ("device", "Device", bool(self.device)),
             ("training", "Training", bool(self.training)),
             ("claims", "Claims", bool(self.claims)),

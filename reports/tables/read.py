@@ -17,7 +17,7 @@ from ...suite.claims.tasks import made_of_scaling
 from ...suite.gpu.studies import STUDIES
 from ...suite.measuring.row import ClaimRow, Row, to_record
 from ...suite.measuring.rows import RowFile, read_rows
-from ...suite.measuring.studies import checkpoints, lanes, scaling
+from ...suite.measuring.studies import checkpoints, lanes, scaling, sde
 from ...training.ratios import read_trainings
 from ...training.records import SETTINGS
 from .asv_results import ASV_COLUMNS, read_asv_file
@@ -44,6 +44,8 @@ class Measurements:
         The same of the study of memory against checkpoints.
     lanes : DataFrame
         The same of the study of ensembles.
+    sde : DataFrame
+        The same of the study of stochastic equations.
     device : DataFrame
         The same of the studies of a device, which ``study`` tells apart.
     asv : DataFrame
@@ -67,6 +69,7 @@ class Measurements:
     claims: pd.DataFrame = field(default_factory=pd.DataFrame)
     checkpoints: pd.DataFrame = field(default_factory=pd.DataFrame)
     lanes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sde: pd.DataFrame = field(default_factory=pd.DataFrame)
     device: pd.DataFrame = field(default_factory=pd.DataFrame)
     trainings: pd.DataFrame = field(default_factory=pd.DataFrame)
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -80,6 +83,7 @@ class Measurements:
             self.scaling,
             self.checkpoints,
             self.lanes,
+            self.sde,
             self.device,
             self.claims,
             self.asv,
@@ -179,5 +183,6 @@ def _add_tables(found: Measurements, files: Sequence[RowFile]) -> None:
     found.scaling = row_frame([placed for placed in rows if placed[0].study == scaling.STUDY])
     found.checkpoints = row_frame([p for p in rows if p[0].study == checkpoints.STUDY])
     found.lanes = row_frame([placed for placed in rows if placed[0].study == lanes.STUDY])
+    found.sde = row_frame([placed for placed in rows if placed[0].study == sde.STUDY])
     found.device = row_frame([placed for placed in rows if placed[0].study in STUDIES])
     found.claims = claims_frame(claims)

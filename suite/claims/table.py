@@ -14,6 +14,7 @@ from .recorded_steps import RECORDED_STEPS
 from .reversible import REVERSIBLE_CLAIMS
 from .sensitivities import SENSITIVITIES
 from .stiff_rival import STIFF_RIVAL
+from .stochastic import STOCHASTIC
 from .torch_compile import TORCH_COMPILE
 from .trained import TRAINED
 from .trust_in_ok import TRUST_IN_OK
@@ -34,6 +35,7 @@ CLAIMS: tuple[Claim, ...] = tuple(
             *MANY_DATA,
             *RECORDED_STEPS,
             *STIFF_RIVAL,
+            *STOCHASTIC,
             *TRUST_IN_OK,
             *FLAGS,
         ),

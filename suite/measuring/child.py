@@ -25,6 +25,7 @@ from .task import Task
 TASKS = {
     "ladder": "measuring.job:Job",
     "lanes": "measuring.studies.ensembles:LanesTask",
+    "sde": "measuring.studies.sde_task:SdeTask",
     "claims": "claims.tasks:ClaimTask",
     "certify": "own_problem.certification:Certificate",
     "probe": "own_problem.probe:Probe",

@@ -22,6 +22,7 @@ _FIRST = (
     "diffrax",
     "equinox",
     "torchdiffeq",
+    "torchsde",
     "torchode",
     "casadi",
     "optax",

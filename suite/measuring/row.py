@@ -85,6 +85,8 @@ class Row:
     dy0_error: float | None = None
     #: Relative error of the loss.
     loss_error: float | None = None
+    #: Relative error of the last state; in the study of stochastic equations alone.
+    solution_error: float | None = None
 
     #: What the method itself says of ``error``, where it was asked for an error bar, and whether it
     #: holds that to be reliable.

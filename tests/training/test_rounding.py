@@ -44,7 +44,7 @@ def test_the_published_tolerance_is_below_rounding_and_the_preset_for_float32_is
     accepted = np.asarray(solution.steps[0])[: int(solution.stats["steps"])]
     share = rounding_of(loss_gradient, loss_gradient.task.problem.params, accepted)
     assert low < share <= high
-    warning = warning_of(loss_gradient, share)
+    warning = warning_of(loss_gradient.settings.preset, share)
     assert bool(warning) == (task == "mnist-published")
     if warning:
         assert "at rtol=1.4e-08 100% of the solver's error estimate is rounding" in warning
@@ -64,7 +64,7 @@ def test_in_float64_rounding_is_as_much_smaller_as_its_numbers_are_finer():
     assert odds[1] == pytest.approx(odds[0] * finer, rel=0.02)
     published = prepared("digits-float64")
     assert rounding_of(published, params, steps) is None
-    assert warning_of(published, None) == ""
+    assert warning_of(published.settings.preset, None) == ""
 
 
 def test_a_training_warns_once(tmp_path):

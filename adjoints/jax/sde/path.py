@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ...steps.brownian import Increment
 from ..inputs import checked_array
 from ..times import check_known_times
 from .inputs import checked_key, levels_of
@@ -78,3 +79,18 @@ class BrownianPath:
         inside = (t >= self.t0) & (t <= self.save_at[-1])
         w = before + jnp.where(moves, jnp.sqrt(length) * part.w, 0)
         return jnp.where(inside, w, jnp.nan)
+
+    def between(self, start: Any, end: Any) -> Increment:
+        """Increment and space-time Lévy area from `start` to `end`; NaN across a save."""
+        dtype = self.save_at.dtype
+        begin, finish = jnp.asarray(start, dtype), jnp.asarray(end, dtype)
+        interval = jnp.searchsorted(self.save_at, (begin + finish) / 2)
+        times = jnp.concatenate([self.t0[None], self.save_at])
+        first, last = times[interval], times[interval + 1]
+        length = jnp.where((begin >= first) & (finish <= last), last - first, jnp.nan)
+        part = self._tree.between(
+            jax.random.fold_in(self.key, interval),
+            (begin - first) / length,
+            (finish - first) / length,
+        )
+        return jax.tree.map(lambda leaf: jnp.sqrt(length) * leaf, part)

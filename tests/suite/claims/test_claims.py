@@ -237,6 +237,13 @@ CASES = {
         ({"before": 1, "after": 0, "alarms": 3}, DOES_NOT_HOLD),
         ({"before": 1, "after": 1, "alarms": 0}, DOES_NOT_HOLD),
     ),
+    "29": (
+        {"time_ratio": 2.0, "adjoint_time_ratio": 3.0, "off": 1e-3, "cases": 6},
+        ({"between_modes": 1e-9, "worse": 6}, HOLDS),
+        ({"between_modes": 2e-9, "worse": 6}, IN_PART),
+        ({"between_modes": 1e-9, "worse": 5}, IN_PART),
+        ({"between_modes": 2e-9, "worse": 5}, DOES_NOT_HOLD),
+    ),
     "R1": (
         {"truth": 212.7, "discrete_answer": 6217.6, "wrong": 1, "methods": 2, "wrong_names": "a"},
         ({"discrete_error": 0.1, "continuous_right": 0.6}, HOLDS),
@@ -266,7 +273,7 @@ CASES = {
 
 def test_every_claim_of_the_list_is_there_and_has_cases():
     keys = [claim.key for claim in CLAIMS]
-    assert keys == [*map(str, range(1, 29)), "R1", "R2", "R3", "R4"]
+    assert keys == [*map(str, range(1, 30)), "R1", "R2", "R3", "R4"]
     assert set(CASES) == set(keys)
 
 

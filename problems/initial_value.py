@@ -1,0 +1,76 @@
+"""What ordinary and stochastic problems have in common: a start value, named arrays, one dtype."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from . import validation
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+#: An array of whatever framework runs the problem: NumPy, JAX or PyTorch.
+Array = Any
+
+_Self = TypeVar("_Self", bound="InitialValue")
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class InitialValue:
+    """A start value, and the arrays that the equations get by name.
+
+    Attributes
+    ----------
+    name : str
+    y0 : ndarray
+    params : dict of str to ndarray
+        What the gradient is taken to.
+    constants : dict of str to ndarray
+    """
+
+    name: str
+    y0: np.ndarray
+    params: dict[str, np.ndarray]
+    constants: dict[str, np.ndarray]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The one floating dtype of the problem, float32 or float64."""
+        return self.y0.dtype
+
+    @property
+    def n_states(self) -> int:
+        """Number of components of the state, all axes together."""
+        return self.y0.size
+
+    @property
+    def n_params(self) -> int:
+        """Number of parameters, all arrays together."""
+        return sum(value.size for value in self.params.values())
+
+    def merged(self, params: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """`params` (the problem's own by default) and the constants in one dict: the ``p``."""
+        return {**(self.params if params is None else params), **self.constants}
+
+    def with_dtype(self: _Self, dtype: DTypeLike) -> _Self:
+        """The same problem in float32 or float64."""
+        new = validation.checked_dtype(dtype)
+
+        def cast(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {k: v.astype(new) if v.dtype.kind == "f" else v for k, v in arrays.items()}
+
+        return dataclasses.replace(
+            self,
+            y0=self.y0.astype(new),
+            params=cast(self.params),
+            constants=cast(self.constants),
+        )
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)

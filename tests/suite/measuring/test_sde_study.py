@@ -1,0 +1,89 @@
+"""The study of stochastic equations: what is chosen, the truth, and rows."""
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax")
+
+from adjointbench.suite.measuring.studies import sde, sde_task, sde_truth, sde_ways
+from adjointbench.suite.measuring.studies.sde_task import SdeTask
+from adjointbench.suite.selection import selection
+
+SMALL = "ornstein_uhlenbeck(paths=32)"
+
+
+def test_methods_have_their_steps_or_tolerances_in_their_names():
+    for _, way in sde.selected(quick=False):
+        for size in sde.sizes_of(way, quick=False):
+            assert sde.way_of(sde.method_of(way, size)) == way
+    assert {"tol": 1e-2} in sde.sizes_of("jax-discrete(solver=sriw1)", quick=True)
+    assert all(
+        "step" in size for size in sde.sizes_of("torchsde-adjoint(solver=milstein)", quick=True)
+    )
+
+
+def test_the_closed_form_agrees_with_a_coarser_grid_of_its_path(monkeypatch):
+    monkeypatch.setattr(sde_truth, "GRID", 2**8)
+    truth = sde_truth.truth_of.__wrapped__(SMALL)
+    # The error of the grid is h^2, and a hundredth of it for parameters of order one.
+    assert 0 < truth.agreement < 2.0**-14
+    assert truth.dparams["mean"].shape == (32, 1)
+
+
+def test_where_there_is_no_closed_form_two_solvers_agree(monkeypatch):
+    monkeypatch.setattr(sde_truth, "FINE", 2.0**-6)
+    truth = sde_truth.truth_of.__wrapped__("stochastic_linear(paths=2)")
+    assert 0 < truth.agreement < 1e-2
+    assert truth.params["matrix"].shape == (2, 2, 2)
+
+
+def test_rows_have_errors_times_and_bytes(monkeypatch):
+    monkeypatch.setattr(sde, "QUICK_STEPS", (2.0**-5,))
+    monkeypatch.setattr(sde, "QUICK_TOLERANCES", (1e-2,))
+    monkeypatch.setattr(sde_truth, "GRID", 2**8)
+    task = SdeTask(problem=SMALL, method="jax-discrete(solver=sra1)", budget_s=1e-3, quick=True)
+    rows = list(task.rows(nullcontext))
+    assert [(row.status, row.rtol) for row in rows] == [("ok", 0.0), ("ok", 1e-2)]
+    by_step, by_tolerance = rows
+    assert (by_step.steps, by_step.rejected) == (32, 0)
+    # Of order two in the step where drift and noise are both linear.
+    assert by_step.error < 2.0**-10
+    assert by_step.solution_error < 2.0**-10
+    assert by_tolerance.error < 0.1
+    assert all(row.seconds > 0 and row.saved_bytes > 0 for row in rows)
+    assert list(task.unmeasured(rows, "timeout", "late")) == []
+    (missing,) = task.unmeasured(rows[:1], "timeout", "late")
+    assert (missing.method, missing.status) == (by_tolerance.method, "timeout")
+
+
+def test_what_is_refused_or_breaks_is_a_row(monkeypatch):
+    task = SdeTask(problem=sde.PROBLEMS[0], method="diffrax-backsolve(solver=spark)", budget_s=0.1)
+    (row,) = task.rows(nullcontext)
+    assert row.status == "skipped"
+    assert "pass solver='heun'" in row.message
+
+    class Broken:
+        def on_given_path(self, params, y0, number):
+            nothing = {name: np.full_like(value, np.nan) for name, value in params.items()}
+            return sde_ways.Found(nothing, y0, y0[None], 3, 0, self.ok)
+
+    truth = sde_truth.Truth({"mean": np.ones((32, 1))}, {}, np.ones((32, 1)), np.ones((32, 1)), 0.0)
+    row = SdeTask(problem=SMALL, method="jax-discrete(solver=sra1)", budget_s=0.1)._row("ok", {})
+    for ok, status in ((False, "max_steps"), (True, "nonfinite")):
+        Broken.ok = ok
+        assert sde_task.with_errors(row, Broken(), truth).status == status
+
+
+def test_the_study_is_chosen_where_nothing_else_is_named(monkeypatch):
+    for name in ("PROBLEMS", "METHODS", "SDE"):
+        monkeypatch.delenv(f"ADJOINTBENCH_{name}", raising=False)
+    monkeypatch.setenv("ADJOINTBENCH_QUICK", "1")
+    assert selection().stochastic == sde.selected(quick=True)
+    tasks = [task for task in selection().jobs() if isinstance(task, SdeTask)]
+    assert [(task.problem, task.method) for task in tasks] == list(sde.selected(quick=True))
+    monkeypatch.setenv("ADJOINTBENCH_METHODS", "jax-discrete")
+    assert selection().stochastic == ()
+    monkeypatch.setenv("ADJOINTBENCH_SDE", "1")
+    assert selection().stochastic == sde.selected(quick=True)
