@@ -71,6 +71,9 @@ LONG = (
     "of_the_same_steps[sosri2-absolute-mean]",
     "the_gradient_is_that_of_the_steps_on_the_path[forward]",
     "test_stochastic_tasks.py::test_a_classifier_learns",
+    "test_diffrax_gets_the_stratonovich_drift", "test_methods[torch-4]",
+    "those_of_the_path[diffrax-recursive", "test_reverse_and_forward_mode_agree[kvaerno5]",
+    "test_dopri5_has_another_embedded_solution",
 )
 # fmt: on
 

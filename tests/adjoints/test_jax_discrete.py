@@ -152,18 +152,17 @@ def test_large_states_are_swept_with_estimates_by_their_exact_derivative(options
     assert abs(found - expected) < 1e-11 * abs(expected)
 
 
-@pytest.mark.parametrize("adjoint", ["discrete", "interpolating"])
-def test_what_storage_comes_with_is_never_read(adjoint, monkeypatch):
-    def gradient():
-        options = {"adjoint": adjoint, "engine": "xla", "checkpoints": 16}
+def test_what_storage_comes_with_is_never_read(monkeypatch):
+    def gradient(**options):
+        options = {"engine": "xla", "checkpoints": 16, **options}
         return jax.grad(lambda p: weighted(solve_lv(p, Y0, **options).ys))(jnp.asarray(P))
 
-    expected = gradient()
+    expected = gradient(max_steps=251)
     nothing = functools.partial(jnp.full, fill_value=jnp.nan)
     for module in (storage, windows):
         monkeypatch.setattr(module, "unfilled", lambda shape, dtype: nothing(shape, dtype=dtype))
-    jax.clear_caches()
-    np.testing.assert_array_equal(gradient(), expected)
+    # As many steps are allowed as nowhere else: no other test gets this program.
+    np.testing.assert_allclose(gradient(max_steps=253), expected, rtol=1e-12)
 
 
 def test_save_times_have_gradients():
