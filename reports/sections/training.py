@@ -87,14 +87,15 @@ def training_parts(epochs: pd.DataFrame, ratios: pd.DataFrame, out: Path) -> lis
 def findings(lines: pd.DataFrame) -> tuple[str, ...]:
     """What the ratios of one task and method say, in sentences."""
     found = []
-    taylor = lines[lines["regularizer"].str.startswith("taylor")]["train_seconds"].min()
+    by_taylor = lines[lines["regularizer"].str.startswith("taylor")]
     for line in lines.to_dict("records"):
         name, ratio = line["regularizer"], line["train_seconds ratio"]
         if name.split(" ")[0] != "error" or pd.isna(ratio):
             continue
         points = "" if pd.isna(line["points"]) else f", at {line['points']:+.1f} points of accuracy"
         told = f"Training with {name} takes {ratio:.2f} of the time of training without{points}"
-        if pd.notna(taylor):
+        as_many = by_taylor["epochs"].eq(line["epochs"])
+        if pd.notna(taylor := by_taylor[as_many]["train_seconds"].min()):
             told += f", and is {taylor / line['train_seconds']:.1f} times as fast as with taylor"
         if pd.notna(same := line["equal_loss_seconds ratio"]):
             told += f". To the same training loss it takes {same:.2f} of it"

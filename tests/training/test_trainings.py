@@ -109,6 +109,14 @@ def test_findings_are_computed(folder):
     assert "and is 4.2 times as fast as with taylor" in said
 
 
+def test_seconds_of_fewer_epochs_are_not_set_beside_those_of_more(folder):
+    for file in (folder / "taylor").rglob("settings.json"):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "epochs": 1}))
+    said = " ".join(findings(summary_of(read_trainings([folder], []))))
+    assert "Training with error takes 0.60" in said
+    assert "with taylor" not in said
+
+
 def test_the_report_shows_ratios_beside_the_published_ones(folder, tmp_path):
     page = build_report([folder], tmp_path / "report", say=lambda trouble: None)
     text = (tmp_path / "report" / "report.md").read_text()
