@@ -142,8 +142,10 @@ def log_ticks(axes: Axes) -> None:
 
 
 def amounts_on(axis: Axis, write: Callable[[float], str]) -> None:
-    """Label a logarithmic axis with amounts at 1, 2 and 5 of each power of ten."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    """Label a logarithmic axis with amounts at 1, 2 and 5 of each power of ten, or of many at 1."""
+    low, high = axis.get_view_interval()
+    few = not 0 < low < high or math.log10(high / low) < 4
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(NullFormatter())
 
