@@ -74,6 +74,22 @@ LONG = (
     "test_diffrax_gets_the_stratonovich_drift", "test_methods[torch-4]",
     "those_of_the_path[diffrax-recursive", "test_reverse_and_forward_mode_agree[kvaerno5]",
     "test_dopri5_has_another_embedded_solution",
+    "test_methods[scipy-15]", "not_finite_is_told[diffrax-recursive-checkpoint-norm_o",
+    "test_lotka_volterra_agrees_with_cvodes[diffrax-recursive-checkpoint]",
+    "differentiate_the_same_steps[robertson-torch-forward]",
+    "test_breakdowns_are_statuses[torchode-autodiff]",
+    "test_exact_derivative_of_the_accepted_steps[native-kvaerno5]",
+    "test_one_percent_in_one_entry_is_caught[pendulum-y0]",
+    "test_gradient_of_a_solve_that_switches[gauss]",
+    "converge_with_the_tolerance[interpolating-rodas5p]",
+    "own_of_the_same_steps[sosri2-scaled-max]",
+    "test_gradients_are_those_of_many_kernels[robertson-jax-discrete]",
+    "at_the_start_and_at_the_end[native-rodas5p-False-forward]",
+    "test_control_takes_the_same_steps[robertson]",
+    "test_a_discontinuity_is_stepped_onto[diffrax-recursive-checkpoint]",
+    "test_daily_doses_with_a_save_every_half_hour[interpolating]",
+    "those_of_the_closed_form[rodas5p-forward", "by_the_other_solvers[rodas5p]",
+    "test_equations_are_seen_from_inside_the_span[diffrax-backsolve]",
 )
 # fmt: on
 
