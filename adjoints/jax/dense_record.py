@@ -9,6 +9,7 @@ from jax import lax
 from ..steps.runge_kutta import dense_coefficients
 from . import storage
 from .config import Config
+from .native.unfilled import unfilled
 from .record import row_like
 from .recorded_step import add_dense_stages, step_again
 from .state import DenseRow, Operands, Row, State
@@ -35,8 +36,8 @@ def dense_of_rows(
         return storage.write(stored, i, one(storage.gather(rows, i)))
 
     shape = (rows.t.shape[0], config.tableau.dense.shape[1], *like.y.shape)
-    empty = jnp.zeros(shape, like.y.dtype)
-    coefficients = lax.fori_loop(jnp.int32(0), count, fill, empty)
+    # What is not filled is not read.
+    coefficients = lax.fori_loop(jnp.int32(0), count, fill, unfilled(shape, like.y.dtype))
     return DenseRow(rows.t, rows.h, rows.y, coefficients)
 
 

@@ -71,7 +71,7 @@ def _solve_in_windows(
     """Step on from window to window; of each the first state and the step sizes are kept."""
     state, _ = carry
     dtype = state.y.dtype
-    windows = (storage.buffer(config.windows, storage.pack(state, dtype)),)
+    windows = (storage.buffer(config.windows, storage.pack(state, dtype), filled=False),)
     windows += (storage.buffer(config.windows, jnp.zeros(config.window, jnp.uint16)),)
     if keep_steps:
         windows += (storage.buffer(config.windows, jnp.zeros((config.window, 2), dtype)),)

@@ -93,7 +93,7 @@ def _run_keeping(
     dense_config = replace(reverse, on_accept=_keep)
     tab = reverse.tableau
     like = DenseRow(state.t, state.h, state.y[:n], jnp.zeros((tab.dense.shape[1], n), dm.dtype))
-    stored = storage.buffer(reverse.max_steps, storage.pack(like, dm.dtype))
+    stored = storage.buffer(reverse.max_steps, storage.pack(like, dm.dtype), filled=False)
 
     def turn_keeping(carry: Tree, ops: Operands) -> Tree:
         state, count = carry

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from equations import lotka_volterra, numpy_lotka_volterra, replay
 
-from adjointbench.adjoints.jax import solve, storage, windows
+from adjointbench.adjoints.jax import dense_record, solve, storage, windows
 
 P = np.array([1.5, 1.0, 3.0, 1.0])
 Y0 = np.array([1.0, 1.0])
@@ -152,17 +152,27 @@ def test_large_states_are_swept_with_estimates_by_their_exact_derivative(options
     assert abs(found - expected) < 1e-11 * abs(expected)
 
 
-def test_what_storage_comes_with_is_never_read(monkeypatch):
-    def gradient(**options):
-        options = {"engine": "xla", "checkpoints": 16, **options}
-        return jax.grad(lambda p: weighted(solve_lv(p, Y0, **options).ys))(jnp.asarray(P))
+@pytest.mark.parametrize(("adjoint", "copies"), [("discrete", 1), ("interpolating", 40)])
+def test_what_storage_comes_with_is_never_read(adjoint, copies, monkeypatch):
+    """Of small states, and of so many that their dense output is made step by step."""
 
-    expected = gradient(max_steps=251)
+    def many(t, y, p):
+        return jax.vmap(lambda y: lotka_volterra(t, y, p))(y)
+
+    def gradient(max_steps):
+        options = {"adjoint": adjoint, "engine": "xla", "checkpoints": 16, "max_steps": max_steps}
+        start = np.tile(Y0, (copies, 1))
+        options |= {"rtol": 1e-5, "atol": 1e-8}
+        return jax.grad(lambda p: weighted(solve(many, start, SAVES, p, **options).ys))(
+            jnp.asarray(P)
+        )
+
+    expected = gradient(251)
     nothing = functools.partial(jnp.full, fill_value=jnp.nan)
-    for module in (storage, windows):
+    for module in (storage, windows, dense_record):
         monkeypatch.setattr(module, "unfilled", lambda shape, dtype: nothing(shape, dtype=dtype))
     # As many steps are allowed as nowhere else: no other test gets this program.
-    np.testing.assert_allclose(gradient(max_steps=253), expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient(253), expected, rtol=1e-12)
 
 
 def test_save_times_have_gradients():

@@ -76,7 +76,8 @@ def solve_recording(config: Config, y0: jax.Array, ops: Operands, *, keep_states
     buffers = (storage.buffer(ops.ends.shape[0], y0), rows)
     if keep_states:
         states = min(config.window, config.max_steps)
-        buffers += (storage.buffer(states, y0), storage.buffer(config.windows, y0))
+        kept = (states, config.windows)
+        buffers += tuple(storage.buffer(count, y0, filled=False) for count in kept)
 
     def turn(carry: Tree, ops: Operands) -> Tree:
         return _attempt(config, carry, ops, buffers)
