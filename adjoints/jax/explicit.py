@@ -32,10 +32,9 @@ class ExplicitRungeKutta:
         """One step from its stages, one right-hand side each."""
         t, y, h, t1, slope, limits, _, y1 = trial
         params, clip = (ops.params, ops.constants), clipper(limits)
-        both = (config.rhs, self.tableau)
-        if y1 is None:
-            return explicit_step(*both, t, y, h, t1, slope, params, clip)
-        return explicit_step(*both, t, y, h, t1, slope, params, clip, partial(_known, y1))
+        known = None if y1 is None else partial(_known, y1)
+        rhs, tab = config.rhs, self.tableau
+        return explicit_step(rhs, tab, t, y, h, t1, slope, params, clip, known)
 
     def start_radius(self, config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> None:
         """Nothing: it does not switch."""

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax import lax
 
-from ..steps.acceptance import Step, Terms, step_terms, term_inputs
+from ..steps.acceptance import Step, TermInputs, Terms, step_terms, term_inputs
 from ..steps.runge_kutta import dense_coefficients, dense_stages
 from .config import Config
 from .sides import clipper, time_limits
@@ -73,7 +73,12 @@ def step_outputs(
     wanted = sources.terms
     if any(weight is not None for weight in wanted):
         inputs = term_inputs(config.tableau, step, y, config.error_norm, wanted)
-        found = step_terms(inputs, row.h, ops.rtol, ops.atol)
-        pairs = zip(found, wanted, strict=True)
-        terms = Terms(*(None if weight is None else term for term, weight in pairs))
+        terms = wanted_terms(inputs, wanted, row.h, ops)
     return StepOutputs(coefficients, terms)
+
+
+def wanted_terms(inputs: TermInputs, wanted: Terms, h: jax.Array, ops: Operands) -> Terms:
+    """The terms of the regularisers that are `wanted`; ``None`` in place of the others."""
+    found = step_terms(inputs, h, ops.rtol, ops.atol)
+    pairs = zip(found, wanted, strict=True)
+    return Terms(*(None if weight is None else term for term, weight in pairs))

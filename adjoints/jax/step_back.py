@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..steps.acceptance import TermInputs, step_terms, term_inputs
+from ..steps.acceptance import TermInputs, Terms, term_inputs
 from ..steps.runge_kutta import dense_coefficients
 from .config import Config
-from .recorded_step import add_dense_stages, take_step
+from .recorded_step import add_dense_stages, take_step, wanted_terms
 from .sources import Sources, StepOutputs, entering_at_step
 from .state import Operands, Row, Trial
 from .stepping import take
@@ -119,7 +119,7 @@ def _pull_with_slope(
 
 
 def _pull_terms(
-    inputs: TermInputs, dterms: Tree, dy1: jax.Array, h: jax.Array, ops: Operands
+    inputs: TermInputs, dterms: Terms, dy1: jax.Array, h: jax.Array, ops: Operands
 ) -> TermInputs:
     """The cotangents of what a step's terms are made of; that of the new state is added to `dy1`.
 
@@ -127,21 +127,14 @@ def _pull_terms(
     would compute all of this again.
     """
 
-    def pull(inputs: TermInputs, dterms: Tree, dy1: jax.Array) -> TermInputs:
-        found = jax.vjp(lambda inputs: _terms(inputs, dterms, h, ops), inputs)[1](dterms)[0]
+    def pull(inputs: TermInputs, dterms: Terms, dy1: jax.Array) -> TermInputs:
+        found = jax.vjp(lambda inputs: wanted_terms(inputs, dterms, h, ops), inputs)[1](dterms)[0]
         if found.ends is None:
             return found
         return found._replace(ends=(found.ends[0], found.ends[1] + dy1))
 
-    def nothing(inputs: TermInputs, dterms: Tree, dy1: jax.Array) -> TermInputs:
+    def nothing(inputs: TermInputs, dterms: Terms, dy1: jax.Array) -> TermInputs:
         none = jax.tree.map(jnp.zeros_like, inputs)
         return none if none.ends is None else none._replace(ends=(none.ends[0], dy1))
 
     return lax.cond(h != 0, pull, nothing, inputs, dterms, dy1)
-
-
-def _terms(inputs: TermInputs, wanted: Tree, h: jax.Array, ops: Operands) -> Tree:
-    """The terms that are wanted."""
-    found = step_terms(inputs, h, ops.rtol, ops.atol)
-    pairs = zip(found, wanted, strict=True)
-    return type(found)(*(None if weight is None else term for term, weight in pairs))

@@ -77,7 +77,7 @@ def explicit_step(
     first: Array | None,
     params: Any,
     clip_time: Callable[[Array], Array],
-    new_state: Callable[[Array], Array] = lambda y1: y1,
+    new_state: Callable[[Array], Array] | None = None,
 ) -> Step:
     """One step of an explicit method.
 
@@ -92,11 +92,11 @@ def explicit_step(
         The right-hand side at the start, where it is known.
     clip_time : callable
         Keeps stage times on the right side of a discontinuity.
-    new_state : callable
-        What is taken for the new state.
+    new_state : callable, optional
+        What is taken for the new state, of what the stages make it.
     """
     y1, stages = step_stages(rhs, tableau, t, y, h, params, first, clip_time)
-    y1 = new_state(y1)
+    y1 = y1 if new_state is None else new_state(y1)
     slope = rhs(clip_time(t1), y1, params)
     stages = [*stages, slope]
     return Step(y1, stages, slope, stiffness_pair(tableau, stages, y, y1, h))
