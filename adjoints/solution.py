@@ -1,4 +1,4 @@
-"""``OpenSolution``: what ``solve`` returns on every framework."""
+"""``OpenSolution``: what ``solve`` returns on every framework; and what all solves return."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ Array = TypeVar("Array")
 
 
 @dataclass(frozen=True)
-class OpenSolution(Generic[Array]):
-    """A solve, with the inside of the solver as differentiable outputs.
+class SolverOutputs(Generic[Array]):
+    """A solve, of an ordinary or a stochastic equation, with the solver's estimates.
 
     Attributes
     ----------
@@ -25,14 +25,9 @@ class OpenSolution(Generic[Array]):
         R_S: Shampine's stiffness estimate of each accepted step times its size, reduced.
         ``None`` for a method without two stages at the same time.
     stats : dict of str to array
-        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
+        ``steps``, ``rejected``, and how often what was evaluated.
     status_code : array
         Index into :data:`~adjointbench.adjoints.result.STATUSES`.
-    dense_output : DenseOutput or None
-        The solution between the saves, where it was asked for; also ``solution(t)``.
-    engine : str
-        What solved it: ``"native"``, or the framework, and why in parentheses where that was not
-        asked for.
     """
 
     ys: Array
@@ -41,6 +36,32 @@ class OpenSolution(Generic[Array]):
     stiffness_estimate: Array | None
     stats: dict[str, Array]
     status_code: Array
+
+    @property
+    def estimates(self) -> dict[str, Array | None]:
+        """The solver's estimates by the names of the regularisers that are made of them."""
+        return {
+            "error": self.error_estimate,
+            "error_squared": self.error_squared,
+            "stiffness": self.stiffness_estimate,
+        }
+
+
+@dataclass(frozen=True)
+class OpenSolution(SolverOutputs[Array]):
+    """A solve of an ordinary equation, with the inside of the solver as differentiable outputs.
+
+    Attributes
+    ----------
+    stats : dict of str to array
+        ``steps``, ``rejected``, ``rhs_evals``, ``jacobian_evals`` and ``linear_solves``.
+    dense_output : DenseOutput or None
+        The solution between the saves, where it was asked for; also ``solution(t)``.
+    engine : str
+        What solved it: ``"native"``, or the framework, and why in parentheses where that was not
+        asked for.
+    """
+
     dense_output: Any = field(default=None, kw_only=True)
     engine: str = field(default="", kw_only=True)
 
@@ -59,12 +80,3 @@ class OpenSolution(Generic[Array]):
                 "the solution between its saves was not kept; call solve(..., dense_output=True)"
             )
         return self.dense_output
-
-    @property
-    def estimates(self) -> dict[str, Array | None]:
-        """The solver's estimates by the names of the regularisers that are made of them."""
-        return {
-            "error": self.error_estimate,
-            "error_squared": self.error_squared,
-            "stiffness": self.stiffness_estimate,
-        }

@@ -17,23 +17,47 @@ from .config import Config
 from .dense_output import DenseOutput
 from .outcomes import Outputs
 
+#: The fields of what a solve returns that are arrays.
+ARRAYS = (
+    *("ys", "error_estimate", "error_squared", "stiffness_estimate"),
+    *("stats", "status_code", "padded_steps"),
+)
+
+
+class StatusAndSteps:
+    """Status and accepted steps of a solve, as its user sees them."""
+
+    stats: dict[str, Any]
+    status_code: Any
+    padded_steps: Any
+
+    @property
+    def status(self) -> Any:
+        """``"ok"`` or what went wrong; the integer code(s) while tracing or for a batch."""
+        code = self.status_code
+        return code if isinstance(code, Tracer) or code.ndim else STATUSES[int(code)]
+
+    @property
+    def steps(self) -> tuple[jax.Array, jax.Array]:
+        """``(t, h)`` of the accepted steps; a solve with ``steps=these`` takes them again.
+
+        While tracing, and for a batch, they are filled up with steps of size zero at the end
+        time, which change nothing.
+        """
+        t, h = self.padded_steps[..., 0], self.padded_steps[..., 1]
+        if isinstance(h, Tracer) or h.ndim != 1:
+            return t, h
+        count = int(self.stats["steps"])
+        return t[:count], h[:count]
+
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=[
-        "ys",
-        "error_estimate",
-        "error_squared",
-        "stiffness_estimate",
-        "stats",
-        "status_code",
-        "padded_steps",
-        "dense_output",
-    ],
+    data_fields=[*ARRAYS, "dense_output"],
     meta_fields=["engine"],
 )
 @dataclass(frozen=True)
-class Solution(OpenSolution[Any]):
+class Solution(StatusAndSteps, OpenSolution[Any]):
     """A solve: see :class:`~adjointbench.adjoints.solution.OpenSolution`; ``status``, ``steps``.
 
     Attributes
@@ -43,20 +67,6 @@ class Solution(OpenSolution[Any]):
     """
 
     padded_steps: jax.Array
-
-    @property
-    def status(self) -> Any:
-        """``"ok"`` or what went wrong; the integer code(s) while tracing or for a batch."""
-        return status_name(self.status_code)
-
-    @property
-    def steps(self) -> tuple[jax.Array, jax.Array]:
-        """``(t, h)`` of the accepted steps; ``solve(..., steps=these)`` takes them again.
-
-        While tracing, and for a batch, they are filled up with steps of size zero at the end
-        time, which change nothing.
-        """
-        return trimmed(self.padded_steps, self.stats["steps"])
 
 
 def solution_of(
@@ -90,16 +100,3 @@ def padded(steps: jax.Array, count: jax.Array, end: jax.Array) -> jax.Array:
     taken = jnp.arange(steps.shape[0], dtype=count.dtype) < count
     idle = jnp.stack([end, jnp.zeros_like(end)])
     return jnp.where(taken[:, None], steps, idle)
-
-
-def trimmed(steps: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Starts and sizes of so many steps; all, while tracing and for a batch."""
-    t, h = steps[..., 0], steps[..., 1]
-    if isinstance(h, Tracer) or h.ndim != 1:
-        return t, h
-    return t[: int(count)], h[: int(count)]
-
-
-def status_name(code: jax.Array) -> Any:
-    """``"ok"`` or what went wrong; the code itself while tracing or for a batch."""
-    return code if isinstance(code, Tracer) or code.ndim else STATUSES[int(code)]

@@ -9,72 +9,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..solution import padded, status_name, trimmed
+from ...solution import SolverOutputs
+from ..solution import ARRAYS, StatusAndSteps, padded
 from .config import Config, Operands, Outputs
 from .control import times_of
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=[
-        "ys",
-        "error_estimate",
-        "error_squared",
-        "stiffness_estimate",
-        "stats",
-        "status_code",
-        "padded_steps",
-    ],
-    meta_fields=[],
-)
+@partial(jax.tree_util.register_dataclass, data_fields=ARRAYS, meta_fields=())
 @dataclass(frozen=True)
-class StochasticSolution:
-    """A solve of a stochastic equation, with the inside of the solver as differentiable outputs.
+class StochasticSolution(StatusAndSteps, SolverOutputs[Any]):
+    """A solve: see :class:`~adjointbench.adjoints.solution.SolverOutputs`; ``status``, ``steps``.
 
     Attributes
     ----------
-    ys : array, shape ``(len(save_at), *y0.shape)``
-        The solution at the save times; NaN where the solver broke down.
-    error_estimate, error_squared : array
-        R_E and R_E2: the norm of the embedded error of each accepted step times its size, and its
-        square, reduced.
     stiffness_estimate : array or None
-        R_S: the stiffness estimate of each accepted step times its size, reduced. ``None`` for a
-        method without two stages of the drift at the same time.
+        ``None`` for a method without two stages of the drift at the same time.
     stats : dict of str to array
         ``steps``, ``rejected``, ``drift_evals`` and ``diffusion_evals``.
-    status_code : array
-        Index into :data:`~adjointbench.adjoints.result.STATUSES`.
     padded_steps : array, shape ``(max_steps, 2)``
         Start and size of the accepted steps, filled up with steps of size zero.
     """
 
-    ys: jax.Array
-    error_estimate: jax.Array
-    error_squared: jax.Array
-    stiffness_estimate: jax.Array | None
-    stats: dict[str, jax.Array]
-    status_code: jax.Array
     padded_steps: jax.Array
-
-    @property
-    def status(self) -> Any:
-        """``"ok"`` or what went wrong; the integer code(s) while tracing or for a batch."""
-        return status_name(self.status_code)
-
-    @property
-    def steps(self) -> tuple[jax.Array, jax.Array]:
-        """``(t, h)`` of the accepted steps; ``solve_sde(..., steps=these)`` takes them again."""
-        return trimmed(self.padded_steps, self.stats["steps"])
-
-    @property
-    def estimates(self) -> dict[str, jax.Array | None]:
-        """The solver's estimates by the names of the regularisers that are made of them."""
-        return {
-            "error": self.error_estimate,
-            "error_squared": self.error_squared,
-            "stiffness": self.stiffness_estimate,
-        }
 
 
 def solution_of(config: Config, out: Outputs, ops: Operands) -> StochasticSolution:
