@@ -11,7 +11,7 @@ import numpy as np
 from . import validation
 from .definition import definition_hash
 from .function_checks import checked_functions
-from .initial_value import Array, InitialValue
+from .initial_value import Array, InitialValue, Loss
 from .reference import Reference, find_reference
 from .torch_module import ModuleField, arrays_of, check_module
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 #: ``rhs(t, y, p)``, and ``jacobian(t, y, p)``.
 RightHandSide = Callable[[Array, Array, Mapping[str, Array]], Array]
-#: ``loss(ys, p)``.
-Loss = Callable[[Array, Mapping[str, Array]], Array]
 #: ``jump(i, t, y, p)``.
 Jump = Callable[[int, Array, Array, Mapping[str, Array]], Array]
 #: ``exact(params, y0) -> (loss, dparams, dy0)``.
@@ -98,9 +96,6 @@ class Problem(InitialValue):
     """
 
     rhs: RightHandSide
-    t_span: tuple[float, float]
-    save_at: np.ndarray
-    loss: Loss
     stiff: bool
     tags: tuple[str, ...]
     jacobian: RightHandSide | None
@@ -132,15 +127,9 @@ class Problem(InitialValue):
         settings: Mapping[str, Any] | None = None,
         exact: Exact | None = None,
     ) -> None:
-        validation.check_text("name", name)
-        start, named, data = validation.checked_arrays(
-            y0, params, {} if constants is None else constants
-        )
-        span = validation.checked_span(t_span, start.dtype)
-        saves = validation.checked_save_at(
-            span[1:] if save_at is None else save_at, span, start.dtype
-        )
-        jumps = validation.checked_jump_times(jump_times, span, start.dtype)
+        self._set_values(name, y0, params, constants, t_span, save_at)
+        span, dtype = self.t_span, self.dtype
+        jumps = validation.checked_jump_times(jump_times, span, dtype)
         functions = {
             "rhs": rhs,
             "loss": loss,
@@ -149,24 +138,18 @@ class Problem(InitialValue):
             "exact": exact,
         }
         self._set(
-            name=name,
-            y0=start,
-            params=named,
-            t_span=span,
-            save_at=saves,
-            constants=data,
             stiff=bool(stiff),
             tags=validation.checked_tags(tags),
-            discontinuities=validation.checked_discontinuities(discontinuities, span, start.dtype),
+            discontinuities=validation.checked_discontinuities(discontinuities, span, dtype),
             jump_times=jumps,
             version=version,
             settings=dict(settings or {}),
             **checked_functions(
                 functions,
                 t0=span[0],
-                y0=start,
-                p={**named, **data},
-                n_saves=len(saves),
+                y0=self.y0,
+                p=self.merged(),
+                n_saves=len(self.save_at),
                 jump_times=jumps,
             ),
         )

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .. import validation
 from ..function_checks import A_SCALAR, LIKE_Y0, check_function, checked_function
-from ..initial_value import Array, InitialValue
+from ..initial_value import Array, InitialValue, Loss
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 #: ``drift(t, y, p)``, and ``diffusion(t, y, p)``.
 Coefficient = Callable[[Array, Array, Mapping[str, Array]], Array]
-#: ``loss(ys, p)``.
-Loss = Callable[[Array, Mapping[str, Array]], Array]
 
 
 class SampledPath(NamedTuple):
@@ -92,9 +89,6 @@ class SdeProblem(InitialValue):
 
     drift: Coefficient
     diffusion: Coefficient
-    t_span: tuple[float, float]
-    save_at: np.ndarray
-    loss: Loss
     additive: bool
     exact: Exact | None
 
@@ -113,37 +107,20 @@ class SdeProblem(InitialValue):
         additive: bool = False,
         exact: Exact | None = None,
     ) -> None:
-        validation.check_text("name", name)
-        start, named, data = validation.checked_arrays(y0, params, constants or {})
-        span = validation.checked_span(t_span, start.dtype)
-        saves = validation.checked_save_at(
-            span[1:] if save_at is None else save_at, span, start.dtype
-        )
+        self._set_values(name, y0, params, constants, t_span, save_at)
         if exact is not None:
             check_function("exact", exact)
-        at = (np.asarray(span[0], dtype=start.dtype), start, {**named, **data})
-        like_y0 = (start.shape, LIKE_Y0, start.dtype)
+        start, p = self.y0, self.merged()
+        at = (np.asarray(self.t_span[0], dtype=self.dtype), start, p)
+        like_y0 = (start.shape, LIKE_Y0, self.dtype)
         noise = checked_function("diffusion", diffusion, *like_y0, *at)
         if additive:
             _check_additive(noise, *at)
+        saved = np.stack([start] * len(self.save_at))
         self._set(
-            name=name,
             drift=checked_function("drift", drift, *like_y0, *at),
             diffusion=noise,
-            y0=start,
-            params=named,
-            t_span=span,
-            save_at=saves,
-            loss=checked_function(
-                "loss",
-                loss,
-                (),
-                A_SCALAR,
-                start.dtype,
-                np.stack([start] * len(saves)),
-                at[2],
-            ),
-            constants=data,
+            loss=checked_function("loss", loss, (), A_SCALAR, self.dtype, saved, p),
             additive=bool(additive),
             exact=exact,
         )
