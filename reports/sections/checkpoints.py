@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,11 +20,11 @@ from ...suite.measuring import formats
 from ...suite.measuring.names import bare_name
 from ...suite.measuring.studies import checkpoints
 from ..figures.canvas import STYLE, amounts_on
-from ..figures.shown_figure import ShownFigure, save_figure
 from ..figures.style import looks
 from ..tables.shown_table import Column, as_table
 from .commands import checkpoints_command
 from .content import Part
+from .study import Drawing, study_part
 
 _COLUMNS = (
     Column("method", "method"),
@@ -78,40 +79,27 @@ def checkpoints_parts(points: pd.DataFrame, out: Path) -> list[Part]:
     if points.empty:
         return []
     lines = checkpoint_lines(points)
-    sentences = findings(lines)
-    return [
-        Part(
-            heading="Memory against checkpoints",
-            sentences=tuple(sentences),
-            figures=_drawn(points, lines, sentences, out),
-            table=as_table(lines, _COLUMNS),
-            note=_NOTE,
-            anchor="checkpoints",
-        )
-    ]
+    return study_part(
+        "checkpoints",
+        "Memory against checkpoints",
+        sentences=findings(lines),
+        drawing=_drawing(points, lines),
+        table=as_table(lines, _COLUMNS),
+        note=_NOTE,
+        out=out,
+    )
 
 
-def _drawn(
-    points: pd.DataFrame, lines: pd.DataFrame, sentences: list[str], out: Path
-) -> tuple[ShownFigure, ...]:
+def _drawing(points: pd.DataFrame, lines: pd.DataFrame) -> Drawing | None:
     """The figure, where there is a time to draw."""
     if not lines["seconds"].notna().any():
-        return ()
+        return None
     caption = (
         "What is kept, and the time of one gradient, by the number of checkpoints. "
         f"{checkpoints.PROBLEM} at the relative tolerance {formats.power(checkpoints.RTOL)}, "
         f"with max_steps={checkpoints.MAX_STEPS}."
     )
-    shown = save_figure(
-        checkpoints_figure(lines),
-        "checkpoints",
-        out,
-        caption,
-        data=lines,
-        command=checkpoints_command(points),
-        label=" ".join([caption, *sentences]),
-    )
-    return (shown,)
+    return Drawing(partial(checkpoints_figure, lines), caption, lines, checkpoints_command(points))
 
 
 def findings(lines: pd.DataFrame) -> list[str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,11 +19,11 @@ from ...suite.measuring.equal_times import rank
 from ...suite.measuring.names import bare_name
 from ...suite.measuring.studies import lanes
 from ..figures.canvas import STYLE, amounts_on
-from ..figures.shown_figure import ShownFigure, save_figure
 from ..figures.style import looks
 from ..tables.shown_table import Column, as_table
 from .commands import lanes_command
 from .content import Part
+from .study import Drawing, study_part
 
 _COLUMNS = (
     Column("method", "method"),
@@ -75,39 +76,26 @@ def lanes_parts(points: pd.DataFrame, out: Path) -> list[Part]:
     if points.empty:
         return []
     lines = lane_lines(points)
-    sentences = findings(lines)
-    return [
-        Part(
-            heading="Many lanes at once",
-            sentences=tuple(sentences),
-            figures=_drawn(points, lines, sentences, out),
-            table=as_table(lines, _COLUMNS),
-            note=_NOTE,
-            anchor="lanes",
-        )
-    ]
+    return study_part(
+        "lanes",
+        "Many lanes at once",
+        sentences=findings(lines),
+        drawing=_drawing(points, lines),
+        table=as_table(lines, _COLUMNS),
+        note=_NOTE,
+        out=out,
+    )
 
 
-def _drawn(
-    points: pd.DataFrame, lines: pd.DataFrame, sentences: list[str], out: Path
-) -> tuple[ShownFigure, ...]:
+def _drawing(points: pd.DataFrame, lines: pd.DataFrame) -> Drawing | None:
     """The figure, where there is a time to draw."""
     if not lines["seconds"].notna().any():
-        return ()
+        return None
     caption = (
         "Time of the gradient of the summed loss over the number of lanes. "
         f"{lanes.PROBLEM} at the relative tolerance {formats.power(lanes.RTOL)}."
     )
-    shown = save_figure(
-        lanes_figure(lines),
-        "lanes",
-        out,
-        caption,
-        data=lines,
-        command=lanes_command(points),
-        label=" ".join([caption, *sentences]),
-    )
-    return (shown,)
+    return Drawing(partial(lanes_figure, lines), caption, lines, lanes_command(points))
 
 
 def findings(lines: pd.DataFrame) -> list[str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,12 +20,12 @@ from ...suite.measuring.ladder import seconds_at_error
 from ...suite.measuring.names import bare_name, split_name
 from ...suite.measuring.studies import sde
 from ..figures.canvas import STYLE, amounts_on
-from ..figures.shown_figure import ShownFigure, save_figure
 from ..figures.style import looks
 from ..tables.frames import rows_of
 from ..tables.shown_table import Column, as_table
 from .commands import sde_command
 from .content import Part
+from .study import Drawing, study_part
 
 #: The gradient error at which times are compared, and the step at which ways stand side by side.
 ERROR, STEP = 1e-2, 2.0**-6
@@ -129,38 +130,26 @@ def sde_parts(points: pd.DataFrame, out: Path) -> list[Part]:
     if points.empty:
         return []
     lines = sde_lines(points)
-    sentences = findings(lines)
-    return [
-        Part(
-            heading="Stochastic equations",
-            sentences=tuple(sentences),
-            figures=_drawn(points, sentences, out),
-            table=as_table(lines, _COLUMNS),
-            note=_NOTE,
-            anchor="sde",
-        )
-    ]
+    return study_part(
+        "sde",
+        "Stochastic equations",
+        sentences=findings(lines),
+        drawing=_drawing(with_steps(points)),
+        table=as_table(lines, _COLUMNS),
+        note=_NOTE,
+        out=out,
+    )
 
 
-def _drawn(points: pd.DataFrame, sentences: list[str], out: Path) -> tuple[ShownFigure, ...]:
+def _drawing(named: pd.DataFrame) -> Drawing | None:
     """The figure, where there is an error to draw."""
-    named = with_steps(points)
     if not named["error"].notna().any():
-        return ()
+        return None
     caption = (
         "Errors of pathwise gradients against the step (constant steps), and against the time of a "
         "gradient (steps and tolerances)."
     )
-    shown = save_figure(
-        sde_figure(named),
-        "sde",
-        out,
-        caption,
-        data=named,
-        command=sde_command(),
-        label=" ".join([caption, *sentences]),
-    )
-    return (shown,)
+    return Drawing(partial(sde_figure, named), caption, named, sde_command())
 
 
 def findings(lines: pd.DataFrame) -> list[str]:
