@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 from ._checkout import CHOSEN, VERSION
+from ._warm import Warm as _Warm
 
 CASES = {
     "lotka_volterra, 1e-4": ("lotka_volterra", 1e-4),
@@ -19,8 +20,6 @@ CASES = {
 QUICK_CASE = "lotka_volterra, 1e-6"
 CHOSEN_CASES = [QUICK_CASE] if CHOSEN.quick else list(CASES)
 
-_PREPARED = {}
-
 FIRST = """
 import time, {framework}
 begin = time.perf_counter()
@@ -31,39 +30,18 @@ print(time.perf_counter() - begin)
 """
 
 
-class _Warm:
-    """Base: asv's own statistics of one warm gradient."""
-
-    timeout = 300
-    version = VERSION
-    number = 1
-    warmup_time = 0
-    repeat = (5, 100, 0.5)
-    rounds = 1
-
-    def prepare(self, framework, case, engine):
-        # asv sets up again before every sample: what is compiled is kept.
-        key = framework, case, engine
-        if key not in _PREPARED:
-            _PREPARED[key] = _gradient(*key)
-        self.call, self.number_of_call = _PREPARED[key], 0
-
-    def next_gradient(self):
-        self.number_of_call += 1
-        self.call(self.number_of_call)
-
-
 class Jax(_Warm):
     """``jit(grad)`` around JAX's `solve`."""
 
     params = (CHOSEN_CASES, ["native", "xla"])
     param_names = ("case", "engine")
+    repeat = (5, 100, 0.5)
 
-    def setup(self, case, engine):
-        self.prepare("jax", case, engine)
+    def prepare(self, case, engine):
+        return _gradient("jax", case, engine)
 
     def time_gradient(self, case, engine):
-        self.next_gradient()
+        self.next_call()
 
 
 class Torch(_Warm):
@@ -71,12 +49,13 @@ class Torch(_Warm):
 
     params = (CHOSEN_CASES, ["native"])
     param_names = ("case", "engine")
+    repeat = (5, 100, 0.5)
 
-    def setup(self, case, engine):
-        self.prepare("torch", case, engine)
+    def prepare(self, case, engine):
+        return _gradient("torch", case, engine)
 
     def time_gradient(self, case, engine):
-        self.next_gradient()
+        self.next_call()
 
 
 class First:

@@ -2,12 +2,11 @@
 
 from adjointbench.suite.measuring.measure import ATOL_SCALE
 
-from ._checkout import CHOSEN, VERSION, check_known
+from ._checkout import CHOSEN, check_known
 from ._ladder import _Ladder
+from ._warm import Warm as _Warm
 
 RTOL = 1e-6
-
-_PREPARED = {}
 
 
 class Times(_Ladder):
@@ -34,31 +33,20 @@ class Times(_Ladder):
     track_compile_seconds.unit = "seconds"
 
 
-class Gradient:
+class Gradient(_Warm):
     """asv's own timing of the same warm call, with its own statistics, in its own process."""
 
     params = (CHOSEN.timed_problems, CHOSEN.timed_methods, CHOSEN.devices)
     param_names = ("problem", "method", "device")
-    timeout = 300
-    version = VERSION
-    number = 1
-    warmup_time = 0
-    repeat = (5, 100, 1.0)
-    rounds = 1
 
-    def setup(self, problem, method, device):
-        # asv sets up again before every sample: what is compiled is kept.
-        key = problem, method, device
-        if key not in _PREPARED:
-            _PREPARED[key] = _prepare(*key)
-        self.call, self.number_of_call = _PREPARED[key], 0
+    def prepare(self, problem, method, device):
+        return _prepared(problem, method, device)
 
     def time_gradient(self, problem, method, device):
-        self.number_of_call += 1
-        self.call(self.number_of_call)
+        self.next_call()
 
 
-def _prepare(problem, method, device):
+def _prepared(problem, method, device):
     from adjointbench.suite.measuring.measure import prepare_to_measure
     from adjointbench.suite.measuring.names import get_problem, split_name
     from adjointbench.suite.measuring.timing import timed_gradient
