@@ -63,7 +63,7 @@ class LossGradient:
             options["solver"] = preset.solver
         self._options = options
         start = tuple(s.at(0, settings.epochs) for s in settings.coefficients)
-        self.run = prepare(
+        run = prepare(
             task.problem,
             settings.method,
             regularizer=settings.regularizer,
@@ -71,8 +71,8 @@ class LossGradient:
             **options,
         )
         #: Of a step: see :class:`~adjointbench.adjoints.program.Program`.
-        self.training_gradient = self.run.training_gradient
-        self._own = self.run.prepared.constants
+        self.training_gradient = run.training_gradient
+        self._own = run.prepared.constants
 
     def with_error_bar(self) -> Run:
         """The gradient on the first batch that estimates its error, without a regulariser.

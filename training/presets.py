@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from ..adjoints.arguments import check_name
@@ -57,6 +58,28 @@ _SPIRAL = {
     "error+stiffness": (Schedule(0.2), Schedule(0.2 / 10.6)),
 }
 
+_DIGITS_PRESET = Preset(
+    "digits",
+    "8 x 8 digits, 64-32-64 with time, batch 128: seconds",
+    tasks.digits,
+    _MOMENTUM,
+    epochs=60,
+    rtol=1e-6,
+    atol=1e-6,
+    coefficients=_DIGITS,
+)
+_MNIST_PRESET = Preset(
+    "mnist-published",
+    "MNIST 784-100-784 with time, batch 512, tolerance 1.4e-8, at which the error estimate "
+    "is rounding in float32: ten minutes on a core",
+    tasks.mnist,
+    _MOMENTUM,
+    epochs=75,
+    rtol=1.4e-8,
+    atol=1.4e-8,
+    coefficients=PUBLISHED,
+)
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -78,61 +101,32 @@ PRESETS = {
                 "taylor": (Schedule(1e-4),),
             },
         ),
-        Preset(
-            "digits",
-            "8 x 8 digits, 64-32-64 with time, batch 128: seconds",
-            tasks.digits,
-            _MOMENTUM,
-            epochs=60,
-            rtol=1e-6,
-            atol=1e-6,
-            coefficients=_DIGITS,
-        ),
-        Preset(
-            "digits-float64",
-            "digits in float64 at the published tolerance, which is below rounding in float32",
-            tasks.digits,
-            _MOMENTUM,
-            epochs=60,
+        _DIGITS_PRESET,
+        replace(
+            _DIGITS_PRESET,
+            name="digits-float64",
+            about="digits in float64 at the published tolerance, which is below rounding in "
+            "float32",
             rtol=1.4e-8,
             atol=1.4e-8,
             dtype="float64",
-            coefficients=_DIGITS,
         ),
-        Preset(
-            "mnist-published",
-            "MNIST 784-100-784 with time, batch 512, tolerance 1.4e-8, at which the error estimate "
-            "is rounding in float32: ten minutes on a core",
-            tasks.mnist,
-            _MOMENTUM,
-            epochs=75,
-            rtol=1.4e-8,
-            atol=1.4e-8,
-            coefficients=PUBLISHED,
-        ),
-        Preset(
-            "mnist-published-float64",
-            "the same in float64, where it is no rounding: six minutes on a core and more",
-            tasks.mnist,
-            _MOMENTUM,
-            epochs=75,
-            rtol=1.4e-8,
-            atol=1.4e-8,
+        _MNIST_PRESET,
+        replace(
+            _MNIST_PRESET,
+            name="mnist-published-float64",
+            about="the same in float64, where it is no rounding: six minutes on a core and more",
             dtype="float64",
             max_steps=128,
-            coefficients=PUBLISHED,
         ),
-        Preset(
-            "mnist",
-            "the published MNIST at 1e-5, the tightest power of ten at which little of the "
+        replace(
+            _MNIST_PRESET,
+            name="mnist",
+            about="the published MNIST at 1e-5, the tightest power of ten at which little of the "
             "estimate is rounding in float32: two minutes on a core",
-            tasks.mnist,
-            _MOMENTUM,
-            epochs=75,
             rtol=1e-5,
             atol=1e-5,
             max_steps=128,
-            coefficients=PUBLISHED,
         ),
         Preset(
             "cubic_spiral",

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from .. import problems
+from ..problems import stochastic
 
 #: The file that keeps them.
 FILE = Path(problems.__file__).parent / "data" / "spiral_sde.json"
 
-_TIMES = np.linspace(0.0, 1.0, 30)
-_START, _MATRIX, _VOLATILITY = (2.0, 0.0), np.array([[-0.1, 2.0], [-2.0, -0.1]]), 0.2
+#: What the data are of.
+_TRUE = stochastic.get("stochastic_spiral")
 #: Trajectories that are in memory at once.
 _TOGETHER = 50_000
 
@@ -43,11 +44,11 @@ def simulated(trajectories: int, pieces: int, seed: int) -> tuple[np.ndarray, np
         Steps between two of the 30 times.
     seed : int
     """
-    rng = np.random.default_rng(seed)
-    sums = np.zeros((2, len(_TIMES), 2))
+    rng, times = np.random.default_rng(seed), _TRUE.save_at
+    sums = np.zeros((2, len(times), 2))
     for first in range(0, trajectories, _TOGETHER):
-        y = np.tile(_START, (min(_TOGETHER, trajectories - first), 1))
-        for i, step in enumerate(np.diff(_TIMES, append=np.nan) / pieces):
+        y = np.repeat(_TRUE.y0, min(_TOGETHER, trajectories - first), axis=0)
+        for i, step in enumerate(np.diff(times, append=np.nan) / pieces):
             sums[:, i] += y.sum(axis=0), (y**2).sum(axis=0)
             for _ in range(pieces if np.isfinite(step) else 0):
                 y = _with_noise(y, step / 2, rng)
@@ -58,14 +59,18 @@ def simulated(trajectories: int, pieces: int, seed: int) -> tuple[np.ndarray, np
 
 def _with_noise(y: np.ndarray, h: float, rng: np.random.Generator) -> np.ndarray:
     """Geometric Brownian motion without drift, over `h`."""
-    w = np.sqrt(h) * rng.standard_normal(y.shape)
-    return y * np.exp(_VOLATILITY * w - _VOLATILITY**2 * h / 2)
+    volatility, w = _TRUE.params["volatility"], np.sqrt(h) * rng.standard_normal(y.shape)
+    return y * np.exp(volatility * w - volatility**2 * h / 2)
 
 
 def _turned(y: np.ndarray, h: float) -> np.ndarray:
     """One step of the drift alone."""
-    k1 = y**3 @ _MATRIX
-    k2 = (y + h / 2 * k1) ** 3 @ _MATRIX
-    k3 = (y + h / 2 * k2) ** 3 @ _MATRIX
-    k4 = (y + h * k3) ** 3 @ _MATRIX
+
+    def drift(y: np.ndarray) -> np.ndarray:
+        return _TRUE.drift(0.0, y, _TRUE.params)
+
+    k1 = drift(y)
+    k2 = drift(y + h / 2 * k1)
+    k3 = drift(y + h / 2 * k2)
+    k4 = drift(y + h * k3)
     return y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)

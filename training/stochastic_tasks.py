@@ -15,7 +15,7 @@ from ..problems.stochastic import SdeProblem
 from ..problems.zoo.mnist import load as load_mnist
 from .spiral_data import spiral_data
 from .start import LinearStart
-from .task import Task
+from .task import Task, check_batch
 
 #: Of the trajectories that a training is judged by: so many that the loss is that of the weights.
 _TEST_TRAJECTORIES = 1000
@@ -83,10 +83,7 @@ def mnist_sde(
     References: A. Pal, Y. Ma, V. Shah, C. Rackauckas, ICML 2021, arXiv:2105.03918, and its code.
     """
     found = load_mnist(path)
-    if positive_int("batch", batch) > len(found.train_x):
-        raise ValueError(
-            f"batch={batch!r} must lie between 1 and the number of samples, {len(found.train_x)}"
-        )
+    check_batch(batch, len(found.train_x))
     positive_int("states", states)
     positive_int("hidden", hidden)
     rng = np.random.RandomState(seed)

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from ..adjoints.arguments import positive_int
 from ..problems.initial_value import InitialValue
 from .start import LinearStart, Start
 
@@ -57,6 +58,12 @@ class Task(Generic[AnyProblem]):
     def params(self) -> dict[str, np.ndarray]:
         """All first weights: the problem's, and those of what makes the start values."""
         return {**self.problem.params, **({} if self.start is None else self.start.params)}
+
+
+def check_batch(batch: int, samples: int) -> None:
+    """Refuse a batch that is no whole number from 1 to the number of samples."""
+    if positive_int("batch", batch) > samples:
+        raise ValueError(f"batch={batch!r} must lie between 1 and the number of samples, {samples}")
 
 
 def count_of(samples: Mapping[str, np.ndarray]) -> int:

@@ -14,14 +14,14 @@ from ..problems.neural.image_data import Images
 from ..problems.zoo.digits import load as load_digits
 from ..problems.zoo.mnist import load as load_mnist
 from ..problems.zoo.mnist import pooled
-from .task import Task
+from .task import Task, check_batch
 
 
 def two_spirals(
     *, seed: int = 0, dtype: str = "float32", batch: int = 128, samples: int = 512
 ) -> Task:
     """Points of two spirals, as many to test as to train on; the points of all seeds agree."""
-    _check_batch(batch, positive_int("samples", samples))
+    check_batch(batch, positive_int("samples", samples))
     weights = get("two_spirals", batch=batch, seed=seed)
     train, test = (get("two_spirals", batch=samples, seed=1000 + i) for i in range(2))
     return _classifier(
@@ -78,13 +78,8 @@ TASKS: dict[str, Callable[..., Task]] = {
 }
 
 
-def _check_batch(batch: int, samples: int) -> None:
-    if positive_int("batch", batch) > samples:
-        raise ValueError(f"batch={batch!r} must lie between 1 and the number of samples, {samples}")
-
-
 def _images(name: str, found: Images, seed: int, dtype: str, batch: int, hidden: int) -> Task:
-    _check_batch(batch, len(found.train_x))
+    check_batch(batch, len(found.train_x))
     positive_int("hidden", hidden)
     first = found.train_x[:batch], found.train_y[:batch]
     weights = image_classifier(name, *first, hidden=hidden, seed=seed)

@@ -21,7 +21,7 @@ def training_gradient(
     coefficients: Sequence[float],
 ) -> TrainingGradient:
     """Loss and gradient by all weights: `y0` is not looked at where it is encoded."""
-    start, run = loss_gradient.task.start, loss_gradient.run.training_gradient
+    start, run = loss_gradient.task.start, loss_gradient.training_gradient
     if start is None:
         return run(params, y0, constants, coefficients)
     own, encoder, rest = loss_gradient.parts(params, constants)

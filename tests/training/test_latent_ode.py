@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from interrupted_trainings import train_until_interrupted
 
 from adjointbench.training import PRESETS, jax_start, presets, run_settings, torch_start, train
 from adjointbench.training.gradient_error import GradientError
@@ -133,20 +134,10 @@ def test_both_frameworks_train_alike():
         np.testing.assert_allclose(other.params[name], value, rtol=1e-6, atol=1e-9)
 
 
-class Interrupted(Exception):
-    pass
-
-
 def test_an_interrupted_training_goes_on_to_the_same_numbers(tmp_path):
     options = {"epochs": 2, "backend": "torch", "adjoint": "tape", **SMALL}
     whole = train("latent_ode", **options)
-
-    def interrupt(row):
-        if row["epoch"] == 1:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        train("latent_ode", out=tmp_path, say=interrupt, **options)
+    train_until_interrupted("latent_ode", tmp_path, **options)
     resumed = train("latent_ode", out=tmp_path, resume=True, **options)
     assert [row["train_loss"] for row in resumed.rows] == [row["train_loss"] for row in whole.rows]
     for name in whole.params:
