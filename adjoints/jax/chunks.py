@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -29,7 +29,7 @@ def entering_cotangents(
     config: Config,
     rows: Row,
     index: jax.Array,
-    stages: list[jax.Array],
+    stages: Sequence[jax.Array],
     tangents: list[jax.Array],
     ops: Operands,
     sources: Sources,

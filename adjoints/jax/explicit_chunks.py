@@ -16,6 +16,7 @@ and the parameters' cotangent is one vector-Jacobian product of the right-hand s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -77,7 +78,7 @@ def sweep_explicit_chunk(
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 
-def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> list[jax.Array]:
+def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> Sequence[jax.Array]:
     """As many stages as the outputs of the step need."""
     step = step_again(config, row, row.y, ops.params, ops)
     if sources.dense_y is not None:

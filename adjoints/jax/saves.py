@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -37,7 +38,7 @@ def dense_of_step(
     ops: Operands,
     wanted: jax.Array,
     trial: Trial,
-    stages: list[jax.Array],
+    stages: Sequence[jax.Array],
 ) -> jax.Array:
     """Coefficients of the dense output; extra stages are evaluated only where `wanted`."""
     tab = config.tableau

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
@@ -50,7 +50,7 @@ class Step(NamedTuple):
     """
 
     y1: Array
-    stages: list[Array]
+    stages: Sequence[Array]
     slope: Array
     pair: tuple[Array, Array] | None
     failure: Array | None = None

@@ -19,7 +19,13 @@ Rhs = Callable[[Array, Array, Any], Array]
 
 
 def combine(weights: np.ndarray, stages: Sequence[Array]) -> Array:
-    """``sum_i weights[i] stages[i]``, leaving out zero weights."""
+    """``sum_i weights[i] stages[i]``, leaving out zero weights.
+
+    `stages` that know a quicker way have a method ``combined``.
+    """
+    combined = getattr(stages, "combined", None)
+    if combined is not None:
+        return combined(weights)
     total = None
     for weight, stage in zip(weights.tolist(), stages, strict=False):
         if weight != 0.0:
@@ -74,7 +80,7 @@ def dense_stages(
     y: Array,
     h: Array,
     params: Any,
-    stages: list[Array],
+    stages: Sequence[Array],
     clip_time: Callable[[Array], Array] = lambda t: t,
 ) -> list[Array]:
     """All stages, those that only dense output needs included."""
@@ -85,7 +91,7 @@ def dense_stages(
     return stages
 
 
-def dense_coefficients(tableau: Tableau, stages: list[Array]) -> Array:
+def dense_coefficients(tableau: Tableau, stages: Sequence[Array]) -> Array:
     """Coefficients of the dense output, shape ``(degree, *y.shape)``."""
     xp = array_namespace(stages[0])
     return xp.stack([combine(column, stages) for column in tableau.dense.T])
@@ -99,7 +105,7 @@ def dense_value(coefficients: Array, y: Array, h: Array, fraction: Array) -> Arr
     return y + h * fraction * total
 
 
-def error_slopes(tableau: Tableau, stages: list[Array]) -> tuple[Array, ...]:
+def error_slopes(tableau: Tableau, stages: Sequence[Array]) -> tuple[Array, ...]:
     """The embedded error of a step over its size; of two orders for DOP853.
 
     Parameters
@@ -145,7 +151,13 @@ def embedded_error(
         total = xp.sum(error * error)
         return total if scale is None else total / _size(error)
 
-    high, *low = map(square, errors)
+    return error_of_squares(tuple(map(square, errors)), h)
+
+
+def error_of_squares(squares: tuple[Array, ...], h: Array) -> Array:
+    """The norm of an embedded error, from the squares of those of :func:`error_slopes`."""
+    xp = array_namespace(h)
+    high, *low = squares
     if not low:
         return xp.abs(h) * safe_sqrt(high)
     damped = high + 0.01 * low[0]
@@ -166,7 +178,7 @@ def error_scale(y: Array, y1: Array, rtol: Array, atol: Array) -> Array:
 
 
 def stiffness_pair(
-    tableau: Tableau, stages: list[Array], y: Array, y1: Array, h: Array
+    tableau: Tableau, stages: Sequence[Array], y: Array, y1: Array, h: Array
 ) -> tuple[Array, Array] | None:
     """The differences ``k_i - k_j`` and ``g_i - g_j`` of two stages at the same time.
 
@@ -190,7 +202,11 @@ def stiffness(pair: tuple[Array, Array]) -> Array:
     ----------
     L. F. Shampine, ACM Trans. Math. Softw. 3 (1977) 44-53.
     """
-    slopes, states = norm(pair[0]), norm(pair[1])
+    return ratio_of_norms(norm(pair[0]), norm(pair[1]))
+
+
+def ratio_of_norms(slopes: Array, states: Array) -> Array:
+    """The first number over the second, zero where that is."""
     xp = array_namespace(slopes)
     apart = states > 0
     return xp.where(apart, slopes / xp.where(apart, states, xp.ones_like(states)), 0 * states)

@@ -66,15 +66,28 @@ def first_step(
     error_order : int
         Order of the embedded solution.
     """
-    xp = array_namespace(y0)
     size, speed = root_mean_square(y0 / scale), root_mean_square(slope / scale)
+    guess = trial_step(size, speed, span)
+    ahead = rhs(t0 + guess, y0 + guess * slope, params)
+    bent = root_mean_square((ahead - slope) / scale)
+    return step_after_trial(guess, speed, bent, span, error_order)
+
+
+def trial_step(size: Array, speed: Array, span: Array) -> Array:
+    """The size of the trial step of :func:`first_step`, from the norms of state and slope."""
+    xp = array_namespace(size)
     tiny = (size < 1e-5) | (speed < 1e-5)
     safe_speed = xp.where(speed > 0, speed, xp.ones_like(speed))
     guess = xp.where(tiny, 1e-6 * xp.ones_like(size), 0.01 * size / safe_speed)
-    guess = xp.minimum(guess, span)
-    ahead = rhs(t0 + guess, y0 + guess * slope, params)
-    bend = root_mean_square((ahead - slope) / scale) / guess
-    largest = xp.maximum(speed, bend)
+    return xp.minimum(guess, span)
+
+
+def step_after_trial(
+    guess: Array, speed: Array, bent: Array, span: Array, error_order: int
+) -> Array:
+    """The first step size, from the norms of the slope and of its change in the trial step."""
+    xp = array_namespace(guess)
+    largest = xp.maximum(speed, bent / guess)
     flat = largest <= 1e-15
     power = (0.01 / xp.where(flat, xp.ones_like(largest), largest)) ** (1 / (error_order + 1))
     second = xp.where(flat, xp.maximum(1e-6 * xp.ones_like(guess), guess * 1e-3), power)

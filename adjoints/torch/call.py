@@ -80,6 +80,8 @@ class Call:
         Whether the reverse pass reads the dense output of the forward pass.
     transformed : bool
         Whether a function transform, as of ``torch.func.grad``, is at work around it.
+    wanted : bool
+        Whether somebody may ask for a derivative.
     own_times : tuple of tensor
         Start and save times where they differ from lane to lane under ``vmap``; they then come
         last of the leaves.
@@ -101,6 +103,7 @@ class Call:
     reverse: Any = None
     keeps_dense: bool = False
     transformed: bool = False
+    wanted: bool = False
     own_times: Tensors = ()
     engine: Engine = field(default_factory=Engine)
     ran: str = "torch"
@@ -108,19 +111,23 @@ class Call:
     pulled: Pulled | None = None
     lanes: list[Any] = field(default_factory=list)
 
+    @property
+    def sweeps(self) -> bool:
+        """Whether the reverse pass is a sweep over the steps of the forward one."""
+        return self.reverse.adjoint == "discrete"
+
     def kept(self, solved: Solved) -> Solved:
         """What the reverse pass reads; the dense output is let go where it does not."""
-        none = solved.times[:0]
-        if self.keeps_dense:
-            return solved._replace(times=none)
-        return solved._replace(times=none, coefficients=None)
+        # What is returned leads here by its graph: both would live until garbage is collected.
+        solved = solved._replace(ys=solved.ys.detach(), times=solved.times[:0])
+        return solved if self.keeps_dense else solved._replace(coefficients=None)
 
     def run(self, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
         """Solve, and keep what :meth:`pull` reads."""
         # An alias, as a right-hand side may ask for gradients by what it is given.
         if self.own_times:
             self.schedule = self.schedule.of_one_lane(*leaves[-2:])
-        solved = solved_of(self, y0.detach(), *self.split(leaves))
+        solved = solved_of(self, y0.detach(), *self.split(leaves), graphs=self.wanted)
         self.solved = self.kept(solved)
         return outputs_of(self.config, solved)
 
@@ -181,8 +188,18 @@ def solved_of(
     constants: Tensors,
     *,
     differentiable: bool = False,
+    graphs: bool = False,
 ) -> Solved:
-    """The forward pass of a call, with whatever derivatives its right-hand side admits."""
+    """The forward pass of a call, with whatever derivatives its right-hand side admits.
+
+    Parameters
+    ----------
+    call, y0, params, constants
+    differentiable : bool
+        Whether autograd records every operation.
+    graphs : bool
+        Whether a sweep back over its steps follows, which reads the graphs of their evaluations.
+    """
     engine = call.with_engine(y0, params, constants)
     call.ran = engine.told
     if isinstance(engine.loop, NativeLoop):
@@ -190,7 +207,13 @@ def solved_of(
 
     def run(config: Config) -> Solved:
         return solve_recording(
-            config, y0, params, constants, call.schedule, differentiable=differentiable
+            config,
+            y0,
+            params,
+            constants,
+            call.schedule,
+            differentiable=differentiable,
+            graphs=graphs and call.sweeps,
         )
 
     return with_plain_fallback(call.config, run)
@@ -259,7 +282,7 @@ def pulled_back(
         call.pulled = Pulled(found[0], found[1:], counts)
         return call.pulled
     dterms = None
-    if solved.terms is not None and dtotals is not None:
+    if solved.terms is not None and dtotals is not None and bool(dtotals.any()):
         dterms = pulled_terms(call.config, solved.terms, dtotals)
 
     told = call

@@ -2,13 +2,13 @@
 
 Differentiating a step ``y1 = step(y, params)`` at fixed ``t`` and ``h`` backwards turns the
 cotangent ``w1`` of ``y1`` into ``w = w1 dstep/dy`` and adds ``w1 dstep/dparams`` to the
-parameters' cotangent. Three forms of the same sweep:
+parameters' cotangent. Forms of the same sweep:
 
 - *compiled*: a loop of vector-Jacobian products of steps, in runs of many;
 - *in blocks*, eagerly and for small states: the Jacobians by state of all steps at once, a product
   of small matrices for the cotangents, and one vector-Jacobian product of all steps for the
   parameters;
-- *step by step*, eagerly and for large states.
+- *stage by stage*, eagerly and for larger states; *step by step*, where a step is implicit.
 
 References
 ----------
@@ -19,12 +19,15 @@ H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 
 from .attempt import evaluate_transposed
 from .call import Call, Counts, Pulled, swept_counts
 from .compiled_sweep import sweep_compiled
+from .evaluations import EvaluatedField
+from .explicit_sweep import sweep_explicit
 from .forward_pass import Jumped, Record
 from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_slope, pull_step, step_outputs
 from .schedule import Schedule
@@ -143,10 +146,10 @@ def sweep(
     columns = (times, record.y, record.first_slopes, *sources)
     last = len(record.y)
     for jumped in reversed(record.jumps):
-        swept = _sweep_rows(wanted, columns, slice(jumped.rows, last), ops, swept)
+        swept = _sweep_rows(wanted, record, columns, slice(jumped.rows, last), ops, swept)
         swept = _through_jump(config, schedule, jumped, ops, swept)
         last = jumped.rows
-    swept = _sweep_rows(wanted, columns, slice(0, last), ops, swept)
+    swept = _sweep_rows(wanted, record, columns, slice(0, last), ops, swept)
     return pull_slope(wanted, ops, times[0, 0], record.y[0], swept) if last else swept
 
 
@@ -157,7 +160,7 @@ def passes_slopes(config: Config, states: int) -> bool:
     read: so it is pulled back once for both steps, and not once for each.
     """
     explicit = not (config.tableau.implicit or config.breaks)
-    return config.terms and explicit and states > BLOCK_STATES and config.lanes == 1
+    return config.compile and config.terms and explicit and states > BLOCK_STATES
 
 
 def _operands(schedule: Schedule, params: Tensors, constants: Tensors) -> Operands:
@@ -176,6 +179,7 @@ def _through_jump(
 
 def _sweep_rows(
     config: Config,
+    record: Record,
     columns: tuple[torch.Tensor | None, ...],
     rows: slice,
     ops: Operands,
@@ -194,12 +198,37 @@ def _sweep_rows(
             return done
         swept = swept._replace(compiled=done.compiled, compile_s=done.compile_s)
     if y[0].numel() > BLOCK_STATES or not config.derivatives.batches:
-        return _sweep_steps(config, times, y, slopes, ops, swept, sources)
+        if config.tableau.implicit or config.lanes > 1:
+            return _sweep_steps(config, times, y, slopes, ops, swept, sources)
+        return _sweep_stages(config, record, columns, rows, ops, swept)
     size = BLOCK_STEPS if config.lanes == 1 else max(1, BLOCK_OF_LANES // config.lanes)
     for first in reversed(range(0, len(times), size)):
         block = slice(first, first + size)
         part = Sources(*(None if x is None else x[block] for x in sources))
         swept = _sweep_block(config, times[block], y[block], ops, swept, part)
+    return swept
+
+
+def _sweep_stages(
+    config: Config,
+    record: Record,
+    columns: tuple[torch.Tensor | None, ...],
+    rows: slice,
+    ops: Operands,
+    swept: Swept,
+) -> Swept:
+    """Explicit steps stage by stage, segment by segment."""
+    graphs = record.graphs
+    field = EvaluatedField(config.rhs, ops.params) if graphs is None else graphs.field
+    kept = [] if graphs is None else graphs.steps
+    cuts = [rows.start, *(x for x in record.rows if rows.start < x < rows.stop), rows.stop]
+    for first, last in reversed(list(pairwise(cuts))):
+        times, y, _, *own = (None if x is None else x[first:last] for x in columns)
+        assert times is not None
+        assert y is not None
+        start = None if graphs is None or first > 0 else graphs.start
+        own = (times, y, start, kept[first:last], field, ops, swept, Sources(*own))
+        swept = sweep_explicit(config, *own)
     return swept
 
 

@@ -10,9 +10,11 @@ import torch
 
 from ..steps.acceptance import CODES, RUNNING
 from .attempt import evaluate
+from .kept_graphs import KeptGraphs, kept_graphs
+from .rows import Rows
 from .schedule import Schedule, Segments
 from .state import Config, Operands, State, Tensors
-from .step_loop import Rows, StepLoop
+from .step_loop import StepLoop
 from .stepping import clipper
 
 
@@ -33,7 +35,7 @@ class Record(NamedTuple):
     hold: the first, and those cut short by a stop. Of lanes the sizes are kept as they are, and
     ``odd`` is ``None``. ``rows`` are the numbers of steps up to the end of each segment, ``slopes``
     the flat first slopes of a solver that keeps them, and ``first_slopes`` those of others, where
-    they were asked for.
+    they were asked for. ``graphs`` are those of the steps' evaluations, where they are kept.
     """
 
     t: torch.Tensor
@@ -44,13 +46,15 @@ class Record(NamedTuple):
     rows: tuple[int, ...]
     slopes: torch.Tensor
     first_slopes: torch.Tensor | None = None
+    graphs: KeptGraphs | None = None
 
     @property
     def nbytes(self) -> int:
         """The bytes that are kept."""
+        of_graphs = 0 if self.graphs is None else self.graphs.nbytes
         befores = (jumped.before for jumped in self.jumps)
         kept = (self.t, self.y, self.sizes, *(self.odd or ()), self.slopes, *befores)
-        return sum(x.nbytes for x in (*kept, self.first_slopes) if x is not None)
+        return of_graphs + sum(x.nbytes for x in (*kept, self.first_slopes) if x is not None)
 
     def times(self, schedule: Schedule) -> torch.Tensor:
         """Start, size, end and the bounds of the times of every step, and slopes."""
@@ -118,6 +122,7 @@ def solve_recording(
     *,
     differentiable: bool = False,
     keep: bool = True,
+    graphs: bool = False,
 ) -> Solved:
     """Solve, and record what a reverse pass needs.
 
@@ -128,11 +133,15 @@ def solve_recording(
         Whether autograd records every operation (a tape).
     keep : bool
         Whether the accepted steps are recorded; otherwise the record holds the jumps alone.
+    graphs : bool
+        Whether the graphs of their evaluations are kept, where that is worth it.
     """
-    loop = StepLoop(config, differentiable, schedule)
     rows, jumps, counts = Rows(keep), [], []
     segments = schedule.segments()
-    state = loop.start(y0, _operands(params, constants, schedule, segments, 0))
+    ops = _operands(params, constants, schedule, segments, 0)
+    kept = kept_graphs(config, y0, params) if graphs else None
+    loop = StepLoop(config, differentiable, schedule, kept)
+    state = loop.start(y0, ops)
     for k, numbers in enumerate(segments.jumps):
         ops = _operands(params, constants, schedule, segments, k)
         if k > 0:
@@ -195,4 +204,5 @@ def _finished(
     kept = recorded(times.detach(), y, *record)
     if config.first_slopes:
         kept = kept._replace(first_slopes=joined(rows.slopes, y))
+    kept = kept._replace(graphs=loop.graphs)
     return Solved(ys, terms, coefficients, times.detach(), kept, state, work)

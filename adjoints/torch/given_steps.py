@@ -7,6 +7,7 @@ import torch
 
 from ..steps.acceptance import given_step_fits, given_step_slack
 from .attempt import Given
+from .host_control import Proposal
 
 
 class GivenSteps:
@@ -21,22 +22,27 @@ class GivenSteps:
 
     def __init__(self, t0: torch.Tensor, starts: torch.Tensor, sizes: torch.Tensor) -> None:
         dtype = str(t0.dtype).removeprefix("torch.")
-        numbers = np.array([starts.tolist(), sizes.tolist()], dtype)
-        self._rows = iter(zip(starts, sizes, *numbers, strict=True))
+        self._rows = iter(np.array([starts.tolist(), sizes.tolist()], dtype).T)
         self._at = np.asarray(t0.tolist(), dtype)
 
-    def next(self, stop: float) -> Given | None:
+    def next(self, stop: float) -> Proposal | None:
         """The next step on the way to a stop; ``None`` where none fits.
 
         None is left, or it does not begin where the last one ended, or it goes past the stop.
         """
         end = self._at.dtype.type(stop)
-        for start, size, t, h in self._rows:
+        for t, h in self._rows:
             if h == 0:
                 continue
             if not given_step_fits(t, h, self._at, end):
                 return None
             reaches = bool(t + h >= end - given_step_slack(t, h, end))
             self._at = end if reaches else t + h
-            return Given(start, size, torch.full((), reaches, device=start.device))
+            return Proposal(t, h, self._at, reaches)
         return None
+
+
+def given_step(step: Proposal, like: torch.Tensor) -> Given:
+    """A step that is given, on the device."""
+    t, h = like.new_tensor([float(step.t), float(step.h)]).unbind()
+    return Given(t, h, torch.full((), step.reaches, device=like.device))

@@ -6,7 +6,6 @@ follow, everything is done again by plain autograd, and that is remembered for t
 
 from __future__ import annotations
 
-import contextlib
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,18 +28,21 @@ class Functions:
     """
 
     def __init__(self) -> None:
-        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._known: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
     def __contains__(self, rhs: Rhs) -> bool:
-        try:
-            return _function(rhs) in self._known
-        except TypeError:
-            return False
+        return bool(self.of(rhs))
 
     def add(self, rhs: Rhs) -> None:
-        """Remember one; what cannot be kept in a set is found out again at every call."""
-        with contextlib.suppress(TypeError):
-            self._known.add(_function(rhs))
+        """Remember one."""
+        self.of(rhs)[True] = True
+
+    def of(self, rhs: Rhs) -> dict[Any, Any]:
+        """What is known of one; of what cannot be remembered it is found out at every call."""
+        try:
+            return self._known.setdefault(_function(rhs), {})
+        except TypeError:
+            return {}
 
 
 #: Those that plain autograd is needed for.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
 
 from ..steps.acceptance import CODES, RUNNING
-from .attempt import Given, attempt, judged, rejected, start
+from .attempt import attempt, judged, rejected, start
 from .compiled_loops import compiled, distinct, loop, straight
-from .given_steps import GivenSteps
+from .eager_attempts import EagerAttempts
+from .eager_start import start_eagerly
+from .given_steps import GivenSteps, given_step
+from .host_control import Proposal
+from .kept_graphs import KeptGraphs
+from .rows import Rows
 from .schedule import Schedule
 from .state import Attempt, Config, Operands, State, Tensors
 
@@ -20,32 +24,17 @@ from .state import Attempt, Config, Operands, State, Tensors
 LONGEST_RUN, LARGEST_RUN = 64, 16384
 
 
-@dataclass
-class Rows:
-    """The accepted steps, in pieces as they come, if they are to be kept."""
-
-    keep: bool = True
-    times: list[torch.Tensor] = field(default_factory=list)
-    y: list[torch.Tensor] = field(default_factory=list)
-    slopes: list[torch.Tensor] = field(default_factory=list)
-    coefficients: list[torch.Tensor] = field(default_factory=list)
-    terms: list[torch.Tensor] = field(default_factory=list)
-
-    def append(self, *piece: torch.Tensor | None) -> None:
-        """One piece of rows, each with a leading axis."""
-        if not self.keep:
-            return
-        columns = (self.times, self.y, self.slopes, self.coefficients, self.terms)
-        for column, values in zip(columns, piece, strict=True):
-            if values is not None:
-                column.append(values)
-
-
 class StepLoop:
     """Makes attempts until the next stop is reached, or no more can be made."""
 
-    def __init__(self, config: Config, differentiable: bool, schedule: Schedule) -> None:
-        self.config, self.schedule = config, schedule
+    def __init__(
+        self,
+        config: Config,
+        differentiable: bool,
+        schedule: Schedule,
+        graphs: KeptGraphs | None = None,
+    ) -> None:
+        self.config, self.schedule, self.graphs = config, schedule, graphs
         self.differentiable = differentiable
         self.given = None if schedule.steps is None else GivenSteps(schedule.t0, *schedule.steps)
         self.status, self.accepted, self.attempts, self.transfers = RUNNING, 0, 0, 0
@@ -62,9 +51,16 @@ class StepLoop:
         """Newton's iterations in all attempts."""
         return int(torch.stack(self._iterations).sum()) if self._iterations else 0
 
+    @property
+    def _judges_on_host(self) -> bool:
+        """Whether attempts that are not compiled are judged by numbers on the host."""
+        return not self.differentiable and (self.given is not None or self.config.look_every == 1)
+
     def start(self, y0: torch.Tensor, ops: Operands) -> State:
         """The state before the first attempt."""
         config, schedule, shape = self.config, self.schedule, (len(ops.params), len(ops.constants))
+        if self._judges_on_host and not config.compile:
+            return start_eagerly(config, self.graphs, schedule, y0, ops)
         end = schedule.save_at[-1]
         size = () if schedule.first_step is None else (schedule.first_step,)
 
@@ -88,6 +84,8 @@ class StepLoop:
             done = self._compiled(state, ops, rows)
             if done is not None:
                 return done
+        if self._judges_on_host:
+            return self._eagerly(state, ops, rows, stop)
         self._read(state.accepted, state.attempts, state.status)
         while self.status == RUNNING:
             if self.given is None and self.config.look_every > 1:
@@ -102,9 +100,20 @@ class StepLoop:
             state = self._look_at_once(state, ops, given, rows)
         return state
 
-    def _look_at_once(self, state: State, ops: Operands, given: Given | None, rows: Rows) -> State:
-        """Make one attempt; of a rejected one no graph is kept."""
-        tried = attempt(self.config, state, ops, given, differentiable=self.differentiable)
+    def _eagerly(self, state: State, ops: Operands, rows: Rows, stop: float) -> State:
+        """Make attempts that are judged on the host."""
+        attempts = EagerAttempts(self.config, self.given, self.graphs, self._iterations)
+        state, control = attempts(state, ops, rows, stop)
+        self.accepted, self.attempts = control.accepted, control.attempts
+        self.status, self.transfers = control.status, self.transfers + attempts.transfers
+        return state
+
+    def _look_at_once(
+        self, state: State, ops: Operands, given: Proposal | None, rows: Rows
+    ) -> State:
+        """Make one attempt on autograd's graph; of a rejected one none is kept."""
+        own = None if given is None else given_step(given, state.t)
+        tried = attempt(self.config, state, ops, own, differentiable=self.differentiable)
         new = tried.state
         if tried.iterations is not None:
             self._iterations.append(tried.iterations)

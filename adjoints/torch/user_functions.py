@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,7 +109,20 @@ class ModuleField:
 
     def __call__(self, t: torch.Tensor, y: Tree, params: dict[str, Any], *args: Any) -> Any:
         """``dy/dt``."""
+        # Putting other tensors in their places takes longer than a small module itself.
+        if all(params[name] is own[key] for name, own, key in self._places if name in params):
+            return self.module(t, y, *args)
         return torch.func.functional_call(self.module, params, (t, y, *args))
+
+    @cached_property
+    def _places(self) -> list[tuple[str, Mapping[str, torch.Tensor | None], str]]:
+        """Where the module has its parameters and buffers, by their names."""
+        return [
+            (f"{prefix}.{key}" if prefix else key, own, key)
+            for prefix, part in self.module.named_modules()
+            for own in (part._parameters, part._buffers)
+            for key in own
+        ]
 
 
 class UserFunctions(NamedTuple):

@@ -18,6 +18,7 @@ from ...native.equations import Data, Equations
 from ...native.loop import NativeLoop, Refused, native_loop, refused_of_numbers
 from ...native.translation import UntranslatableError
 from ...scipy.flat import parts
+from ..plain_fallback import Functions
 from ..schedule import Schedule
 from ..state import Config, Tensors
 from .aten import expressions_of
@@ -28,6 +29,9 @@ from .signature import signature
 _KNOWN: OrderedDict[Hashable, NativeLoop | Refused] = OrderedDict()
 _MOST_KNOWN = 256
 _LOCK = threading.RLock()
+
+#: What was refused, by the right-hand side and what it was given.
+_REFUSED = Functions()
 
 
 def loop_of(
@@ -56,6 +60,24 @@ def loop_of(
     refused = refused_of_numbers(y0.numel(), sizes, dtypes, y0.dtype, most)
     if refused is not None:
         return refused
+    if jumps or most is None:
+        return _recorded(config, schedule, functions, given, most)
+    # To record a large right-hand side at every call only to refuse it again takes milliseconds.
+    known = _REFUSED.of(config.rhs)
+    shapes = tuple((x.shape, x.dtype) for x in (y0, *params, *constants))
+    found = known.get(shapes)
+    if found is None:
+        found = _recorded(config, schedule, functions, given, most)
+        if isinstance(found, Refused):
+            known[shapes] = found
+    return found
+
+
+def _recorded(
+    config: Config, schedule: Schedule, functions: list[Any], given: Any, most: int | None
+) -> NativeLoop | Refused:
+    """The loop of what functions do now."""
+    jumps, (_, y0, (_, constants)) = schedule.stops.acting, given
     try:
         graphs = [graph_of(function, *given, checked=False) for function in functions]
         read = [*constants, *(x for graph in graphs for x in graph.constants.values())]

@@ -1,0 +1,134 @@
+"""Attempts made one by one with PyTorch's own operations, each judged before the next is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from ..steps.acceptance import CODES, RUNNING, Step, control_error
+from .attempt import terms_of_step
+from .explicit_stages import take_explicit
+from .given_steps import GivenSteps
+from .host_control import HostControl, Proposal
+from .kept_graphs import KeptGraphs
+from .rows import Rows
+from .state import Config, Operands, Row, State
+from .step_norms import Judgement, judgement_of
+from .stepping import dense_of_step, take
+
+
+@dataclass
+class EagerAttempts:
+    """Makes attempts until a stop is reached, or no more can be made.
+
+    Attributes
+    ----------
+    config
+    given : GivenSteps, optional
+        The steps to take, without control.
+    graphs : KeptGraphs, optional
+        What the graphs of the first steps' evaluations are kept in.
+    iterations : list of tensor
+        Newton's, of each attempt.
+    transfers : int
+        How often the host waited for numbers from the device.
+    """
+
+    config: Config
+    given: GivenSteps | None = None
+    graphs: KeptGraphs | None = None
+    iterations: list[torch.Tensor] = field(default_factory=list)
+    transfers: int = 0
+
+    def __call__(
+        self, state: State, ops: Operands, rows: Rows, stop: float
+    ) -> tuple[State, HostControl]:
+        """The state at the stop, and the counts and the status there.
+
+        Parameters
+        ----------
+        state, ops, rows
+        stop : float
+            The time of the stop, which `ops` have on the device.
+        """
+        control, y, slope = HostControl(self.config, state, ops), state.y, state.slope
+        self.transfers += 1
+        while control.status == RUNNING:
+            tried = control.proposed() if self.given is None else self.given.next(stop)
+            if tried is None:
+                control.status = CODES["failed"]
+                break
+            row = self._row(control, tried, y, slope)
+            config = self._keeping()
+            step = self._step(config, row, slope, ops)
+            judgement, failure = self._judgement(control, tried, row, step, ops)
+            if control.judged(tried, judgement.error, failure, given=self.given is not None):
+                self._record(rows, config, row, step, ops, judgement)
+                y, slope = step.y1, step.slope
+            elif config is not self.config and self.graphs is not None:
+                self.graphs.field.noted()
+        return control.state(y, slope), control
+
+    def _keeping(self) -> Config:
+        """What the next attempt does: whether the graphs of its evaluations are kept."""
+        keeps = self.graphs is not None and self.graphs.has_room
+        return self.graphs.config if self.graphs is not None and keeps else self.config
+
+    def _row(
+        self, control: HostControl, tried: Proposal, y: torch.Tensor, slope: torch.Tensor
+    ) -> Row:
+        """The numbers of a step to try, and its start."""
+        numbers = [float(x) for x in (tried.t, tried.h, tried.t1, *control.bounds)]
+        times = torch.tensor(numbers, dtype=y.dtype).to(y.device, non_blocking=True)
+        if self.config.keeps_slopes:
+            times = torch.cat([times, slope.reshape(-1)])
+        return Row(times, y, slope if self.config.first_slopes else None)
+
+    def _step(self, config: Config, row: Row, slope: torch.Tensor, ops: Operands) -> Step:
+        step_by = take if config.tableau.implicit else take_explicit
+        return step_by(config, row.times, row.y, slope, ops, order=0)
+
+    def _judgement(
+        self, control: HostControl, tried: Proposal, row: Row, step: Step, ops: Operands
+    ) -> tuple[Judgement, int]:
+        """The numbers that decide, fetched, and the step's own status code."""
+        self.transfers += 1
+        if not self.config.tableau.implicit:
+            return judgement_of(self.config, step, row.y, tried.h, ops), RUNNING
+        error = control_error(
+            self.config.tableau,
+            step,
+            row.y,
+            row.times[1],
+            ops.rtol,
+            ops.atol,
+            torch.full((), bool(tried.h < control.h), device=row.y.device),
+            controlled=self.config.controlled,
+            components=self.config.components,
+        )
+        assert step.failure is not None
+        if step.linear_solves is not None:
+            self.iterations.append(step.linear_solves)
+        found, failure = torch.stack([error, step.failure.to(error.dtype)]).tolist()
+        return Judgement(tried.h.dtype.type(found), None), int(failure)
+
+    def _record(
+        self,
+        rows: Rows,
+        config: Config,
+        row: Row,
+        step: Step,
+        ops: Operands,
+        judgement: Judgement,
+    ) -> None:
+        """Record an accepted step, with what is kept of its evaluations."""
+        coefficients = dense_of_step(config, row, step, ops) if config.dense else None
+        terms = None
+        if config.terms and judgement.terms is not None:
+            terms = row.y.new_tensor([float(x) for x in judgement.terms])
+        elif config.terms:
+            terms = terms_of_step(config, step, row.y, row.times[1], ops)
+        rows.append(*(None if x is None else x[None] for x in (*row, coefficients, terms)))
+        if config is not self.config and self.graphs is not None:
+            self.graphs.append(self.graphs.field.noted())
