@@ -8,7 +8,7 @@
 /* A fresh page costs a fault. Linux has large ones, which pay where a row fills a good part of one:
    the whole page is cleared. Asked for as much again after the storage: XLA puts the program's other
    arrays there, and it is a wish that changes nothing but time. */
-enum { LARGE_PAGE = 1 << 21, LARGE_ROW = 1 << 19 };
+enum { LARGE_PAGE = 1 << 21, LARGE_ROW = 1 << 16 };
 
 static void ask_for_large_pages(uintptr_t first, uintptr_t rows, uintptr_t row) {
 #ifdef MADV_HUGEPAGE
