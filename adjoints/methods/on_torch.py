@@ -39,9 +39,10 @@ ON_TORCH = (
         "discrete",
         "Exact derivative of the accepted steps, by a reverse sweep over them: as a native loop "
         "where the equations are small and can be translated, else by PyTorch, eager or compiled.",
-        "one forward and about one more pass, on PyTorch three; memory O(n) a step",
+        "one forward and about one more pass, on PyTorch three; memory O(n) a step, or n "
+        "checkpoints",
         SANDU,
-        *("regularizer", "compile", "engine"),
+        *("regularizer", "checkpoints", "compile", "engine"),
         version=2,
     ),
     _torch(

@@ -308,7 +308,12 @@ def _where(
     times: torch.Tensor, save_at: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The rows in which times lie, their step sizes, and the fractions of the steps."""
-    starts = times[:, 0].contiguous()
-    at = torch.clamp(torch.searchsorted(starts, save_at.clone(), right=True) - 1, min=0)
+    at = row_of(times, save_at)
     h = times[at, 1]
-    return at, h, (save_at - starts[at]) / h
+    return at, h, (save_at - times[at, 0]) / h
+
+
+def row_of(times: torch.Tensor, save_at: torch.Tensor) -> torch.Tensor:
+    """The rows in which times lie."""
+    starts = times[:, 0].contiguous()
+    return torch.clamp(torch.searchsorted(starts, save_at.clone(), right=True) - 1, min=0)

@@ -23,7 +23,7 @@ from itertools import pairwise
 
 import torch
 
-from .attempt import evaluate_transposed
+from .attempt import evaluate_transposed, row_of
 from .call import Call, Counts, Pulled, swept_counts
 from .compiled_sweep import sweep_compiled
 from .evaluations import EvaluatedField
@@ -32,6 +32,7 @@ from .forward_pass import Jumped, Record
 from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_slope, pull_step, step_outputs
 from .schedule import Schedule
 from .state import Config, Operands, Tensors
+from .windows import Window, windows_backwards
 
 #: States up to this size are swept in blocks of so many steps.
 BLOCK_STATES, BLOCK_STEPS = 8, 256
@@ -67,11 +68,12 @@ def pull_back(
 def _counts(call: Call, swept: Swept) -> Counts:
     """What the sweep cost."""
     assert call.solved is not None
-    steps, iterations = len(call.solved.record.y), call.solved.work.iterations
-    tab = call.config.tableau
+    record, iterations = call.solved.record, call.solved.work.iterations
+    steps, tab = len(record.sizes), call.config.tableau
     counts = swept_counts(tab, steps, swept.compile_s, swept.compiled)
     if tab.kind != "dirk":
-        return counts
+        again = (steps - len(record.y)) * tab.steps
+        return counts._replace(rhs_evals=counts.rhs_evals + again)
     # Newton's iterations are made again, and each stage has its own Jacobian and one solve more.
     implicit = tab.steps - 1
     return counts._replace(
@@ -91,58 +93,63 @@ def swept_back(
     constants: Tensors,
 ) -> Swept:
     """Cotangents of start value and parameters of the solve that made `record`."""
-    times = record.times(schedule)
-    sources = sources_of(config, times, schedule, dys, dterms)
-    w = dys[schedule.inner :].sum(dim=0)
-    return sweep(config, record, times, schedule, w, sources, params, constants)
+    times, ops = record.times(schedule), _operands(schedule, params, constants)
+    swept = Swept(dys[schedule.inner :].sum(dim=0), tuple(map(torch.zeros_like, params)))
+    saves = schedule.save_at[: schedule.inner], dys[: schedule.inner]
+    for window in windows_backwards(config, record, times, schedule, ops):
+        sources = _sources_of(config, window, times, saves, dterms)
+        swept = _sweep_window(config, window, schedule, swept, sources, ops)
+    return swept
 
 
-def sources_of(
+def _sources_of(
     config: Config,
+    window: Window,
     times: torch.Tensor,
-    schedule: Schedule,
-    dys: torch.Tensor,
+    saves: tuple[torch.Tensor, torch.Tensor],
     dterms: torch.Tensor | None,
 ) -> Sources:
-    """Where the cotangents of the saves before the end, and of the terms, enter.
+    """Where the cotangents of the saves before the end, and of the terms, enter in a window.
 
     Parameters
     ----------
-    config, schedule
+    config, window
     times : tensor, shape (rows, 5)
-        Of the record.
-    dys : tensor, shape ``(len(save_at), *y0.shape)``
+        Of the whole record.
+    saves : tuple of tensor
+        The saves before the end, and their cotangents.
     dterms : tensor, shape (rows, 3), optional
     """
+    rows = slice(window.first, window.first + len(window.times))
+    own = None if dterms is None else dterms[rows]
     if not config.dense or len(times) == 0:
-        return Sources(None, None, dterms)
+        return Sources(None, None, own)
+    if len(window.times) < len(times):
+        at = row_of(times, saves[0])
+        here = (at >= rows.start) & (at < rows.stop)
+        saves = saves[0][here], saves[1][here]
     degree = config.tableau.dense.shape[1]
-    n = schedule.inner
-    entering = evaluate_transposed(times, degree, schedule.save_at[:n], dys[:n])
-    return Sources(*entering, dterms)
+    return Sources(*evaluate_transposed(window.times, degree, *saves), own)
 
 
-def sweep(
+def _sweep_window(
     config: Config,
-    record: Record,
-    times: torch.Tensor,
+    window: Window,
     schedule: Schedule,
-    w: torch.Tensor,
+    swept: Swept,
     sources: Sources,
-    params: Tensors,
-    constants: Tensors,
+    ops: Operands,
 ) -> Swept:
-    """Carry the cotangent `w` of the last state back to the start; `times` are the record's."""
+    """Carry the cotangents at the end of a window back to its start."""
+    _, record, times = window
     wanted = replace(
         config,
         dense=sources.coefficients is not None,
         terms=sources.terms is not None,
         given_steps=False,
     )
-    ops = _operands(schedule, params, constants)
-    swept = Swept(w, tuple(torch.zeros_like(p) for p in params))
-    if passes_slopes(wanted, w.numel()):
-        swept = swept._replace(dslope=torch.zeros_like(w))
+    if passes_slopes(wanted, swept.dy0.numel()):
+        swept = swept._replace(dslope=torch.zeros_like(swept.dy0))
     columns = (times, record.y, record.first_slopes, *sources)
     last = len(record.y)
     for jumped in reversed(record.jumps):
@@ -160,7 +167,8 @@ def passes_slopes(config: Config, states: int) -> bool:
     read: so it is pulled back once for both steps, and not once for each.
     """
     explicit = not (config.tableau.implicit or config.breaks)
-    return config.compile and config.terms and explicit and states > BLOCK_STATES
+    wanted = config.compile and config.terms and config.window is None
+    return wanted and explicit and states > BLOCK_STATES
 
 
 def _operands(schedule: Schedule, params: Tensors, constants: Tensors) -> Operands:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from ..steps.acceptance import CODES, RUNNING
-from .attempt import evaluate
 from .kept_graphs import KeptGraphs, kept_graphs
 from .rows import Rows
 from .schedule import Schedule, Segments
@@ -36,6 +35,7 @@ class Record(NamedTuple):
     ``odd`` is ``None``. ``rows`` are the numbers of steps up to the end of each segment, ``slopes``
     the flat first slopes of a solver that keeps them, and ``first_slopes`` those of others, where
     they were asked for. ``graphs`` are those of the steps' evaluations, where they are kept.
+    Where ``y`` has the last states alone, ``starts`` are the first ones of the windows before.
     """
 
     t: torch.Tensor
@@ -47,6 +47,7 @@ class Record(NamedTuple):
     slopes: torch.Tensor
     first_slopes: torch.Tensor | None = None
     graphs: KeptGraphs | None = None
+    starts: torch.Tensor | None = None
 
     @property
     def nbytes(self) -> int:
@@ -54,7 +55,8 @@ class Record(NamedTuple):
         of_graphs = 0 if self.graphs is None else self.graphs.nbytes
         befores = (jumped.before for jumped in self.jumps)
         kept = (self.t, self.y, self.sizes, *(self.odd or ()), self.slopes, *befores)
-        return of_graphs + sum(x.nbytes for x in (*kept, self.first_slopes) if x is not None)
+        kept = (*kept, self.first_slopes, self.starts)
+        return of_graphs + sum(x.nbytes for x in kept if x is not None)
 
     def times(self, schedule: Schedule) -> torch.Tensor:
         """Start, size, end and the bounds of the times of every step, and slopes."""
@@ -136,7 +138,8 @@ def solve_recording(
     graphs : bool
         Whether the graphs of their evaluations are kept, where that is worth it.
     """
-    rows, jumps, counts = Rows(keep), [], []
+    save_at = schedule.save_at[: schedule.inner] if config.dense and schedule.inner else None
+    rows, jumps, counts = Rows(keep, config.window, save_at), [], []
     segments = schedule.segments()
     ops = _operands(params, constants, schedule, segments, 0)
     kept = kept_graphs(config, y0, params) if graphs else None
@@ -181,6 +184,7 @@ def _finished(
     y = joined(rows.y, state.y[None][:0])
     times = joined(rows.times, state.y.new_zeros(0, 5))
     coefficients = torch.cat(rows.coefficients) if rows.coefficients else None
+    before = rows.read()
     terms = None
     if config.terms:
         terms = joined(rows.terms, state.y.new_zeros(0, 3))
@@ -189,9 +193,8 @@ def _finished(
         ys = torch.full_like(ys, math.nan).expand(len(schedule.save_at), *state.y.shape)
     elif len(schedule.save_at) > 1:
         ys = ys.expand(len(schedule.save_at) - schedule.inner, *state.y.shape)
-        if coefficients is not None and schedule.inner > 0:
-            before = evaluate(times, y, coefficients, schedule.save_at[: schedule.inner])
-            ys = torch.cat([before, ys])
+        if before is not None:
+            ys = torch.cat([*rows.saved, before, ys])
     work = Work(
         loop.status,
         loop.accepted,
@@ -204,5 +207,6 @@ def _finished(
     kept = recorded(times.detach(), y, *record)
     if config.first_slopes:
         kept = kept._replace(first_slopes=joined(rows.slopes, y))
-    kept = kept._replace(graphs=loop.graphs)
+    starts = torch.cat(rows.starts) if rows.starts else None
+    kept = kept._replace(graphs=loop.graphs, starts=starts)
     return Solved(ys, terms, coefficients, times.detach(), kept, state, work)

@@ -83,7 +83,7 @@ class KeptGraphs:
 
 def kept_graphs(config: Config, y: torch.Tensor, params: Tensors) -> KeptGraphs | None:
     """What keeps the graphs of a solve from `y`, where that is worth it."""
-    seldom = config.compile or config.look_every > 1
-    if config.tableau.implicit or seldom or not SMALLEST <= y.numel() <= LARGEST:
+    few = config.compile or config.look_every > 1 or config.window is not None
+    if config.tableau.implicit or few or not SMALLEST <= y.numel() <= LARGEST:
         return None
     return KeptGraphs(config, params)

@@ -28,6 +28,7 @@ def solved_together(call: Call) -> bool:
     """Whether lanes of the call can be solved in one loop; others are, one after the other."""
     config, rhs = call.config, call.config.rhs
     able = call.pull_back is discrete.pull_back and not config.compile and not config.given_steps
+    able = able and config.window is None
     # Newton's iterations end at different numbers from lane to lane.
     able = able and config.tableau.kind != "dirk"
     return able and rhs not in NEEDS_PLAIN and rhs not in _ONE_BY_ONE

@@ -24,6 +24,7 @@ from .schedule import Schedule
 from .solve import Reverse, new_call
 from .state import Config, Tensors
 from .user_functions import Field, Jump, Names
+from .windows import window_size
 
 Named = Mapping[str, torch.Tensor]
 
@@ -138,6 +139,8 @@ class ProblemLoss:
             tensor(settings.adjoint_atol),
         )
         config = self._config(breaks=stops.breaks, dense=inner > 0)
+        window = window_size(config, settings.method.adjoint, settings.checkpoints)
+        config = replace(config, window=window)
         passed = settings.method.adjoint == "discrete" and passes_slopes(config, problem.n_states)
         config = replace(config, first_slopes=passed)
         return new_call(config, schedule, len(self.names.params), reverse)

@@ -6,17 +6,35 @@ from dataclasses import dataclass, field
 
 import torch
 
+from .attempt import evaluate
+
 
 @dataclass
 class Rows:
-    """The accepted steps, in pieces as they come, if they are to be kept."""
+    """The accepted steps, in pieces as they come, if they are to be kept.
+
+    Attributes
+    ----------
+    keep : bool
+        Whether anything is.
+    window : int, optional
+        States that are kept at the end. Of as many before only the first is kept, in ``starts``;
+        the saves on those steps are read off before, into ``saved``.
+    save_at : tensor, optional
+        The times of the saves before the end.
+    """
 
     keep: bool = True
+    window: int | None = None
+    save_at: torch.Tensor | None = None
     times: list[torch.Tensor] = field(default_factory=list)
     y: list[torch.Tensor] = field(default_factory=list)
     slopes: list[torch.Tensor] = field(default_factory=list)
     coefficients: list[torch.Tensor] = field(default_factory=list)
     terms: list[torch.Tensor] = field(default_factory=list)
+    starts: list[torch.Tensor] = field(default_factory=list)
+    saved: list[torch.Tensor] = field(default_factory=list)
+    count: int = 0
 
     def append(self, *piece: torch.Tensor | None) -> None:
         """One piece of rows, each with a leading axis."""
@@ -26,3 +44,29 @@ class Rows:
         for column, values in zip(columns, piece, strict=True):
             if values is not None:
                 column.append(values)
+        self.count += 0 if piece[0] is None else len(piece[0])
+        while self.window is not None and self.count > self.window * (1 + len(self.starts)):
+            self._close(self.window)
+
+    def read(self, end: int | None = None) -> torch.Tensor | None:
+        """The saves on the steps that are kept, those up to row `end` of them; read once each."""
+        first = sum(map(len, self.saved))
+        if self.save_at is None or not self.coefficients:
+            return None
+        times = torch.cat(self.times)[-sum(map(len, self.y)) :]
+        save_at = self.save_at[first:]
+        if end is not None:
+            save_at = save_at[save_at < times[end, 0]]
+        y, coefficients = torch.cat(self.y), torch.cat(self.coefficients)
+        return evaluate(times[:end], y[:end], coefficients[:end], save_at)
+
+    def _close(self, window: int) -> None:
+        """Let go of the oldest window's states but the first."""
+        found = self.read(window)
+        if found is not None:
+            self.saved.append(found)
+        y = torch.cat(self.y)
+        self.starts.append(y[:1].clone())
+        self.y = [y[window:].clone()]
+        if self.coefficients:
+            self.coefficients = [torch.cat(self.coefficients)[window:].clone()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from .solution import Solution, solution_of
 from .state import Config, Tensors
 from .state_layout import flat_state
 from .user_functions import TorchView, UserFunctions, user_functions
+from .windows import window_size
 
 Tree = Any
 
@@ -67,6 +69,7 @@ def solve(
     error_norm: str = "scaled",
     reduction: str = "sum",
     first_step: float | None = None,
+    checkpoints: int | None = None,
     dense_output: bool = False,
     differentiate_step_size: bool = False,
     discontinuities: Iterable[float] = (),
@@ -144,6 +147,9 @@ def solve(
         Over the accepted steps.
     first_step : float, optional
         The first step size; the size of all steps of a fixed-step method.
+    checkpoints : int, optional
+        How many states the discrete adjoint keeps, of `max_steps`, and as many steps behind each
+        it takes again, on the way back. By default every state is kept.
     dense_output : bool
         Keep the states between the steps, so that ``solution(t)`` is the solution at any time of
         the span, by the interpolation that gives the saves, differentiable by the same adjoint;
@@ -213,6 +219,7 @@ def solve(
         compile=compile,
         look_every=_look_every(look_every, adjoint),
     )
+    config = replace(config, window=window_size(config, adjoint, checkpoints))
     _check(config, adjoint)
     check_dense_output(config, (start, times.t0, times.save_at, *user.smooth, *user.constants))
     tolerance = partial(_tolerance, view, start)

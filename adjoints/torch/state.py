@@ -52,6 +52,8 @@ class Config:
         Whether derivatives flow through the step size.
     jacobian : callable, optional
         ``jacobian(t, y, (params, constants))``, the matrix that an implicit solver takes.
+    window : int, optional
+        How many states are kept at the end of the record; of as many before only the first is.
     compile : bool
         Whether the loops are compiled.
     look_every : int
@@ -77,6 +79,7 @@ class Config:
     components: int | None = None
     through_step_size: bool = False
     jacobian: Callable[..., torch.Tensor] | None = None
+    window: int | None = None
     compile: bool = False
     look_every: int = 1
     lanes: int = 1

@@ -119,11 +119,12 @@ def calls_of(
         given = given[given[:, 1] != 0][None]
         stops[-1][:, 2] = given.shape[1]
     first = None if schedule.first_step is None else float(schedule.first_step)
+    window = loop.window(config.max_steps, WINDOW_BYTES)
     whole = Whole(
         saves=len(schedule.save_at),
         jumps_a_stop=stops[2].shape[2],
         max_steps=config.max_steps,
-        window=loop.window(config.max_steps, WINDOW_BYTES),
+        window=window if config.window is None else min(window, config.window),
         control=control,
         absolute=config.error_norm == "absolute",
         reduction=config.reduction,
