@@ -6,6 +6,7 @@ namespace of the arrays given.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -230,4 +231,5 @@ def safe_sqrt(x: Array) -> Array:
 
 
 def _size(x: Array) -> int:
-    return max(1, int(np.prod(x.shape)))
+    # PyTorch's compiler may leave a length open: what is made of it must stay as it is.
+    return max(1, math.prod(x.shape))

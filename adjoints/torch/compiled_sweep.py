@@ -1,14 +1,16 @@
-"""The reverse sweep of the discrete adjoint in compiled runs of many steps."""
+"""The reverse sweep of the discrete adjoint in compiled runs of many steps, or step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
-from .compiled_loops import compiled, distinct, loop
+from .compiled_loops import distinct, loop
+from .compiled_programs import compiled
+from .compiled_pull import sweep_by_steps
+from .program_inputs import Source, in_loops
 from .recorded_step import Sources, Swept, plus, pull_slope, pull_step
 from .state import Config, Operands, Tensors
 
@@ -25,8 +27,13 @@ def sweep_compiled(
     swept: Swept,
     sources: Sources,
 ) -> Swept:
-    """Step by step in compiled runs; the rows of a run are filled up with what is not read."""
+    """By compiled programs: large states step by step, small ones in runs.
+
+    The rows of a run are filled up with what is not read.
+    """
     columns = (times, y, slopes, *sources)
+    if not in_loops(y[0]):
+        return sweep_by_steps(config, columns, ops, swept)
     width = sum(x[0].numel() for x in (times, y, *sources) if x is not None)
     run = max(1, min(LONGEST_RUN, LARGEST_RUN // width))
     known = tuple(x is not None for x in columns[2:])
@@ -47,7 +54,7 @@ def sweep_compiled(
         seconds = max(seconds, made.seconds)
         if made.call is None:
             return swept._replace(compiled=made.reason, compile_s=seconds)
-        _, *found = made.call(*inputs)
+        _, *found = made.call(inputs)
         carried, dparams = tuple(found[: shape[0]]), tuple(found[shape[0] :])
     if whole:
         swept, carried = swept._replace(dslope=None), carried[:1]
@@ -55,8 +62,11 @@ def sweep_compiled(
 
 
 def _run(
-    config: Config, known: tuple[bool, ...], shape: tuple[int, int, int, bool], inputs: Tensors
-) -> Callable[..., Any]:
+    config: Config,
+    known: tuple[bool, ...],
+    shape: tuple[int, int, int, bool],
+    inputs: Sequence[torch.Tensor],
+) -> Source:
     """A loop of steps backwards through the rows of one run, and whether to the very start."""
     last, ends, size = shape[0], shape[0] + shape[1], 2 + sum(known)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from ..steps.acceptance import CODES
 from .call import Call, outputs_of, pulled_back, solved_of
-from .compiled_loops import Compiled, compiled, straight
+from .compiled_programs import Compiled, compiled
 from .derivatives import TRANSFORMS
 from .problem_loss import Fixed, Found, ProblemLoss
+from .program_inputs import Source
 from .saved_bytes import SavedBytes
 from .solve import outputs
 from .state import Tensors
@@ -80,8 +80,9 @@ class ByReversePass:
     def _cotangents(self, inputs: Tensors) -> Tensors:
         """The loss, and its derivatives by saves, estimates and parameters."""
         made = self._compiled_loss(inputs)
-        call = self._eager_cotangents if made is None or made.call is None else made.call
-        return call(*inputs)
+        if made is None or made.call is None:
+            return self._eager_cotangents(*inputs)
+        return tuple(made.call(inputs))
 
     def _eager_cotangents(self, *inputs: torch.Tensor) -> Tensors:
         n = 2 + len(self._loss.names.params)
@@ -98,7 +99,7 @@ class ByReversePass:
         if not settings.compile:
             return None
         key = ("loss", self._loss.problem, settings.regularizer)
-        return compiled(key, partial(straight, self._eager_cotangents), inputs)
+        return compiled(key, lambda inputs: Source(self._eager_cotangents), inputs)
 
     def _compile(self) -> Compilation:
         """Compile, by computing the gradient at the problem's own values."""

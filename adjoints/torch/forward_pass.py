@@ -67,11 +67,12 @@ class Record(NamedTuple):
         # A step belongs to the segment in which it was taken: its times alone do not tell, as one
         # may begin exactly where another ends.
         segments = schedule.segments()
-        counts = torch.tensor(np.diff(self.rows, prepend=0), device=h.device)
-        lower, upper = (
-            bound[: len(counts)].repeat_interleave(counts)
-            for bound in (segments.lower, segments.upper)
-        )
+        bounds = (segments.lower, segments.upper)
+        if len(self.rows) == 1:
+            lower, upper = (bound[0].expand(len(h)) for bound in bounds)
+        else:
+            counts = torch.tensor(np.diff(self.rows, prepend=0), device=h.device)
+            lower, upper = (bound[: len(counts)].repeat_interleave(counts) for bound in bounds)
         numbers = torch.stack([start, h, end, lower, upper], dim=1)
         return torch.cat([numbers, self.slopes], dim=1)
 

@@ -15,6 +15,7 @@ import torch
 
 from ..steps.runge_kutta import Rhs
 from .derivatives import PLAIN
+from .recorded_function import RecordedFunction
 from .state import Config, Tensors
 from .user_functions import Field, ModuleField
 
@@ -88,6 +89,8 @@ def with_plain_fallback(config: Config, run: Callable[[Config], T]) -> T:
 
 def _function(rhs: Any) -> Any:
     """What the user passed, below all that it was wrapped in."""
+    if isinstance(rhs, RecordedFunction):
+        rhs = rhs.function
     if isinstance(rhs, Field):
         rhs = rhs.function
     if isinstance(rhs, ModuleField):

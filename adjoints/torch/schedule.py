@@ -50,11 +50,14 @@ class Schedule(NamedTuple):
         stops = self.stops
         ends = torch.tensor(stops.times, dtype=self.t0.dtype, device=self.t0.device)
         endless = torch.full_like(ends, math.inf)
+        first = stops.first
+        if not any(stops.sided):
+            bounds = -endless[first:], endless[first:]
+            return Segments(ends[first:], *bounds, stops.jumps[first:])
         sided = torch.tensor(stops.sided, device=ends.device)
         after = torch.where(sided, torch.nextafter(ends, endless), -endless)
         before = torch.where(sided, torch.nextafter(ends, -endless), endless)
         lower = torch.cat([-endless[:1], after])[:-1]
-        first = stops.first
         return Segments(ends[first:], lower[first:], before[first:], stops.jumps[first:])
 
 

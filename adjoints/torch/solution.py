@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,9 @@ def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view
     error, squared, stiff = out.totals.unbind(-1)
     work = None if call.lanes or call.solved is None else call.solved.work
     steps = view.turned(out.steps)
+    if work is not None and work.compiled not in ("", "yes"):
+        # Seen by whoever called `solve`.
+        warnings.warn(f"compile=True: runs eagerly. {work.compiled}", RuntimeWarning, stacklevel=3)
     return Solution(
         ys=view.structure(out.ys),
         error_estimate=error if tab.adaptive else None,

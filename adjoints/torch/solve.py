@@ -28,6 +28,7 @@ from .inputs import (
     checked_tolerance,
     held,
 )
+from .recorded_function import recorded_function
 from .schedule import Schedule
 from .slopes_by_times import moved_by_times
 from .solution import Solution, solution_of
@@ -169,13 +170,15 @@ def solve(
         ``jacobian(t, y, params)``, shape ``(n, n)``, for implicit solvers; by default it is
         formed by forward mode. Of a structure, by all components in the order of its tensors.
     compile : bool
-        Compile the loops of both passes: some ten seconds once for each `rhs` and shape, then an
-        order of magnitude faster. Pass the same `rhs` object again to use what was compiled for
-        it.
+        Compile both passes: some ten seconds once, then several times faster. What was compiled
+        serves every `rhs` of the same operations, as modules with other weights, and of a state
+        of two axes or more every length of the first; what has no loop, as for states of more
+        than 64 numbers, is kept on disk for other processes. Where it cannot be, a warning and
+        ``solution.compiled`` tell why.
     look_every : int
         Attempts between two looks of the host at the status. On a GPU each look waits for the
         device; in between, attempts past the end are made in vain and change nothing. Compiled
-        loops look once in a run of up to 64 steps.
+        loops look once in a run of up to 64 steps, compiled steps at each.
     engine : {"auto", "native", "torch"}
         What runs: ``"native"`` a program in C that the equations are translated to, orders of
         magnitude faster for small systems on a CPU, with explicit and Rosenbrock solvers and
@@ -241,6 +244,9 @@ def solve(
         reverse = reverse._replace(rtol=tolerance("adjoint_rtol", adjoint_rtol))
     if adjoint_atol is not None:
         reverse = reverse._replace(atol=tolerance("adjoint_atol", adjoint_atol))
+    if compile:
+        inputs = (schedule.t0, start.detach(), (user.smooth, user.constants))
+        config = replace(config, rhs=recorded_function(config.rhs, *inputs))
     hidden = adjoint not in BY_AUTOGRAD
     check_functions(config, schedule, start, user.smooth, user.constants, hidden=hidden)
     call = new_call(config, schedule, len(user.smooth), reverse)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
 
 from ..steps.acceptance import CODES, RUNNING
 from .attempt import attempt, judged, rejected, start
-from .compiled_loops import compiled, distinct, loop, straight
+from .compiled_programs import Compiled, compiled
+from .compiled_runs import run_compiled
+from .compiled_steps import Attempts
 from .eager_attempts import EagerAttempts
 from .eager_start import start_eagerly
 from .given_steps import GivenSteps, given_step
 from .host_control import Proposal
 from .kept_graphs import KeptGraphs
+from .program_inputs import Source, in_loops, open_axes, unflat
 from .rows import Rows
 from .schedule import Schedule
-from .state import Attempt, Config, Operands, State, Tensors
-
-#: Steps that one compiled call takes at most, and numbers that it may write: a larger buffer
-#: would cost more to carry along than the calls that it saves.
-LONGEST_RUN, LARGEST_RUN = 64, 16384
+from .state import Attempt, Config, Operands, State
 
 
 class StepLoop:
@@ -65,17 +63,19 @@ class StepLoop:
         size = () if schedule.first_step is None else (schedule.first_step,)
 
         def begin(t0: torch.Tensor, y0: torch.Tensor, end: torch.Tensor, *rest: Any) -> State:
-            first, flat = rest[: len(size)], rest[len(size) :]
+            first, named = rest[: len(size)], rest[len(size) :]
             asked = first[0] if first else None
-            return start(config, t0, y0, _unflat(shape, flat), asked, end)
+            return start(config, t0, y0, unflat(shape, named), asked, end)
 
-        inputs = (schedule.t0, y0, end, *size, *_flat(ops))
+        along = (schedule.t0, y0, end, *size, *ops[2:])
+        inputs = (*along, *ops.params, *ops.constants)
         if config.compile and not self.differentiable:
+            axes = open_axes(config, y0, along, sum(shape))
             key = ("start", config, shape, len(size))
-            made = compiled(key, partial(straight, begin), inputs)
+            made = compiled(key, lambda inputs: Source(begin), inputs, axes)
             self._seconds["start"] = made.seconds
             if made.call is not None:
-                return State(*made.call(*inputs))
+                return State(*made.call(inputs))
         return begin(*inputs)
 
     def __call__(self, state: State, ops: Operands, rows: Rows, stop: float) -> State:
@@ -142,83 +142,53 @@ class StepLoop:
 
     def _read(self, *numbers: torch.Tensor) -> list[int]:
         """Wait for numbers from the device, the first of which are the counts and the status."""
-        found = torch.stack(numbers).tolist()
+        return self._read_together(torch.stack(numbers))
+
+    def _read_together(self, numbers: torch.Tensor) -> list[int]:
+        """The same of numbers in one tensor."""
+        found = numbers.tolist()
         self.accepted, self.attempts, self.status = found[:3]
         self.transfers += 1
         return found[3:]
 
     def _compiled(self, state: State, ops: Operands, rows: Rows) -> State | None:
-        """The same by compiled runs of many attempts; ``None`` where there is no compiler."""
-        config = self.config
-        run = _run_length(config, state)
+        """The same by compiled programs; ``None`` where there is no compiler."""
+        done = self._by_runs if in_loops(state.y) else self._by_steps
+        return done(state, ops, rows)
+
+    def _by_runs(self, state: State, ops: Operands, rows: Rows) -> State | None:
+        """By runs of many attempts each."""
         while True:
-            inputs = distinct((*_buffers(config, run, state), *state, *_flat(ops)))
-            shape = (len(ops.params), len(ops.constants))
-            made = compiled(("run", config, run, shape), partial(_run, config, run, shape), inputs)
-            self._seconds["run"] = made.seconds
-            if made.call is None:
-                self.compiled = made.reason
+            made, run = run_compiled(self.config, state, ops)
+            if not self._is_compiled("run", made):
                 return None
-            self.compiled = "yes"
-            count, *buffers = made.call(*inputs)
-            buffers, state = buffers[:-8], State(*buffers[-8:])
+            count, pieces, state = run()
             (filled,) = self._read(state.accepted, state.attempts, state.status, count)
-            pieces = iter(buffer[:filled] for buffer in buffers)
-            wanted = (True, True, config.first_slopes, config.dense, config.terms)
-            rows.append(*(next(pieces) if kept else None for kept in wanted))
+            rows.append(*(None if x is None else x[:filled] for x in pieces))
             if self.status != RUNNING:
                 return state
+
+    def _by_steps(self, state: State, ops: Operands, rows: Rows) -> State | None:
+        """By one attempt after the other."""
+        attempts = Attempts(self.config, state, ops)
+        if not self._is_compiled("attempt", attempts.made):
+            return None
+        while True:
+            tried = attempts(state, ops)
+            (taken,) = self._read_together(tried.numbers)
+            if taken:
+                rows.append(*(None if x is None else x[None] for x in tried.row))
+            state = tried.state
+            if self.status != RUNNING:
+                return state
+
+    def _is_compiled(self, part: str, made: Compiled) -> bool:
+        """Whether there is a program, after its seconds and the reason were noted."""
+        self._seconds[part] = made.seconds
+        self.compiled = "yes" if made.call is not None else made.reason
+        return made.call is not None
 
 
 def _append(rows: Rows, tried: Attempt) -> None:
     piece = (*tried.row, tried.coefficients, tried.terms)
     rows.append(*(None if x is None else x[None] for x in piece))
-
-
-def _flat(ops: Operands) -> Tensors:
-    return (*ops[2:], *ops.params, *ops.constants)
-
-
-def _unflat(shape: tuple[int, int], flat: Tensors) -> Operands:
-    rest, named = flat[:5], flat[5:]
-    return Operands(named[: shape[0]], named[shape[0] :], *rest)
-
-
-def _run_length(config: Config, state: State) -> int:
-    """Steps of one compiled run."""
-    degree = config.tableau.dense.shape[1] if config.dense else 0
-    return max(1, min(LONGEST_RUN, LARGEST_RUN // (state.y.numel() * (1 + degree) + 8)))
-
-
-def _buffers(config: Config, run: int, state: State) -> Tensors:
-    """A count, and empty rows for one run."""
-    y, shape = state.y, state.y.shape
-    buffers = [torch.zeros_like(state.accepted), y.new_zeros(run, 5), y.new_zeros(run, *shape)]
-    if config.first_slopes:
-        buffers.append(torch.zeros_like(buffers[2]))
-    if config.dense:
-        buffers.append(y.new_zeros(run, config.tableau.dense.shape[1], *shape))
-    if config.terms:
-        buffers.append(y.new_zeros(run, 3))
-    return tuple(buffers)
-
-
-def _run(config: Config, run: int, shape: tuple[int, int], inputs: Tensors) -> Any:
-    """A loop of attempts that fills the rows of one run."""
-    columns = 3 + config.first_slopes + config.dense + config.terms
-
-    def condition(count: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
-        state = State(*rest[columns - 1 : columns + 7])
-        return (state.status == RUNNING) & (count < run)
-
-    def body(count: torch.Tensor, *rest: torch.Tensor) -> Tensors:
-        buffers, state = rest[: columns - 1], State(*rest[columns - 1 : columns + 7])
-        found = attempt(config, state, _unflat(shape, rest[columns + 7 :]))
-        piece = (*found.row, found.coefficients, found.terms)
-        written = tuple(
-            buffer.index_copy(0, count[None], x[None])
-            for buffer, x in zip(buffers, (x for x in piece if x is not None), strict=True)
-        )
-        return (count + found.accept.to(torch.int64), *written, *judged(state, found))
-
-    return loop(condition, body, inputs[: columns + 8], inputs[columns + 8 :])

@@ -1,4 +1,4 @@
-"""Loops compiled by ``torch.compile``: what they are asked takes half a minute a program, once."""
+"""Compiled loops of small states: each takes some ten seconds to compile, once."""
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def test_a_prepared_gradient_of_a_stiff_problem_says_so_and_agrees():
         jump=lambda i, t, y, p: y + p["dose"],
         stiff=True,
     )
-    eager = ab.gradient(problem, "torch-discrete", rtol=1e-4)
+    eager = ab.gradient(problem, "torch-discrete", rtol=1e-4, engine="torch")
     result = ab.prepare(problem, "torch-discrete", rtol=1e-4, compile=True)()
     assert result.stats.linear_solves > 0
     assert result.stats.steps == eager.stats.steps

@@ -145,12 +145,9 @@ def test_what_makes_no_sense_is_refused_with_a_remedy(options, match):
 
 
 def test_without_a_compiler_it_runs_eagerly_and_says_why(monkeypatch):
-    def refuse(*arguments, **options):
-        raise RuntimeError("no compiler was found")
-
-    monkeypatch.setattr(torch, "compile", refuse)
+    monkeypatch.setenv("PATH", "")
     result = ab.gradient(decay(), "torch-discrete", compile=True, rtol=1e-9, atol=1e-12)
-    assert "no compiler was found" in result.stats.compiled
+    assert "no C++ compiler was found" in result.stats.compiled
     np.testing.assert_allclose(result.dparams["k"], [decay_gradient()[1]], rtol=1e-7)
 
 
