@@ -21,7 +21,7 @@ Tree = Any
 MOST_LANES, GROUP_BYTES = 128, 1 << 16
 
 #: Fewer lanes would not fill a kernel.
-FEWEST_LANES = 32
+FEWEST_LANES = 64
 
 
 def group_size(lanes: int, given: Tree) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import control_flow, storage
+from .components import by_components
 from .config import Config
 from .lanes import Unselected
 from .record import Record, row_like
@@ -43,6 +45,8 @@ def sweep(
     dparams : pytree
         Like ``ops.params``.
     """
+    params = (ops.params, ops.constants)
+    config = replace(config, rhs=by_components(config.rhs, ops.t0, final.y, params))
     zeros = jax.tree.map(jnp.zeros_like, ops.params)
     with_slope = carries_slopes(config, sources, cotangent.size)
     w: Tree = cotangent

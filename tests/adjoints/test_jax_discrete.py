@@ -1,7 +1,5 @@
 """The discrete adjoint is the exact derivative of the accepted steps."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -169,11 +167,13 @@ def test_what_storage_comes_with_is_never_read(adjoint, copies, lanes, monkeypat
         return jax.vmap(one)(jnp.stack([given, 1.2 * given])) if lanes else one(given)
 
     expected = gradient(251)
-    nothing = functools.partial(jnp.full, fill_value=jnp.nan)
+
+    def nothing(shape, dtype, beside):
+        worst = jnp.nan if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
+        return jnp.full(shape, worst, dtype)
+
     for module in (storage, dense_record):
-        monkeypatch.setattr(
-            module, "unfilled", lambda shape, dtype, beside: nothing(shape, dtype=dtype)
-        )
+        monkeypatch.setattr(module, "unfilled", nothing)
     # As many steps are allowed as nowhere else: no other test gets this program.
     np.testing.assert_allclose(gradient(253), expected, rtol=1e-12)
 
