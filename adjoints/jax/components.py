@@ -7,7 +7,6 @@ operation, what comes back is put together by one.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, jaxpr_as_fun
 
 from ..steps.runge_kutta import Rhs
+from .native.equation import told
 
 Tree = Any
 
@@ -60,6 +60,5 @@ def _is_pick(equation: JaxprEqn) -> bool:
     """Whether an equation is one component of a short vector."""
     if equation.primitive.name != "slice" or isinstance(equation.invars[0], Literal):
         return False
-    shape = equation.invars[0].aval.shape
-    one = math.prod(equation.outvars[0].aval.shape) == 1
+    shape, one = told(equation.invars[0]).shape, told(equation.outvars[0]).size == 1
     return one and len(shape) == 1 and shape[0] <= MOST_COMPONENTS
