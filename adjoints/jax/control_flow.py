@@ -3,8 +3,7 @@
 Under ``vmap`` JAX turns a ``while_loop`` whose lanes stop at different times into one loop that
 selects, at every turn, between the old and the new value of *everything* it carries; a buffer
 of ``max_steps`` rows is copied at every step. It turns a ``cond`` whose lanes disagree into
-both branches. Here the lanes share one scalar predicate instead, a finished lane keeps its
-small state by a select, and its writes go to a spare row of the buffer.
+both branches. What stands here takes other forms there, those of :mod:`.lanes`.
 """
 
 from __future__ import annotations
@@ -18,24 +17,19 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .lanes import Active, Turn, Write, choose_in_lanes, loop_in_lanes, read_in_lanes
 from .one_kernel import one_kernel
 from .own_rules import with_rules
 from .storage import (
+    gather,
     pack_by_type,
     read,
     spare_row,
-    spare_row_lanes,
     unpack_by_type,
     write,
 )
 
 Tree = Any
-#: ``active(state, operands)``: whether a loop goes on.
-Active = Callable[[Tree, Tree], jax.Array]
-#: What to write into a buffer, and where.
-Write = tuple[jax.Array, Tree]
-#: ``turn(state, operands)`` -> state and writes.
-Turn = Callable[[Tree, Tree], tuple[Tree, tuple[Write, ...]]]
 
 
 def while_recording(
@@ -77,8 +71,24 @@ def while_recording(
         return whole(active, turn, state, buffers, operands)
 
     one_by_one = partial(_run_turn_by_turn, active, turn)
-    lanes = partial(_run_lanes, active, turn)
+    lanes = partial(loop_in_lanes, active, turn)
     return with_rules(one_kernel(run), one_by_one, lanes)(state, buffers, operands)
+
+
+def while_active(
+    active: Active, turn: Callable[[Tree, Tree], Tree], state: Tree, operands: Tree
+) -> Tree:
+    """Repeat ``turn(state, operands)`` while `active`; nothing is written besides the state."""
+
+    def run(state: Tree, operands: Tree) -> Tree:
+        return lax.while_loop(lambda c: active(c, operands), lambda c: turn(c, operands), state)
+
+    def lanes(count: int, batched: Any, state: Tree, operands: Tree) -> Tree:
+        bare = lambda state, operands: (turn(state, operands), ())  # noqa: E731
+        batched = (batched[0], (), batched[1])
+        return loop_in_lanes(active, bare, count, batched, state, (), operands)[0]
+
+    return with_rules(run, run, lanes)(state, operands)
 
 
 def _run_turn_by_turn(
@@ -116,36 +126,6 @@ def _run_as_is(
     if length > 1:
         return _run_many_at_once(active, turn, state, buffers, operands, length)
     return _run_turn_by_turn(active, turn, state, buffers, operands)
-
-
-def _run_lanes(
-    active: Active,
-    turn: Turn,
-    lanes: int,
-    batched: Any,
-    state: Tree,
-    buffers: tuple[Tree, ...],
-    operands: Tree,
-) -> Tree:
-    """The loop under ``vmap``: until the last lane is done, the others keep what they have."""
-    state, buffers = _spread(lanes, tuple(batched[:2]), (state, buffers))
-    axes = jax.tree.map(lambda b: 0 if b else None, batched[2])
-    is_active = jax.vmap(active, in_axes=(0, axes))
-    all_turns = jax.vmap(turn, in_axes=(0, axes))
-
-    def body(carry: Tree) -> Tree:
-        current, running, stored = carry
-        following, writes = all_turns(current, operands)
-        following = _select(running, following, current)
-        stored = tuple(
-            jax.vmap(write)(b, jnp.where(running, index, spare_row_lanes(b)), row)
-            for b, (index, row) in zip(stored, writes, strict=True)
-        )
-        return following, is_active(following, operands), stored
-
-    start = (state, is_active(state, operands), buffers)
-    state, _, buffers = lax.while_loop(lambda carry: carry[1].any(), body, start)
-    return state, buffers
 
 
 #: XLA's CPU runtime runs the kernels of a loop body one after the other, at a fraction of the
@@ -209,14 +189,20 @@ def _write_all(buffers: tuple[Tree, ...], writes: tuple[Write, ...]) -> Tree:
     )
 
 
-def apart(alone: Callable[..., Tree], in_lanes: Callable[..., Tree], *operands: Tree) -> Tree:
-    """``alone(*operands)``, and under ``vmap`` ``in_lanes`` instead, which gives the same."""
+def apart(
+    alone: Callable[..., Tree], in_lanes: Callable[..., Tree], buffers: Tree, *operands: Tree
+) -> Tree:
+    """``alone(rows_at, *operands)``, and under ``vmap`` ``in_lanes`` instead, which gives the same.
 
-    def run_lanes(lanes: int, batched: Any, *operands: Tree) -> Tree:
-        axes = jax.tree.map(lambda b: 0 if b else None, batched)
-        return jax.vmap(in_lanes, in_axes=axes, axis_size=lanes)(*operands)
+    ``rows_at(indices)`` are rows of the `buffers`, which are read where they are.
+    """
 
-    return with_rules(one_kernel(alone), alone, run_lanes)(*operands)
+    def run(function: Callable[..., Tree], buffers: Tree, *operands: Tree) -> Tree:
+        return function(partial(gather, buffers), *operands)
+
+    whole = one_kernel(partial(run, alone))
+    lanes = partial(read_in_lanes, in_lanes)
+    return with_rules(whole, partial(run, alone), lanes)(buffers, *operands)
 
 
 def cond_any(
@@ -230,38 +216,8 @@ def cond_any(
     def choose(predicate: jax.Array, *operands: Tree) -> Tree:
         return lax.cond(predicate, if_true, if_false, *operands)
 
-    def choose_lanes(lanes: int, batched: Any, predicate: jax.Array, *operands: Tree) -> Tree:
-        axes = jax.tree.map(lambda b: 0 if b else None, batched[1:])
-        true, false = (
-            jax.vmap(branch, in_axes=axes, axis_size=lanes) for branch in (if_true, if_false)
-        )
-        if not batched[0]:
-            return lax.cond(predicate, true, false, *operands)
-
-        def some(*operands: Tree) -> Tree:
-            return _select(predicate, true(*operands), false(*operands))
-
-        return lax.cond(predicate.any(), some, false, *operands)
-
-    return with_rules(choose, choose, choose_lanes)(predicate, *operands)
-
-
-def _spread(lanes: int, batched: Tree, tree: Tree) -> Tree:
-    """`tree` with a leading axis of lanes on every leaf."""
-    return jax.tree.map(
-        lambda b, leaf: leaf if b else jnp.broadcast_to(leaf, (lanes, *jnp.shape(leaf))),
-        batched,
-        tree,
-    )
-
-
-def _select(lanes: jax.Array, true: Tree, false: Tree) -> Tree:
-    """`true` in the lanes that are set, `false` in the others."""
-    return jax.tree.map(
-        lambda a, b: jnp.where(jnp.reshape(lanes, lanes.shape + (1,) * (jnp.ndim(a) - 1)), a, b),
-        true,
-        false,
-    )
+    lanes = partial(choose_in_lanes, if_true, if_false)
+    return with_rules(choose, choose, lanes)(predicate, *operands)
 
 
 def _is_small(tree: Tree) -> bool:

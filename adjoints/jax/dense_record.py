@@ -37,7 +37,7 @@ def dense_of_rows(
 
     shape = (rows.t.shape[0], config.tableau.dense.shape[1], *like.y.shape)
     # What is not filled is not read.
-    coefficients = lax.fori_loop(jnp.int32(0), count, fill, unfilled(shape, like.y.dtype))
+    coefficients = lax.fori_loop(jnp.int32(0), count, fill, unfilled(shape, like.y.dtype, like.y))
     return DenseRow(rows.t, rows.h, rows.y, coefficients)
 
 

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from ..steps.acceptance import CODES
 from . import control_flow, storage
 from .config import Config
+from .lanes import Unselected
 from .outcomes import Outputs
 from .record import Record, dense_rows, empty_buffers, row_like
 from .saves import interior_saves
-from .state import Operands, State
+from .state import Operands, Row, State
 from .step_loop import running, start, step_on
 from .totals import Totals, no_terms, reduced, values_of
 from .windows import pack_sizes
@@ -71,23 +72,41 @@ def _solve_in_windows(
     """Step on from window to window; of each the first state and the step sizes are kept."""
     state, _ = carry
     dtype = state.y.dtype
-    windows = (storage.buffer(config.windows, storage.pack(state, dtype), filled=False),)
-    windows += (storage.buffer(config.windows, jnp.zeros(config.window, jnp.uint16)),)
+    windows = tuple(
+        storage.buffer(config.windows, row, beside=state.y)
+        for row in (storage.pack(state, dtype), jnp.zeros(config.window, jnp.uint16))
+    )
     if keep_steps:
         windows += (storage.buffer(config.windows, jnp.zeros((config.window, 2), dtype)),)
 
     def fill_window(carry: Tree, ops: Operands) -> Tree:
-        (state, totals), buffers = carry
+        (state, totals), (buffers,) = carry
         number = state.accepted // config.window
         inner, buffers = step_on(config, (state, totals), buffers, ops, number + 1)
+        more = running(inner[0], ops)
         like = row_like(config, state)
-        rows = jax.vmap(lambda flat: storage.unpack(flat, like))(buffers["rows"][:-1])
-        written = (storage.pack(state, dtype), pack_sizes(rows))
-        written += (jnp.stack([rows.t, rows.h], axis=1),) if keep_steps else ()
-        return (inner, buffers), tuple((number, row) for row in written)
 
-    ((final, totals), buffers), (starts, sizes, *steps) = control_flow.while_recording(
-        lambda carry, ops: running(carry[0][0], ops), fill_window, (carry, buffers), windows, ops
+        def sizes(rows: jax.Array, like: Row) -> jax.Array:
+            return pack_sizes(unpacked(rows, like))
+
+        def none(rows: jax.Array, like: Row) -> jax.Array:
+            return jnp.zeros(config.window, jnp.uint16)
+
+        # The last window is kept as it is, and nothing of it is taken again.
+        again = jnp.where(more, number, storage.spare_row(windows[0]))
+        packed = control_flow.cond_any(more, sizes, none, buffers["rows"], like)
+        written = ((again, storage.pack(state, dtype)), (again, packed))
+        if keep_steps:
+            rows = unpacked(buffers["rows"], like)
+            written += ((number, jnp.stack([rows.t, rows.h], axis=1)),)
+        return (inner, Unselected(buffers)), written
+
+    def unpacked(rows: jax.Array, like: Row) -> Row:
+        return jax.vmap(lambda flat: storage.unpack(flat, like))(rows[:-1])
+
+    carry = (carry, Unselected(buffers))
+    ((final, totals), (buffers,)), (starts, sizes, *steps) = control_flow.while_recording(
+        lambda carry, ops: running(carry[0][0], ops), fill_window, carry, windows, ops
     )
     if keep_steps:
         # One row more than attempts are allowed, as in the storage of a single window.

@@ -44,14 +44,17 @@ def empty_buffers(
     dtype = state.y.dtype
     interior = min(ops.save_at.shape[0] - 1, config.max_steps)
 
-    def make(kept: bool, rows: int, row: Tree, *, filled: bool = True) -> jax.Array | None:
-        return storage.buffer(rows, storage.pack(row, dtype), filled=filled) if kept else None
+    def make(kept: bool, rows: int, row: Tree, beside: jax.Array | None = None) -> jax.Array | None:
+        return storage.buffer(rows, storage.pack(row, dtype), beside=beside) if kept else None
 
     room = min(config.window, config.max_steps)
+    beside, slopes = state.y, keep_rows and _keeps_slopes(config, state)
 
     return {
-        "rows": make(keep_rows, room, row_like(config, state), filled=config.dense_output),
-        "slopes": make(keep_rows and _keeps_slopes(config, state), room, state.slope, filled=False),
+        "rows": make(
+            keep_rows, room, row_like(config, state), None if config.dense_output else beside
+        ),
+        "slopes": make(slopes, room, state.slope, beside),
         "dense": make(interior > 0, interior, dense_like(config, state)),
         "before_stop": make(config.on_stop is not None, ops.stops.times.shape[0], state.y),
         "steps": make(keep_steps, config.max_steps, (state.t, state.h)),

@@ -20,7 +20,7 @@ from .dense_record import dense_of_rows
 from .record import Record, row_like
 from .state import DenseRow, Operands, State
 from .step_loop import running, start
-from .windows import last_window, rows_of_window, steps_of_window
+from .windows import held_rows, hold_window, last_window, steps_of_window
 
 Tree = Any
 
@@ -56,18 +56,18 @@ def integrate_back(
     state = start(reverse, z, within(record.rows, count, None))
 
     def body(carry: Tree) -> Tree:
-        current, state, dm = carry
-        rows, _ = rows_of_window(config, record, current, last, final, ops)
+        current, state, dm, held = carry
+        held = hold_window(config, record, current, held, final, ops)
         count = jnp.minimum(final.accepted - current * window, window)
-        began = storage.unpack(rows[0], row_like(config, final)).t
+        began = storage.unpack(held.rows[0], row_like(config, final)).t
         limit = jnp.where(current == 0, jnp.inf, -began)
-        state, dm = _run_window(reverse, field, state, within(rows, count, limit), dm)
-        return current - 1, state, dm
+        state, dm = _run_window(reverse, field, state, within(held.rows, count, limit), dm)
+        return current - 1, state, dm, held
 
     def unfinished(carry: Tree) -> jax.Array:
         return (carry[0] >= 0) & (carry[1].status == RUNNING)
 
-    _, state, dm = lax.while_loop(unfinished, body, (last, state, no_dm))
+    _, state, dm, _ = lax.while_loop(unfinished, body, (last, state, no_dm, held_rows(record)))
     return state, dm
 
 
@@ -93,7 +93,7 @@ def _run_keeping(
     dense_config = replace(reverse, on_accept=_keep)
     tab = reverse.tableau
     like = DenseRow(state.t, state.h, state.y[:n], jnp.zeros((tab.dense.shape[1], n), dm.dtype))
-    stored = storage.buffer(reverse.max_steps, storage.pack(like, dm.dtype), filled=False)
+    stored = storage.buffer(reverse.max_steps, storage.pack(like, dm.dtype), beside=dm)
 
     def turn_keeping(carry: Tree, ops: Operands) -> Tree:
         state, count = carry

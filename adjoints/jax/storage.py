@@ -14,20 +14,38 @@ from .native.unfilled import unfilled
 Tree = Any
 
 
-def buffer(rows: int, row: Tree, *, filled: bool = True) -> Tree:
+def buffer(rows: int, row: Tree, *, beside: jax.Array | None = None) -> Tree:
     """Storage for `rows` rows like `row`, and one spare that takes unwanted writes.
 
-    It holds zeros, or where it need not be `filled` whatever it comes with: rows that are never
-    written must not be read then.
+    It holds zeros, or `beside` an array whatever it comes with, in each lane of that array: rows
+    that are never written must not be read then.
     """
-    make = jnp.zeros if filled else unfilled
-    return jax.tree.map(lambda leaf: make((rows + 1, *leaf.shape), leaf.dtype), row)
+
+    def make(leaf: jax.Array) -> jax.Array:
+        shape = (rows + 1, *leaf.shape)
+        if beside is None:
+            return jnp.zeros(shape, leaf.dtype)
+        return unfilled(shape, leaf.dtype, beside)
+
+    return jax.tree.map(make, row)
 
 
 def write(buffers: Tree, index: jax.Array, row: Tree) -> Tree:
     """`buffers` with `row` at `index`."""
     return jax.tree.map(
         lambda stored, leaf: lax.dynamic_update_index_in_dim(stored, leaf, index, 0), buffers, row
+    )
+
+
+def write_lanes(buffers: Tree, first: jax.Array | int, index: jax.Array, rows: Tree) -> Tree:
+    """`buffers` with a leading axis of lanes, with a row for each lane from the `first` on."""
+    lanes = first + jnp.arange(index.shape[0], dtype=jnp.int32)
+    return jax.tree.map(
+        lambda stored, leaf: stored.at[lanes, index].set(
+            leaf, indices_are_sorted=True, unique_indices=True, mode="clip"
+        ),
+        buffers,
+        rows,
     )
 
 
@@ -41,6 +59,17 @@ def read(buffers: Tree, index: jax.Array) -> Tree:
 def gather(buffers: Tree, indices: jax.Array) -> Tree:
     """The rows of `buffers` at `indices`."""
     return jax.tree.map(lambda stored: stored[indices], buffers)
+
+
+def gather_of_lane(buffers: Tree, lane: jax.Array, indices: jax.Array) -> Tree:
+    """The rows at `indices` of one lane of buffers with a leading axis of lanes."""
+
+    def rows(stored: jax.Array) -> jax.Array:
+        if stored.shape[0] == 0:
+            return jnp.zeros((*indices.shape, *stored.shape[2:]), stored.dtype)
+        return stored[lane, indices]
+
+    return jax.tree.map(rows, buffers)
 
 
 def spare_row(buffers: Tree) -> int:

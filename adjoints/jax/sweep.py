@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,14 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import control_flow, storage
+from .components import by_components
 from .config import Config
+from .lanes import Unselected
 from .record import Record, row_like
 from .sources import Sources
 from .state import Operands, Row, State
 from .step_back import AtEnd, sweep_step
-from .windows import last_window, rows_of_window, steps_of_window
+from .windows import Held, held_rows, hold_window, last_window, steps_of_window
 
 Tree = Any
 
@@ -42,6 +45,8 @@ def sweep(
     dparams : pytree
         Like ``ops.params``.
     """
+    params = (ops.params, ops.constants)
+    config = replace(config, rhs=by_components(config.rhs, ops.t0, final.y, params))
     zeros = jax.tree.map(jnp.zeros_like, ops.params)
     with_slope = carries_slopes(config, sources, cotangent.size)
     w: Tree = cotangent
@@ -64,8 +69,7 @@ def _sweep_windows(
     if record.starts is None:
         return _sweep_rows(
             config,
-            record.rows,
-            record.slopes,
+            held_rows(record),
             final.accepted,
             jnp.int32(0),
             final,
@@ -74,17 +78,24 @@ def _sweep_windows(
             zeros,
             sources,
         )
-    window, last = steps_of_window(config), last_window(config, final)
+    window = steps_of_window(config)
 
-    def body(carry: Tree) -> Tree:
-        current, w, dparams = carry
-        kept = rows_of_window(config, record, current, last, final, ops)
+    def turn(carry: Tree, operands: Tree) -> Tree:
+        current, w, dparams, (held,) = carry
+        record, final, ops, sources = operands
+        held = hold_window(config, record, current, held, final, ops)
         first = current * window
-        count = jnp.minimum(final.accepted - first, window)
-        w, dparams = _sweep_rows(config, *kept, count, first, final, ops, w, dparams, sources)
-        return current - 1, w, dparams
+        count = jnp.where(current < 0, 0, jnp.minimum(final.accepted - first, window))
+        w, dparams = _sweep_rows(config, held, count, first, final, ops, w, dparams, sources)
+        return current - 1, w, dparams, Unselected(held)
 
-    _, w, dparams = lax.while_loop(lambda c: c[0] >= 0, body, (last, cotangent, zeros))
+    held = Unselected(held_rows(record))
+    _, w, dparams, _ = control_flow.while_active(
+        lambda carry, operands: carry[0] >= 0,
+        turn,
+        (last_window(config, final), cotangent, zeros, held),
+        (record._replace(rows=None, slopes=None), final, ops, sources),
+    )
     return w, dparams
 
 
@@ -110,14 +121,15 @@ def _pull_slope(
     return carried.state + dy, jax.tree.map(jnp.add, dparams, dp)
 
 
-def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
+def _sweep_rows(config: Config, held: Held, *operands: Any) -> tuple[jax.Array, Tree]:
     """Sweep backwards over rows, in chunks where states are small.
 
     Under ``vmap`` the lanes are already parallel, and the sweep is step by step for all of them.
     """
     return control_flow.apart(
-        partial(_sweep_in_turns, config, config.chunk_length(operands[4].y.size)),
+        partial(_sweep_in_turns, config, config.chunk_length(operands[2].y.size)),
         partial(_sweep_in_turns, config, 1),
+        held,
         *operands,
     )
 
@@ -125,8 +137,7 @@ def _sweep_rows(config: Config, *operands: Any) -> tuple[jax.Array, Tree]:
 def _sweep_in_turns(
     config: Config,
     length: int,
-    rows: jax.Array,
-    slopes: jax.Array | None,
+    held_at: Callable[[jax.Array], Held],
     count: jax.Array,
     first: jax.Array,
     final: State,
@@ -143,9 +154,10 @@ def _sweep_in_turns(
 
     def rows_at(at: jax.Array) -> Row:
         known = jnp.minimum(at, count - 1)
-        row = jax.vmap(lambda flat: storage.unpack(flat, like))(rows[known])
-        if slopes is not None and with_slope:
-            row = row._replace(slope=slopes[known].reshape(length, *like.y.shape))
+        held = held_at(known)
+        row = jax.vmap(lambda flat: storage.unpack(flat, like))(held.rows)
+        if held.slopes is not None and with_slope:
+            row = row._replace(slope=held.slopes.reshape(length, *like.y.shape))
         valid = at < count
         return row._replace(
             h=jnp.where(valid, row.h, 0.0), save_row=jnp.where(valid, row.save_row, -1)

@@ -9,7 +9,7 @@ last digit.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +19,17 @@ from . import control_flow, storage
 from .attempt import attempt
 from .config import Config
 from .control import Recorded
-from .native.unfilled import unfilled
 from .record import Record
 from .state import Operands, Row, State
 
 Tree = Any
+
+
+class Held(NamedTuple):
+    """The rows of one window and, where a sweep reads them, their first slopes."""
+
+    rows: jax.Array
+    slopes: jax.Array | None
 
 
 def pack_sizes(rows: Row) -> jax.Array:
@@ -44,48 +50,45 @@ def steps_of_window(config: Config) -> int:
     return min(config.window, config.max_steps)
 
 
-def rows_of_window(
+def held_rows(record: Record) -> Held:
+    """What is held at first: the rows of the last window, which were kept."""
+    return Held(record.rows, record.slopes)
+
+
+def hold_window(
     config: Config,
     record: Record,
     window: jax.Array,
-    last: jax.Array,
+    held: Held,
     final: State,
     ops: Operands,
-) -> tuple[jax.Array, jax.Array | None]:
-    """Rows and slopes of a window: those kept of the `last`, else its steps taken again."""
-    return control_flow.cond_any(
-        window < last,
-        lambda window, record, final, ops: _replay(config, record, window, final, ops),
-        lambda window, record, final, ops: (record.rows, record.slopes),
-        *(window, record, final, ops),
-    )
+) -> Held:
+    """Rows and slopes of a window in the place of those `held`, by taking its steps again.
 
-
-def _replay(
-    config: Config, record: Record, window: jax.Array, like: State, ops: Operands
-) -> tuple[jax.Array, jax.Array | None]:
-    """Rows and slopes of an earlier window, by taking its steps again."""
+    Of the last one they are held already. In place: a branch would copy them, used or not.
+    """
     assert record.starts is not None
     assert record.sizes is not None
-    state = storage.unpack(storage.read(record.starts, window), like)
-    kept = tuple(stored for stored in (record.rows, record.slopes) if stored is not None)
-    empty = tuple(unfilled(stored.shape, stored.dtype) for stored in kept)
+    state = storage.unpack(storage.read(record.starts, window), final)
+    kept = tuple(stored for stored in held if stored is not None)
     first = state.accepted
 
     def turn(state: State, operands: Tree) -> Tree:
-        ops, sizes, first = operands
+        ops, sizes, first, _ = operands
         size = storage.read(sizes, state.accepted - first)
         recorded = None if config.given_steps else _recorded(config, size, state, first)
         found = attempt(config, state, ops, recorded=recorded, dense=False)
         at, row = state.accepted - first, storage.pack(found.row, state.y.dtype)
-        return found.state, ((at, row), (at, state.slope.ravel()))[: len(empty)]
+        return found.state, ((at, row), (at, state.slope.ravel()))[: len(kept)]
 
     def active(state: State, operands: Tree) -> jax.Array:
-        return state.accepted - operands[2] < config.window
+        _, _, first, earlier = operands
+        return earlier & (state.accepted - first < config.window)
 
-    operands = (ops, storage.read(record.sizes, window), first)
-    _, (rows, *slopes) = control_flow.while_recording(active, turn, state, empty, operands)
-    return rows, slopes[0] if slopes else None
+    earlier = (window >= 0) & (window < last_window(config, final))
+    operands = (ops, storage.read(record.sizes, window), first, earlier)
+    _, (rows, *slopes) = control_flow.while_recording(active, turn, state, kept, operands)
+    return Held(rows, slopes[0] if slopes else None)
 
 
 def _recorded(config: Config, size: jax.Array, state: State, first: jax.Array) -> Recorded:

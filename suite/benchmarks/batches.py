@@ -8,8 +8,12 @@ import time
 from ._checkout import CHOSEN, TASKS, check_known, of_checkout
 from ._ladder import SPARE_S, _Measured, not_refused, selected
 from ._rows import rows_of
+from ._warm import Warm as _Warm
 
 _STUDY = of_checkout("suite.measuring.studies.lanes")
+
+#: What :class:`CompiledLanes` solves, and by which solver: one explicit, two stiff.
+_COMPILED = {"lotka_volterra": "tsit5", "van_der_pol": "rodas5p", "robertson": "rodas5p"}
 
 LANES = 64
 SLOTS = (256, 4096, 16384)
@@ -43,26 +47,34 @@ def _seconds(*slots):
 
 
 def lanes_gradient(max_steps):
-    """A timed call of the compiled gradient of all lanes, warmed up."""
+    """A timed call of the gradient of all lanes of Lotka-Volterra."""
+    return gradient_of_lanes("lotka_volterra", LANES, max_steps=max_steps)
+
+
+def gradient_of_lanes(name, lanes, **options):
+    """A timed call of the compiled gradient of so many lanes, warmed up; one has no ``vmap``."""
     import jax
     import jax.numpy as jnp
 
     from adjointbench import problems
     from adjointbench.adjoints.jax import solve
 
-    problem = problems.get("lotka_volterra")
+    problem = problems.get(name)
+    ((parameter, base),) = problem.params.items()
     with jax.enable_x64(True):
         y0, save_at = jnp.asarray(problem.y0), jnp.asarray(problem.save_at)
 
         def loss(p):
-            ys = solve(problem.rhs, y0, save_at, {"p": p}, max_steps=max_steps).ys
-            return problem.loss(ys, {"p": p})
+            params = {**problem.constants, parameter: p}
+            return problem.loss(solve(problem.rhs, y0, save_at, params, **options).ys, params)
 
-        base = jnp.asarray(problem.params["p"])
-        lanes = base * (1 + 0.02 * jnp.linspace(-1, 1, LANES))[:, None]
-        inputs = itertools.cycle([lanes * (1 + 1e-9 * k) for k in range(8)])
-        compiled = jax.jit(jax.vmap(jax.grad(loss))).lower(lanes).compile()
-        jax.block_until_ready(compiled(lanes))
+        gradient, given = jax.grad(loss), jnp.asarray(base)
+        if lanes > 1:
+            factors = 1 + 0.02 * jnp.linspace(-1, 1, lanes)
+            gradient, given = jax.vmap(gradient), jnp.multiply.outer(factors, given)
+        inputs = itertools.cycle([given * (1 + 1e-9 * k) for k in range(8)])
+        compiled = jax.jit(gradient).lower(given).compile()
+        jax.block_until_ready(compiled(given))
 
     def call():
         values = next(inputs)
@@ -71,6 +83,34 @@ def lanes_gradient(max_steps):
         return time.perf_counter() - start
 
     return call
+
+
+class CompiledLanes(_Warm):
+    """Gradients in what JAX compiles, where the native loop cannot be, by the number of lanes."""
+
+    params = (list(_COMPILED), (16, 256, 4096))
+    param_names = ("problem", "lanes")
+    version = "1"
+
+    def prepare(self, problem, lanes):
+        options = {"engine": "xla", "solver": _COMPILED[problem]}
+        alone, together = (gradient_of_lanes(problem, n, **options) for n in (1, lanes))
+        # The least of some calls: what else runs gets its turn after a long one.
+        return lambda _: (min(alone() for _ in range(5)), together())
+
+    def track_seconds_a_lane(self, problem, lanes):
+        return statistics.median(together for _, together in self._rounds()) / lanes
+
+    track_seconds_a_lane.unit = "seconds"
+
+    def track_lane_over_one_alone(self, problem, lanes):
+        """Time a lane over that of one lane alone, in the same turns: at most 0.5 is right."""
+        return statistics.median(together / alone for alone, together in self._rounds()) / lanes
+
+    track_lane_over_one_alone.unit = "ratio"
+
+    def _rounds(self):
+        return [self.call(number) for number in range(ROUNDS)]
 
 
 class NativeLanes:

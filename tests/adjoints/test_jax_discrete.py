@@ -1,14 +1,12 @@
 """The discrete adjoint is the exact derivative of the accepted steps."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from equations import lotka_volterra, numpy_lotka_volterra, replay
 
-from adjointbench.adjoints.jax import dense_record, solve, storage, windows
+from adjointbench.adjoints.jax import dense_record, solve, storage
 
 P = np.array([1.5, 1.0, 3.0, 1.0])
 Y0 = np.array([1.0, 1.0])
@@ -152,8 +150,9 @@ def test_large_states_are_swept_with_estimates_by_their_exact_derivative(options
     assert abs(found - expected) < 1e-11 * abs(expected)
 
 
+@pytest.mark.parametrize("lanes", [False, True])
 @pytest.mark.parametrize(("adjoint", "copies"), [("discrete", 1), ("interpolating", 40)])
-def test_what_storage_comes_with_is_never_read(adjoint, copies, monkeypatch):
+def test_what_storage_comes_with_is_never_read(adjoint, copies, lanes, monkeypatch):
     """Of small states, and of so many that their dense output is made step by step."""
 
     def many(t, y, p):
@@ -163,14 +162,18 @@ def test_what_storage_comes_with_is_never_read(adjoint, copies, monkeypatch):
         options = {"adjoint": adjoint, "engine": "xla", "checkpoints": 16, "max_steps": max_steps}
         start = np.tile(Y0, (copies, 1))
         options |= {"rtol": 1e-5, "atol": 1e-8}
-        return jax.grad(lambda p: weighted(solve(many, start, SAVES, p, **options).ys))(
-            jnp.asarray(P)
-        )
+        one = jax.grad(lambda p: weighted(solve(many, start, SAVES, p, **options).ys))
+        given = jnp.asarray(P)
+        return jax.vmap(one)(jnp.stack([given, 1.2 * given])) if lanes else one(given)
 
     expected = gradient(251)
-    nothing = functools.partial(jnp.full, fill_value=jnp.nan)
-    for module in (storage, windows, dense_record):
-        monkeypatch.setattr(module, "unfilled", lambda shape, dtype: nothing(shape, dtype=dtype))
+
+    def nothing(shape, dtype, beside):
+        worst = jnp.nan if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
+        return jnp.full(shape, worst, dtype)
+
+    for module in (storage, dense_record):
+        monkeypatch.setattr(module, "unfilled", nothing)
     # As many steps are allowed as nowhere else: no other test gets this program.
     np.testing.assert_allclose(gradient(253), expected, rtol=1e-12)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 from importlib.resources import files
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_batching import custom_vmap
 
 from ...native.compiler import NoCompilerError, loaded
 
@@ -21,11 +23,29 @@ from ...native.compiler import NoCompilerError, loaded
 TARGET = "adjointbench_unfilled"
 
 #: Smaller arrays are filled with zeros: that takes as long as the call.
-SMALLEST_BYTES = 1 << 18
+SMALLEST_BYTES = 1 << 14
 
 
-def unfilled(shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Array:
-    """An array of any numbers on the CPU; of zeros where it is small or there is no C compiler."""
+def unfilled(shape: tuple[int, ...], dtype: jnp.dtype, beside: jax.Array) -> jax.Array:
+    """An array of any numbers on the CPU; of zeros where it is small or there is no C compiler.
+
+    Under ``vmap`` there is one for each lane of `beside`, any array that is at hand. Without it one
+    array would be made for all, and copied for each.
+    """
+
+    @custom_vmap
+    def alone(beside: jax.Array) -> jax.Array:
+        return _left(shape, dtype)
+
+    @alone.def_vmap
+    def _(lanes: int, batched: Any, beside: jax.Array) -> tuple[jax.Array, bool]:
+        flat = unfilled((lanes * shape[0], *shape[1:]), dtype, beside)
+        return flat.reshape(lanes, *shape), True
+
+    return alone(lax.stop_gradient(beside))
+
+
+def _left(shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Array:
     like = jax.ShapeDtypeStruct(shape, dtype)
     size = like.size * like.dtype.itemsize
     if size < SMALLEST_BYTES or not _registered():

@@ -77,7 +77,7 @@ def solve_recording(config: Config, y0: jax.Array, ops: Operands, *, keep_states
     if keep_states:
         states = min(config.window, config.max_steps)
         kept = (states, config.windows)
-        buffers += tuple(storage.buffer(count, y0, filled=False) for count in kept)
+        buffers += tuple(storage.buffer(count, y0, beside=y0) for count in kept)
 
     def turn(carry: Tree, ops: Operands) -> Tree:
         return _attempt(config, carry, ops, buffers)
