@@ -108,6 +108,12 @@ def row_like(config: Config, state: State) -> Row:
     )
 
 
+def numbers_of_row(config: Config, states: int) -> int:
+    """How many numbers a row has at most, by those of the state."""
+    slope = states if config.solver.keeps_slopes else 0
+    return states + slope + len(Row._fields) - 2
+
+
 def dense_like(config: Config, state: State) -> DenseRow:
     """A row of dense output of the right shapes."""
     degree = config.tableau.dense.shape[1]

@@ -21,7 +21,7 @@ from ...native.compiler import NoCompilerError, loaded
 TARGET = "adjointbench_unfilled"
 
 #: Smaller arrays are filled with zeros: that takes as long as the call.
-SMALLEST_BYTES = 1 << 18
+SMALLEST_BYTES = 1 << 14
 
 
 def unfilled(shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Array:
