@@ -113,16 +113,28 @@ def _mapped(given: Tree) -> bool:
     return any("BatchTracer" in transforms_of(leaf) for leaf in jax.tree.leaves(given))
 
 
+def differentiated_in_place(given: Tree) -> bool:
+    """Whether derivatives are seen to be taken inside a program that is being traced.
+
+    A ``jit`` of one's own would be traced without derivatives first.
+    """
+    names = [transforms_of(leaf) for leaf in jax.tree.leaves(given)]
+    traced = any("DynamicJaxprTracer" in each for each in names)
+    return traced and any(_DERIVATIVES.intersection(each) for each in names)
+
+
 def _differentiated(given: Tree) -> int:
     """How many derivatives are seen to be taken, one of another."""
-    differentiated = ("JVPTracer", "LinearizeTracer")
     return max(
         (
-            sum(name in differentiated for name in transforms_of(leaf))
+            sum(name in _DERIVATIVES for name in transforms_of(leaf))
             for leaf in jax.tree.leaves(given)
         ),
         default=0,
     )
+
+
+_DERIVATIVES = frozenset({"JVPTracer", "LinearizeTracer"})
 
 
 def transforms_of(value: Any) -> list[str]:

@@ -121,6 +121,12 @@ def dense_like(config: Config, state: State) -> DenseRow:
     return DenseRow(state.t, state.h, state.y, coefficients)
 
 
+def steps_of_rows(rows: jax.Array, final: State) -> jax.Array:
+    """``(t, h)`` of all accepted steps, from rows that hold them all; zeros behind the last."""
+    index = jnp.arange(rows.shape[0], dtype=jnp.int32)[:, None]
+    return jnp.where(index < final.accepted, rows[:, :2], 0.0)
+
+
 def path_rows(config: Config, path: jax.Array, state: State) -> Row:
     """All accepted steps, unpacked; also the cotangents of such, whose integers mean nothing."""
     like = row_like(config, state)
