@@ -118,8 +118,26 @@ def stage_jacobians(
         return config.rhs(t, y.reshape(shape), both).ravel()
 
     flat = states.reshape(*states.shape[:2], -1)
-    square = jax.vmap(jax.vmap(jax.jacfwd(slope)))(flat, times)
-    return [square[:, i] for i in range(states.shape[1])]
+    units, flat = unit_vectors(flat)
+
+    def square(y: jax.Array, t: jax.Array) -> jax.Array:
+        def column(unit: jax.Array) -> jax.Array:
+            return jax.jvp(lambda y: slope(y, t), (y,), (unit,))[1]
+
+        return jax.vmap(column, out_axes=1)(units)
+
+    squares = jax.vmap(jax.vmap(square))(flat, times)
+    return [squares[:, i] for i in range(states.shape[1])]
+
+
+def unit_vectors(flat: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The unit vectors of small flat states, known only when those are, and the states.
+
+    Of vectors known before, XLA would compute each product with a parameter before the loop: in a
+    kernel of its own, and carried through the loop.
+    """
+    n = flat.shape[-1]
+    return lax.optimization_barrier((jnp.asarray(np.eye(n, dtype=flat.dtype)), flat))
 
 
 def product(left: jax.Array, right: jax.Array) -> jax.Array:

@@ -38,6 +38,7 @@ from .chunks import (
     stage_jacobians,
     stage_states,
     stage_times,
+    unit_vectors,
 )
 from .config import Config
 from .implicit_steps import implicit_pair
@@ -139,13 +140,14 @@ def _bend_jacobians(
 ) -> list[jax.Array]:
     """The derivatives of :func:`_bends` by the state: arrays of shape ``(steps, n, n)``."""
     n = rows.y[0].size
+    units, _ = unit_vectors(rows.y.reshape(-1, n))
 
     def one(row: Row, directions: jax.Array) -> jax.Array:
         def bends(y: jax.Array) -> jax.Array:
             return _bends(config, row, y, directions, ops.params, ops).reshape(-1, n)
 
-        units = jnp.eye(n, dtype=row.y.dtype).reshape(n, *row.y.shape)
-        return jax.vmap(lambda e: jax.jvp(bends, (row.y,), (e,))[1], out_axes=-1)(units)
+        along = units.reshape(n, *row.y.shape)
+        return jax.vmap(lambda e: jax.jvp(bends, (row.y,), (e,))[1], out_axes=-1)(along)
 
     found = jax.vmap(one)(rows, directions)
     return [found[:, i] for i in range(found.shape[1])]
