@@ -94,9 +94,7 @@ def _solve_reverse(
 
 
 # Traced once for all solves of a program that differ in numbers alone.
-_recorded = jax.jit(
-    lambda config, *given: recorder(config)(config, *given), static_argnums=(0, 1)
-)
+_recorded = jax.jit(lambda config, *given: recorder(config)(config, *given), static_argnums=(0, 1))
 _pulled_back = jax.jit(lambda config, *given: puller(config)(config, *given), static_argnums=0)
 
 

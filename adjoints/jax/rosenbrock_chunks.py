@@ -80,7 +80,7 @@ def sweep_rosenbrock_chunk(
     tangents = _tangents(tab, h, again.inverse, squares, bends)
     whole = jnp.eye(n, dtype=w.dtype)[None] + h * combine(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
-        config, rows, index, again.stages, tangents, ops, sources, _step_of_stages
+        config, rows, index, again.stages, tangents, ops, sources, step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
     right = _right_cotangents(tab, h[..., 0], again.inverse, squares, ahead, own)
@@ -92,7 +92,7 @@ def sweep_rosenbrock_chunk(
     def slopes(params: Tree) -> tuple[jax.Array, jax.Array]:
         both = (params, ops.constants)
         here = jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
-        return here, jax.vmap(lambda row, u: _bends(config, row, row.y, u, params, ops))(
+        return here, jax.vmap(lambda row, u: bends_along(config, row, row.y, u, params, ops))(
             rows, directions
         )
 
@@ -120,7 +120,7 @@ def _take_again(config: Config, row: Row, ops: Operands) -> Again:
     return Again(inverse, stages)
 
 
-def _bends(
+def bends_along(
     config: Config, row: Row, y: jax.Array, directions: jax.Array, params: Tree, ops: Operands
 ) -> jax.Array:
     """``J(t, y) u`` for each direction ``u``, and last ``f_t(t, y)``."""
@@ -138,16 +138,16 @@ def _bends(
 def _bend_jacobians(
     config: Config, rows: Row, directions: jax.Array, ops: Operands
 ) -> list[jax.Array]:
-    """The derivatives of :func:`_bends` by the state: arrays of shape ``(steps, n, n)``."""
+    """The derivatives of :func:`bends_along` by the state: arrays of shape ``(steps, n, n)``."""
     n = rows.y[0].size
     units, _ = unit_vectors(rows.y.reshape(-1, n))
 
     def one(row: Row, directions: jax.Array) -> jax.Array:
-        def bends(y: jax.Array) -> jax.Array:
-            return _bends(config, row, y, directions, ops.params, ops).reshape(-1, n)
+        def here(y: jax.Array) -> jax.Array:
+            return bends_along(config, row, y, directions, ops.params, ops).reshape(-1, n)
 
         along = units.reshape(n, *row.y.shape)
-        return jax.vmap(lambda e: jax.jvp(bends, (row.y,), (e,))[1], out_axes=-1)(along)
+        return jax.vmap(lambda e: jax.jvp(here, (row.y,), (e,))[1], out_axes=-1)(along)
 
     found = jax.vmap(one)(rows, directions)
     return [found[:, i] for i in range(found.shape[1])]
@@ -197,7 +197,7 @@ def _right_cotangents(
     return right
 
 
-def _step_of_stages(
+def step_of_stages(
     config: Config, row: Row, y: jax.Array, stages: list[jax.Array], params: Tree, ops: Operands
 ) -> Step:
     """The recorded step, from its stages."""

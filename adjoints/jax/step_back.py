@@ -74,6 +74,10 @@ def _pull_state(
     sources: Sources,
 ) -> tuple[jax.Array, Tree]:
     """The cotangents of state and parameters before a step."""
+    own = config.solver.pull_step
+    if own is not None and row.y.size > config.solver.chunked_states:
+        # Of smaller states, as many lanes have, XLA makes few kernels by itself.
+        return own(config, row, ops, w, doutputs, sources)
 
     def step(y: jax.Array, params: Tree) -> tuple[jax.Array, StepOutputs]:
         return take_step(config, row, y, params, ops, sources)

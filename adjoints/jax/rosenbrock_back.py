@@ -1,0 +1,187 @@
+"""One recorded Rosenbrock step backwards, its stages one after the other in loops.
+
+The stages ``U_i`` of a step over ``h`` solve, with ``J`` the Jacobian at its start,
+
+    (I / gamma - h J) U_i = f(t_i, g_i) + sum_j c_ij U_j + h d_i f_t,    g_i = y + h sum_j a_ij U_j
+
+Given the cotangents ``v_i`` that enter at the stages, those of the right-hand sides are
+
+    l_i = (I / gamma - h J)^-T (v_i + sum_m c_mi l_m + h sum_m a_mi J(g_m)^T l_m)    (m after i)
+
+and the matrix adds the derivative of ``h sum_i l_i . J U_i``, for all stages at once. As JAX
+differentiates a step, its stages are compiled one by one: the program of a large right-hand side
+is several times as long then, and slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..steps.tableau import Tableau
+from .config import Config
+from .implicit_steps import frozen_jacobian
+from .linear import factorize, linear_solver
+from .recorded_step import after_step, step_outputs
+from .rosenbrock_chunks import bends_along, step_of_stages
+from .sides import clipper, time_limits
+from .sources import Sources, StepOutputs
+from .state import Operands, Row
+
+Tree = Any
+
+
+class Matrix(NamedTuple):
+    """What the stages are solved with, and its transpose; their solutions carry derivatives."""
+
+    solve: Callable[[jax.Array], jax.Array]
+    solve_transposed: Callable[[jax.Array], jax.Array]
+
+
+class Stages(NamedTuple):
+    """A step taken again: times and states of its stages, and the stages."""
+
+    times: jax.Array
+    states: jax.Array
+    directions: jax.Array
+
+
+def pull_rosenbrock_step(
+    config: Config,
+    row: Row,
+    ops: Operands,
+    w: jax.Array,
+    doutputs: StepOutputs,
+    sources: Sources,
+) -> tuple[jax.Array, Tree]:
+    """One step backwards; arguments and values as of ``Solver.pull_step``."""
+    matrix = _matrix(config, row, ops)
+    taken = _take_again(config, row, ops, matrix)
+
+    def end(y: jax.Array, stages: jax.Array, params: Tree) -> tuple[jax.Array, StepOutputs]:
+        own = ops._replace(params=params)
+        step = step_of_stages(config, row, y, list(stages), params, ops)
+        outputs = step_outputs(config, row, y, step, ops, sources)
+        return after_step(config, row, step.y1, own), outputs
+
+    _, vjp = jax.vjp(end, row.y, taken.directions, ops.params)
+    dy, entering, dp = vjp((w, doutputs))
+    right, through, dp = _pull_stages(config, row, ops, matrix, taken, entering, dp)
+
+    def products(y: jax.Array, params: Tree) -> jax.Array:
+        return bends_along(config, row, y, taken.directions, params, ops)
+
+    weights = _column(config.tableau.time_weights, right)
+    in_time = jnp.sum(weights * right, axis=0)
+    _, vjp = jax.vjp(products, row.y, ops.params)
+    dy_matrix, dp_matrix = vjp(row.h * jnp.concatenate([right, in_time[None]]))
+    dy = dy + jnp.sum(through, axis=0) + dy_matrix
+    return dy, jax.tree.map(jnp.add, dp, dp_matrix)
+
+
+def _rhs(config: Config, row: Row, ops: Operands) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The right-hand side of time and state, on the step's own side of discontinuities."""
+    clip = clipper(time_limits(config, row.stop, ops))
+    return lambda t, y: config.rhs(clip(t), y, (ops.params, ops.constants))
+
+
+def _matrix(config: Config, row: Row, ops: Operands) -> Matrix:
+    """``I / gamma - h J`` at the start of a step."""
+    gamma, h, y = config.tableau.gamma, row.h, row.y
+    rhs = _rhs(config, row, ops)
+    clip = clipper(time_limits(config, row.stop, ops))
+    jacobian = frozen_jacobian(config, clip(row.t), y, (ops.params, ops.constants))
+    factors = factorize(jnp.eye(y.size, dtype=y.dtype) / gamma - h * jacobian)
+
+    def slope(y: jax.Array) -> jax.Array:
+        return rhs(row.t, y)
+
+    return Matrix(
+        linear_solver(lambda u: u / gamma - h * jax.jvp(slope, (y,), (u,))[1], factors),
+        linear_solver(
+            lambda u: u / gamma - h * jax.vjp(slope, y)[1](u)[0], factors, transposed=True
+        ),
+    )
+
+
+def _take_again(config: Config, row: Row, ops: Operands, matrix: Matrix) -> Stages:
+    """The stages of a step; those before a turn of the loop are filled, the others zero."""
+    tab, y, h = config.tableau, row.y, row.h
+    rhs = _rhs(config, row, ops)
+    time_slope = jax.jvp(lambda t: rhs(t, y), (row.t,), (jnp.ones_like(row.t),))[1]
+    states, coupling = _rows_of(tab, y.dtype)
+    times = row.t + jnp.asarray(tab.c[: tab.steps], row.t.dtype) * h
+    weights = jnp.asarray(tab.time_weights, y.dtype)
+
+    def stage(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        at, stages = carry
+        state = y + h * _combined(states[i], stages)
+        right = rhs(times[i], state) + _combined(coupling[i], stages)
+        right = right + weights[i] * h * time_slope
+        return _put(at, state, i), _put(stages, matrix.solve(right), i)
+
+    none = jnp.zeros((tab.steps, *y.shape), y.dtype)
+    at, stages = _in_turn(tab.steps, stage, (none, none))
+    return Stages(times, at, stages)
+
+
+def _pull_stages(
+    config: Config,
+    row: Row,
+    ops: Operands,
+    matrix: Matrix,
+    taken: Stages,
+    entering: jax.Array,
+    dparams: Tree,
+) -> tuple[jax.Array, jax.Array, Tree]:
+    """The cotangents ``l_i``, ``J(g_i)^T l_i`` for each, and those of the parameters."""
+    tab, h = config.tableau, row.h
+    clip = clipper(time_limits(config, row.stop, ops))
+    states, coupling = (rows.T for rows in _rows_of(tab, row.y.dtype))
+
+    def stage(turn: jax.Array, carry: Tree) -> Tree:
+        right, through, dparams = carry
+        i = tab.steps - 1 - turn
+        total = entering[i] + _combined(coupling[i], right) + h * _combined(states[i], through)
+        solved = matrix.solve_transposed(total)
+        t = clip(taken.times[i])
+        _, vjp = jax.vjp(
+            lambda y, p: config.rhs(t, y, (p, ops.constants)), taken.states[i], ops.params
+        )
+        dy, dp = vjp(solved)
+        dparams = jax.tree.map(jnp.add, dparams, dp)
+        return _put(right, solved, i), _put(through, dy, i), dparams
+
+    none = jnp.zeros_like(entering)
+    return _in_turn(tab.steps, stage, (none, none, dparams))
+
+
+def _in_turn(count: int, stage: Callable[[jax.Array, Tree], Tree], carry: Tree) -> Tree:
+    return lax.fori_loop(jnp.int32(0), jnp.int32(count), stage, carry)
+
+
+def _rows_of(tab: Tableau, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """The coefficients of the stages in their states and in their systems, square."""
+    assert tab.coupling is not None
+    count = tab.steps
+    both = (np.asarray(rows)[:count, :count] for rows in (tab.a, tab.coupling))
+    states, coupling = (jnp.asarray(rows, dtype) for rows in both)
+    return states, coupling
+
+
+def _combined(weights: jax.Array, stages: jax.Array) -> jax.Array:
+    return jnp.sum(_column(weights, stages) * stages, axis=0)
+
+
+def _column(weights: Any, stages: jax.Array) -> jax.Array:
+    """One weight for each stage, to be multiplied with them."""
+    return jnp.asarray(weights, stages.dtype).reshape(-1, *(1,) * (stages.ndim - 1))
+
+
+def _put(stages: jax.Array, stage: jax.Array, i: jax.Array) -> jax.Array:
+    return lax.dynamic_update_index_in_dim(stages, stage, i, 0)
