@@ -31,7 +31,7 @@ from .state import Operands
 from .stats import Report, pack_report, stats_of
 from .steps_again import again_config, finer_operands, joined_operands, room_for
 from .times import find_stops
-from .user_functions import Field, Jacobian, Jump, UserFunction, merge_named
+from .user_functions import Field, Jacobian, Jump, TracedOnce, UserFunction, merge_named
 
 Tree = Any
 
@@ -367,7 +367,7 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
     jump = problem.jump
     error_norm, reduction = estimates_of(settings.regularizer)
     config = Config(
-        rhs=Field(problem.rhs, merge_named),
+        rhs=TracedOnce(Field(problem.rhs, merge_named)),
         solver=find_solver(settings.solver),
         on_stop=None
         if jump is None
