@@ -30,7 +30,7 @@ def entering_cotangents(
     rows: Row,
     index: jax.Array,
     stages: list[jax.Array],
-    tangents: list[jax.Array],
+    tangents: jax.Array,
     ops: Operands,
     sources: Sources,
     step_of_stages: StepOfStages,
@@ -40,7 +40,7 @@ def entering_cotangents(
     Parameters
     ----------
     config, rows, index, stages, ops, sources
-    tangents : list of array
+    tangents : array, shape (stages, steps, n, n)
         The derivatives of the stages by the state at the start of the step.
     step_of_stages : callable
         The recorded step from its stages.
@@ -109,25 +109,19 @@ def stage_times(config: Config, row: Row, count: int, ops: Operands) -> jax.Arra
 
 def stage_jacobians(
     config: Config, times: jax.Array, states: jax.Array, ops: Operands
-) -> list[jax.Array]:
-    """The Jacobian at each stage, for all steps: arrays of shape ``(steps, n, n)``."""
+) -> jax.Array:
+    """The Jacobian at each stage, for all steps: shape ``(stages, steps, n, n)``."""
     shape = states.shape[2:]
     both = (ops.params, ops.constants)
-
-    def slope(y: jax.Array, t: jax.Array) -> jax.Array:
-        return config.rhs(t, y.reshape(shape), both).ravel()
-
-    flat = states.reshape(*states.shape[:2], -1)
-    units, flat = unit_vectors(flat)
+    units, flat = unit_vectors(states.reshape(*states.shape[:2], -1))
 
     def square(y: jax.Array, t: jax.Array) -> jax.Array:
-        def column(unit: jax.Array) -> jax.Array:
-            return jax.jvp(lambda y: slope(y, t), (y,), (unit,))[1]
+        def slope(y: jax.Array) -> jax.Array:
+            return config.rhs(t, y.reshape(shape), both).ravel()
 
-        return jax.vmap(column, out_axes=1)(units)
+        return jax.vmap(lambda unit: jax.jvp(slope, (y,), (unit,))[1], out_axes=1)(units)
 
-    squares = jax.vmap(jax.vmap(square))(flat, times)
-    return [squares[:, i] for i in range(states.shape[1])]
+    return jax.vmap(jax.vmap(square), in_axes=1)(flat, times)
 
 
 def unit_vectors(flat: jax.Array) -> tuple[jax.Array, jax.Array]:

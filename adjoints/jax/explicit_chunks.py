@@ -37,6 +37,7 @@ from .chunks import (
 from .config import Config
 from .recorded_step import add_dense_stages, step_again
 from .sources import Sources
+from .stage_loops import column, combined, in_turn, put, square_rows
 from .state import Operands, Row
 
 Tree = Any
@@ -61,7 +62,7 @@ def sweep_explicit_chunk(
     squares = stage_jacobians(config, times, states, ops)
     h = rows.h[:, None, None]
     tangents = _stage_tangents(a, h, squares)
-    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combine(b, tangents)
+    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combined(b, tangents)
     entering, own_stages, dp_own = entering_cotangents(
         config, rows, index, stages, tangents, ops, sources, _step_of_stages
     )
@@ -73,7 +74,7 @@ def sweep_explicit_chunk(
         return jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
 
     _, vjp = jax.vjp(slopes, ops.params)
-    (dp,) = vjp(jnp.stack(cotangents, axis=1).reshape(states.shape))
+    (dp,) = vjp(jnp.moveaxis(cotangents, 0, 1).reshape(states.shape))
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 
@@ -85,37 +86,41 @@ def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> li
     return step.stages if sources.any else step.stages[: config.tableau.steps]
 
 
-def _stage_tangents(a: np.ndarray, h: jax.Array, jacobians: list[jax.Array]) -> list[jax.Array]:
+def _stage_tangents(a: np.ndarray, h: jax.Array, jacobians: jax.Array) -> jax.Array:
     """The derivatives ``T_i`` of the stages by the state at the start of the step."""
-    tangents = [jacobians[0]]
-    for i in range(1, len(jacobians)):
-        inner = h * combine(a[i], tangents)
-        tangents.append(jacobians[i] + product(jacobians[i], inner))
-    return tangents
+    count = len(jacobians)
+    weights = square_rows(a, count, h.dtype)
+
+    def stage(i: jax.Array, tangents: jax.Array) -> jax.Array:
+        inner = h * combined(weights[i], tangents)
+        return put(tangents, jacobians[i] + product(jacobians[i], inner), i)
+
+    return in_turn(count, stage, jnp.zeros_like(jacobians))
 
 
 def _stage_cotangents(
     a: np.ndarray,
     b: np.ndarray,
     h: jax.Array,
-    jacobians: list[jax.Array],
+    jacobians: jax.Array,
     ahead: jax.Array,
     own: list[jax.Array] | None,
-) -> list[jax.Array]:
+) -> jax.Array:
     """The cotangents ``u_i`` of the stages, from the last to the first."""
     count = len(jacobians)
-    through: list[jax.Array] = [jnp.zeros_like(ahead)] * count
-    cotangents = list(through)
-    for i in reversed(range(count)):
-        total = (
-            float(b[i]) * ahead + combine(a[i + 1 :, i], through[i + 1 :])
-            if i + 1 < count
-            else (float(b[i]) * ahead)
-        )
-        total = h * total
-        cotangents[i] = total if own is None else total + own[i]
-        through[i] = row_product(cotangents[i], jacobians[i])
-    return cotangents
+    weights = square_rows(a, count, h.dtype).T
+    entering = h * column(b, ahead[None]) * ahead
+    if own is not None:
+        entering = entering + jnp.stack(own)
+
+    def stage(turn: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        cotangents, through = carry
+        i = count - 1 - turn
+        total = entering[i] + h * combined(weights[i], through)
+        return put(cotangents, total, i), put(through, row_product(total, jacobians[i]), i)
+
+    none = jnp.zeros_like(entering)
+    return in_turn(count, stage, (none, none))[0]
 
 
 def _step_of_stages(

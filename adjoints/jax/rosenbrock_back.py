@@ -20,10 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
 
-from ..steps.tableau import Tableau
 from .config import Config
 from .implicit_steps import frozen_jacobian
 from .linear import factorize, linear_solver
@@ -31,6 +28,7 @@ from .recorded_step import after_step, step_outputs
 from .rosenbrock_chunks import bends_along, step_of_stages
 from .sides import clipper, time_limits
 from .sources import Sources, StepOutputs
+from .stage_loops import column, combined, in_turn, put, square_rows
 from .state import Operands, Row
 
 Tree = Any
@@ -76,7 +74,7 @@ def pull_rosenbrock_step(
     def products(y: jax.Array, params: Tree) -> jax.Array:
         return bends_along(config, row, y, taken.directions, params, ops)
 
-    weights = _column(config.tableau.time_weights, right)
+    weights = column(config.tableau.time_weights, right)
     in_time = jnp.sum(weights * right, axis=0)
     _, vjp = jax.vjp(products, row.y, ops.params)
     dy_matrix, dp_matrix = vjp(row.h * jnp.concatenate([right, in_time[None]]))
@@ -114,19 +112,20 @@ def _take_again(config: Config, row: Row, ops: Operands, matrix: Matrix) -> Stag
     tab, y, h = config.tableau, row.y, row.h
     rhs = _rhs(config, row, ops)
     time_slope = jax.jvp(lambda t: rhs(t, y), (row.t,), (jnp.ones_like(row.t),))[1]
-    states, coupling = _rows_of(tab, y.dtype)
+    states = square_rows(tab.a, tab.steps, y.dtype)
+    coupling = square_rows(tab.coupling, tab.steps, y.dtype)
     times = row.t + jnp.asarray(tab.c[: tab.steps], row.t.dtype) * h
     weights = jnp.asarray(tab.time_weights, y.dtype)
 
     def stage(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         at, stages = carry
-        state = y + h * _combined(states[i], stages)
-        right = rhs(times[i], state) + _combined(coupling[i], stages)
+        state = y + h * combined(states[i], stages)
+        right = rhs(times[i], state) + combined(coupling[i], stages)
         right = right + weights[i] * h * time_slope
-        return _put(at, state, i), _put(stages, matrix.solve(right), i)
+        return put(at, state, i), put(stages, matrix.solve(right), i)
 
     none = jnp.zeros((tab.steps, *y.shape), y.dtype)
-    at, stages = _in_turn(tab.steps, stage, (none, none))
+    at, stages = in_turn(tab.steps, stage, (none, none))
     return Stages(times, at, stages)
 
 
@@ -142,12 +141,13 @@ def _pull_stages(
     """The cotangents ``l_i``, ``J(g_i)^T l_i`` for each, and those of the parameters."""
     tab, h = config.tableau, row.h
     clip = clipper(time_limits(config, row.stop, ops))
-    states, coupling = (rows.T for rows in _rows_of(tab, row.y.dtype))
+    states = square_rows(tab.a, tab.steps, row.y.dtype).T
+    coupling = square_rows(tab.coupling, tab.steps, row.y.dtype).T
 
     def stage(turn: jax.Array, carry: Tree) -> Tree:
         right, through, dparams = carry
         i = tab.steps - 1 - turn
-        total = entering[i] + _combined(coupling[i], right) + h * _combined(states[i], through)
+        total = entering[i] + combined(coupling[i], right) + h * combined(states[i], through)
         solved = matrix.solve_transposed(total)
         t = clip(taken.times[i])
         _, vjp = jax.vjp(
@@ -155,33 +155,7 @@ def _pull_stages(
         )
         dy, dp = vjp(solved)
         dparams = jax.tree.map(jnp.add, dparams, dp)
-        return _put(right, solved, i), _put(through, dy, i), dparams
+        return put(right, solved, i), put(through, dy, i), dparams
 
     none = jnp.zeros_like(entering)
-    return _in_turn(tab.steps, stage, (none, none, dparams))
-
-
-def _in_turn(count: int, stage: Callable[[jax.Array, Tree], Tree], carry: Tree) -> Tree:
-    return lax.fori_loop(jnp.int32(0), jnp.int32(count), stage, carry)
-
-
-def _rows_of(tab: Tableau, dtype: Any) -> tuple[jax.Array, jax.Array]:
-    """The coefficients of the stages in their states and in their systems, square."""
-    assert tab.coupling is not None
-    count = tab.steps
-    both = (np.asarray(rows)[:count, :count] for rows in (tab.a, tab.coupling))
-    states, coupling = (jnp.asarray(rows, dtype) for rows in both)
-    return states, coupling
-
-
-def _combined(weights: jax.Array, stages: jax.Array) -> jax.Array:
-    return jnp.sum(_column(weights, stages) * stages, axis=0)
-
-
-def _column(weights: Any, stages: jax.Array) -> jax.Array:
-    """One weight for each stage, to be multiplied with them."""
-    return jnp.asarray(weights, stages.dtype).reshape(-1, *(1,) * (stages.ndim - 1))
-
-
-def _put(stages: jax.Array, stage: jax.Array, i: jax.Array) -> jax.Array:
-    return lax.dynamic_update_index_in_dim(stages, stage, i, 0)
+    return in_turn(tab.steps, stage, (none, none, dparams))

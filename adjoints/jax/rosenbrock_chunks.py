@@ -45,6 +45,7 @@ from .implicit_steps import implicit_pair
 from .linear import inverse_of, jacobian_of, solve_with
 from .sides import clipper, time_limits
 from .sources import Sources
+from .stage_loops import column, combined, in_turn, put, square_rows
 from .state import Operands, Row
 
 Tree = Any
@@ -78,15 +79,17 @@ def sweep_rosenbrock_chunk(
     bends = _bend_jacobians(config, rows, directions, ops)
     h = rows.h[:, None, None]
     tangents = _tangents(tab, h, again.inverse, squares, bends)
-    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combine(tab.b, tangents)
+    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combined(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
         config, rows, index, again.stages, tangents, ops, sources, step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
     right = _right_cotangents(tab, h[..., 0], again.inverse, squares, ahead, own)
-    at_states = jnp.stack(right, axis=1).reshape(states.shape)
+    at_states = jnp.moveaxis(right, 0, 1)
     # The matrix enters as J U_i and as f_t, once for every stage.
-    at_start = jnp.stack([*right, combine(tab.time_weights, right)], axis=1) * h
+    in_time = combined(tab.time_weights, right)[:, None]
+    at_start = jnp.concatenate([at_states, in_time], axis=1) * h
+    at_states = at_states.reshape(states.shape)
     at_start = at_start.reshape(len(index), -1, *shape)
 
     def slopes(params: Tree) -> tuple[jax.Array, jax.Array]:
@@ -135,10 +138,8 @@ def bends_along(
     return jnp.concatenate([along, in_time[None]])
 
 
-def _bend_jacobians(
-    config: Config, rows: Row, directions: jax.Array, ops: Operands
-) -> list[jax.Array]:
-    """The derivatives of :func:`bends_along` by the state: arrays of shape ``(steps, n, n)``."""
+def _bend_jacobians(config: Config, rows: Row, directions: jax.Array, ops: Operands) -> jax.Array:
+    """The derivatives of :func:`bends_along` by the state: ``(stages + 1, steps, n, n)``."""
     n = rows.y[0].size
     units, _ = unit_vectors(rows.y.reshape(-1, n))
 
@@ -149,52 +150,50 @@ def _bend_jacobians(
         along = units.reshape(n, *row.y.shape)
         return jax.vmap(lambda e: jax.jvp(here, (row.y,), (e,))[1], out_axes=-1)(along)
 
-    found = jax.vmap(one)(rows, directions)
-    return [found[:, i] for i in range(found.shape[1])]
+    return jax.vmap(one, out_axes=1)(rows, directions)
 
 
 def _tangents(
-    tab: Tableau,
-    h: jax.Array,
-    inverse: jax.Array,
-    squares: list[jax.Array],
-    bends: list[jax.Array],
-) -> list[jax.Array]:
+    tab: Tableau, h: jax.Array, inverse: jax.Array, squares: jax.Array, bends: jax.Array
+) -> jax.Array:
     """The derivatives ``D_i`` of the stages by the state at the start of the step."""
-    assert tab.coupling is not None
-    assert tab.time_weights is not None
-    tangents: list[jax.Array] = []
-    for i, square in enumerate(squares):
-        right = square + h * (bends[i] + float(tab.time_weights[i]) * bends[-1])
-        if i > 0:
-            right = right + product(square, h * combine(tab.a[i], tangents))
-            right = right + combine(tab.coupling[i], tangents)
-        tangents.append(product(inverse, right))
-    return tangents
+    states = square_rows(tab.a, tab.steps, h.dtype)
+    coupling = square_rows(tab.coupling, tab.steps, h.dtype)
+    weights = jnp.asarray(tab.time_weights, h.dtype)
+
+    def stage(i: jax.Array, tangents: jax.Array) -> jax.Array:
+        right = squares[i] + h * (bends[i] + weights[i] * bends[-1])
+        right = right + product(squares[i], h * combined(states[i], tangents))
+        right = right + combined(coupling[i], tangents)
+        return put(tangents, product(inverse, right), i)
+
+    return in_turn(tab.steps, stage, jnp.zeros_like(squares))
 
 
 def _right_cotangents(
     tab: Tableau,
     h: jax.Array,
     inverse: jax.Array,
-    squares: list[jax.Array],
+    squares: jax.Array,
     ahead: jax.Array,
     own: list[jax.Array] | None,
-) -> list[jax.Array]:
+) -> jax.Array:
     """The cotangents ``l_i`` of the stages' right-hand sides."""
-    assert tab.coupling is not None
-    count = tab.steps
-    right: list[jax.Array] = [jnp.zeros_like(ahead)] * count
-    through = list(right)
-    for i in reversed(range(count)):
-        total = float(tab.b[i]) * h * ahead
-        if i + 1 < count:
-            total = total + combine(tab.coupling[i + 1 :, i], right[i + 1 :])
-            total = total + h * combine(tab.a[i + 1 :, i], through[i + 1 :])
-        total = total if own is None else total + own[i]
-        right[i] = row_product(total, inverse)
-        through[i] = row_product(right[i], squares[i])
-    return right
+    states = square_rows(tab.a, tab.steps, h.dtype).T
+    coupling = square_rows(tab.coupling, tab.steps, h.dtype).T
+    entering = column(tab.b[: tab.steps], ahead[None]) * h * ahead
+    if own is not None:
+        entering = entering + jnp.stack(own)
+
+    def stage(turn: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        right, through = carry
+        i = tab.steps - 1 - turn
+        total = entering[i] + combined(coupling[i], right) + h * combined(states[i], through)
+        solved = row_product(total, inverse)
+        return put(right, solved, i), put(through, row_product(solved, squares[i]), i)
+
+    none = jnp.zeros_like(entering)
+    return in_turn(tab.steps, stage, (none, none))[0]
 
 
 def step_of_stages(
