@@ -25,6 +25,7 @@ from .config import Config
 from .implicit_steps import frozen_jacobian
 from .linear import factorize, linear_solver
 from .recorded_step import after_step, step_outputs
+from .rosenbrock_again import Stages, rhs_of_row, take_again
 from .rosenbrock_chunks import bends_along, step_of_stages
 from .sides import clipper, time_limits
 from .sources import Sources, StepOutputs
@@ -41,14 +42,6 @@ class Matrix(NamedTuple):
     solve_transposed: Callable[[jax.Array], jax.Array]
 
 
-class Stages(NamedTuple):
-    """A step taken again: times and states of its stages, and the stages."""
-
-    times: jax.Array
-    states: jax.Array
-    directions: jax.Array
-
-
 def pull_rosenbrock_step(
     config: Config,
     row: Row,
@@ -59,7 +52,7 @@ def pull_rosenbrock_step(
 ) -> tuple[jax.Array, Tree]:
     """One step backwards; arguments and values as of ``Solver.pull_step``."""
     matrix = _matrix(config, row, ops)
-    taken = _take_again(config, row, ops, matrix)
+    taken = take_again(config, row, ops, matrix.solve)
 
     def end(y: jax.Array, stages: jax.Array, params: Tree) -> tuple[jax.Array, StepOutputs]:
         own = ops._replace(params=params)
@@ -67,12 +60,12 @@ def pull_rosenbrock_step(
         outputs = step_outputs(config, row, y, step, ops, sources)
         return after_step(config, row, step.y1, own), outputs
 
-    _, vjp = jax.vjp(end, row.y, taken.directions, ops.params)
+    _, vjp = jax.vjp(end, row.y, taken.stages, ops.params)
     dy, entering, dp = vjp((w, doutputs))
     right, through, dp = _pull_stages(config, row, ops, matrix, taken, entering, dp)
 
     def products(y: jax.Array, params: Tree) -> jax.Array:
-        return bends_along(config, row, y, taken.directions, params, ops)
+        return bends_along(config, row, y, taken.stages, params, ops)
 
     weights = column(config.tableau.time_weights, right)
     in_time = jnp.sum(weights * right, axis=0)
@@ -82,16 +75,10 @@ def pull_rosenbrock_step(
     return dy, jax.tree.map(jnp.add, dp, dp_matrix)
 
 
-def _rhs(config: Config, row: Row, ops: Operands) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """The right-hand side of time and state, on the step's own side of discontinuities."""
-    clip = clipper(time_limits(config, row.stop, ops))
-    return lambda t, y: config.rhs(clip(t), y, (ops.params, ops.constants))
-
-
 def _matrix(config: Config, row: Row, ops: Operands) -> Matrix:
     """``I / gamma - h J`` at the start of a step."""
     gamma, h, y = config.tableau.gamma, row.h, row.y
-    rhs = _rhs(config, row, ops)
+    rhs = rhs_of_row(config, row, ops)
     clip = clipper(time_limits(config, row.stop, ops))
     jacobian = frozen_jacobian(config, clip(row.t), y, (ops.params, ops.constants))
     factors = factorize(jnp.eye(y.size, dtype=y.dtype) / gamma - h * jacobian)
@@ -105,28 +92,6 @@ def _matrix(config: Config, row: Row, ops: Operands) -> Matrix:
             lambda u: u / gamma - h * jax.vjp(slope, y)[1](u)[0], factors, transposed=True
         ),
     )
-
-
-def _take_again(config: Config, row: Row, ops: Operands, matrix: Matrix) -> Stages:
-    """The stages of a step; those before a turn of the loop are filled, the others zero."""
-    tab, y, h = config.tableau, row.y, row.h
-    rhs = _rhs(config, row, ops)
-    time_slope = jax.jvp(lambda t: rhs(t, y), (row.t,), (jnp.ones_like(row.t),))[1]
-    states = square_rows(tab.a, tab.steps, y.dtype)
-    coupling = square_rows(tab.coupling, tab.steps, y.dtype)
-    times = row.t + jnp.asarray(tab.c[: tab.steps], row.t.dtype) * h
-    weights = jnp.asarray(tab.time_weights, y.dtype)
-
-    def stage(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        at, stages = carry
-        state = y + h * combined(states[i], stages)
-        right = rhs(times[i], state) + combined(coupling[i], stages)
-        right = right + weights[i] * h * time_slope
-        return put(at, state, i), put(stages, matrix.solve(right), i)
-
-    none = jnp.zeros((tab.steps, *y.shape), y.dtype)
-    at, stages = in_turn(tab.steps, stage, (none, none))
-    return Stages(times, at, stages)
 
 
 def _pull_stages(

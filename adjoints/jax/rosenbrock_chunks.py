@@ -20,13 +20,12 @@ methods, one step at a time).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ..steps.acceptance import Step
-from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
 from .chunks import (
@@ -36,26 +35,18 @@ from .chunks import (
     recur,
     row_product,
     stage_jacobians,
-    stage_states,
-    stage_times,
     unit_vectors,
 )
 from .config import Config
 from .implicit_steps import implicit_pair
 from .linear import inverse_of, jacobian_of, solve_with
+from .rosenbrock_again import Stages, rhs_of_row, take_again
 from .sides import clipper, time_limits
 from .sources import Sources
 from .stage_loops import column, combined, in_turn, put, square_rows
 from .state import Operands, Row
 
 Tree = Any
-
-
-class Again(NamedTuple):
-    """Steps taken again: the inverse of ``W``, and the stages."""
-
-    inverse: jax.Array
-    stages: list[jax.Array]
 
 
 def sweep_rosenbrock_chunk(
@@ -71,20 +62,18 @@ def sweep_rosenbrock_chunk(
     tab = config.tableau
     assert tab.time_weights is not None
     shape, n = w.shape, w.size
-    again = jax.vmap(lambda row: _take_again(config, row, ops))(rows)
-    states = jax.vmap(lambda row, u: stage_states(tab.a, row, u))(rows, again.stages)
-    times = jax.vmap(lambda row: stage_times(config, row, tab.steps, ops))(rows)
+    inverse, (times, states, directions) = jax.vmap(lambda row: _take_again(config, row, ops))(rows)
     squares = stage_jacobians(config, times, states, ops)
-    directions = jnp.stack(again.stages, axis=1)
+    stages = [directions[:, i] for i in range(tab.steps)]
     bends = _bend_jacobians(config, rows, directions, ops)
     h = rows.h[:, None, None]
-    tangents = _tangents(tab, h, again.inverse, squares, bends)
+    tangents = _tangents(tab, h, inverse, squares, bends)
     whole = jnp.eye(n, dtype=w.dtype)[None] + h * combined(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
-        config, rows, index, again.stages, tangents, ops, sources, step_of_stages
+        config, rows, index, stages, tangents, ops, sources, step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
-    right = _right_cotangents(tab, h[..., 0], again.inverse, squares, ahead, own)
+    right = _right_cotangents(tab, h[..., 0], inverse, squares, ahead, own)
     at_states = jnp.moveaxis(right, 0, 1)
     # The matrix enters as J U_i and as f_t, once for every stage.
     in_time = combined(tab.time_weights, right)[:, None]
@@ -104,23 +93,19 @@ def sweep_rosenbrock_chunk(
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 
-def _take_again(config: Config, row: Row, ops: Operands) -> Again:
+def _take_again(config: Config, row: Row, ops: Operands) -> tuple[jax.Array, Stages]:
+    """The inverse of ``W``, and the stages, their times on the step's own side of a stop."""
     tab, n = config.tableau, row.y.size
-    clip = clipper(time_limits(config, row.stop, ops))
-
-    def rhs(t: jax.Array, y: jax.Array) -> jax.Array:
-        return config.rhs(clip(t), y, (ops.params, ops.constants))
-
+    rhs = rhs_of_row(config, row, ops)
     jacobian = jacobian_of(lambda y: rhs(row.t, y), row.y)
     inverse = inverse_of(jnp.eye(n, dtype=row.y.dtype) / tab.gamma - row.h * jacobian)
-    time_slope = jax.jvp(lambda t: rhs(t, row.y), (row.t,), (jnp.ones_like(row.t),))[1]
 
     def solve(right: jax.Array) -> jax.Array:
         return solve_with(inverse, right.ravel()).reshape(right.shape)
 
-    slope = rhs(row.t, row.y)
-    stages = rosenbrock_stages(rhs, tab, row.t, row.y, row.h, slope, time_slope, solve)
-    return Again(inverse, stages)
+    taken = take_again(config, row, ops, solve)
+    clip = clipper(time_limits(config, row.stop, ops))
+    return inverse, taken._replace(times=clip(taken.times))
 
 
 def bends_along(
