@@ -11,7 +11,6 @@ import numpy as np
 from jax import lax
 
 from ..steps.acceptance import Step
-from ..steps.runge_kutta import combine
 from .config import Config
 from .recorded_step import step_outputs
 from .sides import clipper, time_limits
@@ -91,13 +90,6 @@ def recur(
     return lax.fori_loop(
         jnp.int32(0), jnp.int32(length), back, (w, jnp.zeros((length, n), w.dtype))
     )
-
-
-def stage_states(a: np.ndarray, row: Row, stages: list[jax.Array]) -> jax.Array:
-    """The states at which the stages of a step were taken, stacked."""
-    states = [row.y]
-    states += [row.y + row.h * combine(a[i], stages[:i]) for i in range(1, len(stages))]
-    return jnp.stack(states)
 
 
 def stage_times(config: Config, row: Row, count: int, ops: Operands) -> jax.Array:

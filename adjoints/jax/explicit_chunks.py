@@ -31,11 +31,9 @@ from .chunks import (
     recur,
     row_product,
     stage_jacobians,
-    stage_states,
     stage_times,
 )
 from .config import Config
-from .recorded_step import add_dense_stages, step_again
 from .sources import Sources
 from .stage_loops import column, combined, in_turn, put, square_rows
 from .state import Operands, Row
@@ -54,11 +52,12 @@ def sweep_explicit_chunk(
 ) -> tuple[jax.Array, Tree]:
     """A chunk of steps backwards; arguments and values as of ``Solver.sweep_chunk``."""
     shape, n = w.shape, w.size
-    stages = jax.vmap(lambda row: _all_stages(config, row, ops, sources))(rows)
-    a = config.tableau.a[: len(stages), : len(stages)]
-    b = np.append(config.tableau.b, np.zeros(len(stages)))[: len(stages)]
-    states = jax.vmap(lambda row, k: stage_states(a, row, k))(rows, stages)
-    times = jax.vmap(lambda row: stage_times(config, row, len(stages), ops))(rows)
+    count = _stages_needed(config, sources)
+    a = config.tableau.a[:count, :count]
+    b = np.append(config.tableau.b, np.zeros(count))[:count]
+    times = jax.vmap(lambda row: stage_times(config, row, count, ops))(rows)
+    states, slopes_there = jax.vmap(lambda row, t: _take_again(config, row, t, ops))(rows, times)
+    stages = [slopes_there[:, i] for i in range(count)]
     squares = stage_jacobians(config, times, states, ops)
     h = rows.h[:, None, None]
     tangents = _stage_tangents(a, h, squares)
@@ -78,12 +77,28 @@ def sweep_explicit_chunk(
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 
-def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> list[jax.Array]:
-    """As many stages as the outputs of the step need."""
-    step = step_again(config, row, row.y, ops.params, ops)
+def _stages_needed(config: Config, sources: Sources) -> int:
+    """How many stages the outputs of the steps need."""
+    tab = config.tableau
     if sources.dense_y is not None:
-        return add_dense_stages(config, row, row.y, step, ops).stages
-    return step.stages if sources.any else step.stages[: config.tableau.steps]
+        return tab.stages
+    return tab.steps + 1 if sources.any else tab.steps
+
+
+def _take_again(
+    config: Config, row: Row, times: jax.Array, ops: Operands
+) -> tuple[jax.Array, jax.Array]:
+    """The states of the stages of a recorded step, and the stages, one after the other."""
+    both, count = (ops.params, ops.constants), len(times)
+    weights = square_rows(config.tableau.a, count, row.y.dtype)
+
+    def stage(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        at, stages = carry
+        state = row.y + row.h * combined(weights[i], stages)
+        return put(at, state, i), put(stages, config.rhs(times[i], state, both), i)
+
+    none = jnp.zeros((count, *row.y.shape), row.y.dtype)
+    return in_turn(count, stage, (none, none))
 
 
 def _stage_tangents(a: np.ndarray, h: jax.Array, jacobians: jax.Array) -> jax.Array:
