@@ -113,7 +113,7 @@ def stage_jacobians(
 
         return jax.vmap(lambda unit: jax.jvp(slope, (y,), (unit,))[1], out_axes=1)(units)
 
-    return jax.vmap(jax.vmap(square), in_axes=1)(flat, times)
+    return jax.vmap(jax.vmap(square))(flat, times)
 
 
 def unit_vectors(flat: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -55,15 +55,14 @@ def sweep_explicit_chunk(
     count = _stages_needed(config, sources)
     a = config.tableau.a[:count, :count]
     b = np.append(config.tableau.b, np.zeros(count))[:count]
-    times = jax.vmap(lambda row: stage_times(config, row, count, ops))(rows)
-    states, slopes_there = jax.vmap(lambda row, t: _take_again(config, row, t, ops))(rows, times)
-    stages = [slopes_there[:, i] for i in range(count)]
+    times = jax.vmap(lambda row: stage_times(config, row, count, ops), out_axes=1)(rows)
+    states, stages = _take_again(config, rows, times, ops)
     squares = stage_jacobians(config, times, states, ops)
     h = rows.h[:, None, None]
     tangents = _stage_tangents(a, h, squares)
     whole = jnp.eye(n, dtype=w.dtype)[None] + h * combined(b, tangents)
     entering, own_stages, dp_own = entering_cotangents(
-        config, rows, index, stages, tangents, ops, sources, _step_of_stages
+        config, rows, index, list(stages), tangents, ops, sources, _step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
     cotangents = _stage_cotangents(a, b, h[..., 0], squares, ahead, own_stages)
@@ -73,7 +72,7 @@ def sweep_explicit_chunk(
         return jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
 
     _, vjp = jax.vjp(slopes, ops.params)
-    (dp,) = vjp(jnp.moveaxis(cotangents, 0, 1).reshape(states.shape))
+    (dp,) = vjp(cotangents.reshape(states.shape))
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 
@@ -86,18 +85,20 @@ def _stages_needed(config: Config, sources: Sources) -> int:
 
 
 def _take_again(
-    config: Config, row: Row, times: jax.Array, ops: Operands
+    config: Config, rows: Row, times: jax.Array, ops: Operands
 ) -> tuple[jax.Array, jax.Array]:
-    """The states of the stages of a recorded step, and the stages, one after the other."""
-    both, count = (ops.params, ops.constants), len(times)
-    weights = square_rows(config.tableau.a, count, row.y.dtype)
+    """The states of the stages of all steps, and the stages, one after the other."""
+    both, count, y = (ops.params, ops.constants), len(times), rows.y
+    weights = square_rows(config.tableau.a, count, y.dtype)
+    h = rows.h.reshape(-1, *(1,) * (y.ndim - 1))
 
     def stage(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         at, stages = carry
-        state = row.y + row.h * combined(weights[i], stages)
-        return put(at, state, i), put(stages, config.rhs(times[i], state, both), i)
+        state = y + h * combined(weights[i], stages)
+        slope = jax.vmap(lambda t, y: config.rhs(t, y, both))(times[i], state)
+        return put(at, state, i), put(stages, slope, i)
 
-    none = jnp.zeros((count, *row.y.shape), row.y.dtype)
+    none = jnp.zeros((count, *y.shape), y.dtype)
     return in_turn(count, stage, (none, none))
 
 

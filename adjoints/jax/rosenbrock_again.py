@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from ..steps.tableau import Tableau
 from .config import Config
 from .sides import clipper, time_limits
 from .stage_loops import combined, in_turn, put, square_rows
 from .state import Operands, Row
-
-
-class Stages(NamedTuple):
-    """Times and states of the stages of a step, and the stages: arrays with one row for each."""
-
-    times: jax.Array
-    states: jax.Array
-    stages: jax.Array
 
 
 def rhs_of_row(
@@ -31,23 +23,30 @@ def rhs_of_row(
 
 
 def take_again(
-    config: Config, row: Row, ops: Operands, solve: Callable[[jax.Array], jax.Array]
-) -> Stages:
-    """The stages of a recorded step.
+    tab: Tableau,
+    rhs: Callable[[jax.Array, jax.Array], jax.Array],
+    solve: Callable[[jax.Array], jax.Array],
+    times: jax.Array,
+    y: jax.Array,
+    h: jax.Array,
+    time_slope: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """The states of the stages of a recorded step, and the stages, or of many steps at once.
 
     Parameters
     ----------
-    config, row, ops
-    solve : callable
-        Solves with the matrix of the step.
+    tab : Tableau
+    rhs, solve : callable
+        The right-hand side of time and state, and what solves with the matrix of the step.
+    times : array
+        Of the stages, in the first axis.
+    y, h, time_slope : array
+        The state before the step, its size, that can be multiplied with states, and the derivative
+        of the right-hand side by time there.
     """
-    tab, y, h = config.tableau, row.y, row.h
-    rhs = rhs_of_row(config, row, ops)
-    time_slope = jax.jvp(lambda t: rhs(t, y), (row.t,), (jnp.ones_like(row.t),))[1]
     states = square_rows(tab.a, tab.steps, y.dtype)
     coupling = square_rows(tab.coupling, tab.steps, y.dtype)
     weights = jnp.asarray(tab.time_weights, y.dtype)
-    times = row.t + jnp.asarray(tab.c[: tab.steps], row.t.dtype) * h
 
     def stage(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         at, stages = carry
@@ -57,4 +56,11 @@ def take_again(
         return put(at, state, i), put(stages, solved, i)
 
     none = jnp.zeros((tab.steps, *y.shape), y.dtype)
-    return Stages(times, *in_turn(tab.steps, stage, (none, none)))
+    return in_turn(tab.steps, stage, (none, none))
+
+
+def slope_by_time(
+    rhs: Callable[[jax.Array, jax.Array], jax.Array], t: jax.Array, y: jax.Array
+) -> jax.Array:
+    """The derivative of a right-hand side by time."""
+    return jax.jvp(lambda t: rhs(t, y), (t,), (jnp.ones_like(t),))[1]

@@ -21,15 +21,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .chunks import stage_times
 from .config import Config
 from .implicit_steps import frozen_jacobian
 from .linear import factorize, linear_solver
 from .recorded_step import after_step, step_outputs
-from .rosenbrock_again import Stages, rhs_of_row, take_again
+from .rosenbrock_again import rhs_of_row, slope_by_time, take_again
 from .rosenbrock_chunks import bends_along, step_of_stages
 from .sides import clipper, time_limits
 from .sources import Sources, StepOutputs
-from .stage_loops import column, combined, in_turn, put, square_rows
+from .stage_loops import combined, in_turn, put, square_rows
 from .state import Operands, Row
 
 Tree = Any
@@ -52,7 +53,11 @@ def pull_rosenbrock_step(
 ) -> tuple[jax.Array, Tree]:
     """One step backwards; arguments and values as of ``Solver.pull_step``."""
     matrix = _matrix(config, row, ops)
-    taken = take_again(config, row, ops, matrix.solve)
+    tab, y = config.tableau, row.y
+    rhs = rhs_of_row(config, row, ops)
+    times = stage_times(config, row, tab.steps, ops)
+    in_time = slope_by_time(rhs, row.t, y)
+    states, stages = take_again(tab, rhs, matrix.solve, times, y, row.h, in_time)
 
     def end(y: jax.Array, stages: jax.Array, params: Tree) -> tuple[jax.Array, StepOutputs]:
         own = ops._replace(params=params)
@@ -60,16 +65,15 @@ def pull_rosenbrock_step(
         outputs = step_outputs(config, row, y, step, ops, sources)
         return after_step(config, row, step.y1, own), outputs
 
-    _, vjp = jax.vjp(end, row.y, taken.stages, ops.params)
+    _, vjp = jax.vjp(end, y, stages, ops.params)
     dy, entering, dp = vjp((w, doutputs))
-    right, through, dp = _pull_stages(config, row, ops, matrix, taken, entering, dp)
+    right, through, dp = _pull_stages(config, row, ops, matrix, (times, states), entering, dp)
 
     def products(y: jax.Array, params: Tree) -> jax.Array:
-        return bends_along(config, row, y, taken.stages, params, ops)
+        return bends_along(config, row, y, stages, params, ops)
 
-    weights = column(config.tableau.time_weights, right)
-    in_time = jnp.sum(weights * right, axis=0)
-    _, vjp = jax.vjp(products, row.y, ops.params)
+    in_time = combined(tab.time_weights, right)
+    _, vjp = jax.vjp(products, y, ops.params)
     dy_matrix, dp_matrix = vjp(row.h * jnp.concatenate([right, in_time[None]]))
     dy = dy + jnp.sum(through, axis=0) + dy_matrix
     return dy, jax.tree.map(jnp.add, dp, dp_matrix)
@@ -99,13 +103,12 @@ def _pull_stages(
     row: Row,
     ops: Operands,
     matrix: Matrix,
-    taken: Stages,
+    at: tuple[jax.Array, jax.Array],
     entering: jax.Array,
     dparams: Tree,
 ) -> tuple[jax.Array, jax.Array, Tree]:
     """The cotangents ``l_i``, ``J(g_i)^T l_i`` for each, and those of the parameters."""
     tab, h = config.tableau, row.h
-    clip = clipper(time_limits(config, row.stop, ops))
     states = square_rows(tab.a, tab.steps, row.y.dtype).T
     coupling = square_rows(tab.coupling, tab.steps, row.y.dtype).T
 
@@ -114,10 +117,8 @@ def _pull_stages(
         i = tab.steps - 1 - turn
         total = entering[i] + combined(coupling[i], right) + h * combined(states[i], through)
         solved = matrix.solve_transposed(total)
-        t = clip(taken.times[i])
-        _, vjp = jax.vjp(
-            lambda y, p: config.rhs(t, y, (p, ops.constants)), taken.states[i], ops.params
-        )
+        t, y = at[0][i], at[1][i]
+        _, vjp = jax.vjp(lambda y, p: config.rhs(t, y, (p, ops.constants)), y, ops.params)
         dy, dp = vjp(solved)
         dparams = jax.tree.map(jnp.add, dparams, dp)
         return put(right, solved, i), put(through, dy, i), dparams

@@ -35,12 +35,13 @@ from .chunks import (
     recur,
     row_product,
     stage_jacobians,
+    stage_times,
     unit_vectors,
 )
 from .config import Config
 from .implicit_steps import implicit_pair
 from .linear import inverse_of, jacobian_of, solve_with
-from .rosenbrock_again import Stages, rhs_of_row, take_again
+from .rosenbrock_again import rhs_of_row, slope_by_time, take_again
 from .sides import clipper, time_limits
 from .sources import Sources
 from .stage_loops import column, combined, in_turn, put, square_rows
@@ -62,10 +63,12 @@ def sweep_rosenbrock_chunk(
     tab = config.tableau
     assert tab.time_weights is not None
     shape, n = w.shape, w.size
-    inverse, (times, states, directions) = jax.vmap(lambda row: _take_again(config, row, ops))(rows)
+    times = jax.vmap(lambda row: stage_times(config, row, tab.steps, ops), out_axes=1)(rows)
+    inverse = jax.vmap(lambda row: _inverse(config, row, ops))(rows)
+    states, directions = _take_again(config, rows, ops, inverse, times)
     squares = stage_jacobians(config, times, states, ops)
-    stages = [directions[:, i] for i in range(tab.steps)]
     bends = _bend_jacobians(config, rows, directions, ops)
+    stages = list(directions)
     h = rows.h[:, None, None]
     tangents = _tangents(tab, h, inverse, squares, bends)
     whole = jnp.eye(n, dtype=w.dtype)[None] + h * combined(tab.b, tangents)
@@ -74,38 +77,51 @@ def sweep_rosenbrock_chunk(
     )
     w, ahead = recur(whole, entering, w.reshape(n))
     right = _right_cotangents(tab, h[..., 0], inverse, squares, ahead, own)
-    at_states = jnp.moveaxis(right, 0, 1)
+    at_states = right.reshape(states.shape)
     # The matrix enters as J U_i and as f_t, once for every stage.
-    in_time = combined(tab.time_weights, right)[:, None]
-    at_start = jnp.concatenate([at_states, in_time], axis=1) * h
-    at_states = at_states.reshape(states.shape)
-    at_start = at_start.reshape(len(index), -1, *shape)
+    at_start = jnp.concatenate([right, combined(tab.time_weights, right)[None]]) * h[..., 0]
+    at_start = at_start.reshape(-1, *rows.y.shape)
 
     def slopes(params: Tree) -> tuple[jax.Array, jax.Array]:
         both = (params, ops.constants)
         here = jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
-        return here, jax.vmap(lambda row, u: bends_along(config, row, row.y, u, params, ops))(
-            rows, directions
+        along = jax.vmap(
+            lambda row, u: bends_along(config, row, row.y, u, params, ops),
+            in_axes=(0, 1),
+            out_axes=1,
         )
+        return here, along(rows, directions)
 
     _, vjp = jax.vjp(slopes, ops.params)
     (dp,) = vjp((at_states, at_start))
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 
-def _take_again(config: Config, row: Row, ops: Operands) -> tuple[jax.Array, Stages]:
-    """The inverse of ``W``, and the stages, their times on the step's own side of a stop."""
-    tab, n = config.tableau, row.y.size
-    rhs = rhs_of_row(config, row, ops)
+def _inverse(config: Config, row: Row, ops: Operands) -> jax.Array:
+    """The inverse of the matrix of a step."""
+    rhs, n = rhs_of_row(config, row, ops), row.y.size
     jacobian = jacobian_of(lambda y: rhs(row.t, y), row.y)
-    inverse = inverse_of(jnp.eye(n, dtype=row.y.dtype) / tab.gamma - row.h * jacobian)
+    return inverse_of(jnp.eye(n, dtype=row.y.dtype) / config.tableau.gamma - row.h * jacobian)
+
+
+def _take_again(
+    config: Config, rows: Row, ops: Operands, inverse: jax.Array, times: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The states of the stages of all steps, and the stages."""
+
+    def rhs(t: jax.Array, y: jax.Array) -> jax.Array:
+        return jax.vmap(lambda row, t, y: rhs_of_row(config, row, ops)(t, y))(rows, t, y)
 
     def solve(right: jax.Array) -> jax.Array:
-        return solve_with(inverse, right.ravel()).reshape(right.shape)
+        return jax.vmap(lambda inverse, one: solve_with(inverse, one.ravel()))(
+            inverse, right
+        ).reshape(right.shape)
 
-    taken = take_again(config, row, ops, solve)
-    clip = clipper(time_limits(config, row.stop, ops))
-    return inverse, taken._replace(times=clip(taken.times))
+    def by_time(row: Row) -> jax.Array:
+        return slope_by_time(rhs_of_row(config, row, ops), row.t, row.y)
+
+    h = rows.h.reshape(-1, *(1,) * (rows.y.ndim - 1))
+    return take_again(config.tableau, rhs, solve, times, rows.y, h, jax.vmap(by_time)(rows))
 
 
 def bends_along(
@@ -135,7 +151,7 @@ def _bend_jacobians(config: Config, rows: Row, directions: jax.Array, ops: Opera
         along = units.reshape(n, *row.y.shape)
         return jax.vmap(lambda e: jax.jvp(here, (row.y,), (e,))[1], out_axes=-1)(along)
 
-    return jax.vmap(one, out_axes=1)(rows, directions)
+    return jax.vmap(one, in_axes=(0, 1), out_axes=1)(rows, directions)
 
 
 def _tangents(
