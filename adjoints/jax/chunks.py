@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from jax import lax
 
 from ..steps.acceptance import Step
 from .config import Config
+from .one_kernel import LARGEST_SUM
 from .recorded_step import step_outputs
 from .sides import clipper, time_limits
 from .sources import Sources, StepOutputs, entering_at_step
@@ -65,6 +67,25 @@ def entering_cotangents(
     for u, tangent in zip(flat, tangents, strict=True):
         entering = entering + row_product(u, tangent)
     return entering, flat, dp
+
+
+def pull_parameters(
+    values: Callable[[Tree, Tree], jax.Array], at: Tree, params: Tree, cotangents: jax.Array
+) -> Tree:
+    """The cotangents of the parameters of ``values(params, at)``, for all stages of all steps.
+
+    Where there are few parameters, one by one and then summed, which is few kernels; by all at once
+    each parameter has a sum of its own.
+    """
+    every = jax.vmap(jax.vmap(values, in_axes=(None, 0)), in_axes=(None, 0))
+    places = math.prod(cotangents.shape[:2])
+    if places * sum(leaf.size for leaf in jax.tree.leaves(params)) > LARGEST_SUM:
+        return jax.vjp(lambda p: every(p, at), params)[1](cotangents)[0]
+
+    def one(at: Tree, cotangent: jax.Array) -> Tree:
+        return jax.vjp(lambda p: values(p, at), params)[1](cotangent)[0]
+
+    return jax.tree.map(lambda g: jnp.sum(g, axis=(0, 1)), jax.vmap(jax.vmap(one))(at, cotangents))
 
 
 def recur(

@@ -28,6 +28,7 @@ from .chunks import (
     add_trees,
     entering_cotangents,
     product,
+    pull_parameters,
     recur,
     row_product,
     stage_jacobians,
@@ -60,19 +61,17 @@ def sweep_explicit_chunk(
     squares = stage_jacobians(config, times, states, ops)
     h = rows.h[:, None, None]
     tangents = _stage_tangents(a, h, squares)
-    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combined(b, tangents)
+    whole = np.eye(n, dtype=w.dtype) + h * combined(b, tangents)
     entering, own_stages, dp_own = entering_cotangents(
         config, rows, index, list(stages), tangents, ops, sources, _step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
     cotangents = _stage_cotangents(a, b, h[..., 0], squares, ahead, own_stages)
 
-    def slopes(params: Tree) -> jax.Array:
-        both = (params, ops.constants)
-        return jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
+    def slope(params: Tree, at: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return config.rhs(*at, (params, ops.constants))
 
-    _, vjp = jax.vjp(slopes, ops.params)
-    (dp,) = vjp(cotangents.reshape(states.shape))
+    dp = pull_parameters(slope, (times, states), ops.params, cotangents.reshape(states.shape))
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 

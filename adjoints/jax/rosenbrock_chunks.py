@@ -24,6 +24,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..steps.acceptance import Step
 from ..steps.runge_kutta import combine
@@ -71,7 +72,7 @@ def sweep_rosenbrock_chunk(
     stages = list(directions)
     h = rows.h[:, None, None]
     tangents = _tangents(tab, h, inverse, squares, bends)
-    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combined(tab.b, tangents)
+    whole = np.eye(n, dtype=w.dtype) + h * combined(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
         config, rows, index, stages, tangents, ops, sources, step_of_stages
     )
@@ -101,7 +102,7 @@ def _inverse(config: Config, row: Row, ops: Operands) -> jax.Array:
     """The inverse of the matrix of a step."""
     rhs, n = rhs_of_row(config, row, ops), row.y.size
     jacobian = jacobian_of(lambda y: rhs(row.t, y), row.y)
-    return inverse_of(jnp.eye(n, dtype=row.y.dtype) / config.tableau.gamma - row.h * jacobian)
+    return inverse_of(np.eye(n, dtype=row.y.dtype) / config.tableau.gamma - row.h * jacobian)
 
 
 def _take_again(
