@@ -20,6 +20,7 @@ methods, one step at a time).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -33,6 +34,7 @@ from .chunks import (
     add_trees,
     entering_cotangents,
     product,
+    pull_parameters,
     recur,
     row_product,
     stage_jacobians,
@@ -78,24 +80,50 @@ def sweep_rosenbrock_chunk(
     )
     w, ahead = recur(whole, entering, w.reshape(n))
     right = _right_cotangents(tab, h[..., 0], inverse, squares, ahead, own)
-    at_states = right.reshape(states.shape)
-    # The matrix enters as J U_i and as f_t, once for every stage.
-    at_start = jnp.concatenate([right, combined(tab.time_weights, right)[None]]) * h[..., 0]
-    at_start = at_start.reshape(-1, *rows.y.shape)
-
-    def slopes(params: Tree) -> tuple[jax.Array, jax.Array]:
-        both = (params, ops.constants)
-        here = jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
-        along = jax.vmap(
-            lambda row, u: bends_along(config, row, row.y, u, params, ops),
-            in_axes=(0, 1),
-            out_axes=1,
-        )
-        return here, along(rows, directions)
-
-    _, vjp = jax.vjp(slopes, ops.params)
-    (dp,) = vjp((at_states, at_start))
+    dp = _parameters(config, rows, ops, (times, states, directions), right, h[..., 0])
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
+
+
+def _parameters(
+    config: Config,
+    rows: Row,
+    ops: Operands,
+    at: tuple[jax.Array, jax.Array, jax.Array],
+    right: jax.Array,
+    h: jax.Array,
+) -> Tree:
+    """The cotangents of the parameters, from those of the stages' right-hand sides."""
+    times, states, directions = at
+    here = rows.y.shape
+
+    def rhs(params: Tree, row: Row) -> Callable[[jax.Array, jax.Array], jax.Array]:
+        return rhs_of_row(config, row, ops._replace(params=params))
+
+    def slope(params: Tree, at: tuple[Row, jax.Array, jax.Array]) -> jax.Array:
+        row, t, y = at
+        return rhs(params, row)(t, y)
+
+    def along(params: Tree, at: tuple[Row, jax.Array]) -> jax.Array:
+        row, u = at
+        return jax.jvp(lambda y: rhs(params, row)(row.t, y), (row.y,), (u,))[1]
+
+    def in_time(params: Tree, row: Row) -> jax.Array:
+        return slope_by_time(rhs(params, row), row.t, row.y)
+
+    def pull(values: Any, at: Tree, cotangents: jax.Array) -> Tree:
+        return pull_parameters(values, at, ops.params, cotangents.reshape(-1, *here))
+
+    def each(count: int) -> Row:
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), rows)
+
+    # The matrix enters as J U_i and as f_t, once for every stage.
+    every = each(len(right))
+    by_time = combined(config.tableau.time_weights, right)[None]
+    return add_trees(
+        pull(slope, (every, times, states), right),
+        pull(along, (every, directions), right * h),
+        pull(in_time, each(1), by_time * h),
+    )
 
 
 def _inverse(config: Config, row: Row, ops: Operands) -> jax.Array:
