@@ -124,7 +124,7 @@ def _stage_cotangents(
     """The cotangents ``u_i`` of the stages, from the last to the first."""
     count = len(jacobians)
     weights = square_rows(a, count, h.dtype).T
-    entering = h * column(b, ahead[None]) * ahead
+    entering = column(b, ahead[None]) * (h * ahead)[None]
     if own is not None:
         entering = entering + jnp.stack(own)
 

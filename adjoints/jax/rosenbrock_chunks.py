@@ -121,8 +121,8 @@ def _parameters(
     by_time = combined(config.tableau.time_weights, right)[None]
     return add_trees(
         pull(slope, (every, times, states), right),
-        pull(along, (every, directions), right * h),
-        pull(in_time, each(1), by_time * h),
+        pull(along, (every, directions), right * h[None]),
+        pull(in_time, each(1), by_time * h[None]),
     )
 
 
@@ -211,7 +211,7 @@ def _right_cotangents(
     """The cotangents ``l_i`` of the stages' right-hand sides."""
     states = square_rows(tab.a, tab.steps, h.dtype).T
     coupling = square_rows(tab.coupling, tab.steps, h.dtype).T
-    entering = column(tab.b[: tab.steps], ahead[None]) * h * ahead
+    entering = column(tab.b[: tab.steps], ahead[None]) * (h * ahead)[None]
     if own is not None:
         entering = entering + jnp.stack(own)
 
