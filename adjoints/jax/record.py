@@ -108,6 +108,19 @@ def row_like(config: Config, state: State) -> Row:
     )
 
 
+def bytes_of(tree: Tree) -> int:
+    """The size of all arrays of a tree."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def bytes_of_step(record: Any) -> int:
+    """The size of what a record keeps of each step of its last window; none of anything else."""
+    if not isinstance(record, Record):
+        return 0
+    kept = (stored for stored in (record.rows, record.slopes) if stored is not None)
+    return sum(bytes_of(stored) // stored.shape[0] for stored in kept)
+
+
 def numbers_of_row(config: Config, states: int) -> int:
     """How many numbers a row has at most, by those of the state."""
     slope = states if config.solver.keeps_slopes else 0

@@ -139,7 +139,8 @@ def solve(
         The first step size; the size of all steps of a fixed-step method.
     checkpoints : int, optional
         How many states to keep for the reverse pass, which recomputes between them. By
-        default the last 256 accepted steps and the first step of each 256 before.
+        default all accepted steps where ``max_steps`` of them take 2 MiB at most, else the last
+        256 and the first of each 256 before.
     dense_output : bool
         Keep the accepted steps, so that ``solution(t)`` is the solution at any time of the span,
         by the interpolation that gives the saves, differentiable by the same adjoint;
