@@ -61,7 +61,7 @@ def sweep_explicit_chunk(
     squares = stage_jacobians(config, times, states, ops)
     h = rows.h[:, None, None]
     tangents = _stage_tangents(a, h, squares)
-    whole = np.eye(n, dtype=w.dtype)[None] + h * combined(b, tangents)
+    whole = jnp.asarray(np.eye(n, dtype=w.dtype)[None]) + h * combined(b, tangents)
     entering, own_stages, dp_own = entering_cotangents(
         config, rows, index, list(stages), tangents, ops, sources, _step_of_stages
     )

@@ -74,7 +74,7 @@ def sweep_rosenbrock_chunk(
     stages = list(directions)
     h = rows.h[:, None, None]
     tangents = _tangents(tab, h, inverse, squares, bends)
-    whole = np.eye(n, dtype=w.dtype)[None] + h * combined(tab.b, tangents)
+    whole = jnp.asarray(np.eye(n, dtype=w.dtype)[None]) + h * combined(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
         config, rows, index, stages, tangents, ops, sources, step_of_stages
     )
