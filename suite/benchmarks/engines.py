@@ -84,7 +84,11 @@ class First:
 class FirstOfJax:
     """The first gradient of a process by JAX's `solve`: compiled, or of what was kept on disk."""
 
-    params = (CHOSEN_FIRST, ["native", "xla"], ["compiled", "kept"])
+    params = (
+        CHOSEN_FIRST,
+        ["xla"] if CHOSEN.quick else ["native", "xla"],
+        ["compiled"] if CHOSEN.quick else ["compiled", "kept"],
+    )
     param_names = ("case", "engine", "programs")
     timeout = 600
     version = VERSION
