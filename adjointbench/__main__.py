@@ -9,6 +9,7 @@ def main() -> None:
     """Run the command line; say in one line which extra is missing where it cannot."""
     try:
         from adjointbench.command_line import app
+        from adjointbench.command_line.kept_programs import keep_programs
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise
@@ -17,6 +18,7 @@ def main() -> None:
         needed = f"the command line needs {error.name}; {how_to_install('bench')}"
         print(f"adjointbench: {needed}", file=sys.stderr)
         raise SystemExit(2) from None
+    keep_programs()
     try:
         try:
             app(prog_name="adjointbench")

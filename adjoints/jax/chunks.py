@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 from jax import lax
 
 from ..steps.acceptance import Step
-from ..steps.runge_kutta import combine
 from .config import Config
+from .one_kernel import LARGEST_SUM
 from .recorded_step import step_outputs
 from .sides import clipper, time_limits
 from .sources import Sources, StepOutputs, entering_at_step
@@ -30,7 +31,7 @@ def entering_cotangents(
     rows: Row,
     index: jax.Array,
     stages: Sequence[jax.Array],
-    tangents: list[jax.Array],
+    tangents: jax.Array,
     ops: Operands,
     sources: Sources,
     step_of_stages: StepOfStages,
@@ -40,7 +41,7 @@ def entering_cotangents(
     Parameters
     ----------
     config, rows, index, stages, ops, sources
-    tangents : list of array
+    tangents : array, shape (stages, steps, n, n)
         The derivatives of the stages by the state at the start of the step.
     step_of_stages : callable
         The recorded step from its stages.
@@ -68,6 +69,25 @@ def entering_cotangents(
     return entering, flat, dp
 
 
+def pull_parameters(
+    values: Callable[[Tree, Tree], jax.Array], at: Tree, params: Tree, cotangents: jax.Array
+) -> Tree:
+    """The cotangents of the parameters of ``values(params, at)``, for all stages of all steps.
+
+    Where there are few parameters, one by one and then summed, which is few kernels; by all at once
+    each parameter has a sum of its own.
+    """
+    every = jax.vmap(jax.vmap(values, in_axes=(None, 0)), in_axes=(None, 0))
+    places = math.prod(cotangents.shape[:2])
+    if places * sum(leaf.size for leaf in jax.tree.leaves(params)) > LARGEST_SUM:
+        return jax.vjp(lambda p: every(p, at), params)[1](cotangents)[0]
+
+    def one(at: Tree, cotangent: jax.Array) -> Tree:
+        return jax.vjp(lambda p: values(p, at), params)[1](cotangent)[0]
+
+    return jax.tree.map(lambda g: jnp.sum(g, axis=(0, 1)), jax.vmap(jax.vmap(one))(at, cotangents))
+
+
 def recur(
     squares: jax.Array, entering: jax.Array | None, w: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -93,13 +113,6 @@ def recur(
     )
 
 
-def stage_states(a: np.ndarray, row: Row, stages: list[jax.Array]) -> jax.Array:
-    """The states at which the stages of a step were taken, stacked."""
-    states = [row.y]
-    states += [row.y + row.h * combine(a[i], stages[:i]) for i in range(1, len(stages))]
-    return jnp.stack(states)
-
-
 def stage_times(config: Config, row: Row, count: int, ops: Operands) -> jax.Array:
     """The times at which the first `count` stages of a step were taken."""
     clip = clipper(time_limits(config, row.stop, ops))
@@ -109,17 +122,29 @@ def stage_times(config: Config, row: Row, count: int, ops: Operands) -> jax.Arra
 
 def stage_jacobians(
     config: Config, times: jax.Array, states: jax.Array, ops: Operands
-) -> list[jax.Array]:
-    """The Jacobian at each stage, for all steps: arrays of shape ``(steps, n, n)``."""
+) -> jax.Array:
+    """The Jacobian at each stage, for all steps: shape ``(stages, steps, n, n)``."""
     shape = states.shape[2:]
     both = (ops.params, ops.constants)
+    units, flat = unit_vectors(states.reshape(*states.shape[:2], -1))
 
-    def slope(y: jax.Array, t: jax.Array) -> jax.Array:
-        return config.rhs(t, y.reshape(shape), both).ravel()
+    def square(y: jax.Array, t: jax.Array) -> jax.Array:
+        def slope(y: jax.Array) -> jax.Array:
+            return config.rhs(t, y.reshape(shape), both).ravel()
 
-    flat = states.reshape(*states.shape[:2], -1)
-    square = jax.vmap(jax.vmap(jax.jacfwd(slope)))(flat, times)
-    return [square[:, i] for i in range(states.shape[1])]
+        return jax.vmap(lambda unit: jax.jvp(slope, (y,), (unit,))[1], out_axes=1)(units)
+
+    return jax.vmap(jax.vmap(square))(flat, times)
+
+
+def unit_vectors(flat: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The unit vectors of small flat states, known only when those are, and the states.
+
+    Of vectors known before, XLA would compute each product with a parameter before the loop: in a
+    kernel of its own, and carried through the loop.
+    """
+    n = flat.shape[-1]
+    return lax.optimization_barrier((jnp.asarray(np.eye(n, dtype=flat.dtype)), flat))
 
 
 def product(left: jax.Array, right: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ from ..steps.runge_kutta import Rhs
 from ..steps.tableau import Tableau
 from .control_flow import cond_any
 from .outcomes import Counts
-from .sources import Sources
+from .sources import Sources, StepOutputs
 from .state import Operands, Row, State, Trial
 
 Tree = Any
@@ -56,6 +56,33 @@ class ChunkSweep(Protocol):
             Cotangent of the parameters so far.
         sources : Sources
             Cotangents that enter at the steps.
+        """
+        ...
+
+
+class StepPull(Protocol):
+    """Takes one step backwards."""
+
+    def __call__(
+        self,
+        config: Config,
+        row: Row,
+        ops: Operands,
+        w: jax.Array,
+        doutputs: StepOutputs,
+        sources: Sources,
+    ) -> tuple[jax.Array, Tree]:
+        """The cotangents of the state before a recorded step and of the parameters.
+
+        Parameters
+        ----------
+        config, row, ops
+        w : array
+            Cotangent of the state at the end of the step, jump included.
+        doutputs : StepOutputs
+            Cotangents of what the step yields besides.
+        sources : Sources
+            What of that there is.
         """
         ...
 
@@ -116,6 +143,11 @@ class Solver(Protocol):
     @property
     def sweep_chunk(self) -> ChunkSweep | None:
         """What sweeps back over a chunk of its steps at once, if anything does."""
+        ...
+
+    @property
+    def pull_step(self) -> StepPull | None:
+        """What takes a step of a large state backwards, in place of JAX's derivative of it."""
         ...
 
 

@@ -93,6 +93,11 @@ def _solve_reverse(
     return undifferentiated(config, keep_steps, y0, rest._replace(params=params))
 
 
+# Traced once for all solves of a program that differ in numbers alone.
+_recorded = jax.jit(lambda config, *given: recorder(config)(config, *given), static_argnums=(0, 1))
+_pulled_back = jax.jit(lambda config, *given: puller(config)(config, *given), static_argnums=0)
+
+
 def _forward(config: Config, keep_steps: bool, *arguments: Any) -> Any:
     y0, params, rest = jax.tree.map(
         lambda leaf: leaf.value, arguments, is_leaf=lambda leaf: hasattr(leaf, "perturbed")
@@ -100,7 +105,7 @@ def _forward(config: Config, keep_steps: bool, *arguments: Any) -> Any:
     if config.adjoint in continuous.CONTINUOUS:
         y0, params = differentiated_once((y0, params))
     ops = rest._replace(params=params)
-    out, kept = recorder(config)(config, keep_steps, y0, ops)
+    out, kept = _recorded(config, keep_steps, y0, ops)
     return out, (kept, out.final.status)
 
 
@@ -111,7 +116,7 @@ def _reverse(config: Config, keep_steps: bool, residuals: Any, cotangents: Outpu
     dys = jnp.zeros(dys.shape, dys.dtype) if zero(dys) else dys
     dtotals = Terms(*(None if d is None or zero(d) else d for d in cotangents.totals))
     dpath = None if zero(cotangents.path) else cotangents.path
-    pulled = puller(config)(config, kept, dys, dtotals, dpath)
+    pulled = _pulled_back(config, kept, dys, dtotals, dpath)
     ahead = status == CODES["ok"]
     back = jnp.where(ahead, pulled.counts.status, CODES["ok"]).astype(jnp.int32)
     if config.adjoint in continuous.CONTINUOUS:

@@ -137,6 +137,10 @@ class DiagonallyImplicit:
         """By the derivatives of whole steps."""
         return sweep_dirk_chunk
 
+    @property
+    def pull_step(self) -> None:
+        """Nothing: JAX differentiates its steps."""
+
 
 def _beyond(
     rhs: Callable[[jax.Array, jax.Array], jax.Array],

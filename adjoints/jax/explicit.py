@@ -65,6 +65,10 @@ class ExplicitRungeKutta:
         """By the derivatives of the stages."""
         return sweep_explicit_chunk
 
+    @property
+    def pull_step(self) -> None:
+        """Nothing: its stages are few operations besides the right-hand side."""
+
 
 @jax.custom_jvp
 def _known(value: jax.Array, formula: jax.Array) -> jax.Array:

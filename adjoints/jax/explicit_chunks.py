@@ -16,7 +16,6 @@ and the parameters' cotangent is one vector-Jacobian product of the right-hand s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,15 +28,15 @@ from .chunks import (
     add_trees,
     entering_cotangents,
     product,
+    pull_parameters,
     recur,
     row_product,
     stage_jacobians,
-    stage_states,
     stage_times,
 )
 from .config import Config
-from .recorded_step import add_dense_stages, step_again
 from .sources import Sources
+from .stage_loops import column, combined, in_turn, put, square_rows
 from .state import Operands, Row
 
 Tree = Any
@@ -54,69 +53,89 @@ def sweep_explicit_chunk(
 ) -> tuple[jax.Array, Tree]:
     """A chunk of steps backwards; arguments and values as of ``Solver.sweep_chunk``."""
     shape, n = w.shape, w.size
-    stages = jax.vmap(lambda row: _all_stages(config, row, ops, sources))(rows)
-    a = config.tableau.a[: len(stages), : len(stages)]
-    b = np.append(config.tableau.b, np.zeros(len(stages)))[: len(stages)]
-    states = jax.vmap(lambda row, k: stage_states(a, row, k))(rows, stages)
-    times = jax.vmap(lambda row: stage_times(config, row, len(stages), ops))(rows)
+    count = _stages_needed(config, sources)
+    a = config.tableau.a[:count, :count]
+    b = np.append(config.tableau.b, np.zeros(count))[:count]
+    times = jax.vmap(lambda row: stage_times(config, row, count, ops), out_axes=1)(rows)
+    states, stages = _take_again(config, rows, times, ops)
     squares = stage_jacobians(config, times, states, ops)
     h = rows.h[:, None, None]
     tangents = _stage_tangents(a, h, squares)
-    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combine(b, tangents)
+    whole = jnp.asarray(np.eye(n, dtype=w.dtype)[None]) + h * combined(b, tangents)
     entering, own_stages, dp_own = entering_cotangents(
-        config, rows, index, stages, tangents, ops, sources, _step_of_stages
+        config, rows, index, list(stages), tangents, ops, sources, _step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
     cotangents = _stage_cotangents(a, b, h[..., 0], squares, ahead, own_stages)
 
-    def slopes(params: Tree) -> jax.Array:
-        both = (params, ops.constants)
-        return jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
+    def slope(params: Tree, at: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return config.rhs(*at, (params, ops.constants))
 
-    _, vjp = jax.vjp(slopes, ops.params)
-    (dp,) = vjp(jnp.stack(cotangents, axis=1).reshape(states.shape))
+    dp = pull_parameters(slope, (times, states), ops.params, cotangents.reshape(states.shape))
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 
-def _all_stages(config: Config, row: Row, ops: Operands, sources: Sources) -> Sequence[jax.Array]:
-    """As many stages as the outputs of the step need."""
-    step = step_again(config, row, row.y, ops.params, ops)
+def _stages_needed(config: Config, sources: Sources) -> int:
+    """How many stages the outputs of the steps need."""
+    tab = config.tableau
     if sources.dense_y is not None:
-        return add_dense_stages(config, row, row.y, step, ops).stages
-    return step.stages if sources.any else step.stages[: config.tableau.steps]
+        return tab.stages
+    return tab.steps + 1 if sources.any else tab.steps
 
 
-def _stage_tangents(a: np.ndarray, h: jax.Array, jacobians: list[jax.Array]) -> list[jax.Array]:
+def _take_again(
+    config: Config, rows: Row, times: jax.Array, ops: Operands
+) -> tuple[jax.Array, jax.Array]:
+    """The states of the stages of all steps, and the stages, one after the other."""
+    both, count, y = (ops.params, ops.constants), len(times), rows.y
+    weights = square_rows(config.tableau.a, count, y.dtype)
+    h = rows.h.reshape(-1, *(1,) * (y.ndim - 1))
+
+    def stage(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        at, stages = carry
+        state = y + h * combined(weights[i], stages)
+        slope = jax.vmap(lambda t, y: config.rhs(t, y, both))(times[i], state)
+        return put(at, state, i), put(stages, slope, i)
+
+    none = jnp.zeros((count, *y.shape), y.dtype)
+    return in_turn(count, stage, (none, none))
+
+
+def _stage_tangents(a: np.ndarray, h: jax.Array, jacobians: jax.Array) -> jax.Array:
     """The derivatives ``T_i`` of the stages by the state at the start of the step."""
-    tangents = [jacobians[0]]
-    for i in range(1, len(jacobians)):
-        inner = h * combine(a[i], tangents)
-        tangents.append(jacobians[i] + product(jacobians[i], inner))
-    return tangents
+    count = len(jacobians)
+    weights = square_rows(a, count, h.dtype)
+
+    def stage(i: jax.Array, tangents: jax.Array) -> jax.Array:
+        inner = h * combined(weights[i], tangents)
+        return put(tangents, jacobians[i] + product(jacobians[i], inner), i)
+
+    return in_turn(count, stage, jnp.zeros_like(jacobians))
 
 
 def _stage_cotangents(
     a: np.ndarray,
     b: np.ndarray,
     h: jax.Array,
-    jacobians: list[jax.Array],
+    jacobians: jax.Array,
     ahead: jax.Array,
     own: list[jax.Array] | None,
-) -> list[jax.Array]:
+) -> jax.Array:
     """The cotangents ``u_i`` of the stages, from the last to the first."""
     count = len(jacobians)
-    through: list[jax.Array] = [jnp.zeros_like(ahead)] * count
-    cotangents = list(through)
-    for i in reversed(range(count)):
-        total = (
-            float(b[i]) * ahead + combine(a[i + 1 :, i], through[i + 1 :])
-            if i + 1 < count
-            else (float(b[i]) * ahead)
-        )
-        total = h * total
-        cotangents[i] = total if own is None else total + own[i]
-        through[i] = row_product(cotangents[i], jacobians[i])
-    return cotangents
+    weights = square_rows(a, count, h.dtype).T
+    entering = column(b, ahead[None]) * (h * ahead)[None]
+    if own is not None:
+        entering = entering + jnp.stack(own)
+
+    def stage(turn: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        cotangents, through = carry
+        i = count - 1 - turn
+        total = entering[i] + h * combined(weights[i], through)
+        return put(cotangents, total, i), put(through, row_product(total, jacobians[i]), i)
+
+    none = jnp.zeros_like(entering)
+    return in_turn(count, stage, (none, none))[0]
 
 
 def _step_of_stages(

@@ -12,7 +12,7 @@ from . import control_flow, storage
 from .config import Config
 from .lanes import Unselected
 from .outcomes import Outputs
-from .record import Record, dense_rows, empty_buffers, row_like
+from .record import Record, dense_rows, empty_buffers, row_like, steps_of_rows
 from .saves import interior_saves
 from .state import Operands, Row, State
 from .step_loop import running, start, step_on
@@ -56,13 +56,15 @@ def solve_recording(
     keep_rows = keep_rows or config.dense_output
     state = start(config, y0, ops)
     several = keep_rows and config.windows > 1
-    buffers = empty_buffers(config, state, ops, keep_steps and not several, keep_rows)
+    buffers = empty_buffers(config, state, ops, keep_steps and not keep_rows, keep_rows)
     tab = config.tableau
     known = (tab.adaptive, tab.adaptive, tab.stiffness_stages is not None)
     carry = (state, no_terms(known, jnp.zeros_like(state.t)))
     if several:
         return _solve_in_windows(config, carry, buffers, ops, keep_steps=keep_steps)
     (final, totals), buffers = step_on(config, carry, buffers, ops, None)
+    if keep_rows and keep_steps:
+        buffers["steps"] = steps_of_rows(buffers["rows"], final)
     return _solved(config, final, totals, buffers, None, None, ops)
 
 

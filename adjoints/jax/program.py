@@ -25,13 +25,14 @@ from .device import find_device
 from .differentiable import puller, recorder, undifferentiated
 from .engines import choose_engine
 from .forward_mode import solve_forward
+from .record import bytes_of, bytes_of_step
 from .solve import operands, solve, window_size
 from .solvers import find_solver
 from .state import Operands
 from .stats import Report, pack_report, stats_of
 from .steps_again import again_config, finer_operands, joined_operands, room_for
 from .times import find_stops
-from .user_functions import Field, Jacobian, Jump, UserFunction, merge_named
+from .user_functions import Field, Jacobian, Jump, TracedOnce, UserFunction, merge_named
 
 Tree = Any
 
@@ -107,7 +108,7 @@ class JaxProgram:
             )
         gradient = self._with_second if settings.error_bar else self._gradient
         self._compiled, self.compile_s = self._ahead(gradient)
-        self.saved_bytes = None if self.config.native else self._saved_bytes()
+        self._storage = None if self.config.native else self._storage_of_record()
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
@@ -321,28 +322,32 @@ class JaxProgram:
         )
         return ops._replace(params=params)
 
-    def _bytes_kept(self, report: Report) -> int | None:
-        """Bytes handed to the reverse pass; of a native program those that were written."""
-        loop = self.config.native
+    def _bytes_kept(self, report: Report) -> int:
+        """Bytes handed to the reverse pass, as far as they were written."""
+        loop, config = self.config.native, self.config
         if loop is None:
-            return self.saved_bytes
-        window = self.config.window
-        return (
-            loop.record_bytes(report.steps, window) + 2 * report.steps * self.problem.dtype.itemsize
-        )
+            assert self._storage is not None
+            storage, row = self._storage
+            room = min(config.window, config.max_steps)
+            return storage - row * max(0, room - report.steps)
+        record = loop.record_bytes(report.steps, config.window)
+        return record + 2 * report.steps * self.problem.dtype.itemsize
 
-    def _saved_bytes(self) -> int:
-        """Bytes that the forward pass hands to the reverse pass, counted from their shapes."""
+    def _storage_of_record(self) -> tuple[int, int]:
+        """Bytes that the forward pass hands to the reverse pass, counted from their shapes.
+
+        And those of a step of the last window: of steps that were not taken nothing is written.
+        """
         if self.config.adjoint == "forward":
-            return 0
+            return 0, 0
 
         def kept(params: Tree, y0: jax.Array, fixed: Fixed) -> Any:
             ops = self._operands(params, fixed)
             return recorder(self.config)(self.config, False, y0, ops)[1][0]
 
         with self._context():
-            shapes = jax.eval_shape(kept, *self._example(), self._fixed)
-        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+            found = jax.eval_shape(kept, *self._example(), self._fixed)
+        return bytes_of(found), bytes_of_step(found)
 
     def _example(self) -> tuple[Tree, jax.Array]:
         return self._put(dict(self.problem.params)), self._put(self.problem.y0)
@@ -367,7 +372,7 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
     jump = problem.jump
     error_norm, reduction = estimates_of(settings.regularizer)
     config = Config(
-        rhs=Field(problem.rhs, merge_named),
+        rhs=TracedOnce(Field(problem.rhs, merge_named)),
         solver=find_solver(settings.solver),
         on_stop=None
         if jump is None

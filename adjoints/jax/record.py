@@ -111,11 +111,36 @@ def row_like(config: Config, state: State) -> Row:
     )
 
 
+def bytes_of(tree: Tree) -> int:
+    """The size of all arrays of a tree."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def bytes_of_step(record: Any) -> int:
+    """The size of what a record keeps of each step of its last window; none of anything else."""
+    if not isinstance(record, Record):
+        return 0
+    kept = (stored for stored in (record.rows, record.slopes) if stored is not None)
+    return sum(bytes_of(stored) // stored.shape[0] for stored in kept)
+
+
+def numbers_of_row(config: Config, states: int) -> int:
+    """How many numbers a row has at most, by those of the state."""
+    slope = states if config.solver.keeps_slopes else 0
+    return states + slope + len(Row._fields) - 2
+
+
 def dense_like(config: Config, state: State) -> DenseRow:
     """A row of dense output of the right shapes."""
     degree = config.tableau.dense.shape[1]
     coefficients = jnp.zeros((degree, *state.y.shape), state.y.dtype)
     return DenseRow(state.t, state.h, state.y, coefficients)
+
+
+def steps_of_rows(rows: jax.Array, final: State) -> jax.Array:
+    """``(t, h)`` of all accepted steps, from rows that hold them all; zeros behind the last."""
+    index = jnp.arange(rows.shape[0], dtype=jnp.int32)[:, None]
+    return jnp.where(index < final.accepted, rows[:, :2], 0.0)
 
 
 def path_rows(config: Config, path: jax.Array, state: State) -> Row:

@@ -26,17 +26,21 @@ def take_step(
     if sources.dense_y is not None:
         step = add_dense_stages(config, row, y, step, ops._replace(params=params))
     outputs = step_outputs(config, row, y, step, ops, sources)
-    y1 = step.y1
+    return after_step(config, row, step.y1, ops._replace(params=params)), outputs
+
+
+def after_step(config: Config, row: Row, y1: jax.Array, ops: Operands) -> jax.Array:
+    """The state behind the recorded step, past the jump that it reaches, if it does."""
     on_stop = config.on_stop
-    if on_stop is not None:
-        t1, which = ops.stops.times[row.stop], ops.stops.jumps[row.stop]
-        y1 = lax.cond(
-            row.reaches & (row.h != 0),
-            lambda y: on_stop(which, t1, y, (params, ops.constants)),
-            lambda y: y,
-            y1,
-        )
-    return y1, outputs
+    if on_stop is None:
+        return y1
+    t1, which = ops.stops.times[row.stop], ops.stops.jumps[row.stop]
+    return lax.cond(
+        row.reaches & (row.h != 0),
+        lambda y: on_stop(which, t1, y, (ops.params, ops.constants)),
+        lambda y: y,
+        y1,
+    )
 
 
 def step_again(config: Config, row: Row, y: jax.Array, params: Tree, ops: Operands) -> Step:

@@ -11,11 +11,12 @@ from ..steps.acceptance import Step
 from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
-from .config import ChunkSweep, Config
+from .config import ChunkSweep, Config, StepPull
 from .explicit import evals_at_start
 from .implicit_steps import failure_of, frozen_jacobian, implicit_pair, largest_row_sum, rhs_on_side
 from .linear import factorize, linear_solver
 from .outcomes import Counts
+from .rosenbrock_back import pull_rosenbrock_step
 from .rosenbrock_chunks import sweep_rosenbrock_chunk
 from .sides import clipper
 from .state import Operands, State, Trial
@@ -85,3 +86,8 @@ class Rosenbrock:
     def sweep_chunk(self) -> ChunkSweep:
         """By the derivatives of the stages."""
         return sweep_rosenbrock_chunk
+
+    @property
+    def pull_step(self) -> StepPull:
+        """By loops over its stages."""
+        return pull_rosenbrock_step

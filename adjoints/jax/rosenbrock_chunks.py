@@ -20,40 +20,37 @@ methods, one step at a time).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..steps.acceptance import Step
-from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
 from .chunks import (
     add_trees,
     entering_cotangents,
     product,
+    pull_parameters,
     recur,
     row_product,
     stage_jacobians,
-    stage_states,
     stage_times,
+    unit_vectors,
 )
 from .config import Config
 from .implicit_steps import implicit_pair
 from .linear import inverse_of, jacobian_of, solve_with
+from .rosenbrock_again import rhs_of_row, slope_by_time, take_again
 from .sides import clipper, time_limits
 from .sources import Sources
+from .stage_loops import column, combined, in_turn, put, square_rows
 from .state import Operands, Row
 
 Tree = Any
-
-
-class Again(NamedTuple):
-    """Steps taken again: the inverse of ``W``, and the stages."""
-
-    inverse: jax.Array
-    stages: list[jax.Array]
 
 
 def sweep_rosenbrock_chunk(
@@ -69,57 +66,94 @@ def sweep_rosenbrock_chunk(
     tab = config.tableau
     assert tab.time_weights is not None
     shape, n = w.shape, w.size
-    again = jax.vmap(lambda row: _take_again(config, row, ops))(rows)
-    states = jax.vmap(lambda row, u: stage_states(tab.a, row, u))(rows, again.stages)
-    times = jax.vmap(lambda row: stage_times(config, row, tab.steps, ops))(rows)
+    times = jax.vmap(lambda row: stage_times(config, row, tab.steps, ops), out_axes=1)(rows)
+    inverse = jax.vmap(lambda row: _inverse(config, row, ops))(rows)
+    states, directions = _take_again(config, rows, ops, inverse, times)
     squares = stage_jacobians(config, times, states, ops)
-    directions = jnp.stack(again.stages, axis=1)
     bends = _bend_jacobians(config, rows, directions, ops)
+    stages = list(directions)
     h = rows.h[:, None, None]
-    tangents = _tangents(tab, h, again.inverse, squares, bends)
-    whole = jnp.eye(n, dtype=w.dtype)[None] + h * combine(tab.b, tangents)
+    tangents = _tangents(tab, h, inverse, squares, bends)
+    whole = jnp.asarray(np.eye(n, dtype=w.dtype)[None]) + h * combined(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
-        config, rows, index, again.stages, tangents, ops, sources, _step_of_stages
+        config, rows, index, stages, tangents, ops, sources, step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
-    right = _right_cotangents(tab, h[..., 0], again.inverse, squares, ahead, own)
-    at_states = jnp.stack(right, axis=1).reshape(states.shape)
-    # The matrix enters as J U_i and as f_t, once for every stage.
-    at_start = jnp.stack([*right, combine(tab.time_weights, right)], axis=1) * h
-    at_start = at_start.reshape(len(index), -1, *shape)
-
-    def slopes(params: Tree) -> tuple[jax.Array, jax.Array]:
-        both = (params, ops.constants)
-        here = jax.vmap(jax.vmap(lambda t, y: config.rhs(t, y, both)))(times, states)
-        return here, jax.vmap(lambda row, u: _bends(config, row, row.y, u, params, ops))(
-            rows, directions
-        )
-
-    _, vjp = jax.vjp(slopes, ops.params)
-    (dp,) = vjp((at_states, at_start))
+    right = _right_cotangents(tab, h[..., 0], inverse, squares, ahead, own)
+    dp = _parameters(config, rows, ops, (times, states, directions), right, h[..., 0])
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
 
-def _take_again(config: Config, row: Row, ops: Operands) -> Again:
-    tab, n = config.tableau, row.y.size
-    clip = clipper(time_limits(config, row.stop, ops))
+def _parameters(
+    config: Config,
+    rows: Row,
+    ops: Operands,
+    at: tuple[jax.Array, jax.Array, jax.Array],
+    right: jax.Array,
+    h: jax.Array,
+) -> Tree:
+    """The cotangents of the parameters, from those of the stages' right-hand sides."""
+    times, states, directions = at
+    here = rows.y.shape
+
+    def rhs(params: Tree, row: Row) -> Callable[[jax.Array, jax.Array], jax.Array]:
+        return rhs_of_row(config, row, ops._replace(params=params))
+
+    def slope(params: Tree, at: tuple[Row, jax.Array, jax.Array]) -> jax.Array:
+        row, t, y = at
+        return rhs(params, row)(t, y)
+
+    def along(params: Tree, at: tuple[Row, jax.Array]) -> jax.Array:
+        row, u = at
+        return jax.jvp(lambda y: rhs(params, row)(row.t, y), (row.y,), (u,))[1]
+
+    def in_time(params: Tree, row: Row) -> jax.Array:
+        return slope_by_time(rhs(params, row), row.t, row.y)
+
+    def pull(values: Any, at: Tree, cotangents: jax.Array) -> Tree:
+        return pull_parameters(values, at, ops.params, cotangents.reshape(-1, *here))
+
+    def each(count: int) -> Row:
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), rows)
+
+    # The matrix enters as J U_i and as f_t, once for every stage.
+    every = each(len(right))
+    by_time = combined(config.tableau.time_weights, right)[None]
+    return add_trees(
+        pull(slope, (every, times, states), right),
+        pull(along, (every, directions), right * h[None]),
+        pull(in_time, each(1), by_time * h[None]),
+    )
+
+
+def _inverse(config: Config, row: Row, ops: Operands) -> jax.Array:
+    """The inverse of the matrix of a step."""
+    rhs, n = rhs_of_row(config, row, ops), row.y.size
+    jacobian = jacobian_of(lambda y: rhs(row.t, y), row.y)
+    return inverse_of(np.eye(n, dtype=row.y.dtype) / config.tableau.gamma - row.h * jacobian)
+
+
+def _take_again(
+    config: Config, rows: Row, ops: Operands, inverse: jax.Array, times: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The states of the stages of all steps, and the stages."""
 
     def rhs(t: jax.Array, y: jax.Array) -> jax.Array:
-        return config.rhs(clip(t), y, (ops.params, ops.constants))
-
-    jacobian = jacobian_of(lambda y: rhs(row.t, y), row.y)
-    inverse = inverse_of(jnp.eye(n, dtype=row.y.dtype) / tab.gamma - row.h * jacobian)
-    time_slope = jax.jvp(lambda t: rhs(t, row.y), (row.t,), (jnp.ones_like(row.t),))[1]
+        return jax.vmap(lambda row, t, y: rhs_of_row(config, row, ops)(t, y))(rows, t, y)
 
     def solve(right: jax.Array) -> jax.Array:
-        return solve_with(inverse, right.ravel()).reshape(right.shape)
+        return jax.vmap(lambda inverse, one: solve_with(inverse, one.ravel()))(
+            inverse, right
+        ).reshape(right.shape)
 
-    slope = rhs(row.t, row.y)
-    stages = rosenbrock_stages(rhs, tab, row.t, row.y, row.h, slope, time_slope, solve)
-    return Again(inverse, stages)
+    def by_time(row: Row) -> jax.Array:
+        return slope_by_time(rhs_of_row(config, row, ops), row.t, row.y)
+
+    h = rows.h.reshape(-1, *(1,) * (rows.y.ndim - 1))
+    return take_again(config.tableau, rhs, solve, times, rows.y, h, jax.vmap(by_time)(rows))
 
 
-def _bends(
+def bends_along(
     config: Config, row: Row, y: jax.Array, directions: jax.Array, params: Tree, ops: Operands
 ) -> jax.Array:
     """``J(t, y) u`` for each direction ``u``, and last ``f_t(t, y)``."""
@@ -134,68 +168,65 @@ def _bends(
     return jnp.concatenate([along, in_time[None]])
 
 
-def _bend_jacobians(
-    config: Config, rows: Row, directions: jax.Array, ops: Operands
-) -> list[jax.Array]:
-    """The derivatives of :func:`_bends` by the state: arrays of shape ``(steps, n, n)``."""
+def _bend_jacobians(config: Config, rows: Row, directions: jax.Array, ops: Operands) -> jax.Array:
+    """The derivatives of :func:`bends_along` by the state: ``(stages + 1, steps, n, n)``."""
     n = rows.y[0].size
+    units, _ = unit_vectors(rows.y.reshape(-1, n))
 
     def one(row: Row, directions: jax.Array) -> jax.Array:
-        def bends(y: jax.Array) -> jax.Array:
-            return _bends(config, row, y, directions, ops.params, ops).reshape(-1, n)
+        def here(y: jax.Array) -> jax.Array:
+            return bends_along(config, row, y, directions, ops.params, ops).reshape(-1, n)
 
-        units = jnp.eye(n, dtype=row.y.dtype).reshape(n, *row.y.shape)
-        return jax.vmap(lambda e: jax.jvp(bends, (row.y,), (e,))[1], out_axes=-1)(units)
+        along = units.reshape(n, *row.y.shape)
+        return jax.vmap(lambda e: jax.jvp(here, (row.y,), (e,))[1], out_axes=-1)(along)
 
-    found = jax.vmap(one)(rows, directions)
-    return [found[:, i] for i in range(found.shape[1])]
+    return jax.vmap(one, in_axes=(0, 1), out_axes=1)(rows, directions)
 
 
 def _tangents(
-    tab: Tableau,
-    h: jax.Array,
-    inverse: jax.Array,
-    squares: list[jax.Array],
-    bends: list[jax.Array],
-) -> list[jax.Array]:
+    tab: Tableau, h: jax.Array, inverse: jax.Array, squares: jax.Array, bends: jax.Array
+) -> jax.Array:
     """The derivatives ``D_i`` of the stages by the state at the start of the step."""
-    assert tab.coupling is not None
-    assert tab.time_weights is not None
-    tangents: list[jax.Array] = []
-    for i, square in enumerate(squares):
-        right = square + h * (bends[i] + float(tab.time_weights[i]) * bends[-1])
-        if i > 0:
-            right = right + product(square, h * combine(tab.a[i], tangents))
-            right = right + combine(tab.coupling[i], tangents)
-        tangents.append(product(inverse, right))
-    return tangents
+    states = square_rows(tab.a, tab.steps, h.dtype)
+    coupling = square_rows(tab.coupling, tab.steps, h.dtype)
+    weights = jnp.asarray(tab.time_weights, h.dtype)
+
+    def stage(i: jax.Array, tangents: jax.Array) -> jax.Array:
+        right = squares[i] + h * (bends[i] + weights[i] * bends[-1])
+        right = right + product(squares[i], h * combined(states[i], tangents))
+        right = right + combined(coupling[i], tangents)
+        return put(tangents, product(inverse, right), i)
+
+    return in_turn(tab.steps, stage, jnp.zeros_like(squares))
 
 
 def _right_cotangents(
     tab: Tableau,
     h: jax.Array,
     inverse: jax.Array,
-    squares: list[jax.Array],
+    squares: jax.Array,
     ahead: jax.Array,
     own: list[jax.Array] | None,
-) -> list[jax.Array]:
+) -> jax.Array:
     """The cotangents ``l_i`` of the stages' right-hand sides."""
-    assert tab.coupling is not None
-    count = tab.steps
-    right: list[jax.Array] = [jnp.zeros_like(ahead)] * count
-    through = list(right)
-    for i in reversed(range(count)):
-        total = float(tab.b[i]) * h * ahead
-        if i + 1 < count:
-            total = total + combine(tab.coupling[i + 1 :, i], right[i + 1 :])
-            total = total + h * combine(tab.a[i + 1 :, i], through[i + 1 :])
-        total = total if own is None else total + own[i]
-        right[i] = row_product(total, inverse)
-        through[i] = row_product(right[i], squares[i])
-    return right
+    states = square_rows(tab.a, tab.steps, h.dtype).T
+    coupling = square_rows(tab.coupling, tab.steps, h.dtype).T
+    entering = column(tab.b[: tab.steps], ahead[None]) * (h * ahead)[None]
+    if own is not None:
+        entering = entering + jnp.stack(own)
+
+    def stage(turn: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        right, through = carry
+        i = tab.steps - 1 - turn
+        total = entering[i] + combined(coupling[i], right) + h * combined(states[i], through)
+        solved = row_product(total, inverse)
+        return put(right, solved, i), put(through, row_product(solved, squares[i]), i)
+
+    none = jnp.zeros_like(entering)
+    return in_turn(tab.steps, stage, (none, none))[0]
 
 
-def _step_of_stages(
+def step_of_stages(
     config: Config, row: Row, y: jax.Array, stages: list[jax.Array], params: Tree, ops: Operands
 ) -> Step:
     """The recorded step, from its stages."""

@@ -14,7 +14,7 @@ from ..steps.stops import Stops, check_jumps
 from .config import WINDOW, Config
 from .dense_output import check_dense_output, dense_output_of
 from .differentiable import solve_outputs
-from .engines import choose_engine
+from .engines import choose_engine, differentiated_in_place
 from .inputs import (
     check_config,
     checked_array,
@@ -139,7 +139,8 @@ def solve(
         The first step size; the size of all steps of a fixed-step method.
     checkpoints : int, optional
         How many states to keep for the reverse pass, which recomputes between them. By
-        default the last 256 accepted steps and the first step of each 256 before.
+        default all accepted steps where ``max_steps`` of them take 2 MiB at most, else the last
+        256 and the first of each 256 before.
     dense_output : bool
         Keep the accepted steps, so that ``solution(t)`` is the solution at any time of the span,
         by the interpolation that gives the saves, differentiable by the same adjoint;
@@ -276,7 +277,8 @@ def solve(
     given = start
     if config.on_stop is not None:
         start = config.on_stop(jumps_at(ops.stops, ops.t0), t0, start, params_and_constants)
-    out = _jitted(config, True, start, user.smooth, t0, times, ops)
+    arguments = (config, True, start, user.smooth, t0, times, ops)
+    out = (solve_outputs if differentiated_in_place(arguments) else _jitted)(*arguments)
     ops = ops._replace(params=user.smooth)
     dense = dense_output_of(config, out, given, ops, jump_times, view)
     return solution_of(config, out, dense, view, ran)

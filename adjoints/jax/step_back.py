@@ -55,7 +55,9 @@ def sweep_step(
             return dstart._replace(state=dstart.state + own), dp
         return dstart + own, dp
 
-    if sources.dense_y is None:
+    tab = config.tableau
+    if sources.dense_y is None or tab.stages == tab.steps:
+        # Dense output that takes no stages of its own costs less than another program without it.
         dstart, dp = back(sources)
     else:
         bare = sources._replace(dense_y=None, dense_coefficients=None)
@@ -72,6 +74,10 @@ def _pull_state(
     sources: Sources,
 ) -> tuple[jax.Array, Tree]:
     """The cotangents of state and parameters before a step."""
+    own = config.solver.pull_step
+    if own is not None and row.y.size > config.solver.chunked_states:
+        # Of smaller states, as many lanes have, XLA makes few kernels by itself.
+        return own(config, row, ops, w, doutputs, sources)
 
     def step(y: jax.Array, params: Tree) -> tuple[jax.Array, StepOutputs]:
         return take_step(config, row, y, params, ops, sources)

@@ -152,13 +152,15 @@ def _sweep_in_turns(
     chunked = config.solver.sweep_chunk
     one_turn = sweep_step if length == 1 or chunked is None else chunked
 
+    last = count - 1
+
     def rows_at(at: jax.Array) -> Row:
-        known = jnp.minimum(at, count - 1)
+        known = jnp.minimum(at, last)
         held = held_at(known)
         row = jax.vmap(lambda flat: storage.unpack(flat, like))(held.rows)
         if held.slopes is not None and with_slope:
             row = row._replace(slope=held.slopes.reshape(length, *like.y.shape))
-        valid = at < count
+        valid = at <= last
         return row._replace(
             h=jnp.where(valid, row.h, 0.0), save_row=jnp.where(valid, row.save_row, -1)
         )
@@ -170,8 +172,8 @@ def _sweep_in_turns(
         w, dparams = one_turn(config, row, first + at, ops, w, dparams, sources)
         return turn - 1, w, dparams
 
-    turns = (count + length - 1) // length
-    _, w, dparams = lax.while_loop(lambda c: c[0] >= 0, body, (turns - 1, cotangent, dparams))
+    start = (last // length, cotangent, dparams)
+    _, w, dparams = lax.while_loop(lambda c: c[0] >= 0, body, start)
     return w, dparams
 
 

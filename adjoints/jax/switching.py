@@ -94,6 +94,10 @@ class Switching:
     def sweep_chunk(self) -> None:
         """Nothing: its steps differ in kind, and are swept one by one."""
 
+    @property
+    def pull_step(self) -> None:
+        """Nothing: its steps differ in kind."""
+
 
 def _common_form(
     solver: Solver,

@@ -160,6 +160,23 @@ class Converted:
         return self.function(*before, (smooth[: self.own], constants), *hoisted)
 
 
+@dataclass(frozen=True)
+class TracedOnce:
+    """A right-hand side that is traced once for all of its uses, and so are its derivatives.
+
+    A step uses it once a stage, and a sweep as often again; what XLA compiles is the same.
+    """
+
+    function: Callable[..., jax.Array]
+
+    def __call__(self, t: jax.Array, y: jax.Array, params: Params) -> jax.Array:
+        """The same value."""
+        return _traced(self.function, t, y, params)
+
+
+_traced = jax.jit(lambda function, *arguments: function(*arguments), static_argnums=0)
+
+
 class UserFunctions(NamedTuple):
     """A user's functions as the loop calls them, and the arrays that they are called with."""
 
@@ -220,7 +237,7 @@ def user_functions(
 
     which = jnp.zeros(1, jnp.int32)
     return UserFunctions(
-        opened(field, rhs),
+        TracedOnce(opened(field, rhs)),
         opened(on_stop, jump, which),
         opened(matrix, jacobian),
         all_smooth,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import importlib.util
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from .cache_folder import cache_folder, key_of
 
 #: Straight lines up to so many bytes are optimised in full; of longer ones compiling would take
 #: longer than they are ever run.
@@ -62,8 +62,7 @@ def loaded(source: str, *flags: str) -> ctypes.CDLL:
     """
     level = "-O3" if len(source) <= OPTIMISED_UP_TO else "-O1"
     command = (*compiler(), level, *_FLAGS, *flags)
-    key = hashlib.sha256("\0".join([*command, _machine(), source]).encode()).hexdigest()[:32]
-    library = _folder() / f"{key}.so"
+    library = _folder() / f"{key_of(*command, source)}.so"
     try:
         if not library.exists():
             _compile(command, source, library)
@@ -92,22 +91,4 @@ def _compile(command: tuple[str, ...], source: str, library: Path) -> None:
 @functools.cache
 def _folder() -> Path:
     """Where libraries are kept: among the user's caches, or for this process alone."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(caches) / "adjointbench" / "native"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="adjointbench-native-"))
-
-
-@functools.cache
-def _machine() -> str:
-    """What distinguishes processors for which code is made: caches may be shared by several."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.platform()
-    known = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
-    return "\n".join(known[:2]) or platform.platform()
+    return cache_folder("native") or Path(tempfile.mkdtemp(prefix="adjointbench-native-"))

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 from ._checkout import CHOSEN, VERSION
 from ._warm import Warm as _Warm
@@ -20,12 +21,19 @@ CASES = {
 QUICK_CASE = "lotka_volterra, 1e-6"
 CHOSEN_CASES = [QUICK_CASE] if CHOSEN.quick else list(CASES)
 
+FIRST_CASES = CASES | {"brusselator, 1e-6": ("brusselator", 1e-6)}
+CHOSEN_FIRST = (
+    [QUICK_CASE]
+    if CHOSEN.quick
+    else [QUICK_CASE, "robertson, 2e-7", "brusselator, 1e-6", "pollu, 1e-6"]
+)
+
 FIRST = """
 import time, {framework}
 begin = time.perf_counter()
 from adjointbench import problems
 from adjointbench.suite.measuring.user_solve import by_{framework}
-by_{framework}(problems.get({problem!r}), {rtol!r}, "native")
+by_{framework}(problems.get({problem!r}), {rtol!r}, {engine!r})
 print(time.perf_counter() - begin)
 """
 
@@ -67,16 +75,47 @@ class First:
     version = VERSION
 
     def track_seconds(self, framework, case):
-        _engines()
-        problem, rtol = CASES[case]
-        program = FIRST.format(framework=framework, problem=problem, rtol=rtol)
         with tempfile.TemporaryDirectory() as folder:
-            own = {**os.environ, "XDG_CACHE_HOME": folder}
-            command = [sys.executable, "-c", program]
-            done = subprocess.run(command, env=own, capture_output=True, text=True, check=True)
-        return float(done.stdout)
+            return _first(framework, case, "native", folder)
 
     track_seconds.unit = "seconds"
+
+
+class FirstOfJax:
+    """The first gradient of a process by JAX's `solve`: compiled, or of what was kept on disk."""
+
+    params = (
+        CHOSEN_FIRST,
+        ["xla"] if CHOSEN.quick else ["native", "xla"],
+        ["compiled"] if CHOSEN.quick else ["compiled", "kept"],
+    )
+    param_names = ("case", "engine", "programs")
+    timeout = 600
+    version = VERSION
+
+    def track_seconds(self, case, engine, programs):
+        with tempfile.TemporaryDirectory() as folder:
+            seconds = _first("jax", case, engine, folder)
+            return seconds if programs == "compiled" else _first("jax", case, engine, folder)
+
+    track_seconds.unit = "seconds"
+
+
+def _first(framework, case, engine, folder):
+    """Seconds of the first gradient of a process that keeps its programs in a folder."""
+    _engines()
+    problem, rtol = FIRST_CASES[case]
+    program = FIRST.format(framework=framework, problem=problem, rtol=rtol, engine=engine)
+    kept = {
+        "XDG_CACHE_HOME": folder,
+        "JAX_COMPILATION_CACHE_DIR": str(Path(folder) / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, env=os.environ | kept, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
 
 
 def _gradient(framework, case, engine):

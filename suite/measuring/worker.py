@@ -145,7 +145,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=os.environ | ENVIRONMENT,
+                env=_environment(),
                 # Ctrl-C is for the parent, which ends the others: no dying process is measured.
                 start_new_session=True,
             )
@@ -207,6 +207,12 @@ def make_workers(jobs: int, *, alone: bool = False) -> list[Worker]:
     count = 1 if alone or not hasattr(signal, "SIGSTOP") else min(len(cores), MOST_WORKERS, jobs)
     silence = Silence()
     return [Worker(silence, core) for core in cores[: max(count, 1)]]
+
+
+def _environment() -> dict[str, str]:
+    """Of a measuring process: it finds no programs that JAX has kept, as compiling is measured."""
+    kept = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    return kept | ENVIRONMENT
 
 
 def _forward(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
