@@ -13,6 +13,7 @@ import jax
 from ...problems import Problem
 from ..program import Settings
 from .one_kernel import no_single_kernels, one_kernel, single_kernels
+from .reads import note_changes, reads_of
 
 
 class Built(NamedTuple):
@@ -64,13 +65,26 @@ def build(
 
 
 def built_once(problem: Problem, key: Any, make: Callable[[], Callable[..., Any]]) -> Built:
-    """What `make` compiles, or what it compiled for the same problem and `key` before."""
-    known = _built.setdefault(problem, {})
-    if key not in known:
+    """What `make` compiles, or what it compiled for the same problem and `key` before.
+
+    As long as what the problem's functions read has not changed.
+    """
+    known, functions = _built.setdefault(problem, {}), _functions(problem)
+    before = [reads_of(function) for function in functions]
+    found = known.get((key, *before))
+    if found is None:
         begin = time.perf_counter()
         call = make()
-        known[key] = Built(call, time.perf_counter() - begin)
-    return known[key]
+        found = Built(call, time.perf_counter() - begin)
+        for function, reads in zip(functions, before, strict=True):
+            note_changes(function, reads)
+        known[(key, *map(reads_of, functions))] = found
+    return found
+
+
+def _functions(problem: Problem) -> list[Callable[..., Any]]:
+    found = (problem.rhs, problem.loss, problem.jump, problem.jacobian)
+    return [function for function in found if function is not None]
 
 
 def _compile_as_one(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:

@@ -279,6 +279,8 @@ def solve(
         start = config.on_stop(jumps_at(ops.stops, ops.t0), t0, start, params_and_constants)
     arguments = (config, True, start, user.smooth, t0, times, ops)
     out = (solve_outputs if differentiated_in_place(arguments) else _jitted)(*arguments)
+    for function in user.written:
+        function.note_changes()
     ops = ops._replace(params=user.smooth)
     dense = dense_output_of(config, out, given, ops, jump_times, view)
     return solution_of(config, out, dense, view, ran)

@@ -14,6 +14,7 @@ from jax import lax
 
 from ..arguments import accepts, argument_names, check_function
 from ..state_layout import Split, Still, View
+from .reads import Reads, note_changes, reads_of
 from .state_layout import stacked
 
 Tree = Any
@@ -79,11 +80,24 @@ class Module:
 
 @dataclass(frozen=True)
 class UserFunction:
-    """A function of a user's, of which the loop reads both kinds of parameters and flat states."""
+    """A function of a user's, of which the loop reads both kinds of parameters and flat states.
+
+    ``reads`` is what it reads besides: where that has changed, what was compiled serves no more.
+    """
 
     function: Callable[..., Any] | Module
     merge: Callable[..., Tree]
     view: View = field(default_factory=JaxView)
+    reads: Reads = field(init=False)
+
+    def __post_init__(self) -> None:
+        known = () if isinstance(self.function, Module) else reads_of(self.function)
+        object.__setattr__(self, "reads", known)
+
+    def note_changes(self) -> None:
+        """Remember what has changed while the function ran, such as counters."""
+        if not isinstance(self.function, Module):
+            note_changes(self.function, self.reads)
 
     def returned(self, t: jax.Array, y: jax.Array, params: Params, *number: Any) -> Any:
         """What the function returns, called as its user wrote it; a jump is told its number."""
@@ -185,6 +199,7 @@ class UserFunctions(NamedTuple):
     jacobian: Callable[..., Any] | None
     smooth: list[jax.Array]
     constants: list[jax.Array]
+    written: list[UserFunction]
 
 
 def user_functions(
@@ -217,11 +232,14 @@ def user_functions(
         return function, split, replace(view, spread=spread or args is not None)
 
     field = Field(*seen("rhs", rhs, "t", "y"))
+    written: list[UserFunction] = [field]
     on_stop = matrix = None
     if jump is not None:
-        on_stop = Jump(UserFunction(*seen("jump", jump, "i", "t", "y")), jumps)
+        written.append(UserFunction(*seen("jump", jump, "i", "t", "y")))
+        on_stop = Jump(written[-1], jumps)
     if jacobian is not None:
         matrix = Jacobian(*seen("jacobian", jacobian, "t", "y"))
+        written.append(matrix)
     all_smooth = list(smooth)
 
     def opened(function: Any, written: Any, *lead: Any) -> Any:
@@ -242,6 +260,7 @@ def user_functions(
         opened(matrix, jacobian),
         all_smooth,
         constants,
+        written,
     )
 
 

@@ -34,6 +34,7 @@ class Terms(NamedTuple):
     diffusion: Field
     smooth: list[jax.Array]
     constants: list[jax.Array]
+    written: tuple[UserFunction, ...]
 
 
 def terms_of_equation(drift: Any, diffusion: Any, params: Tree, start: jax.Array) -> Terms:
@@ -55,7 +56,8 @@ def terms_of_equation(drift: Any, diffusion: Any, params: Tree, start: jax.Array
         every.extend(hoisted)
         return Converted(converted, len(smooth), len(every) - len(hoisted), len(hoisted))
 
-    return Terms(opened(drawn, drift), opened(spread, diffusion), every, constants)
+    both = opened(drawn, drift), opened(spread, diffusion)
+    return Terms(*both, every, constants, (drawn, spread))
 
 
 def _term(

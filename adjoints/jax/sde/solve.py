@@ -148,6 +148,8 @@ def solve_sde(
         reduction=reduction,
     )
     out = _jitted(config, start, terms.smooth, ops)
+    for term in terms.written:
+        term.note_changes()
     return solution_of(config, out, ops)
 
 
