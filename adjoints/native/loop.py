@@ -71,9 +71,10 @@ class NativeLoop:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why some equations have no native loop."""
+    """Why some equations have no native loop, and whether it lies in them that they have none."""
 
     reason: str
+    of_equations: bool = True
 
 
 def refused_of_numbers(
@@ -113,7 +114,7 @@ def native_loop(
         source = written()
         library = loaded(source.text)
     except (UntranslatableError, NoCompilerError) as error:
-        return Refused(str(error))
+        return Refused(str(error), isinstance(error, UntranslatableError))
     key = int(hashlib.sha256(source.text.encode()).hexdigest()[:15], 16)
     data = source.data
     lanes = functools.cache(lambda: loaded(written(lanes=True).text))

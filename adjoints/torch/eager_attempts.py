@@ -80,7 +80,7 @@ class EagerAttempts:
     ) -> Row:
         """The numbers of a step to try, and its start."""
         numbers = [float(x) for x in (tried.t, tried.h, tried.t1, *control.bounds)]
-        times = torch.tensor(numbers, dtype=y.dtype).to(y.device, non_blocking=True)
+        times = y.new_tensor(numbers)
         if self.config.keeps_slopes:
             times = torch.cat([times, slope.reshape(-1)])
         return Row(times, y, slope if self.config.first_slopes else None)

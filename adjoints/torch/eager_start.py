@@ -35,7 +35,7 @@ def start_eagerly(
         slope = graphs.first_slope(at, y0, ops.constants)
     h, status = _first_size(config, schedule, y0, slope, ops)
     numbers = y0.new_tensor([float(h), SMALLEST_ERROR])
-    counts = torch.tensor([0, 0, status]).to(y0.device)
+    counts = torch.tensor([0, 0, status], device=y0.device)
     return State(schedule.t0, y0, slope, *numbers.unbind(), *counts.unbind())
 
 

@@ -86,7 +86,7 @@ def on_device(weights: bytes, like: torch.Tensor) -> torch.Tensor:
 
 @lru_cache(maxsize=512)
 def _on_device(weights: bytes, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    return torch.tensor(np.frombuffer(weights)).to(device, dtype)
+    return torch.tensor(np.frombuffer(weights), dtype=dtype, device=device)
 
 
 def forward_weights(tab: Tableau) -> list[np.ndarray]:

@@ -96,12 +96,10 @@ class HostControl:
 
     def state(self, y: torch.Tensor, slope: torch.Tensor) -> State:
         """Where things stand, on the device."""
-        numbers = torch.tensor(
-            [float(x) for x in (self.t, self.h, self.previous_error)], dtype=y.dtype
-        )
-        counts = torch.tensor([self.accepted, self.attempts, self.status])
-        t, h, previous = numbers.to(y.device).unbind()
-        return State(t, y, slope, h, previous, *counts.to(y.device).unbind())
+        numbers = [float(x) for x in (self.t, self.h, self.previous_error)]
+        t, h, previous = y.new_tensor(numbers).unbind()
+        counts = torch.tensor([self.accepted, self.attempts, self.status], device=y.device)
+        return State(t, y, slope, h, previous, *counts.unbind())
 
 
 def _with_eight_bits(h: Any) -> Any:

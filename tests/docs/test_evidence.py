@@ -56,7 +56,7 @@ def test_bytes_that_are_kept(method: str) -> None:
 
 def test_the_program_that_is_shown_is_the_one_that_is_made() -> None:
     (call,) = (b.code for b in blocks("docs/native-loop.md", "python") if "source_of" in b.code)
-    (shown,) = blocks("docs/native-loop.md", "text")
+    shown, *_ = blocks("docs/native-loop.md", "text")
     names: dict = {}
     exec(call.replace("print(", "text = ("), names)
     assert shown.code in names["text"]

@@ -68,7 +68,7 @@ def loop_of(
     found = known.get(shapes)
     if found is None:
         found = _recorded(config, schedule, functions, given, most)
-        if isinstance(found, Refused):
+        if isinstance(found, Refused) and found.of_equations:
             known[shapes] = found
     return found
 
