@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def check_function(argument: str, function: Any, *takes: str) -> None:
     if not callable(function):
         raise ValueError(f"{argument}={_shown(function)} must be a function, {called}")
     try:
-        inspect.signature(function).bind(*takes)
+        _signature(function).bind(*takes)
     except TypeError as error:
         raise ValueError(f"{argument} is called as {called}: {error}") from None
     except ValueError:
@@ -115,10 +116,26 @@ def check_function(argument: str, function: Any, *takes: str) -> None:
 def accepts(function: Any, *takes: str) -> bool:
     """Whether a function that tells what it takes can be called with so many arguments."""
     try:
-        inspect.signature(function).bind(*takes)
+        _signature(function).bind(*takes)
     except (TypeError, ValueError):
         return False
     return True
+
+
+#: Those of functions, and of what they are as methods.
+_SIGNATURES: WeakKeyDictionary[Any, dict[bool, inspect.Signature]] = WeakKeyDictionary()
+
+
+def _signature(function: Any) -> inspect.Signature:
+    """What a callable takes; told once for each function, as finding out is slow."""
+    bound = inspect.ismethod(function)
+    written = function.__func__ if bound else function
+    if not inspect.isfunction(written):
+        return inspect.signature(function)
+    known = _SIGNATURES.setdefault(written, {})
+    if bound not in known:
+        known[bound] = inspect.signature(function)
+    return known[bound]
 
 
 def like(argument: str, value: Any, pattern: np.ndarray) -> np.ndarray:
