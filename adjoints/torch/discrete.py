@@ -4,7 +4,7 @@ Differentiating a step ``y1 = step(y, params)`` at fixed ``t`` and ``h`` backwar
 cotangent ``w1`` of ``y1`` into ``w = w1 dstep/dy`` and adds ``w1 dstep/dparams`` to the
 parameters' cotangent. Forms of the same sweep:
 
-- *compiled*: a loop of vector-Jacobian products of steps, in runs of many;
+- *compiled*: a program of the vector-Jacobian product of a step, or a loop of them;
 - *in blocks*, eagerly and for small states: the Jacobians by state of all steps at once, a product
   of small matrices for the cotangents, and one vector-Jacobian product of all steps for the
   parameters;
@@ -24,12 +24,13 @@ from itertools import pairwise
 import torch
 
 from .attempt import evaluate_transposed, row_of
+from .block_sweep import sweep_block
 from .call import Call, Counts, Pulled, swept_counts
 from .compiled_sweep import sweep_compiled
 from .evaluations import EvaluatedField
 from .explicit_sweep import sweep_explicit
 from .forward_pass import Jumped, Record
-from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_slope, pull_step, step_outputs
+from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_slope, pull_step
 from .schedule import Schedule
 from .state import Config, Operands, Tensors
 from .windows import Window, windows_backwards
@@ -213,7 +214,7 @@ def _sweep_rows(
     for first in reversed(range(0, len(times), size)):
         block = slice(first, first + size)
         part = Sources(*(None if x is None else x[block] for x in sources))
-        swept = _sweep_block(config, times[block], y[block], ops, swept, part)
+        swept = sweep_block(config, times[block], y[block], ops, swept, part)
     return swept
 
 
@@ -257,57 +258,3 @@ def _sweep_steps(
         carried, added = pull_step(config, ops, times[row], y[row], first, carried, own)
         dparams = plus(dparams, added)
     return swept.carried_on(carried, dparams)
-
-
-def _sweep_block(
-    config: Config,
-    times: torch.Tensor,
-    y: torch.Tensor,
-    ops: Operands,
-    swept: Swept,
-    sources: Sources,
-) -> Swept:
-    """All steps at once, but for the product of their matrices."""
-    n, derivatives = y[0].numel(), config.derivatives
-
-    def steps(y: torch.Tensor, params: Tensors) -> Tensors:
-        def one(times: torch.Tensor, y: torch.Tensor) -> Tensors:
-            return step_outputs(config, ops, times, y, params)
-
-        return derivatives.rows(one, times, y)
-
-    outputs, pull = derivatives.vjp(steps, y, ops.params)
-    others = tuple(torch.zeros_like(x) for x in outputs[1:])
-    jacobians = _jacobians(config, times, y, ops)
-    entering = tuple(x for x in sources[1:] if x is not None)
-    own = torch.zeros_like(y) if sources.y is None else sources.y
-    if entering:
-        own = own + pull((torch.zeros_like(outputs[0]), *entering))[0]
-    own, w = own.reshape(len(y), n), swept.dy0.reshape(n)
-    after = []
-    for row in reversed(range(len(y))):
-        after.append(w)
-        w = w @ jacobians[row] + own[row]
-    ws = torch.stack(after[::-1]).reshape(y.shape)
-    _, dparams = pull((ws, *(entering or others)))
-    return swept._replace(dy0=w.reshape(y.shape[1:]), dparams=plus(swept.dparams, dparams))
-
-
-def _jacobians(config: Config, times: torch.Tensor, y: torch.Tensor, ops: Operands) -> torch.Tensor:
-    """The derivatives of the new states by the states, shape (steps, n, n).
-
-    Every step is taken once for each component of the new state, all of them together.
-    """
-    steps, n, derivatives = len(y), y[0].numel(), config.derivatives
-    alone = replace(config, dense=False, terms=False)
-
-    def one(times: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return step_outputs(alone, ops, times, y, ops.params)[0]
-
-    def states(y: torch.Tensor) -> torch.Tensor:
-        return derivatives.rows(one, times.repeat(n, 1), y)
-
-    _, pull = derivatives.vjp(states, y.repeat(n, *(1,) * (y.ndim - 1)))
-    units = torch.eye(n, dtype=y.dtype, device=y.device).repeat_interleave(steps, dim=0)
-    (rows,) = pull(units.reshape(n * steps, *y.shape[1:]))
-    return rows.reshape(n, steps, n).transpose(0, 1)
