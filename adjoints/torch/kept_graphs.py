@@ -61,14 +61,16 @@ class KeptGraphs:
 
     def first_slope(self, t: torch.Tensor, y: torch.Tensor, constants: Tensors) -> torch.Tensor:
         """The slope at the start, by whose graph is told what the others keep."""
-        self.start, self._bytes_each = self.field.measured(t, y, constants)
-        return self.start.slope.detach()
+        start, self._bytes_each = self.field.measured(t, y, constants)
+        if self.has_room:
+            self.start = start
+        return start.slope.detach()
 
     @property
     def nbytes(self) -> int:
         """The bytes that are kept, if all evaluations keep as many as the first."""
         made = sum(1 + len(step.stages) + len(step.more) for step in self.steps)
-        return self._bytes_each * (1 + made)
+        return self._bytes_each * (made + (self.start is not None))
 
     @property
     def has_room(self) -> bool:
