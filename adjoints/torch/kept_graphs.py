@@ -17,7 +17,7 @@ from .state import Config, Tensors
 
 #: States of which graphs are kept; smaller ones are swept in blocks, and larger ones by what is
 #: evaluated again, which costs less than the memory.
-SMALLEST, LARGEST = 9, 2048
+SMALLEST, LARGEST = 9, 1024
 
 #: Bytes of graphs of one solve.
 MOST_BYTES = 2**20
