@@ -80,8 +80,6 @@ class Call:
         Whether the reverse pass reads the dense output of the forward pass.
     transformed : bool
         Whether a function transform, as of ``torch.func.grad``, is at work around it.
-    wanted : bool
-        Whether somebody may ask for a derivative.
     own_times : tuple of tensor
         Start and save times where they differ from lane to lane under ``vmap``; they then come
         last of the leaves.
@@ -103,18 +101,12 @@ class Call:
     reverse: Any = None
     keeps_dense: bool = False
     transformed: bool = False
-    wanted: bool = False
     own_times: Tensors = ()
     engine: Engine = field(default_factory=Engine)
     ran: str = "torch"
     solved: Solved | None = None
     pulled: Pulled | None = None
     lanes: list[Any] = field(default_factory=list)
-
-    @property
-    def sweeps(self) -> bool:
-        """Whether the reverse pass is a sweep over the steps of the forward one."""
-        return self.reverse.adjoint == "discrete"
 
     def kept(self, solved: Solved) -> Solved:
         """What the reverse pass reads; the dense output is let go where it does not."""
@@ -127,7 +119,7 @@ class Call:
         # An alias, as a right-hand side may ask for gradients by what it is given.
         if self.own_times:
             self.schedule = self.schedule.of_one_lane(*leaves[-2:])
-        solved = solved_of(self, y0.detach(), *self.split(leaves), graphs=self.wanted)
+        solved = solved_of(self, y0.detach(), *self.split(leaves))
         self.solved = self.kept(solved)
         return outputs_of(self.config, solved)
 
@@ -188,7 +180,6 @@ def solved_of(
     constants: Tensors,
     *,
     differentiable: bool = False,
-    graphs: bool = False,
 ) -> Solved:
     """The forward pass of a call, with whatever derivatives its right-hand side admits.
 
@@ -197,8 +188,6 @@ def solved_of(
     call, y0, params, constants
     differentiable : bool
         Whether autograd records every operation.
-    graphs : bool
-        Whether a sweep back over its steps follows, which reads the graphs of their evaluations.
     """
     engine = call.with_engine(y0, params, constants)
     call.ran = engine.told
@@ -207,13 +196,7 @@ def solved_of(
 
     def run(config: Config) -> Solved:
         return solve_recording(
-            config,
-            y0,
-            params,
-            constants,
-            call.schedule,
-            differentiable=differentiable,
-            graphs=graphs and call.sweeps,
+            config, y0, params, constants, call.schedule, differentiable=differentiable
         )
 
     return with_plain_fallback(call.config, run)

@@ -19,8 +19,6 @@ def solve_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Output
     """Solve with its own derivative; `leaves` are parameters and constants."""
     tensors = (y0, *leaves, *call.own_times)
     call.transformed = any(map(is_wrapped, tensors))
-    asked = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    call.wanted = asked or call.transformed
     return Outputs(*SolveFunction.apply(call, *tensors))
 
 

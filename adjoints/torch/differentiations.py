@@ -59,7 +59,7 @@ class ByReversePass:
         """Loss and gradients at `params` and `y0`."""
         with torch.no_grad():
             call = (call or self._loss.call).again()
-            solved = solved_of(call, y0, params, fixed.constants, graphs=True)
+            solved = solved_of(call, y0, params, fixed.constants)
             call.solved = call.kept(solved)
             out = outputs_of(call.config, solved)
             inputs = (out.ys, out.totals, *params, *fixed.constants, fixed.coefficients)

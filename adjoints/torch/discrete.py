@@ -27,7 +27,6 @@ from .attempt import evaluate_transposed, row_of
 from .block_sweep import sweep_block
 from .call import Call, Counts, Pulled, swept_counts
 from .compiled_sweep import sweep_compiled
-from .evaluations import EvaluatedField
 from .explicit_sweep import sweep_explicit
 from .forward_pass import Jumped, Record
 from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_slope, pull_step
@@ -227,17 +226,12 @@ def _sweep_stages(
     swept: Swept,
 ) -> Swept:
     """Explicit steps stage by stage, segment by segment."""
-    graphs = record.graphs
-    field = EvaluatedField(config.rhs, ops.params) if graphs is None else graphs.field
-    kept = [] if graphs is None else graphs.steps
     cuts = [rows.start, *(x for x in record.rows if rows.start < x < rows.stop), rows.stop]
     for first, last in reversed(list(pairwise(cuts))):
         times, y, _, *own = (None if x is None else x[first:last] for x in columns)
         assert times is not None
         assert y is not None
-        start = None if graphs is None or first > 0 else graphs.start
-        own = (times, y, start, kept[first:last], field, ops, swept, Sources(*own))
-        swept = sweep_explicit(config, *own)
+        swept = sweep_explicit(config, times, y, ops, swept, Sources(*own))
     return swept
 
 

@@ -11,7 +11,6 @@ from .attempt import terms_of_step
 from .explicit_stages import take_explicit
 from .given_steps import GivenSteps
 from .host_control import HostControl, Proposal
-from .kept_graphs import KeptGraphs
 from .rows import Rows
 from .state import Config, Operands, Row, State
 from .step_norms import Judgement, judgement_of
@@ -27,8 +26,6 @@ class EagerAttempts:
     config
     given : GivenSteps, optional
         The steps to take, without control.
-    graphs : KeptGraphs, optional
-        What the graphs of the first steps' evaluations are kept in.
     iterations : list of tensor
         Newton's, of each attempt.
     transfers : int
@@ -37,7 +34,6 @@ class EagerAttempts:
 
     config: Config
     given: GivenSteps | None = None
-    graphs: KeptGraphs | None = None
     iterations: list[torch.Tensor] = field(default_factory=list)
     transfers: int = 0
 
@@ -60,20 +56,12 @@ class EagerAttempts:
                 control.status = CODES["failed"]
                 break
             row = self._row(control, tried, y, slope)
-            config = self._keeping()
-            step = self._step(config, row, slope, ops)
+            step = self._step(row, slope, ops)
             judgement, failure = self._judgement(control, tried, row, step, ops)
             if control.judged(tried, judgement.error, failure, given=self.given is not None):
-                self._record(rows, config, row, step, ops, judgement)
+                self._record(rows, row, step, ops, judgement)
                 y, slope = step.y1, step.slope
-            elif config is not self.config and self.graphs is not None:
-                self.graphs.field.noted()
         return control.state(y, slope), control
-
-    def _keeping(self) -> Config:
-        """What the next attempt does: whether the graphs of its evaluations are kept."""
-        keeps = self.graphs is not None and self.graphs.has_room
-        return self.graphs.config if self.graphs is not None and keeps else self.config
 
     def _row(
         self, control: HostControl, tried: Proposal, y: torch.Tensor, slope: torch.Tensor
@@ -85,9 +73,9 @@ class EagerAttempts:
             times = torch.cat([times, slope.reshape(-1)])
         return Row(times, y, slope if self.config.first_slopes else None)
 
-    def _step(self, config: Config, row: Row, slope: torch.Tensor, ops: Operands) -> Step:
-        step_by = take if config.tableau.implicit else take_explicit
-        return step_by(config, row.times, row.y, slope, ops, order=0)
+    def _step(self, row: Row, slope: torch.Tensor, ops: Operands) -> Step:
+        step_by = take if self.config.tableau.implicit else take_explicit
+        return step_by(self.config, row.times, row.y, slope, ops, order=0)
 
     def _judgement(
         self, control: HostControl, tried: Proposal, row: Row, step: Step, ops: Operands
@@ -114,21 +102,13 @@ class EagerAttempts:
         return Judgement(tried.h.dtype.type(found), None), int(failure)
 
     def _record(
-        self,
-        rows: Rows,
-        config: Config,
-        row: Row,
-        step: Step,
-        ops: Operands,
-        judgement: Judgement,
+        self, rows: Rows, row: Row, step: Step, ops: Operands, judgement: Judgement
     ) -> None:
-        """Record an accepted step, with what is kept of its evaluations."""
+        """Record an accepted step."""
+        config, terms = self.config, None
         coefficients = dense_of_step(config, row, step, ops) if config.dense else None
-        terms = None
         if config.terms and judgement.terms is not None:
             terms = row.y.new_tensor([float(x) for x in judgement.terms])
         elif config.terms:
             terms = terms_of_step(config, step, row.y, row.times[1], ops)
         rows.append(*(None if x is None else x[None] for x in (*row, coefficients, terms)))
-        if config is not self.config and self.graphs is not None:
-            self.graphs.append(self.graphs.field.noted())

@@ -10,29 +10,21 @@ import torch
 from ..steps.acceptance import CODES, FIXED_STEPS, RUNNING
 from ..steps.runge_kutta import error_scale
 from ..steps.step_size import SMALLEST_ERROR, step_after_trial, trial_step
-from .kept_graphs import KeptGraphs
 from .schedule import Schedule
 from .state import Config, Operands, State
 from .step_norms import mean_square
 from .stepping import clipper
 
 
-def start_eagerly(
-    config: Config, graphs: KeptGraphs | None, schedule: Schedule, y0: torch.Tensor, ops: Operands
-) -> State:
+def start_eagerly(config: Config, schedule: Schedule, y0: torch.Tensor, ops: Operands) -> State:
     """The state before the first attempt, as :func:`.attempt.start` has it.
 
     Parameters
     ----------
     config, schedule, y0, ops
-    graphs : KeptGraphs, optional
-        What keeps the graph of the first slope.
     """
     at = clipper(config, ops.lower, ops.upper)(schedule.t0)
-    if graphs is None:
-        slope = config.rhs(at, y0, (ops.params, ops.constants))
-    else:
-        slope = graphs.first_slope(at, y0, ops.constants)
+    slope = config.rhs(at, y0, (ops.params, ops.constants))
     h, status = _first_size(config, schedule, y0, slope, ops)
     numbers = y0.new_tensor([float(h), SMALLEST_ERROR])
     counts = torch.tensor([0, 0, status], device=y0.device)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 
 from ..steps.runge_kutta import Rhs
-from .saved_bytes import SavedBytes
 from .state import Tensors
 
 
@@ -25,6 +24,7 @@ class Evaluation(NamedTuple):
         """The cotangent of the state; those of `leaves`, the parameters, are added to `dparams`."""
         if not self.slope.requires_grad:
             return torch.zeros_like(self.y)
+        # A right-hand side may remember what it made of its weights: all evaluations share that.
         dy, *added = torch.autograd.grad(
             self.slope, (self.y, *leaves), cotangent, retain_graph=True, allow_unused=True
         )
@@ -68,11 +68,3 @@ class EvaluatedField:
         """The evaluations since this was asked last."""
         found, self._noted = self._noted, []
         return found
-
-    def measured(
-        self, t: torch.Tensor, y: torch.Tensor, constants: Tensors
-    ) -> tuple[Evaluation, int]:
-        """The same, and the bytes that its graph keeps."""
-        with SavedBytes(*self.leaves, *constants) as kept:
-            found = self.evaluated(t, y, constants)
-        return found, kept.total

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,19 +28,28 @@ from ..steps.tableau import Tableau
 from .attempt import terms_of_step
 from .evaluations import EvaluatedField, Evaluation
 from .explicit_stages import Stages, on_device, scaled, stages_of
-from .kept_graphs import Evaluations
 from .recorded_step import Sources, Swept
 from .state import Config, Operands, Row, Tensors
 from .stepping import clipper, dense_of_step
+
+
+class Evaluations(NamedTuple):
+    """Those of one step: at its start, at the other stages of the new state, and at its end.
+
+    ``end`` is ``None`` where nothing reads the slope there; ``more`` are those of the stages that
+    only dense output has.
+    """
+
+    start: Evaluation
+    stages: Sequence[Evaluation]
+    end: Evaluation | None
+    more: Sequence[Evaluation] = ()
 
 
 def sweep_explicit(
     config: Config,
     times: torch.Tensor,
     y: torch.Tensor,
-    first: Evaluation | None,
-    kept: Sequence[Evaluations],
-    field: EvaluatedField,
     ops: Operands,
     swept: Swept,
     sources: Sources,
@@ -49,38 +59,26 @@ def sweep_explicit(
     Parameters
     ----------
     config, times, y, ops, swept, sources
-    first : Evaluation, optional
-        At the start of the first row, where it is kept.
-    kept : sequence of Evaluations
-        Those of the first rows; of others they are made again.
-    field : EvaluatedField
-        By whose leaves `kept` is differentiated.
     """
-    sweep = _Sweep(config, field, ops, swept.dparams)
+    sweep = _Sweep(config, ops, swept.dparams)
     w, dslope, following = swept.dy0, None, None
     for row in reversed(range(len(y))):
         own = Sources(*(None if x is None else x[row] for x in sources))
-        if row >= len(kept):
-            found = sweep.again(times[row], y[row], following, own)
-        else:
-            at_start = kept[row - 1].end if row else first
-            at_start = at_start or sweep.evaluated(times[row, 0], times[row], y[row])
-            found = kept[row]._replace(start=at_start)
+        found = sweep.again(times[row], y[row], following, own)
         w, dslope = sweep.step_back(times[row], y[row], found, (w, dslope), own)
         following = found.start
     assert following is not None
     assert dslope is not None
-    return swept._replace(dy0=w + following.pull(field.leaves, dslope, swept.dparams))
+    return swept._replace(dy0=w + sweep.pulled(following, dslope))
 
 
 class _Sweep:
     """What all steps of a sweep have in common."""
 
-    def __init__(
-        self, config: Config, field: EvaluatedField, ops: Operands, dparams: Tensors
-    ) -> None:
-        self.config = replace(config, rhs=field)
-        self.tab, self.field, self.ops, self.dparams = config.tableau, field, ops, dparams
+    def __init__(self, config: Config, ops: Operands, dparams: Tensors) -> None:
+        self.field = EvaluatedField(config.rhs, ops.params)
+        self.config = replace(config, rhs=self.field)
+        self.tab, self.ops, self.dparams = config.tableau, ops, dparams
 
     def evaluated(self, t: torch.Tensor, times: torch.Tensor, y: torch.Tensor) -> Evaluation:
         """The slope at a time within the step of `times`."""
@@ -117,27 +115,28 @@ class _Sweep:
         dy, w, own_of = self._entering(times, y, found, w, own)
         if own_of is not None:
             for number, evaluation in reversed(list(enumerate(found.more, last + 1))):
-                v = self._pulled(evaluation, own_of[number])
+                v = self.pulled(evaluation, own_of[number])
                 weights = h * on_device(self.tab.a[number, :number].tobytes(), h)
                 own_of.view(len(own_of), -1)[:number].addr_(weights, v.reshape(-1))
                 dy = v if dy is None else dy + v
             dslope = own_of[last] if dslope is None else dslope + own_of[last]
         if dslope is not None:
             assert found.end is not None
-            w = w + self._pulled(found.end, dslope)
+            w = w + self.pulled(found.end, dslope)
         back, weights = Stages(last, w), scaled(self.config.solver, backward_weights, h)
         back.append(w)
         for number in range(last - 1, 0, -1):
             entering = None if own_of is None else own_of[number]
             u = back.sum(weights[last - 1 - number], entering)
-            back.append(self._pulled(found.stages[number - 1], u))
+            back.append(self.pulled(found.stages[number - 1], u))
         dslope = back.sum(weights[-1], None if own_of is None else own_of[0])
         before = back.rows.sum(dim=0)
         for more in (dy, own.y):
             before = before if more is None else before + more
         return before, dslope
 
-    def _pulled(self, evaluation: Evaluation, cotangent: torch.Tensor) -> torch.Tensor:
+    def pulled(self, evaluation: Evaluation, cotangent: torch.Tensor) -> torch.Tensor:
+        """The cotangent of the state of an evaluation; those of the parameters are added."""
         return evaluation.pull(self.field.leaves, cotangent, self.dparams)
 
     def _entering(
@@ -170,7 +169,6 @@ class _Sweep:
         self, times: torch.Tensor, y: torch.Tensor, found: Evaluations, dterms: torch.Tensor
     ) -> Tensors | None:
         """Cotangents of both states and of the stages by the regularisers' terms."""
-        assert found.start is not None
         assert found.end is not None
         slopes = (found.start, *found.stages, found.end)
         rows = torch.stack([evaluation.slope.detach() for evaluation in slopes])

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from ..steps.acceptance import CODES, RUNNING
-from .kept_graphs import KeptGraphs, kept_graphs
 from .rows import Rows
 from .schedule import Schedule, Segments
 from .state import Config, Operands, State, Tensors
@@ -34,8 +33,8 @@ class Record(NamedTuple):
     hold: the first, and those cut short by a stop. Of lanes the sizes are kept as they are, and
     ``odd`` is ``None``. ``rows`` are the numbers of steps up to the end of each segment, ``slopes``
     the flat first slopes of a solver that keeps them, and ``first_slopes`` those of others, where
-    they were asked for. ``graphs`` are those of the steps' evaluations, where they are kept.
-    Where ``y`` has the last states alone, ``starts`` are the first ones of the windows before.
+    they were asked for. Where ``y`` has the last states alone, ``starts`` are the first ones of the
+    windows before.
     """
 
     t: torch.Tensor
@@ -46,17 +45,15 @@ class Record(NamedTuple):
     rows: tuple[int, ...]
     slopes: torch.Tensor
     first_slopes: torch.Tensor | None = None
-    graphs: KeptGraphs | None = None
     starts: torch.Tensor | None = None
 
     @property
     def nbytes(self) -> int:
         """The bytes that are kept."""
-        of_graphs = 0 if self.graphs is None else self.graphs.nbytes
         befores = (jumped.before for jumped in self.jumps)
         kept = (self.t, self.y, self.sizes, *(self.odd or ()), self.slopes, *befores)
         kept = (*kept, self.first_slopes, self.starts)
-        return of_graphs + sum(x.nbytes for x in kept if x is not None)
+        return sum(x.nbytes for x in kept if x is not None)
 
     def times(self, schedule: Schedule) -> torch.Tensor:
         """Start, size, end and the bounds of the times of every step, and slopes."""
@@ -125,7 +122,6 @@ def solve_recording(
     *,
     differentiable: bool = False,
     keep: bool = True,
-    graphs: bool = False,
 ) -> Solved:
     """Solve, and record what a reverse pass needs.
 
@@ -136,15 +132,12 @@ def solve_recording(
         Whether autograd records every operation (a tape).
     keep : bool
         Whether the accepted steps are recorded; otherwise the record holds the jumps alone.
-    graphs : bool
-        Whether the graphs of their evaluations are kept, where that is worth it.
     """
     save_at = schedule.save_at[: schedule.inner] if config.dense and schedule.inner else None
     rows, jumps, counts = Rows(keep, config.window, save_at), [], []
     segments = schedule.segments()
     ops = _operands(params, constants, schedule, segments, 0)
-    kept = kept_graphs(config, y0, params) if graphs else None
-    loop = StepLoop(config, differentiable, schedule, kept)
+    loop = StepLoop(config, differentiable, schedule)
     state = loop.start(y0, ops)
     for k, numbers in enumerate(segments.jumps):
         ops = _operands(params, constants, schedule, segments, k)
@@ -209,5 +202,5 @@ def _finished(
     if config.first_slopes:
         kept = kept._replace(first_slopes=joined(rows.slopes, y))
     starts = torch.cat(rows.starts) if rows.starts else None
-    kept = kept._replace(graphs=loop.graphs, starts=starts)
+    kept = kept._replace(starts=starts)
     return Solved(ys, terms, coefficients, times.detach(), kept, state, work)

@@ -15,7 +15,6 @@ from .eager_attempts import EagerAttempts
 from .eager_start import start_eagerly
 from .given_steps import GivenSteps, given_step
 from .host_control import Proposal
-from .kept_graphs import KeptGraphs
 from .program_inputs import Source, in_loops, open_axes, unflat
 from .rows import Rows
 from .schedule import Schedule
@@ -25,14 +24,8 @@ from .state import Attempt, Config, Operands, State
 class StepLoop:
     """Makes attempts until the next stop is reached, or no more can be made."""
 
-    def __init__(
-        self,
-        config: Config,
-        differentiable: bool,
-        schedule: Schedule,
-        graphs: KeptGraphs | None = None,
-    ) -> None:
-        self.config, self.schedule, self.graphs = config, schedule, graphs
+    def __init__(self, config: Config, differentiable: bool, schedule: Schedule) -> None:
+        self.config, self.schedule = config, schedule
         self.differentiable = differentiable
         self.given = None if schedule.steps is None else GivenSteps(schedule.t0, *schedule.steps)
         self.status, self.accepted, self.attempts, self.transfers = RUNNING, 0, 0, 0
@@ -58,7 +51,7 @@ class StepLoop:
         """The state before the first attempt."""
         config, schedule, shape = self.config, self.schedule, (len(ops.params), len(ops.constants))
         if self._judges_on_host and not config.compile:
-            return start_eagerly(config, self.graphs, schedule, y0, ops)
+            return start_eagerly(config, schedule, y0, ops)
         end = schedule.save_at[-1]
         size = () if schedule.first_step is None else (schedule.first_step,)
 
@@ -102,7 +95,7 @@ class StepLoop:
 
     def _eagerly(self, state: State, ops: Operands, rows: Rows, stop: float) -> State:
         """Make attempts that are judged on the host."""
-        attempts = EagerAttempts(self.config, self.given, self.graphs, self._iterations)
+        attempts = EagerAttempts(self.config, self.given, self._iterations)
         state, control = attempts(state, ops, rows, stop)
         self.accepted, self.attempts = control.accepted, control.attempts
         self.status, self.transfers = control.status, self.transfers + attempts.transfers

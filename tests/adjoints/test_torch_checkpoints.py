@@ -104,8 +104,3 @@ def test_steps_that_are_taken_again_are_counted():
 def test_what_does_not_combine_is_refused(options, why):
     with pytest.raises(ValueError, match=why):
         solve(field, Y0, [1.0], None, **{"checkpoints": 4, **options})
-
-
-def test_where_no_step_fits_no_graph_is_kept():
-    found = gradient(problems.get("two_spirals"), "torch-discrete", rtol=1e-5, atol=1e-8)
-    assert found.stats.saved_bytes < 40_000

@@ -1,4 +1,4 @@
-"""PyTorch's own operations: the sweep stage by stage, kept graphs, and control on the host."""
+"""PyTorch's own operations: the sweep stage by stage, and control on the host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from adjointbench.adjoints.torch import kept_graphs, solve
+from adjointbench.adjoints.torch import solve
 
 N = 12
 GENERATOR = np.random.default_rng(3)
@@ -46,20 +46,10 @@ def of_estimates(solution):
     return of_saves(solution) + 10 * solution.error_estimate + 0.1 * solution.stiffness_estimate
 
 
-@pytest.fixture(params=["all", "some", "none"])
-def kept(request, monkeypatch):
-    """Of how many steps the graphs are kept."""
-    if request.param == "none":
-        monkeypatch.setattr(kept_graphs, "LARGEST", 0)
-    if request.param == "some":
-        monkeypatch.setattr(kept_graphs, "MOST_BYTES", 6000)
-    return request.param
-
-
 @pytest.mark.parametrize("save_at", [[1.0], [0.2, 0.3, 0.9, 1.0]], ids=["end", "saves"])
 @pytest.mark.parametrize("stops", [(), (0.45,)], ids=["smooth", "stop"])
 @pytest.mark.parametrize("solver", ["tsit5", "dopri5", "dop853", "rk4", "euler"])
-def test_the_sweep_is_the_derivative_that_a_tape_finds(kept, solver, stops, save_at):
+def test_the_sweep_is_the_derivative_that_a_tape_finds(solver, stops, save_at):
     adaptive = solver in ("tsit5", "dopri5", "dop853")
     options = {"solver": solver, "discontinuities": stops}
     options |= {} if adaptive else {"step_size": 0.06}
@@ -72,7 +62,7 @@ def test_the_sweep_is_the_derivative_that_a_tape_finds(kept, solver, stops, save
 
 @pytest.mark.parametrize("error_norm", ["scaled", "absolute"])
 @pytest.mark.parametrize("reduction", ["sum", "mean", "max"])
-def test_estimates_alone_are_differentiated(kept, error_norm, reduction):
+def test_estimates_alone_are_differentiated(error_norm, reduction):
     def loss(solution):
         return solution.error_estimate + solution.error_squared
 
@@ -83,7 +73,7 @@ def test_estimates_alone_are_differentiated(kept, error_norm, reduction):
     )
 
 
-def test_jumps_and_given_steps(kept):
+def test_jumps_and_given_steps():
     def jump(i, t, y, p):
         return y + (1 + i) * p["forcing"]
 
@@ -136,36 +126,34 @@ def test_what_is_not_finite_has_a_status(bad):
     assert solve(rhs, y0, [1.0], Y0, engine="torch").status != "ok"
 
 
-def test_a_graph_is_let_go_with_the_solution():
-    held = []
-
-    def rhs(t, y, p):
-        found = torch.tanh(p["w"] @ y)
-        if torch.is_grad_enabled():
-            held.append(weakref.ref(found))
-        return found
-
+def test_a_record_is_let_go_with_the_solution():
     gc.collect()
     gc.disable()
     try:
-        solution = solve(rhs, Y0, [1.0], leaves(), **SMOOTH)
-        assert any(x() is not None for x in held)
+        solution = solve(field, Y0, [0.5, 1.0], leaves(), **SMOOTH)
+        states = weakref.ref(solution.ys.grad_fn.call.solved.record.y)
+        assert states() is not None
         del solution
-        assert all(x() is None for x in held)
+        assert states() is None
     finally:
         gc.enable()
 
 
-def test_where_no_derivative_is_asked_for_no_graph_is_kept():
+def test_the_forward_pass_makes_no_graph():
+    graded = []
+
     def rhs(t, y, p):
-        assert not torch.is_grad_enabled()
+        graded.append(torch.is_grad_enabled())
         return torch.tanh(p["w"] @ y)
 
-    with torch.no_grad():
-        assert solve(rhs, Y0, [1.0], leaves(), **SMOOTH).status == "ok"
+    ys = solve(rhs, Y0, [1.0], leaves(), **SMOOTH).ys
+    # The first call is the check of what it closes over.
+    assert not any(graded[1:])
+    ys.sum().backward()
+    assert graded[-1]
 
 
-def test_backward_may_be_called_again(kept):
+def test_backward_may_be_called_again():
     p = leaves()
     ys = solve(field, Y0, [0.5, 1.0], p, **SMOOTH).ys
     for times in (1, 2):
@@ -175,7 +163,7 @@ def test_backward_may_be_called_again(kept):
     torch.testing.assert_close(p["w"].grad, 2 * once)
 
 
-def test_weights_that_change_before_the_reverse_pass_are_refused(kept):
+def test_weights_that_change_before_the_reverse_pass_are_refused():
     p = leaves()
     ys = solve(field, Y0, [1.0], p, **SMOOTH).ys
     with torch.no_grad():
@@ -184,7 +172,7 @@ def test_weights_that_change_before_the_reverse_pass_are_refused(kept):
         ys.sum().backward()
 
 
-def test_no_derivative_of_what_the_right_hand_side_does_not_read(kept):
+def test_no_derivative_of_what_the_right_hand_side_does_not_read():
     unread = torch.ones(3, dtype=torch.float64, requires_grad=True)
     y0 = Y0.clone().requires_grad_()
     ys = solve(lambda t, y, p: torch.ones_like(y) * t, y0, [1.0], unread, engine="torch").ys
@@ -203,7 +191,7 @@ class Net(torch.nn.Module):
         return self.scale * torch.tanh(self.layer(y))
 
 
-def test_a_module_with_its_own_parameters_and_with_others(kept):
+def test_a_module_with_its_own_parameters_and_with_others():
     net = Net()
     solve(net, Y0, [1.0], **SMOOTH).ys.square().sum().backward()
     own = net.layer.weight.grad.clone()
@@ -222,7 +210,7 @@ def test_a_module_with_its_own_parameters_and_with_others(kept):
     assert not torch.allclose(own, different, rtol=1e-3)
 
 
-def test_frozen_weights_and_buffers_that_change(kept):
+def test_frozen_weights_and_buffers_that_change():
     net = Net()
     net.layer.bias.requires_grad_(False)
     y0 = Y0.clone().requires_grad_()
@@ -235,7 +223,7 @@ def test_frozen_weights_and_buffers_that_change(kept):
     assert net.layer.weight.grad is not None
 
 
-def test_a_gradient_inside_the_right_hand_side(kept):
+def test_a_gradient_inside_the_right_hand_side():
     def hamiltonian(y, k):
         return k * (y.square() * y.sum()).sum()
 
@@ -267,3 +255,22 @@ def test_what_was_refused_is_not_recorded_again():
     solution = solve(rhs, Y0, [1.0], leaves(), number_of_steps=1)
     assert solution.stats["steps"] == 1
     assert len(calls) < first
+
+
+def test_a_right_hand_side_may_remember_what_it_made_of_its_weights():
+    known = {}
+
+    def rhs(t, y, p):
+        if torch.is_grad_enabled() and p["w"].requires_grad:
+            matrix = known.setdefault(id(p["w"]), torch.tanh(p["w"]))
+        else:
+            matrix = torch.tanh(p["w"])
+        return matrix @ y
+
+    def found(remembered):
+        p = leaves()
+        function = rhs if remembered else lambda t, y, p: torch.tanh(p["w"]) @ y
+        solve(function, Y0, [0.5], p, **SMOOTH).ys.sum().backward()
+        return p["w"].grad
+
+    torch.testing.assert_close(found(remembered=True), found(remembered=False))
