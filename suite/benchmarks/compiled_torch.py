@@ -9,6 +9,7 @@ from ._checkout import CHOSEN, VERSION
 from ._warm import Warm as _Warm
 
 RTOLS = [1e-3] if CHOSEN.quick else [1e-3, 1e-5]
+TOO_LONG = "a minute of compiling is not for the quick benchmarks"
 BATCH, OTHER_BATCH = 256, 192
 
 NETWORK = """
@@ -58,6 +59,8 @@ class Network(_Warm):
     param_names = ("rtol",)
 
     def prepare(self, rtol):
+        if CHOSEN.quick:
+            raise NotImplementedError(TOO_LONG)
         names = {}
         exec(NETWORK, names)
         field = names["Field"]()
@@ -78,7 +81,7 @@ class Compiling:
 
     def track_seconds(self, gradient):
         if CHOSEN.quick:
-            raise NotImplementedError("a minute of compiling is not for the quick benchmarks")
+            raise NotImplementedError(TOO_LONG)
         with tempfile.TemporaryDirectory() as folder:
             seconds = _seconds(folder)
             if gradient == "second process":

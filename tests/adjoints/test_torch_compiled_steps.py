@@ -94,7 +94,7 @@ def test_numbers_and_tensors_that_change_are_no_constants(programs):
     assert not np.allclose(check(field, 40, **options), third)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_batch_that_the_equations_name_is_no_open_axis(programs):
     def rhs(t, y, p):
         weights = torch.arange(1.0, 41.0, dtype=y.dtype)[: len(y), None]
