@@ -75,16 +75,29 @@ def values_read(function: Any, *whole: type) -> Iterator[tuple[str, Any]]:
     *whole : type
         Of values that are not looked into.
     """
-    waiting = [(name, value, DEPTH) for name, value in read_by(function)]
+    names, found, known = {"__call__"}, list[tuple[str, Any]](), -1
+    # Who reads an attribute may come after the object that has it.
+    while len(names) > known:
+        known = len(names)
+        found = _found(function, names, whole)
+    yield from found
+
+
+def _found(function: Any, names: set[str], whole: tuple[type, ...]) -> list[tuple[str, Any]]:
+    """What `function` reads where it reads attributes of these names, to which more are added."""
+    found: list[tuple[str, Any]] = []
+    waiting = [("", function, DEPTH + 1)]
     seen: dict[int, Any] = {}
-    for _ in range(MOST):
-        if not waiting:
-            return
+    while waiting and len(found) < MOST:
         name, value, depth = waiting.pop()
-        yield name, value
+        found.append((name, value))
         if depth and id(value) not in seen:
             seen[id(value)] = value
-            waiting.extend((f"{name}{path}", x, depth - 1) for path, x in _parts(value, whole))
+            names.update(_names_of(value, names))
+            parts = _parts(value, whole, names)
+            named = ((f"{name}{path}".removeprefix("."), x) for path, x in parts)
+            waiting.extend((*pair, depth - 1) for pair in named)
+    return found[1:]
 
 
 def read_by(function: Any) -> Iterator[tuple[str, Any]]:
@@ -125,8 +138,26 @@ def _is_filled(cell: Any) -> bool:
     return True
 
 
-def _parts(value: Any, whole: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
-    """What is in a value, and how one would write that."""
+def _names_of(value: Any, names: set[str]) -> set[str]:
+    """The names that a function reads, or those methods of an object that are among `names`."""
+    if isinstance(value, partial):
+        return _names_of(value.func, names)
+    if inspect.ismethod(value):
+        return _names_of(value.__func__, names) | _names_of(value.__self__, names)
+    if inspect.isfunction(value):
+        return set(_names(value.__code__))
+    found: set[str] = set()
+    for owner in type(value).__mro__[:-1]:
+        for name in names.intersection(vars(owner)):
+            method = vars(owner)[name]
+            method = method.fget if isinstance(method, property) else method
+            if inspect.isfunction(method):
+                found.update(_names(method.__code__))
+    return found
+
+
+def _parts(value: Any, whole: tuple[type, ...], names: set[str]) -> Iterator[tuple[str, Any]]:
+    """What is in a value, and how one would write that; of an object attributes of some names."""
     if isinstance(value, dict | list | tuple):
         if len(value) <= LONGEST and not _is_constant(value, whole):
             items = value.items() if isinstance(value, dict) else enumerate(value)
@@ -139,7 +170,17 @@ def _parts(value: Any, whole: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
             where = f".{name}" if name else ""
             yield from ((f"{where}.{key}", x) for key, x in vars(module).items())
     elif not isinstance(value, (*whole, np.ndarray, type, ModuleType)):
-        yield from ((f".{name}", x) for name, x in getattr(value, "__dict__", {}).items())
+        own = _attributes(value)
+        read = ((name, own[name]) for name in sorted(names.intersection(own)))
+        yield from ((f".{name}", x) for name, x in read if not hasattr(x, "__get__"))
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """The attributes of an object, those of its classes too."""
+    found: dict[str, Any] = {}
+    for owner in reversed(type(value).__mro__[:-1]):
+        found.update(vars(owner))
+    return found | getattr(value, "__dict__", {})
 
 
 def _is_constant(value: Any, whole: tuple[type, ...]) -> bool:

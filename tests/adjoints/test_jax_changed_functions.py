@@ -17,6 +17,7 @@ from adjointbench.problems import Problem
 RATE = 1.0
 TABLE = np.array([1.0, 5.0])
 SETTINGS = {"rates": [1.0, 5.0]}
+TRACES = []
 
 
 def by_global(t, y, p):
@@ -158,3 +159,48 @@ def test_a_function_that_counts_its_calls_is_not_compiled_at_every_solve(engine)
     for _ in range(3):
         end(1.0)
     assert len(calls) == once
+
+
+def test_what_a_function_does_not_read_may_change():
+    class Model:
+        def __init__(self):
+            self.rate, self.losses, self.traces = 1.0, [], []
+
+        def scaled(self, y):
+            return self.rate * y
+
+        def rhs(self, t, y, p):
+            TRACES.append(1)
+            return -self.scaled(y) * p
+
+    model = Model()
+
+    def end():
+        return float(solve(model.rhs, jnp.ones(2), jnp.array([1.0]), 1.0, engine="xla").ys[0, 0])
+
+    model.losses.append(end())
+    model.losses.append(end())
+    once = len(TRACES)
+    for _ in range(3):
+        model.losses.append(end())
+    assert len(TRACES) == once
+    model.rate = 2.0
+    assert end() == pytest.approx(math.exp(-2.0), rel=1e-4)
+
+
+def test_an_attribute_of_a_class():
+    class Model:
+        rate = 1.0
+
+        def rhs(self, t, y, p):
+            return -self.rate * y
+
+    model = Model()
+    for rate in (1.0, 2.0):
+        Model.rate = rate
+        found = solve(model.rhs, jnp.ones(2), jnp.array([1.0]), engine="xla").ys[0, 0]
+        assert float(found) == pytest.approx(math.exp(-rate), rel=1e-4)
+    for rate in (3.0, 4.0):
+        model.rate = rate
+        found = solve(model.rhs, jnp.ones(2), jnp.array([1.0]), engine="xla").ys[0, 0]
+        assert float(found) == pytest.approx(math.exp(-rate), rel=1e-3)
