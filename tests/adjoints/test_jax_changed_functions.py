@@ -86,8 +86,9 @@ def values(rhs, engine):
     return [float(f(1.0)) for g in (end, jax.grad(end)) for f in (g, jax.jit(g))]
 
 
-@pytest.mark.parametrize("engine", ["xla", "auto"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "engine"), [*((way, "xla") for way in WAYS), ("global", "auto"), ("method", "auto")]
+)
 def test_what_a_function_reads_may_change_between_solves(way, engine):
     for rate in (1.0, 2.0, 1.0):
         set_rate(rate)

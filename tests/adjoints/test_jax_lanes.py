@@ -56,7 +56,7 @@ def check_lanes(one, *given, rtol=1e-11):
         ("dop853", {"max_steps": 262, "checkpoints": 60}),
         ("tsit5", {"max_steps": 263, "checkpoints": 30}),
         ("rodas5p", {"max_steps": 264, "checkpoints": 30}),
-        ("kvaerno5", {"max_steps": 265, "rtol": 1e-4}),
+        pytest.param("kvaerno5", {"max_steps": 265, "rtol": 1e-4}, marks=pytest.mark.long),
         ("rk4", {"max_steps": 266, "step_size": 0.05}),
     ],
 )
@@ -141,6 +141,7 @@ def test_the_gradient_of_all_lanes_by_what_they_share():
     np.testing.assert_allclose(jax.jit(jax.grad(total))(jnp.ones(4)), expected, rtol=1e-11)
 
 
+@pytest.mark.long
 def test_second_derivatives_of_lanes():
     options = {"max_steps": 33, "rtol": 1e-3, "atol": 1e-4, "save_at": [1.0]}
     one = jax.hessian(lambda p: loss(p, **options))
