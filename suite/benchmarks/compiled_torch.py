@@ -79,9 +79,11 @@ class Compiling:
     timeout = 600
     version = VERSION
 
-    def track_seconds(self, gradient):
+    def setup(self, gradient):
         if CHOSEN.quick:
             raise NotImplementedError(TOO_LONG)
+
+    def track_seconds(self, gradient):
         with tempfile.TemporaryDirectory() as folder:
             seconds = _seconds(folder)
             if gradient == "second process":
