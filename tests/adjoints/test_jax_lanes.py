@@ -53,7 +53,7 @@ def check_lanes(one, *given, rtol=1e-11):
     ("solver", "options"),
     [
         ("tsit5", {"max_steps": 261}),
-        ("dop853", {"max_steps": 262, "checkpoints": 60}),
+        pytest.param("dop853", {"max_steps": 262, "checkpoints": 60}, marks=pytest.mark.long),
         ("tsit5", {"max_steps": 263, "checkpoints": 30}),
         ("rodas5p", {"max_steps": 264, "checkpoints": 30}),
         pytest.param("kvaerno5", {"max_steps": 265, "rtol": 1e-4}, marks=pytest.mark.long),

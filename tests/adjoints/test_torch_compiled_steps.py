@@ -55,7 +55,7 @@ def programs(monkeypatch):
     return lambda: sum(len(variants) for variants in compiled_programs._kept.values())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_set_of_programs_serves_all_batches_weights_and_buffers(programs):
     field = Field().double()
     first = check(field, 40)
