@@ -14,7 +14,7 @@ import numpy as np
 #: How far attributes of attributes, elements of elements and functions of functions are followed.
 DEPTH = 6
 
-#: Longer lists are known by their lengths alone, and so many values are looked at.
+#: Longer lists are not looked into, and so many values are looked at.
 LONGEST, MOST = 1000, 10_000
 
 #: Bytes of an array that is known by its numbers; a larger one is known as an object.

@@ -41,6 +41,15 @@ def next_factor(error: Array, previous_error: Array, error_order: float) -> Arra
     return xp.where(xp.isfinite(error), factor, SMALLEST_FACTOR * xp.ones_like(factor))
 
 
+def nearest_eight_bits(number: Array) -> Array:
+    """Numbers of single precision rounded to eight significant bits, as 32-bit integers of bits.
+
+    By their bits, as a cast to bfloat16 and back rounds: compilers may leave out both.
+    """
+    to_even = 0x7FFF + ((number >> 16) & 1)
+    return ((number + to_even) >> 16) << 16
+
+
 def first_step(
     rhs: Rhs,
     t0: Array,

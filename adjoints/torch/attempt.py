@@ -26,6 +26,7 @@ from ..steps.step_size import (
     SMALLEST_ERROR,
     SMALLEST_FACTOR,
     first_step,
+    nearest_eight_bits,
     next_factor,
 )
 from .state import Attempt, Config, Operands, Row, State, Tensors
@@ -232,13 +233,9 @@ def _next(
 
 
 def with_eight_bits(h: torch.Tensor) -> torch.Tensor:
-    """A number rounded to eight significant bits; it has no derivative.
-
-    By its bits, as a cast to bfloat16 and back rounds it: compilers may leave out both.
-    """
+    """A number rounded to eight significant bits; it has no derivative."""
     number = h.detach().to(torch.float32).view(torch.int32)
-    to_even = 0x7FFF + ((number >> 16) & 1)
-    return (((number + to_even) >> 16) << 16).view(torch.float32).to(h.dtype)
+    return nearest_eight_bits(number).view(torch.float32).to(h.dtype)
 
 
 def _is_limited(config: Config, error: torch.Tensor, previous: torch.Tensor) -> bool:

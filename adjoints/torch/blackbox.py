@@ -21,6 +21,7 @@ import torch
 
 from ..scipy.blackbox_call import TIMES, BlackboxOptions, Call, checked_call, solve_of_call
 from .blackbox_function import Blackbox, joined, solve_blackbox
+from .device import dtype_name
 from .function_checks import check_closure
 
 _REMEDY = "pass them in params and take them from there, or detach them"
@@ -96,7 +97,7 @@ def blackbox_solve(
         argument: _plain(argument, given[argument]) for argument in TIMES if argument in given
     }
     leaves, structure = _flatten(params)
-    leaf_types = [(tuple(leaf.shape), str(leaf.dtype).removeprefix("torch.")) for leaf in leaves]
+    leaf_types = [(tuple(leaf.shape), dtype_name(leaf)) for leaf in leaves]
     call = checked_call(rhs, y0, leaf_types, **given)
     _check_closures(call, structure, y0, leaves)
     box = _blackbox(call, structure)

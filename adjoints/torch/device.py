@@ -1,4 +1,4 @@
-"""Which device a name means, and arrays on it."""
+"""Which device a name means, and arrays on it and back."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def find_device(name: str) -> torch.device:
         here = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
         raise ValueError(f"device={name!r}: this machine lacks it; PyTorch sees {here}")
     return torch.device("cuda", int(index or 0))
+
+
+def dtype_name(tensor: torch.Tensor) -> str:
+    """The name of the dtype of a tensor, as NumPy has it too."""
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def put(value: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -208,7 +208,8 @@ def _sweep_rows(
     if y[0].numel() > BLOCK_STATES or not config.derivatives.batches:
         if config.tableau.implicit or config.lanes > 1:
             return _sweep_steps(config, times, y, slopes, ops, swept, sources)
-        return _sweep_stages(config, record, columns, rows, ops, swept)
+        ends = tuple(x - rows.start for x in record.rows if rows.start < x < rows.stop)
+        return _sweep_stages(config, ends, times, y, ops, swept, sources)
     size = BLOCK_STEPS if config.lanes == 1 else max(1, BLOCK_OF_LANES // config.lanes)
     for first in reversed(range(0, len(times), size)):
         block = slice(first, first + size)
@@ -219,19 +220,17 @@ def _sweep_rows(
 
 def _sweep_stages(
     config: Config,
-    record: Record,
-    columns: tuple[torch.Tensor | None, ...],
-    rows: slice,
+    ends: tuple[int, ...],
+    times: torch.Tensor,
+    y: torch.Tensor,
     ops: Operands,
     swept: Swept,
+    sources: Sources,
 ) -> Swept:
-    """Explicit steps stage by stage, segment by segment."""
-    cuts = [rows.start, *(x for x in record.rows if rows.start < x < rows.stop), rows.stop]
-    for first, last in reversed(list(pairwise(cuts))):
-        times, y, _, *own = (None if x is None else x[first:last] for x in columns)
-        assert times is not None
-        assert y is not None
-        swept = sweep_explicit(config, times, y, ops, swept, Sources(*own))
+    """Explicit steps stage by stage, segment by segment, which end at some of the rows."""
+    for first, last in reversed(list(pairwise((0, *ends, len(times))))):
+        own = Sources(*(None if x is None else x[first:last] for x in sources))
+        swept = sweep_explicit(config, times[first:last], y[first:last], ops, swept, own)
     return swept
 
 

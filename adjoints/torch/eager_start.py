@@ -10,6 +10,7 @@ import torch
 from ..steps.acceptance import CODES, FIXED_STEPS, RUNNING
 from ..steps.runge_kutta import error_scale
 from ..steps.step_size import SMALLEST_ERROR, step_after_trial, trial_step
+from .device import dtype_name
 from .schedule import Schedule
 from .state import Config, Operands, State
 from .step_norms import mean_square
@@ -35,7 +36,7 @@ def _first_size(
     config: Config, schedule: Schedule, y0: torch.Tensor, slope: torch.Tensor, ops: Operands
 ) -> tuple[Any, int]:
     """The first step size, and the status after the first evaluation."""
-    dtype = np.dtype(str(y0.dtype).removeprefix("torch."))
+    dtype = np.dtype(dtype_name(y0))
     scale = error_scale(y0, y0, ops.rtol, ops.atol)
     squares = [mean_square(x / scale, config.components) for x in (y0, slope)]
     zeros = [(0.0 * x).sum() for x in (y0, slope)]

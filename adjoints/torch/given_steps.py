@@ -7,6 +7,7 @@ import torch
 
 from ..steps.acceptance import given_step_fits, given_step_slack
 from .attempt import Given
+from .device import dtype_name
 from .host_control import Proposal
 
 
@@ -21,7 +22,7 @@ class GivenSteps:
     """
 
     def __init__(self, t0: torch.Tensor, starts: torch.Tensor, sizes: torch.Tensor) -> None:
-        dtype = str(t0.dtype).removeprefix("torch.")
+        dtype = dtype_name(t0)
         self._rows = iter(np.array([starts.tolist(), sizes.tolist()], dtype).T)
         self._at = np.asarray(t0.tolist(), dtype)
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from ..steps.acceptance import next_size, status_after
-from ..steps.step_size import SMALLEST_ERROR
+from ..steps.step_size import SMALLEST_ERROR, nearest_eight_bits
+from .device import dtype_name
 from .state import Config, Operands, State
 
 
@@ -36,7 +37,7 @@ class HostControl:
     """
 
     def __init__(self, config: Config, state: State, ops: Operands) -> None:
-        self.config, dtype = config, np.dtype(str(state.y.dtype).removeprefix("torch."))
+        self.config, dtype = config, np.dtype(dtype_name(state.y))
         own = (state.t, state.h, state.previous_error, ops.stop, ops.lower, ops.upper)
         counts = (state.accepted, state.attempts, state.status)
         found = torch.stack([x.to(torch.float64) for x in (*own, *counts)]).tolist()
@@ -105,5 +106,4 @@ class HostControl:
 def _with_eight_bits(h: Any) -> Any:
     """As :func:`.attempt.with_eight_bits`, of a number on the host."""
     number = np.asarray(h, np.float32).view(np.int32)
-    to_even = np.int32(0x7FFF) + ((number >> 16) & 1)
-    return (((number + to_even) >> 16) << 16).view(np.float32).astype(h.dtype)[()]
+    return nearest_eight_bits(number).view(np.float32).astype(h.dtype)[()]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..arguments import REAL_DTYPES, as_real, check_times, listed, number, tolerance
+from .device import dtype_name
 from .state import Tensors
 from .transforms import by_lane, carries_derivative, is_batched, is_differentiated, unwrapped
 
@@ -49,7 +50,7 @@ def checked_state(y0: Any, name: str = "y0", like: torch.Tensor | None = None) -
     if state.dtype in (torch.float32, torch.float64):
         return state.to(dtype) if like is not None and isinstance(y0, float) else state
     if state.is_floating_point() or state.is_complex() or state.dtype == torch.bool:
-        raise ValueError(f"{name} has dtype {_name(state.dtype)}; {REAL_DTYPES}")
+        raise ValueError(f"{name} has dtype {dtype_name(state)}; {REAL_DTYPES}")
     return state.to(dtype)
 
 
@@ -57,7 +58,7 @@ def check_params(leaves: Tensors) -> None:
     """Refuse parameters that would silently get no gradient."""
     for leaf in leaves:
         if leaf.is_complex():
-            raise ValueError(f"params has a tensor of dtype {_name(leaf.dtype)}; {REAL_DTYPES}")
+            raise ValueError(f"params has a tensor of dtype {dtype_name(leaf)}; {REAL_DTYPES}")
 
 
 def checked_times(t0: Any, save_at: Any, like: torch.Tensor) -> Times:
@@ -80,7 +81,7 @@ def checked_times(t0: Any, save_at: Any, like: torch.Tensor) -> Times:
 def _of_lanes(times: torch.Tensor) -> np.ndarray:
     """The times of every lane under ``vmap``, along the first axis."""
     plain, axes = by_lane(times.detach())
-    values = np.array(plain.tolist(), _name(times.dtype))
+    values = np.array(plain.tolist(), dtype_name(times))
     count = int(np.prod([plain.shape[axis] for axis in axes]))
     return np.moveaxis(values, axes, range(len(axes))).reshape(count, *times.shape)
 
@@ -149,7 +150,7 @@ def checked_tolerance(argument: str, value: Any, like: torch.Tensor) -> torch.Te
     """A tolerance as a tensor: one number, or one for each component of `like`."""
     _refuse_derivative(argument, value)
     number = _number_of(value) if isinstance(value, torch.Tensor) else value
-    tolerance(argument, number, tuple(like.shape), _name(like.dtype))
+    tolerance(argument, number, tuple(like.shape), dtype_name(like))
     return held(argument, value, like)
 
 
@@ -173,7 +174,7 @@ def held(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
 
 def _number_of(tensor: torch.Tensor) -> np.ndarray:
     # By a list, as inside a transform no tensor has an array.
-    dtype = _name(tensor.dtype)
+    dtype = dtype_name(tensor)
     return np.array(unwrapped(tensor.detach()).tolist(), dtype)
 
 
@@ -189,7 +190,3 @@ def _refuse_lanes(argument: str, value: Any) -> None:
         raise ValueError(
             f"{argument} differs from lane to lane under vmap; call solve once for each instead"
         )
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

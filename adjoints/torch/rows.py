@@ -19,7 +19,8 @@ class Rows:
         Whether anything is.
     window : int, optional
         States that are kept at the end. Of as many before only the first is kept, in ``starts``;
-        the saves on those steps are read off before, into ``saved``.
+        the saves on those steps are read off before, into ``saved``. ``open_times`` are the times
+        of those that are kept.
     save_at : tensor, optional
         The times of the saves before the end.
     """
@@ -34,6 +35,7 @@ class Rows:
     terms: list[torch.Tensor] = field(default_factory=list)
     starts: list[torch.Tensor] = field(default_factory=list)
     saved: list[torch.Tensor] = field(default_factory=list)
+    open_times: list[torch.Tensor] = field(default_factory=list)
     count: int = 0
 
     def append(self, *piece: torch.Tensor | None) -> None:
@@ -44,7 +46,9 @@ class Rows:
         for column, values in zip(columns, piece, strict=True):
             if values is not None:
                 column.append(values)
-        self.count += 0 if piece[0] is None else len(piece[0])
+        if piece[0] is not None:
+            self.open_times.append(piece[0])
+            self.count += len(piece[0])
         while self.window is not None and self.count > self.window * (1 + len(self.starts)):
             self._close(self.window)
 
@@ -53,7 +57,7 @@ class Rows:
         first = sum(map(len, self.saved))
         if self.save_at is None or not self.coefficients:
             return None
-        times = torch.cat(self.times)[-sum(map(len, self.y)) :]
+        times = torch.cat(self.open_times)
         save_at = self.save_at[first:]
         if end is not None:
             save_at = save_at[save_at < times[end, 0]]
@@ -68,5 +72,6 @@ class Rows:
         y = torch.cat(self.y)
         self.starts.append(y[:1].clone())
         self.y = [y[window:].clone()]
+        self.open_times = [torch.cat(self.open_times)[window:]]
         if self.coefficients:
             self.coefficients = [torch.cat(self.coefficients)[window:].clone()]

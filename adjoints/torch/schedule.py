@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from ..steps.stops import Stops, stops_between
+from .device import dtype_name
 from .state import Tensors
 
 
@@ -40,7 +41,7 @@ class Schedule(NamedTuple):
     def of_one_lane(self, t0: torch.Tensor, save_at: torch.Tensor) -> Schedule:
         """The same with other times, and no stop before the end."""
         numbers = save_at.tolist()
-        dtype = str(t0.dtype).removeprefix("torch.")
+        dtype = dtype_name(t0)
         stops = stops_between((), (), float(t0), numbers[-1], dtype)
         inner = sum(t < numbers[-1] for t in numbers)
         return self._replace(t0=t0, save_at=save_at, stops=stops, inner=inner)

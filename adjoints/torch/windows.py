@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -64,6 +65,7 @@ def _states_again(
 ) -> torch.Tensor:
     """The states from which the steps of a window start, by taking all but the last again."""
     step_by = take if config.tableau.implicit else take_explicit
+    config = replace(config, terms=False)
     params = (ops.params, ops.constants)
     states, slope = [start], None
     for row in range(1, len(times)):

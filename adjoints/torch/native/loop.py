@@ -18,6 +18,7 @@ from ...native.equations import Data, Equations
 from ...native.loop import NativeLoop, Refused, native_loop, refused_of_numbers
 from ...native.translation import UntranslatableError
 from ...scipy.flat import parts
+from ..device import dtype_name
 from ..plain_fallback import Functions
 from ..schedule import Schedule
 from ..state import Config, Tensors
@@ -92,7 +93,7 @@ def _recorded(
                 _KNOWN[key] = native_loop(
                     _equations(graphs, jumps, given),
                     config.tableau,
-                    str(y0.dtype).removeprefix("torch."),
+                    dtype_name(y0),
                     breaks=config.breaks,
                     most=most,
                 )
