@@ -103,6 +103,7 @@ def prepare(
     max_steps: int = DEFAULT_MAX_STEPS,
     compile: bool = False,
     engine: str | None = None,
+    linear_solver: str | None = None,
     error_bar: bool | str = False,
     gradient_rtol: float | None = None,
 ) -> Run:
@@ -150,6 +151,9 @@ def prepare(
     engine : {"auto", "native", "xla"}, optional
         What runs a discrete adjoint: a program in C that the equations are translated to, what the
         framework compiles, or by default the first where it can be: ``stats.engine`` tells.
+    linear_solver : {"auto", "dense", "banded", "sparse"}, optional
+        How an implicit solver solves its linear systems; by default as fits the places where the
+        Jacobian may have entries, which are found from the equations: ``stats.linear_solver``.
     error_bar : bool or str
         Estimate how far the gradient is off, at three times the cost, from the gradient of the
         same steps cut in two: ``result.gradient_error``, and the better gradient in
@@ -203,6 +207,7 @@ def prepare(
         compile=bool(compile),
         error_bar=True if gradient_rtol is not None else error_bar,
         engine="auto" if engine is None else engine,
+        linear_solver="auto" if linear_solver is None else linear_solver,
     )
     check_regularizer(entry, penalty)
     check_supported(
@@ -215,6 +220,7 @@ def prepare(
         first_step=settings.first_step,
         compile=settings.compile or None,
         engine=engine,
+        linear_solver=linear_solver,
     )
     check_error_bar(settings.error_bar, penalty)
     with explained(problem, entry):

@@ -48,6 +48,7 @@ class Settings:
     compile: bool
     error_bar: bool | str = False
     engine: str = "auto"
+    linear_solver: str = "auto"
 
 
 def scaled(settings: Settings, factor: float) -> Settings:

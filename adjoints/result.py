@@ -72,6 +72,9 @@ class Stats:
         On PyTorch, how often the host waited for a number from the device.
     engine : str or None
         Of an open solver, what ran: ``"native"``, or the framework, and why in parentheses.
+    linear_solver : str or None
+        Of an implicit open solver, how its linear systems were solved: ``"dense"``,
+        ``"banded (...)"`` or ``"sparse (...)"``.
     """
 
     steps: int | None = None
@@ -90,6 +93,7 @@ class Stats:
     compiled: str | None = None
     transfers: int | None = None
     engine: str | None = None
+    linear_solver: str | None = None
 
 
 @dataclass(frozen=True)

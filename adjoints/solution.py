@@ -60,10 +60,14 @@ class OpenSolution(SolverOutputs[Array]):
     engine : str
         What solved it: ``"native"``, or the framework, and why in parentheses where that was not
         asked for.
+    linear_solver : str or None
+        Of an implicit solver, how its linear systems were solved: ``"dense"``, ``"banded (...)"``
+        or ``"sparse (...)"``.
     """
 
     dense_output: Any = field(default=None, kw_only=True)
     engine: str = field(default="", kw_only=True)
+    linear_solver: str | None = field(default=None, kw_only=True)
 
     def __call__(self, t: Any, *, side: str = "after") -> Any:
         """The solution at `t`, as of the ``DenseOutput`` of the framework."""

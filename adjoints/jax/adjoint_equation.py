@@ -15,8 +15,8 @@ from ..methods.method import BACKWARD
 from ..steps.runge_kutta import dense_value, error_scale, root_mean_square
 from . import storage
 from .config import Config
-from .linear import jacobian_of
 from .state import DenseRow, StopArrays
+from .systems.system import Matrix
 
 Tree = Any
 
@@ -67,8 +67,8 @@ class AdjointField:
         parts = [dw.ravel(), dm]
         return jnp.concatenate([-slope.ravel(), *parts] if self.back else parts)
 
-    def jacobian(self, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
-        """Of ``dw/ds`` by ``w``: the transpose of the right-hand side's own Jacobian.
+    def jacobian(self, s: jax.Array, z: jax.Array, params: Tree) -> Matrix:
+        """The right-hand side's own Jacobian, of which that of ``dw/ds`` by ``w`` is the transpose.
 
         Forward mode of the right-hand side is cheaper than its vector-Jacobian products with
         all unit vectors.
@@ -77,8 +77,8 @@ class AdjointField:
         y, _ = self.split(s, z, along)
         both = (along.params, along.constants)
         if self.forward.jacobian is not None:
-            return self.forward.jacobian(-s, y, both).T
-        return jacobian_of(lambda y: self.forward.rhs(-s, y, both), y).T
+            return self.forward.jacobian(-s, y, both)
+        return self.forward.system.jacobian(lambda y: self.forward.rhs(-s, y, both), y)
 
     @property
     def back(self) -> bool:

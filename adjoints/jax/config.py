@@ -16,6 +16,7 @@ from .control_flow import cond_any
 from .outcomes import Counts
 from .sources import Sources, StepOutputs
 from .state import Operands, Row, State, Trial
+from .systems.system import DENSE, System
 
 Tree = Any
 
@@ -196,6 +197,8 @@ class Config:
     jacobian : callable, optional
         ``jacobian(t, y, params)``, the matrix that an implicit solver takes; by default it is
         formed by forward mode.
+    system : System
+        How an implicit solver forms that matrix by itself, and solves with it.
     native : NativeLoop, optional
         The program that solves and pulls back in place of what JAX compiles: see
         :mod:`~adjointbench.adjoints.jax.native.engine`.
@@ -222,7 +225,8 @@ class Config:
     given_steps: bool = False
     constant_steps: bool = False
     through_step_size: bool = False
-    jacobian: Callable[..., jax.Array] | None = None
+    jacobian: Callable[..., Any] | None = None
+    system: System = DENSE
     native: Any = None
     jax_differentiates: bool = False
 

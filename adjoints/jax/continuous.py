@@ -50,6 +50,7 @@ from .reverse_events import along_forward
 from .reverse_solve import integrate_back
 from .saves import end_cotangent
 from .state import Operands, State
+from .systems.system import DENSE, Transposed
 
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
 
@@ -154,6 +155,7 @@ def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config
         components=components.get(field.kind),
         passive_from=n if field.alone and solver.tableau.implicit else None,
         jacobian=field.jacobian if field.alone else None,
+        system=Transposed(config.system) if field.alone else DENSE,
     )
     if field.kind == "gauss":
         return replace(reverse, on_accept=GaussOnStep(field, gauss_nodes(reverse)))

@@ -18,7 +18,7 @@ from .config import ChunkSweep, Config
 from .dirk_chunks import sweep_dirk_chunk
 from .explicit import evals_at_start
 from .implicit_steps import failure_of, frozen_jacobian, implicit_pair, rhs_on_side
-from .linear import factorize, solve_with
+from .linear import linear_solver
 from .newton import solve_stage
 from .outcomes import Counts
 from .sides import clipper
@@ -45,9 +45,11 @@ class DiagonallyImplicit:
         rhs = rhs_on_side(config, trial, ops)
         slope = rhs(t, y) if first is None else first
         jacobian = frozen_jacobian(config, clipper(limits)(t), y, (ops.params, ops.constants))
-        matrix = jnp.eye(y.size, dtype=y.dtype) - tab.gamma * h * jacobian
-        factors = factorize(matrix)
-        failure = failure_of(matrix, factors)
+        system = config.system
+        matrix = system.shifted(jacobian, 1.0, -tab.gamma * h)
+        factors = system.factorize(matrix)
+        product = _frozen_matrix(config, trial, ops)
+        failure = failure_of(config, matrix, factors, product, y)
         stages, failure, solves = self._stages(config, rhs, trial, slope, factors, failure, ops)
         y1 = y + h * combine(tab.b, stages)
         if not tab.stiffly_accurate:
@@ -55,7 +57,8 @@ class DiagonallyImplicit:
         pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
         slow = None
         if tab.error is not None:
-            slow = solve_with(factors, combine(tab.error, stages).ravel()).reshape(y.shape)
+            solve = linear_solver(product, factors, system.solve)
+            slow = solve(combine(tab.error, stages))
         return Step(y1, stages, stages[-1], pair, failure, solves, slow_error=slow)
 
     def _stages(
@@ -94,6 +97,7 @@ class DiagonallyImplicit:
                 y,
                 scaled_h,
                 ops,
+                system=config.system,
                 tolerance=self.newton_tolerance,
                 components=config.components,
             )
@@ -140,6 +144,18 @@ class DiagonallyImplicit:
     @property
     def pull_step(self) -> None:
         """Nothing: JAX differentiates its steps."""
+
+
+def _frozen_matrix(config: Config, trial: Trial, ops: Operands) -> Callable[[jax.Array], jax.Array]:
+    """The product with ``I - gamma h J``, which carries no derivative but that of the vector."""
+    t, y, h = lax.stop_gradient((clipper(trial.limits)(trial.t), trial.y, trial.h))
+    params = lax.stop_gradient((ops.params, ops.constants))
+
+    def product(u: jax.Array) -> jax.Array:
+        slope = jax.jvp(lambda y: config.rhs(t, y, params), (y,), (u,))[1]
+        return u - config.tableau.gamma * h * slope
+
+    return product
 
 
 def _beyond(

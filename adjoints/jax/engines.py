@@ -39,6 +39,7 @@ def choose_engine(
     stops: Stops,
     platform: str,
     checkpoints: int | None,
+    linear_solver: str = "auto",
     **beyond: bool,
 ) -> tuple[Config, str]:
     """The configuration with its native program, if there is one, and what runs in words.
@@ -54,6 +55,8 @@ def choose_engine(
         What it runs on.
     checkpoints : int, optional
         What the window of the configuration is made of; without it, as much is kept as fits.
+    linear_solver : str
+        What was asked for: a native loop solves its systems by dense factors.
     **beyond : bool
         Whether something is asked for besides that a native loop does not do.
 
@@ -76,6 +79,7 @@ def choose_engine(
         dense_output=config.dense_output,
         differentiate_step_size=config.through_step_size,
         **{"a second derivative": engine == "auto" and _differentiated(given) > 1},
+        **{f"linear_solver={linear_solver!r}": linear_solver in ("banded", "sparse")},
         **beyond,
     )
     if found is None:

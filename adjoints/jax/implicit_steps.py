@@ -13,9 +13,10 @@ from ..steps.acceptance import CODES, RUNNING
 from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
 from .config import Config
-from .linear import Factors, is_finite, jacobian_of
+from .linear import Factors, is_finite
 from .sides import clipper
 from .state import Operands, Trial
+from .systems.system import Matrix
 
 Tree = Any
 
@@ -28,23 +29,33 @@ def rhs_on_side(
     return lambda t, y: config.rhs(clip(t), y, params)
 
 
-def frozen_jacobian(config: Config, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
+def frozen_jacobian(config: Config, t: jax.Array, y: jax.Array, params: Tree) -> Matrix:
     """The Jacobian that the linear systems are made of; it carries no derivative."""
     t, y, params = lax.stop_gradient((t, y, params))
     if config.jacobian is not None:
         return config.jacobian(t, y, params)
-    return jacobian_of(lambda y: config.rhs(t, y, params), y)
+    return config.system.jacobian(lambda y: config.rhs(t, y, params), y)
 
 
-def failure_of(matrix: jax.Array, factors: Factors) -> jax.Array:
-    """The status code of a step with this matrix: ``RUNNING`` unless it is singular."""
-    singular = is_finite(matrix) & ~is_finite(factors)
-    return jnp.where(singular, CODES["linear_solve"], RUNNING).astype(jnp.int32)
+def failure_of(
+    config: Config,
+    matrix: Matrix,
+    factors: Factors,
+    product: Callable[[jax.Array], jax.Array],
+    y: jax.Array,
+) -> jax.Array:
+    """The status code of a step with this matrix: ``RUNNING`` unless it is singular, or not whole.
 
-
-def largest_row_sum(jacobian: jax.Array) -> jax.Array:
-    """The largest sum of a row: no eigenvalue is larger."""
-    return jnp.max(jnp.sum(jnp.abs(jacobian), axis=1))
+    Parameters
+    ----------
+    config, matrix, factors
+    product : callable
+        With the matrix, of arrays like `y`.
+    y : array
+    """
+    is_whole = config.system.is_complete(matrix, product, y)
+    unfit = is_finite(matrix) & ~(is_finite(factors) & is_whole)
+    return jnp.where(unfit, CODES["linear_solve"], RUNNING).astype(jnp.int32)
 
 
 def implicit_pair(

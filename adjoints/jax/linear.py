@@ -80,7 +80,11 @@ def is_finite(arrays: Any) -> jax.Array:
 
 
 def linear_solver(
-    matvec: Callable[[jax.Array], jax.Array], factors: Factors, *, transposed: bool = False
+    matvec: Callable[[jax.Array], jax.Array],
+    factors: Factors,
+    solve_flat: Callable[..., jax.Array] = solve_with,
+    *,
+    transposed: bool = False,
 ) -> Callable[[jax.Array], jax.Array]:
     """``solve(right)`` for arrays of any shape, differentiable through `matvec`.
 
@@ -90,15 +94,17 @@ def linear_solver(
         The product with the matrix. Derivatives of a solution flow to what it closes over.
     factors
         Of the same matrix, on flat vectors.
+    solve_flat : callable
+        ``solve_flat(factors, right, transposed=...)``.
     transposed : bool
         Whether they are those of its transpose.
     """
 
     def solve(_: Any, right: jax.Array) -> jax.Array:
-        return solve_with(factors, right.ravel(), transposed=transposed).reshape(right.shape)
+        return solve_flat(factors, right.ravel(), transposed=transposed).reshape(right.shape)
 
     def solve_transposed(_: Any, right: jax.Array) -> jax.Array:
-        return solve_with(factors, right.ravel(), transposed=not transposed).reshape(right.shape)
+        return solve_flat(factors, right.ravel(), transposed=not transposed).reshape(right.shape)
 
     return lambda right: lax.custom_linear_solve(matvec, right, solve, solve_transposed)
 

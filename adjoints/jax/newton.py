@@ -11,8 +11,9 @@ from jax import lax
 
 from ..steps.newton import MOST_ITERATIONS
 from ..steps.runge_kutta import counted, error_scale, root_mean_square
-from .linear import Factors, factorize, jacobian_of, linear_solver, solve_with
+from .linear import linear_solver
 from .state import Operands
+from .systems.system import System
 
 
 class Stage(NamedTuple):
@@ -41,6 +42,7 @@ def solve_stage(
     scaled_h: jax.Array,
     ops: Operands,
     *,
+    system: System,
     tolerance: float,
     components: int | None,
 ) -> Stage:
@@ -55,6 +57,8 @@ def solve_stage(
         Of ``I - gamma h J`` with the Jacobian at the start of the step.
     y, scaled_h, ops
         The state at the start, ``gamma h`` and the tolerances scale what counts as converged.
+    system : System
+        What solves with the factors, and of which kind the stage's own matrix is.
     tolerance : float
         Share of the solve's tolerance to which it converges.
     components : int, optional
@@ -81,26 +85,28 @@ def solve_stage(
     def size_of(step: jax.Array) -> jax.Array:
         return root_mean_square(counted(size * step / scale, components))
 
+    def solve(right: jax.Array) -> jax.Array:
+        return system.solve(factors, right.ravel()).reshape(right.shape)
+
+    def tangent_solve(linear: Callable[[jax.Array], jax.Array], right: jax.Array) -> jax.Array:
+        matrix = system.jacobian(linear, jnp.zeros_like(right))
+        return linear_solver(linear, system.factorize(matrix), system.solve)(right)
+
     def newton(residual: Callable[..., jax.Array], guess: jax.Array) -> Any:
-        found = _iterate(residual, guess, factors, size_of, tolerance, noise)
+        found = _iterate(residual, guess, solve, size_of, tolerance, noise)
         how = jnp.stack([found.iterations, jnp.int32(found.converged)])
         # As floating numbers, whose tangents `custom_root` can make.
         return found.slope, how.astype(y.dtype)
 
     guess = lax.stop_gradient(guess)
-    slope, how = lax.custom_root(residual, guess, newton, _tangent_solve, has_aux=True)
+    slope, how = lax.custom_root(residual, guess, newton, tangent_solve, has_aux=True)
     return Stage(slope, how[0].astype(jnp.int32), how[1] > 0)
-
-
-def _tangent_solve(linear: Callable[[jax.Array], jax.Array], right: jax.Array) -> jax.Array:
-    matrix = jacobian_of(linear, jnp.zeros_like(right))
-    return linear_solver(linear, factorize(matrix))(right)
 
 
 def _iterate(
     residual: Callable[..., jax.Array],
     guess: jax.Array,
-    factors: Factors,
+    solve: Callable[[jax.Array], jax.Array],
     size_of: Callable[[jax.Array], jax.Array],
     tolerance: float,
     noise: jax.Array,
@@ -109,7 +115,9 @@ def _iterate(
 
     Parameters
     ----------
-    residual, guess, factors
+    residual, guess
+    solve : callable
+        With the matrix of the step.
     size_of : callable
         The norm of a change of the slope, as a share of the solve's tolerance.
     tolerance : float
@@ -118,7 +126,7 @@ def _iterate(
     """
 
     def turn(at: Iterate) -> Iterate:
-        step = solve_with(factors, residual(at.slope).ravel()).reshape(guess.shape)
+        step = solve(residual(at.slope))
         change = size_of(step)
         rate = jnp.where(at.iterations > 0, change / at.change, 0.5).astype(change.dtype)
         left = jnp.where(rate < 1, rate / (1 - rate) * change, jnp.inf)

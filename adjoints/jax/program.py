@@ -31,6 +31,7 @@ from .solvers import find_solver
 from .state import Operands
 from .stats import Report, pack_report, stats_of
 from .steps_again import again_config, finer_operands, joined_operands, room_for
+from .systems.found import solved_how, with_system
 from .times import find_stops
 from .user_functions import Field, Jacobian, Jump, TracedOnce, UserFunction, merge_named
 
@@ -93,6 +94,14 @@ class JaxProgram:
         self._fixed: Fixed = self._put(Fixed(dict(problem.constants), packed))
         with self._context():
             self.stops, config = configure(problem, settings)
+            config = with_system(
+                settings.linear_solver,
+                config,
+                self._put(problem.y0),
+                (dict(problem.params), dict(problem.constants)),
+                getattr(problem, "jacobian_sparsity", None),
+                self.device.platform,
+            )
             if chunked_states is not None:
                 solver: Any = config.solver
                 config = replace(config, solver=replace(solver, chunked_states=chunked_states))
@@ -105,6 +114,7 @@ class JaxProgram:
                 self.stops,
                 self.device.platform,
                 settings.checkpoints,
+                settings.linear_solver,
             )
         gradient = self._with_second if settings.error_bar else self._gradient
         self._compiled, self.compile_s = self._ahead(gradient)
@@ -151,6 +161,7 @@ class JaxProgram:
             compile_s=self.compile_s,
             derivatives="jax",
             engine=self.engine,
+            linear_solver=solved_how(self.config),
         )
         directions = self.problem.n_params + self.problem.n_states
         stats = stats_of(self.config, report, directions, known)

@@ -13,8 +13,8 @@ from ..steps.runge_kutta import combine
 from ..steps.tableau import Tableau
 from .config import ChunkSweep, Config, StepPull
 from .explicit import evals_at_start
-from .implicit_steps import failure_of, frozen_jacobian, implicit_pair, largest_row_sum, rhs_on_side
-from .linear import factorize, linear_solver
+from .implicit_steps import failure_of, frozen_jacobian, implicit_pair, rhs_on_side
+from .linear import linear_solver
 from .outcomes import Counts
 from .rosenbrock_back import pull_rosenbrock_step
 from .rosenbrock_chunks import sweep_rosenbrock_chunk
@@ -35,24 +35,25 @@ class Rosenbrock:
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """One step: every stage a system with the same matrix."""
         tab, (t, y, h, t1, first, limits, *_) = self.tableau, trial
+        system = config.system
         rhs = rhs_on_side(config, trial, ops)
         slope = rhs(t, y) if first is None else first
         jacobian = frozen_jacobian(config, clipper(limits)(t), y, (ops.params, ops.constants))
-        matrix = jnp.eye(y.size, dtype=y.dtype) / tab.gamma - h * jacobian
-        factors = factorize(matrix)
+        matrix = system.shifted(jacobian, 1 / tab.gamma, -h)
+        factors = system.factorize(matrix)
 
         def matvec(u: jax.Array) -> jax.Array:
             return u / tab.gamma - h * jax.jvp(lambda y: rhs(t, y), (y,), (u,))[1]
 
         time_slope = jax.jvp(lambda t: rhs(t, y), (t,), (jnp.ones_like(t),))[1]
-        solve = linear_solver(matvec, factors)
+        solve = linear_solver(matvec, factors, system.solve)
         stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
         y1 = y + h * combine(tab.b, stages)
-        failure = failure_of(matrix, factors)
+        failure = failure_of(config, matrix, factors, matvec, y)
         pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
         slope = rhs(t1, y1)
         solves = jnp.int32(tab.steps)
-        radius = largest_row_sum(jacobian)
+        radius = system.largest_row_sum(jacobian)
         return Step(y1, stages, slope, pair, failure, solves, radius)
 
     def start_radius(self, config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -> None:

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from .chunks import stage_times
 from .config import Config
 from .implicit_steps import frozen_jacobian
-from .linear import factorize, linear_solver
+from .linear import linear_solver
 from .recorded_step import after_step, step_outputs
 from .rosenbrock_again import rhs_of_row, slope_by_time, take_again
 from .rosenbrock_chunks import bends_along, step_of_stages
@@ -85,15 +85,21 @@ def _matrix(config: Config, row: Row, ops: Operands) -> Matrix:
     rhs = rhs_of_row(config, row, ops)
     clip = clipper(time_limits(config, row.stop, ops))
     jacobian = frozen_jacobian(config, clip(row.t), y, (ops.params, ops.constants))
-    factors = factorize(jnp.eye(y.size, dtype=y.dtype) / gamma - h * jacobian)
+    system = config.system
+    factors = system.factorize(system.shifted(jacobian, 1 / gamma, -h))
 
     def slope(y: jax.Array) -> jax.Array:
         return rhs(row.t, y)
 
     return Matrix(
-        linear_solver(lambda u: u / gamma - h * jax.jvp(slope, (y,), (u,))[1], factors),
         linear_solver(
-            lambda u: u / gamma - h * jax.vjp(slope, y)[1](u)[0], factors, transposed=True
+            lambda u: u / gamma - h * jax.jvp(slope, (y,), (u,))[1], factors, system.solve
+        ),
+        linear_solver(
+            lambda u: u / gamma - h * jax.vjp(slope, y)[1](u)[0],
+            factors,
+            system.solve,
+            transposed=True,
         ),
     )
 

@@ -54,7 +54,7 @@ class StatusAndSteps:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=[*ARRAYS, "dense_output"],
-    meta_fields=["engine"],
+    meta_fields=["engine", "linear_solver"],
 )
 @dataclass(frozen=True)
 class Solution(StatusAndSteps, OpenSolution[Any]):
@@ -70,7 +70,12 @@ class Solution(StatusAndSteps, OpenSolution[Any]):
 
 
 def solution_of(
-    config: Config, out: Outputs, dense_output: DenseOutput | None, view: View, engine: str
+    config: Config,
+    out: Outputs,
+    dense_output: DenseOutput | None,
+    view: View,
+    engine: str,
+    linear_solver: str | None,
 ) -> Solution:
     """The public form of what a solve found, as its user sees it."""
     final, totals = out.final, out.totals
@@ -92,6 +97,7 @@ def solution_of(
         padded_steps=view.turned(padded(out.steps[: config.max_steps], final.accepted, final.t)),
         dense_output=dense_output,
         engine=engine,
+        linear_solver=linear_solver,
     )
 
 

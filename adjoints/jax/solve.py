@@ -29,6 +29,7 @@ from .solution import Solution, solution_of
 from .solvers import find_solver
 from .state import Operands, StepArrays
 from .state_layout import flat_state
+from .systems.found import solved_how, with_system
 from .times import (
     check_known_times,
     find_stops,
@@ -74,6 +75,8 @@ def solve(
     adjoint_atol: Any = None,
     jacobian: Callable[..., Any] | None = None,
     newton_tolerance: float = 1e-2,
+    linear_solver: str = "auto",
+    jacobian_sparsity: Any = None,
     engine: str = "auto",
 ) -> Solution:
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
@@ -169,6 +172,14 @@ def solve(
         changed the gradients of Robertson, Van der Pol (mu = 1000) and HIRES with ``"kvaerno5"``
         by 1e-10 … 3e-8, less at smaller `rtol` (1e-4 … 1e-8), and mostly less than the error of
         the steps themselves.
+    linear_solver : {"auto", "dense", "banded", "sparse"}
+        How implicit solvers solve their linear systems. ``"auto"``: from 32 unknowns on the places
+        where the Jacobian may have entries are found from the equations, and where they are few it
+        is formed by as many products as they need, and factorised as a band (LAPACK) or as a sparse
+        matrix (SuperLU); ``solution.linear_solver`` tells which, and why not.
+    jacobian_sparsity : optional
+        These places, where they are known: a matrix of SciPy, a boolean array of shape ``(n, n)``,
+        or their rows and columns.
     engine : {"auto", "native", "xla"}
         What runs: ``"native"`` a program in C that the equations are translated to, several times
         as fast for small systems on a CPU, with explicit and Rosenbrock solvers and
@@ -235,14 +246,19 @@ def solve(
     check_dense_output(config, checkpoints)
     params_and_constants = (user.smooth, user.constants)
     check_config(config, start, *params_and_constants)
+    platform = jax.default_backend()
+    config = with_system(
+        linear_solver, config, start, params_and_constants, jacobian_sparsity, platform
+    )
     config, ran = choose_engine(
         engine,
         config,
         start,
         params_and_constants,
         stops,
-        jax.default_backend(),
+        platform,
         checkpoints,
+        linear_solver,
         jacobian=jacobian is not None,
     )
     tolerances = {
@@ -283,7 +299,7 @@ def solve(
         function.note_changes()
     ops = ops._replace(params=user.smooth)
     dense = dense_output_of(config, out, given, ops, jump_times, view)
-    return solution_of(config, out, dense, view, ran)
+    return solution_of(config, out, dense, view, ran, solved_how(config))
 
 
 _jitted = jax.jit(solve_outputs, static_argnums=(0, 1))

@@ -14,7 +14,7 @@ from ..steps.runge_kutta import combine, stiffness
 from ..steps.tableau import Tableau
 from .config import Config, Solver
 from .explicit import ExplicitRungeKutta, evals_at_start
-from .implicit_steps import frozen_jacobian, largest_row_sum
+from .implicit_steps import frozen_jacobian
 from .outcomes import Counts
 from .phases import is_implicit
 from .rosenbrock import Rosenbrock
@@ -62,7 +62,9 @@ class Switching:
         self, config: Config, t0: jax.Array, y0: jax.Array, ops: Operands
     ) -> jax.Array:
         """The norm of the Jacobian at the start."""
-        return largest_row_sum(frozen_jacobian(config, t0, y0, (ops.params, ops.constants)))
+        return config.system.largest_row_sum(
+            frozen_jacobian(config, t0, y0, (ops.params, ops.constants))
+        )
 
     def rhs_evals(self, final: State) -> jax.Array:
         """The stages of all attempts, of whichever method."""

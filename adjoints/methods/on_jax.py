@@ -33,7 +33,7 @@ def _jax(
         target="jax.program:prepare",
         solvers=EXPLICIT_SOLVERS + IMPLICIT_SOLVERS,
         stiff_solver="rodas5p",
-        supports=JAX_OPTIONS | set(extra),
+        supports=JAX_OPTIONS | {"linear_solver"} | set(extra),
         requires=("jax", "scipy"),
         version=version,
     )

@@ -27,12 +27,20 @@ from .step_formulas import (
     weighted,
 )
 
-#: Gaussian elimination with partial pivoting, of W in place, and solutions with it.
+#: Gaussian elimination with partial pivoting, of W in place, and solutions with it. What has been
+#: eliminated moves with the rows, and lies outside of the band where some were exchanged.
 LINEAR_ALGEBRA = """
+static int least(int a, int b) { return a < b ? a : b; }
+static int last_below(int k) { return least(k + BELOW, N - 1); }
+static int last_above(int k) { return least(k + ABOVE, N - 1); }
+static int first_before(const Step *step, int i) {
+    return step->exchanged || i < BELOW ? 0 : i - BELOW;
+}
+
 /* The largest element of column k to row k, in each lane; whether any lane exchanged rows. */
 static int exchange(real (*m)[N], int (*order)[W], int k) {
     real largest = fabs_lanes(m[k][k]), pivot = number(k);
-    for (int i = k + 1; i < N; i++) {
+    for (int i = k + 1; i <= last_below(k); i++) {
         truth larger = fabs_lanes(m[i][k]) > largest;
         largest = blend(larger, fabs_lanes(m[i][k]), largest);
         pivot = blend(larger, number(i), pivot);
@@ -59,10 +67,10 @@ static truth factorize(Step *step) {
         step->exchanged |= exchange(m, step->order, k);
         singular |= m[k][k] == 0;
         m[k][k] = 1 / m[k][k];
-        for (int i = k + 1; i < N; i++) {
+        for (int i = k + 1; i <= last_below(k); i++) {
             if (!any(m[i][k] != 0)) continue;
             real factor = m[i][k] *= m[k][k];
-            for (int j = k + 1; j < N; j++) m[i][j] -= factor * m[k][j];
+            for (int j = k + 1; j <= last_above(k); j++) m[i][j] -= factor * m[k][j];
         }
     }
     return singular;
@@ -78,12 +86,12 @@ static void apply_inverse(const Step *step, const real *right, real *x) {
     }
     for (int i = 0; i < N; i++) {
         real total = right[i];
-        for (int j = 0; j < i; j++) total -= m[i][j] * x[j];
+        for (int j = first_before(step, i); j < i; j++) total -= m[i][j] * x[j];
         x[i] = total;
     }
     for (int i = N - 1; i >= 0; i--) {
         real total = x[i];
-        for (int j = i + 1; j < N; j++) total -= m[i][j] * x[j];
+        for (int j = i + 1; j <= last_above(i); j++) total -= m[i][j] * x[j];
         x[i] = total * m[i][i];
     }
 }
@@ -94,10 +102,10 @@ static void apply_inverse_transposed(const Step *step, const real *right, real *
     memcpy(z, right, sizeof(z));
     for (int i = 0; i < N; i++) {
         z[i] *= m[i][i];
-        for (int j = i + 1; j < N; j++) z[j] -= m[i][j] * z[i];
+        for (int j = i + 1; j <= last_above(i); j++) z[j] -= m[i][j] * z[i];
     }
     for (int i = N - 1; i >= 0; i--)
-        for (int j = 0; j < i; j++) z[j] -= m[i][j] * z[i];
+        for (int j = first_before(step, i); j < i; j++) z[j] -= m[i][j] * z[i];
     memcpy(x, z, sizeof(z));
     for (int i = 0; step->exchanged && i < N; i++)
         EACH_LANE LANE(x[step->order[i][l]], l) = LANE(z[i], l);

@@ -85,6 +85,7 @@ def source_of(
         included(lanes),
         _constants(equations, tableau, dtype, BREAKS=int(breaks), DATA=len(data), W=width),
         _text("prelude.c"),
+        *(_bands(*translator.bands) if implicit else ()),
         kind.declarations(tableau),
         *functions,
         _jumps(equations.jumps),
@@ -134,6 +135,11 @@ def _constants(equations: Equations, tableau: Tableau, dtype: Any, **others: Any
         f"typedef {'float' if single else 'double'} scalar;",
     ]
     return "\n".join(lines + [f"#define {name} {value}" for name, value in known.items()])
+
+
+def _bands(below: int, above: int) -> tuple[str, ...]:
+    """Where the matrix of a step has entries; exchanged rows have as many more above."""
+    return f"#define BELOW {below}", f"#define ABOVE {above + below}"
 
 
 def _jumps(numbers: tuple[int, ...]) -> str:

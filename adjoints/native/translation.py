@@ -69,7 +69,7 @@ class Translator:
         """What the steps of a Rosenbrock method take besides: ``jacobian`` and ``bend_back``."""
         assert tableau.time_weights is not None
         make, n, stages = self.make, self.equations.n, range(tableau.steps)
-        entries = jacobian(make, self._slopes, elements(self.y))
+        entries = self._entries
         time_slope = pushed_forward(make, self._slopes, {elements(self.t)[0]: make.constant(1.0)})
         dense = [entries.get((i, j), make.constant(0.0)) for i in range(n) for j in range(n)]
         # Into a matrix of zeros.
@@ -81,6 +81,12 @@ class Translator:
         read = (*_AT, "real h", "const real (*l)[N]", "const real (*k)[N]")
         outputs = [*entries.values(), *time_slope]
         return text + self._pull_back("bend_back", read, outputs, [*by_matrix, *by_time])
+
+    @property
+    def bands(self) -> tuple[int, int]:
+        """How many diagonals of the Jacobian there are below the main one, and above it."""
+        apart = [i - j for i, j in self._entries]
+        return max([0, *apart]), -min([0, *apart])
 
     def products(self) -> str:
         """The product ``push`` of the Jacobian with a vector, and its pull-back ``push_back``."""
@@ -95,6 +101,11 @@ class Translator:
 
     def _rows(self, name: str, rows: range) -> list[list[Expression]]:
         return [list(inputs(self.make, f"{name}[{row}]", self.equations.n)) for row in rows]
+
+    @cached_property
+    def _entries(self) -> dict[tuple[int, int], Expression]:
+        """Those of the Jacobian that may not be zero."""
+        return jacobian(self.make, self._slopes, elements(self.y))
 
     @cached_property
     def _slopes(self) -> list[Expression]:

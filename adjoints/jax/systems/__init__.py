@@ -1,0 +1,1 @@
+"""The linear systems of implicit steps on JAX: dense, banded, or sparse."""

@@ -1,0 +1,1 @@
+"""The linear systems of implicit steps whose Jacobian is sparse, whatever the framework."""

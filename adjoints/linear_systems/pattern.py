@@ -1,0 +1,114 @@
+"""``Pattern``: where the matrix of an implicit step may have entries."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+
+class Pattern:
+    """The places of a square matrix that may not be zero, by columns, its diagonal among them.
+
+    Two are equal where their places are; they are hashed by their digest, so that programs for the
+    same places are the same.
+
+    Parameters
+    ----------
+    size : int
+        Rows, and columns.
+    rows, columns : array of int
+        The places, in any order, any number of times.
+
+    Attributes
+    ----------
+    rows, columns : ndarray of int32
+        The places in the order of compressed columns: by column, and by row in each.
+    digest : int
+        Of all this, 63 bits, the same in every process.
+    """
+
+    def __init__(self, size: int, rows: Any, columns: Any) -> None:
+        self.size = int(size)
+        every = np.arange(size)
+        places = np.concatenate([np.asarray(columns, np.int64), every]) * size
+        places = np.unique(places + np.concatenate([np.asarray(rows, np.int64), every]))
+        self.rows = (places % size).astype(np.int32)
+        self.columns = (places // size).astype(np.int32)
+        digest = hashlib.sha256(b"%d:" % size + places.tobytes()).digest()
+        self.digest = int.from_bytes(digest[:8], "little") >> 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pattern) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"Pattern({self.size} x {self.size}, {self.entries} entries)"
+
+    @property
+    def entries(self) -> int:
+        """How many places there are."""
+        return len(self.rows)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where each column begins among the places, and the end."""
+        return np.searchsorted(self.columns, np.arange(self.size + 1)).astype(np.int32)
+
+    @cached_property
+    def bands(self) -> tuple[int, int]:
+        """How many diagonals there are below the main one, and above it."""
+        below = self.rows.astype(np.int64) - self.columns
+        return int(max(below.max(), 0)), int(max(-below.min(), 0))
+
+
+def places_of(sparsity: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of what a user gives as a sparsity pattern.
+
+    Parameters
+    ----------
+    sparsity
+        A matrix of SciPy, a boolean array, or rows and columns.
+    size : int
+        Components of the state.
+
+    Raises
+    ------
+    ValueError
+        Where it is none of these, or of another size.
+    """
+    if hasattr(sparsity, "tocoo"):
+        _check_shape(sparsity.shape, size)
+        found = sparsity.tocoo()
+        rows, columns = found.row, found.col
+    elif isinstance(sparsity, tuple | list) and len(sparsity) == 2:
+        rows, columns = (np.asarray(part) for part in sparsity)
+    else:
+        matrix = np.asarray(sparsity)
+        _check_shape(matrix.shape, size)
+        rows, columns = np.nonzero(matrix)
+    whole = all(part.ndim == 1 and part.dtype.kind in "iu" for part in (rows, columns))
+    if not whole or len(rows) != len(columns):
+        raise ValueError(
+            "jacobian_sparsity must be a matrix, or the rows and the columns of its entries as two "
+            f"arrays of integers of one length; got shapes {rows.shape} and {columns.shape}"
+        )
+    for part in (rows, columns):
+        if part.size and (part.min() < 0 or part.max() >= size):
+            raise ValueError(
+                f"jacobian_sparsity has an entry at {part.min()} or {part.max()}; the state has "
+                f"{size} components, numbered from 0"
+            )
+    return rows, columns
+
+
+def _check_shape(shape: tuple[int, ...], size: int) -> None:
+    if shape != (size, size):
+        raise ValueError(
+            f"jacobian_sparsity has shape {shape}; the state has {size} components, so it must be "
+            f"({size}, {size})"
+        )
