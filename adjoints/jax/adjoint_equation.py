@@ -54,14 +54,17 @@ class AdjointField:
     def __call__(self, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
         """``dz/ds``; ``params[1]`` is what the reverse solve reads."""
         along: Along = params[1]
-        y, w = self.split(s, z, along)
+        return self.slope(s, *self.split(s, z, along), along)
+
+    def slope(self, s: jax.Array, y: jax.Array, w: jax.Array, along: Along) -> jax.Array:
+        """``dz/ds`` of state and adjoint."""
 
         def rhs(y: jax.Array, p: Tree) -> jax.Array:
             return self.forward.rhs(-s, y, (p, along.constants))
 
         slope, vjp = jax.vjp(rhs, y, along.params)
         dw, dm = vjp(w)
-        dm = ravel_pytree(dm)[0].astype(z.dtype)
+        dm = ravel_pytree(dm)[0].astype(w.dtype)
         if self.alone:
             dm = jnp.zeros_like(dm)
         parts = [dw.ravel(), dm]
@@ -98,6 +101,19 @@ class AdjointField:
             return z[:n].reshape(shape), z[n : 2 * n].reshape(shape)
         assert along.dense is not None
         return dense_at(along.dense, along.rows, -s), z[:n].reshape(shape)
+
+
+@dataclass(frozen=True)
+class FieldAtOneState:
+    """The same with the state that it has at a save: it has entries in the same places."""
+
+    field: AdjointField
+
+    def __call__(self, s: jax.Array, z: jax.Array, params: Tree) -> jax.Array:
+        """``dz/ds``."""
+        along: Along = params[1]
+        y = along.ys[0]
+        return self.field.slope(s, y, z[: y.size].reshape(y.shape), along)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from .adjoint_equation import (
     AdjointField,
     AdjointStop,
     Along,
+    FieldAtOneState,
     GaussOnStep,
     gauss_nodes,
     stop_cotangent,
@@ -50,7 +51,8 @@ from .reverse_events import along_forward
 from .reverse_solve import integrate_back
 from .saves import end_cotangent
 from .state import Operands, State
-from .systems.system import DENSE, Transposed
+from .systems.found import find_system
+from .systems.system import DENSE, System, Transposed
 
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
 
@@ -86,8 +88,8 @@ def pull_back(
     field = AdjointField(config, config.adjoint)
     atol_params = _atol_of_params(units, ops)
     along, stops = along_forward(config, record, ys, dys, ops, atol_params)
-    reverse = _reverse_config(config, field, along)
     z = _last_state(config, field, along, end_cotangent(config, ops, dys))
+    reverse = _reverse_config(config, field, along, z)
     rops = Operands(
         params=(),
         constants=along,
@@ -142,7 +144,7 @@ def _counts(reverse: Config, state: State) -> Counts:
     )
 
 
-def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config:
+def _reverse_config(config: Config, field: AdjointField, along: Along, z: jax.Array) -> Config:
     n = int(np.prod(along.ys.shape[1:]))
     components = {"backsolve-seminorm": 2 * n, "gauss": n, "quadrature": n}
     solver = config.adjoint_solver or config.solver
@@ -155,11 +157,21 @@ def _reverse_config(config: Config, field: AdjointField, along: Along) -> Config
         components=components.get(field.kind),
         passive_from=n if field.alone and solver.tableau.implicit else None,
         jacobian=field.jacobian if field.alone else None,
-        system=Transposed(config.system) if field.alone else DENSE,
+        system=_reverse_system(config, field, along, z),
     )
     if field.kind == "gauss":
         return replace(reverse, on_accept=GaussOnStep(field, gauss_nodes(reverse)))
     return reverse
+
+
+def _reverse_system(config: Config, field: AdjointField, along: Along, z: jax.Array) -> System:
+    """The systems of the reverse solve: sparse where those of the forward solve are."""
+    if config.system == DENSE:
+        return DENSE
+    if field.alone:
+        return Transposed(config.system)
+    function = field if field.back else FieldAtOneState(field)
+    return find_system("auto", function, z, ((), along._replace(dense=None)), None, "cpu")
 
 
 def _last_state(config: Config, field: AdjointField, along: Along, w: jax.Array) -> jax.Array:

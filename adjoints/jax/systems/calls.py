@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import math
 from collections.abc import Callable
 from importlib.resources import files
@@ -58,9 +59,7 @@ def handlers() -> bool:
 
 def _lapack(name: str) -> ctypes.c_void_p:
     """The address of a function of the LAPACK that SciPy brings along."""
-    from scipy.linalg import cython_lapack
-
-    capsule = cython_lapack.__pyx_capi__[name]
+    capsule = importlib.import_module("scipy.linalg.cython_lapack").__pyx_capi__[name]
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype = ctypes.c_char_p
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p

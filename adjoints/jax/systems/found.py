@@ -158,7 +158,7 @@ def _found(
     try:
         found = asdex.jacobian_sparsity(flat, y, t, params)
     except Exception as error:  # an operation that it does not know
-        return f"asdex does not know where the Jacobian has entries: {error}"
+        return f"asdex does not know where the Jacobian has entries: {error!r}"
     return _colored(Pattern(found.n, found.rows, found.cols))
 
 
