@@ -10,6 +10,7 @@ weights of the forward error test are then exactly those of ``rtol`` and ``atol`
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -115,7 +116,7 @@ class Solve:
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.problem = problem
         self.equations: Equations = trace(problem, settings.method.name)
-        self.plan: Schedule = schedule(problem)
+        self.plan: Schedule = schedule(_saved_at_edges(problem))
         sizes = flat_system(problem).parameter_sizes(pack(problem.params), self.plan.span)
         self.theta_scale = ca.DM(sizes)
         y_scale, abstol = _state_scale(problem, settings.atol)
@@ -180,6 +181,19 @@ def _state_scale(problem: Problem, atol: float | np.ndarray) -> tuple[ca.DM, flo
     smallest = float(np.min(atol))
     units = np.broadcast_to(np.asarray(atol) / smallest, problem.y0.shape)
     return ca.DM(units.ravel()), smallest
+
+
+def _saved_at_edges(problem: Problem) -> Problem:
+    """The problem with saves that are beside a discontinuity by rounding alone put onto it.
+
+    The state is continuous there, and CasADi cannot step from one to the other.
+    """
+    saves = problem.save_at.copy()
+    for time in problem.discontinuities:
+        beside = np.abs(saves - time) <= 4 * np.spacing(np.abs(saves))
+        if np.count_nonzero(beside) == 1:
+            saves[beside] = time
+    return dataclasses.replace(problem, save_at=saves)
 
 
 def _check_times(plan: Schedule, settings: Settings) -> None:
