@@ -23,6 +23,9 @@ _STEP, _ROUNDING = 1e-3, 1e3
 #: As many missing entries are named.
 _NAMED = 3
 
+#: What the two index arrays are called in sentences.
+_AXES = ("rows", "columns")
+
 
 class Sparse(Protocol):
     """A sparse array or matrix of SciPy, of any format."""
@@ -81,9 +84,6 @@ def _of_pair(given: tuple[Any, ...], n: int) -> Pattern:
             "for every entry"
         )
     return rows, columns
-
-
-_AXES = ("rows", "columns")
 
 
 def _indices(name: str, given: Any, n: int) -> np.ndarray:
