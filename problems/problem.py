@@ -12,6 +12,7 @@ from . import validation
 from .definition import definition_hash
 from .function_checks import checked_functions
 from .initial_value import Array, InitialValue, Loss
+from .jacobian_sparsity import Pattern, Sparse, check_complete, checked_pattern
 from .reference import Reference, find_reference
 from .torch_module import ModuleField, arrays_of, check_module
 
@@ -65,6 +66,13 @@ class Problem(InitialValue):
     jacobian : callable, optional
         ``jacobian(t, y, p) -> (n, n)``, the derivative of the flattened ``rhs`` with respect to
         the flattened ``y``.
+    jacobian_sparsity : sparse array, array_like or (rows, columns), optional
+        Where the derivative of the flattened ``rhs`` with respect to the flattened ``y`` may
+        differ from zero, at whatever state, time and parameters: a sparse array of SciPy, whose
+        stored entries count, an array of shape ``(n, n)`` that is not zero there, or a tuple of
+        two index arrays. The attribute is such a pair, sorted by columns, then rows, each entry
+        once. Methods with sparse linear systems find it from the equations where it is ``None``;
+        it is no part of :meth:`definition_hash`, as it does not change the equations.
     discontinuities : sequence of float
         Times where the right-hand side is not smooth; every method steps onto them, and sees the
         right-hand side from the side of the step. One at an end of the span says that the span's
@@ -87,7 +95,9 @@ class Problem(InitialValue):
     ValueError
         Where something does not fit, naming the argument, what it got and what would do. The
         functions are called once for this, on NumPy arrays, and where that fails on those of
-        PyTorch or JAX, if it has been imported; a NaN that they return is no error.
+        PyTorch or JAX, if it has been imported; a NaN that they return is no error. Where a
+        `jacobian_sparsity` lacks entries that ``rhs`` shows near the start: this takes some
+        calls more (:func:`~.jacobian_sparsity.check_complete`).
 
     Notes
     -----
@@ -99,6 +109,7 @@ class Problem(InitialValue):
     stiff: bool
     tags: tuple[str, ...]
     jacobian: RightHandSide | None
+    jacobian_sparsity: Pattern | None
     discontinuities: tuple[float, ...]
     jump_times: tuple[float, ...]
     jump: Jump | None
@@ -120,6 +131,7 @@ class Problem(InitialValue):
         stiff: bool = False,
         tags: Sequence[str] = (),
         jacobian: RightHandSide | None = None,
+        jacobian_sparsity: Sparse | ArrayLike | tuple[ArrayLike, ArrayLike] | None = None,
         discontinuities: ArrayLike = (),
         jump_times: ArrayLike = (),
         jump: Jump | None = None,
@@ -140,6 +152,7 @@ class Problem(InitialValue):
         self._set(
             stiff=bool(stiff),
             tags=validation.checked_tags(tags),
+            jacobian_sparsity=checked_pattern(jacobian_sparsity, self.n_states),
             discontinuities=validation.checked_discontinuities(discontinuities, span, dtype),
             jump_times=jumps,
             version=version,
@@ -153,6 +166,8 @@ class Problem(InitialValue):
                 jump_times=jumps,
             ),
         )
+        if self.jacobian_sparsity is not None:
+            check_complete(self.jacobian_sparsity, self.rhs, span, self.y0, self.merged())
 
     @classmethod
     def from_module(

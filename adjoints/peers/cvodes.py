@@ -3,12 +3,14 @@
 The equations are those of the problem, written as CasADi expressions (:mod:`.casadi_array`), with
 CasADi's own derivatives; a problem's ``jacobian`` is not used. What is mapped to what:
 
-- ``solver="cvodes"``: BDF of orders 1 to 5, Newton, a sparse direct factorisation; the default
-  for stiff problems. ``"cvodes-adams"``: Adams' methods with functional iteration, what the
-  SUNDIALS manual advises for others, and faster there. ``"cvodes-gmres"``: BDF, Newton with GMRES
-  and no preconditioner. In CasADi 3.8.2 GMRES only serves forward solves: backwards the Newton
-  iteration fails the more often the stiffer the problem is, as with a product of the wrong sign,
-  and the solve takes many times the steps of ``"cvodes"`` or gives up.
+- ``solver="cvodes"``: BDF of orders 1 to 5, Newton, a sparse direct factorisation, which one is
+  told by the pattern of the Jacobian (:mod:`.cvodes_linear_systems`); the default for stiff
+  problems. ``"cvodes-mumps"``: the same with MUMPS, whatever the pattern. ``"cvodes-adams"``:
+  Adams' methods with functional iteration, what the SUNDIALS manual advises for others, and
+  faster there. ``"cvodes-gmres"``: BDF, Newton with GMRES and no preconditioner. In CasADi 3.8.2
+  GMRES only serves forward solves: backwards the Newton iteration fails the more often the stiffer
+  the problem is, as with a product of the wrong sign, and the solve takes many times the steps of
+  ``"cvodes"`` or gives up.
 - ``solver="idas"``: IDAS, SUNDIALS' solver for differential-algebraic equations, BDF as well. Its
   adjoint gives up on Robertson, whose backward solve it cannot start (``IDACalcICB``).
 - ``rtol``, ``atol``: forwards, backwards and (here ``quad_err_con`` is on, as in the examples of

@@ -65,8 +65,8 @@ def forward(solve: Solve) -> Call:
     blocks = [block] * len(solve.plan.start_saves)
     units = ca.horzcat(theta / solve.theta_scale, ca.DM.eye(m), ca.DM.zeros(m, n))
     for segment, integrator in zip(solve.plan.segments, integrators, strict=True):
-        xf = integrator(x0=ca.diag(1 / solve.y_scale) @ block, p=units)["xf"]
-        found = ca.horzsplit(ca.diag(solve.y_scale) @ xf, 1 + m + n)
+        xf = integrator(x0=solve.to_units @ block, p=units)["xf"]
+        found = ca.horzsplit(solve.units @ xf, 1 + m + n)
         block = _sensitivities_after_jumps(solve, segment, found[-1], theta, by_theta)
         blocks += [*found[:-1], *([block] * len(segment.end_saves))]
     ys = ca.vertcat(*(block[:, 0] for block in blocks))
@@ -99,7 +99,7 @@ def _forward(
 
 
 def _columns(solve: Solve, xf: ca.MX) -> list[ca.MX]:
-    return [column * solve.y_scale for column in ca.horzsplit(xf)]
+    return ca.horzsplit(solve.units @ xf)
 
 
 def _reverse(
@@ -128,8 +128,8 @@ def _reverse(
         costate, by_jumps = _back_through_jumps(solve, segment, before, theta, costate)
         dtheta += by_jumps
         seeds = ca.horzcat(*(weights[i] for i in segment.saves), costate)
-        call = integrator(**solve.scaled(start, theta), adj_xf=ca.diag(solve.y_scale) @ seeds)
-        costate = call["adj_x0"] / solve.y_scale
+        call = integrator(**solve.scaled(start, theta), adj_xf=solve.units.T @ seeds)
+        costate = solve.to_units.T @ call["adj_x0"]
         dtheta += call["adj_p"] / solve.theta_scale
         calls.append(call)
     for save in solve.plan.start_saves:

@@ -1,6 +1,7 @@
 """The integrators of a problem: CVODES in CasADi, one for each smooth segment of the span.
 
-CVODES sees scaled variables. Parameters come in units of their size, its ``pbar``, so that one
+CVODES sees scaled variables, the state in the order that suits its linear solver
+(:mod:`.cvodes_linear_systems`). Parameters come in units of their size, its ``pbar``, so that one
 absolute tolerance is fit for the gradient of each. Where ``atol`` is an array, of which CasADi
 takes only one number, component i of the state comes in units of ``atol[i] / min(atol)``: the
 weights of the forward error test are then exactly those of ``rtol`` and ``atol``.
@@ -9,6 +10,7 @@ weights of the forward error test are then exactly those of ``rtol`` and ``atol`
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +23,7 @@ from ..program import Settings
 from ..scipy.flat import flat_system, pack
 from ..scipy.segments import Schedule, Segment, schedule
 from .casadi_equations import Equations, symbols, trace
+from .cvodes_linear_systems import linear_system
 
 SOLVER_OPTIONS: dict[str, dict[str, Any]] = {
     "cvodes": {"linear_multistep_method": "bdf", "newton_scheme": "direct"},
@@ -95,6 +98,15 @@ class Solve:
     problem : Problem
     settings : Settings
 
+    Attributes
+    ----------
+    equations : Equations
+    plan : Schedule
+    theta_scale : DM
+        The unit of each parameter.
+    units, to_units : DM
+        ``y = units @ x`` of what CVODES sees, and its inverse.
+
     Raises
     ------
     ValueError
@@ -104,11 +116,15 @@ class Solve:
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.problem = problem
         self.equations: Equations = trace(problem, settings.method.name)
-        self.plan: Schedule = schedule(problem)
+        self.plan: Schedule = schedule(_saved_at_edges(problem))
         sizes = flat_system(problem).parameter_sizes(pack(problem.params), self.plan.span)
         self.theta_scale = ca.DM(sizes)
-        self.y_scale, abstol = _state_scale(problem, settings.atol)
+        y_scale, abstol = _state_scale(problem, settings.atol)
         self._options = _options(settings, abstol)
+        order: Sequence[int] = range(problem.n_states)
+        if settings.solver == "cvodes":
+            self._options["linear_solver"], order = linear_system(self.equations.rhs)
+        self.units, self.to_units = ca.diag(y_scale)[:, order], ca.diag(1 / y_scale)[order, :]
         self._library = settings.solver.partition("-")[0]
         self._first_step = settings.first_step
         self.max_steps = settings.max_steps
@@ -123,7 +139,7 @@ class Solve:
         t, x, p = symbols(rhs)
         # Evaluated at the very ends of a segment, the equations must not see the other side.
         inside = ca.fmin(ca.fmax(t, segment.lowest), segment.highest)
-        ode = rhs(inside, x * self.y_scale, p * self.theta_scale) / self.y_scale
+        ode = self.to_units @ rhs(inside, self.units @ x, p * self.theta_scale)
         dae = {"t": t, "x": x, "p": p, "ode": ca.densify(ode)}
         times = [float(self.plan.save_at[i]) for i in segment.saves]
         options = {**self._options, **more}
@@ -139,7 +155,7 @@ class Solve:
 
     def scaled(self, y: ca.MX, theta: ca.MX) -> dict[str, ca.MX]:
         """The arguments of an integrator."""
-        return {"x0": y / self.y_scale, "p": theta / self.theta_scale}
+        return {"x0": self.to_units @ y, "p": theta / self.theta_scale}
 
 
 def _options(settings: Settings, abstol: float) -> dict[str, Any]:
@@ -165,6 +181,19 @@ def _state_scale(problem: Problem, atol: float | np.ndarray) -> tuple[ca.DM, flo
     smallest = float(np.min(atol))
     units = np.broadcast_to(np.asarray(atol) / smallest, problem.y0.shape)
     return ca.DM(units.ravel()), smallest
+
+
+def _saved_at_edges(problem: Problem) -> Problem:
+    """The problem with saves that are beside a discontinuity by rounding alone put onto it.
+
+    The state is continuous there, and CasADi cannot step from one to the other.
+    """
+    saves = problem.save_at.copy()
+    for time in problem.discontinuities:
+        beside = np.abs(saves - time) <= 4 * np.spacing(np.abs(saves))
+        if np.count_nonzero(beside) == 1:
+            saves[beside] = time
+    return dataclasses.replace(problem, save_at=saves)
 
 
 def _check_times(plan: Schedule, settings: Settings) -> None:

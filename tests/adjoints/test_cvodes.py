@@ -235,6 +235,14 @@ def test_what_has_no_counterpart_is_named(rhs, said):
         ab.prepare(tiny.decay(name="strange", rhs=rhs), "cvodes-adjoint")
 
 
+@EVERY_METHOD
+def test_a_save_beside_a_discontinuity_by_rounding_is_on_it(method):
+    beside = np.nextafter(1.0, 2.0)
+    result = ab.gradient(tiny.switch(save_at=[beside, 2.0]), method, rtol=1e-9, atol=1e-12)
+    expected = ab.gradient(tiny.switch(save_at=[1.0, 2.0]), method, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(numbers(result), numbers(expected))
+
+
 def test_times_that_casadi_cannot_tell_apart_are_refused():
     with pytest.raises(ValueError, match=r"closer than 1e-09.*smaller unit"):
         ab.prepare(tiny.decay(save_at=[1.0, 1.0 + 1e-10]), "cvodes-forward")

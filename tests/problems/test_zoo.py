@@ -1,5 +1,7 @@
 """The contract of every problem in the zoo: one definition, the same numbers everywhere."""
 
+import tracemalloc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -180,6 +182,52 @@ def test_heat_equation_of_any_size_keeps_its_steady_state(n):
     steady = problem.rhs(np.asarray(0.0), x * (1 - x), p)
     np.testing.assert_allclose(steady, 0.0, atol=1e-12 * (n + 1) ** 2)
     assert problem.stiff == (n >= 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "states"),
+    [
+        ("heat_equation", 100_000, 100_000),
+        ("burgers", 100_000, 100_000),
+        ("allen_cahn", 100_000, 100_000),
+        ("fisher_kpp", 100, 10_000),
+        ("brusselator", 128, 32_768),
+    ],
+)
+def test_problems_of_any_size_are_made_in_memory_of_that_size(name, n, states):
+    tracemalloc.start()
+    problem = problems.get(name, n=n)
+    problem.rhs(np.asarray(0.0), problem.y0, problem.merged())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert problem.n_states == states
+    assert problem.stiff
+    saved = len(problem.save_at) * problem.y0.nbytes
+    assert most < 100 * problem.y0.nbytes + 5 * saved
+
+
+@pytest.mark.parametrize("n", [1, 7, 24])
+def test_nobody_comes_or_goes_without_growth_and_the_lake_stays_empty(n):
+    problem = problems.get("fisher_kpp", n=n)
+    t, y, p, _ = arguments(problem)
+    centres = (np.arange(n) + 0.5) / n
+    lake = np.add.outer((centres - 0.55) ** 2, (centres - 0.6) ** 2) < 0.15**2
+    slope = problem.rhs(t, y, p | {"growth": np.zeros((n, n))})
+    assert abs(slope.sum()) <= 1e-12 * np.abs(slope).sum()
+    assert (slope[lake] == 0.0).all()
+    assert (problem.y0[lake] == 0.0).all()
+
+
+def test_a_layer_of_allen_cahn_rests_to_the_order_of_the_differences():
+    """tanh(x / √(2 ε)) is steady on the line, and its ends are ±1 to 1e-6 already."""
+    at_rest = []
+    for n in (99, 199):
+        problem = problems.get("allen_cahn", n=n)
+        x = -1.0 + 2.0 * np.arange(1, n + 1) / (n + 1)
+        layer = np.tanh(x / np.sqrt(0.02))
+        at_rest.append(np.abs(problem.rhs(np.asarray(0.0), layer, problem.merged())).max())
+    assert at_rest[0] < 0.01
+    assert 3.9 < at_rest[0] / at_rest[1] < 4.1
 
 
 def test_robertson_conserves_mass():

@@ -55,6 +55,13 @@ def test_what_was_not_done_and_what_has_no_yardstick_is_no_ratio(table):
     assert len(published_scaling_parts(table)) == 1
 
 
+def test_the_note_says_what_gmres_is_not(tmp_path):
+    made = [scaling_row(GMRES.here, 5, 5e-2), scaling_row("jax-discrete", 5, 7e-3)]
+    (part,) = published_scaling_parts(table_of(tmp_path, made))
+    assert "CasADi's, which is not SUNDIALS' best" in part.note
+    assert FORWARD.caveat == ""
+
+
 def test_without_a_published_size_there_is_no_part(tmp_path):
     table = table_of(tmp_path, [scaling_row("jax-forward", 3, 5e-3)])
     assert published_scaling_parts(table) == []
