@@ -99,7 +99,7 @@ class JaxProgram:
                 config,
                 self._put(problem.y0),
                 (dict(problem.params), dict(problem.constants)),
-                getattr(problem, "jacobian_sparsity", None),
+                problem.jacobian_sparsity,
                 self.device.platform,
             )
             if chunked_states is not None:

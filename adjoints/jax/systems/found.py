@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ....problems.jacobian_sparsity import checked_pattern
 from ...arguments import check_name
-from ...linear_systems.pattern import Pattern, places_of
+from ...linear_systems.pattern import Pattern
 from ..config import Config
 from .calls import handlers
 from .sparse import Banded, Sparse
-from .system import DENSE, Dense, System
+from .system import DENSE, Dense, Matrix, System
 
 Tree = Any
 
@@ -45,17 +46,24 @@ def with_system(
         For a choice or a pattern that makes no sense.
     """
     check_name("linear_solver", choice, CHOICES)
-    places = None if sparsity is None else places_of(sparsity, y0.size)
+    places = checked_pattern(sparsity, y0.size)
     if not is_implicit(config):
         return config
-    if config.jacobian is not None:
-        if choice not in ("auto", "dense"):
-            raise ValueError(
-                f"linear_solver={choice!r}: a Jacobian that is given has all its entries; leave "
-                "jacobian out, or pass linear_solver='dense'"
-            )
-        return config
-    return replace(config, system=find_system(choice, config.rhs, y0, params, places, platform))
+    system = find_system(choice, config.rhs, y0, params, places, platform)
+    given = config.jacobian
+    return replace(config, system=system, jacobian=given and Entries(given, system))
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Those of a matrix that a user's function forms, as a system keeps them."""
+
+    matrix: Callable[..., jax.Array]
+    system: System
+
+    def __call__(self, t: jax.Array, y: jax.Array, params: Tree) -> Matrix:
+        """The Jacobian."""
+        return self.system.of_matrix(self.matrix(t, y, params))
 
 
 def is_implicit(config: Config) -> bool:

@@ -53,6 +53,10 @@ class Sparse:
         places = colors[pattern.columns].astype(np.int64) * pattern.size + pattern.rows
         return _taken(columns, places)
 
+    def of_matrix(self, jacobian: jax.Array) -> jax.Array:
+        """The entries of the pattern; that there are no others is found out where they are used."""
+        return jacobian[self.pattern.rows, self.pattern.columns]
+
     def shifted(self, jacobian: jax.Array, diagonal: Any, scale: Any) -> jax.Array:
         """Entries, those of the diagonal among them."""
         on_diagonal = np.asarray(self.pattern.rows == self.pattern.columns)

@@ -30,6 +30,10 @@ class System(Protocol):
         """The Jacobian of `function` at `y`, by forward mode."""
         ...
 
+    def of_matrix(self, jacobian: jax.Array) -> Matrix:
+        """A Jacobian of which all entries are given, shape ``(n, n)``."""
+        ...
+
     def shifted(self, jacobian: Matrix, diagonal: Any, scale: Any) -> Matrix:
         """``diagonal I + scale J``."""
         ...
@@ -62,6 +66,10 @@ class Dense:
     def jacobian(self, function: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
         """All columns."""
         return jacobian_of(function, y)
+
+    def of_matrix(self, jacobian: jax.Array) -> jax.Array:
+        """As it is."""
+        return jacobian
 
     def shifted(self, jacobian: jax.Array, diagonal: Any, scale: Any) -> jax.Array:
         """A matrix of the same size."""
@@ -105,6 +113,10 @@ class Transposed:
         """The transpose of that of `function`, whose products are vector-Jacobian products."""
         _, vjp = jax.vjp(function, y)
         return self.system.jacobian(lambda w: vjp(w)[0], jnp.zeros_like(y))
+
+    def of_matrix(self, jacobian: jax.Array) -> Matrix:
+        """Of the state's Jacobian, as the other keeps it."""
+        return self.system.of_matrix(jacobian)
 
     def shifted(self, jacobian: Matrix, diagonal: Any, scale: Any) -> Matrix:
         """As of the other."""
