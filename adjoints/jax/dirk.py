@@ -47,9 +47,10 @@ class DiagonallyImplicit:
         jacobian = frozen_jacobian(config, clipper(limits)(t), y, (ops.params, ops.constants))
         system = config.system
         matrix = system.shifted(jacobian, 1.0, -tab.gamma * h)
-        factors = system.factorize(matrix)
-        product = _frozen_matrix(config, trial, ops)
-        failure = failure_of(config, matrix, factors, product, y)
+        product = _frozen_product(config, trial, ops)
+        whole = system.whole(jacobian, product, y)
+        factors = system.factorize(system.shifted(whole, 1.0, -tab.gamma * h))
+        failure = failure_of(matrix, factors)
         stages, failure, solves = self._stages(config, rhs, trial, slope, factors, failure, ops)
         y1 = y + h * combine(tab.b, stages)
         if not tab.stiffly_accurate:
@@ -57,7 +58,8 @@ class DiagonallyImplicit:
         pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
         slow = None
         if tab.error is not None:
-            solve = linear_solver(product, factors, system.solve)
+            step = lax.stop_gradient(tab.gamma * h)
+            solve = linear_solver(lambda u: u - step * product(u), factors, system.solve)
             slow = solve(combine(tab.error, stages))
         return Step(y1, stages, stages[-1], pair, failure, solves, slow_error=slow)
 
@@ -146,14 +148,15 @@ class DiagonallyImplicit:
         """Nothing: JAX differentiates its steps."""
 
 
-def _frozen_matrix(config: Config, trial: Trial, ops: Operands) -> Callable[[jax.Array], jax.Array]:
-    """The product with ``I - gamma h J``, which carries no derivative but that of the vector."""
-    t, y, h = lax.stop_gradient((clipper(trial.limits)(trial.t), trial.y, trial.h))
+def _frozen_product(
+    config: Config, trial: Trial, ops: Operands
+) -> Callable[[jax.Array], jax.Array]:
+    """The product with the Jacobian, which carries no derivative but that of the vector."""
+    t, y = lax.stop_gradient((clipper(trial.limits)(trial.t), trial.y))
     params = lax.stop_gradient((ops.params, ops.constants))
 
     def product(u: jax.Array) -> jax.Array:
-        slope = jax.jvp(lambda y: config.rhs(t, y, params), (y,), (u,))[1]
-        return u - config.tableau.gamma * h * slope
+        return jax.jvp(lambda y: config.rhs(t, y, params), (y,), (u,))[1]
 
     return product
 

@@ -37,24 +37,9 @@ def frozen_jacobian(config: Config, t: jax.Array, y: jax.Array, params: Tree) ->
     return config.system.jacobian(lambda y: config.rhs(t, y, params), y)
 
 
-def failure_of(
-    config: Config,
-    matrix: Matrix,
-    factors: Factors,
-    product: Callable[[jax.Array], jax.Array],
-    y: jax.Array,
-) -> jax.Array:
-    """The status code of a step with this matrix: ``RUNNING`` unless it is singular, or not whole.
-
-    Parameters
-    ----------
-    config, matrix, factors
-    product : callable
-        With the matrix, of arrays like `y`.
-    y : array
-    """
-    is_whole = config.system.is_complete(matrix, product, y)
-    unfit = is_finite(matrix) & ~(is_finite(factors) & is_whole)
+def failure_of(matrix: Matrix, factors: Factors) -> jax.Array:
+    """The status code of a step with this matrix: ``RUNNING`` unless it has no factors."""
+    unfit = is_finite(matrix) & ~is_finite(factors)
     return jnp.where(unfit, CODES["linear_solve"], RUNNING).astype(jnp.int32)
 
 

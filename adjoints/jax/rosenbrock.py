@@ -40,16 +40,17 @@ class Rosenbrock:
         slope = rhs(t, y) if first is None else first
         jacobian = frozen_jacobian(config, clipper(limits)(t), y, (ops.params, ops.constants))
         matrix = system.shifted(jacobian, 1 / tab.gamma, -h)
-        factors = system.factorize(matrix)
 
-        def matvec(u: jax.Array) -> jax.Array:
-            return u / tab.gamma - h * jax.jvp(lambda y: rhs(t, y), (y,), (u,))[1]
+        def product(u: jax.Array) -> jax.Array:
+            return jax.jvp(lambda y: rhs(t, y), (y,), (u,))[1]
 
+        whole = system.whole(jacobian, product, y)
+        factors = system.factorize(system.shifted(whole, 1 / tab.gamma, -h))
         time_slope = jax.jvp(lambda t: rhs(t, y), (t,), (jnp.ones_like(t),))[1]
-        solve = linear_solver(matvec, factors, system.solve)
+        solve = linear_solver(lambda u: u / tab.gamma - h * product(u), factors, system.solve)
         stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
         y1 = y + h * combine(tab.b, stages)
-        failure = failure_of(config, matrix, factors, matvec, y)
+        failure = failure_of(matrix, factors)
         pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
         slope = rhs(t1, y1)
         solves = jnp.int32(tab.steps)

@@ -193,6 +193,7 @@ def _along_path(problem: Problem, regularizer: Regularizer, drawn: Named) -> Pro
         y0=extended(problem.y0),
         jump=None if jump is None else jumped,
         jacobian=None,
+        jacobian_sparsity=None,
     )
 
 
@@ -215,7 +216,7 @@ def _steered(problem: Problem, drawn: Named) -> Problem:
         stretch = p[STRETCH]
         return stretch * problem.rhs(t0 + stretch * (t - t0), y, p)
 
-    return _changed(problem, drawn, rhs=rhs, jacobian=None)
+    return _changed(problem, drawn, rhs=rhs, jacobian=None, jacobian_sparsity=None)
 
 
 def _with_local_error(

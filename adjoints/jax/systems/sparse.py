@@ -73,18 +73,19 @@ class Sparse:
         number, matrix, _ = factors
         return host_solve(self.pattern, number, matrix, right, transposed=transposed)
 
-    def is_complete(
-        self, matrix: jax.Array, product: Callable[[jax.Array], jax.Array], like: jax.Array
+    def whole(
+        self, jacobian: jax.Array, product: Callable[[jax.Array], jax.Array], like: jax.Array
     ) -> jax.Array:
         """By the products with a vector of random numbers: an entry may lie beside the pattern."""
         rows, columns = jnp.asarray(self.pattern.rows), jnp.asarray(self.pattern.columns)
         numbers = np.random.default_rng(0).uniform(1.0, 2.0, self.pattern.size)
         vector = jnp.asarray(numbers, like.dtype)
-        terms = matrix * vector[columns]
+        terms = jacobian * vector[columns]
         own = jax.ops.segment_sum(terms, rows, self.pattern.size)
         size = jax.ops.segment_sum(jnp.abs(terms), rows, self.pattern.size)
         apart = jnp.abs(product(vector.reshape(like.shape)).ravel() - own)
-        return (apart <= np.sqrt(np.finfo(like.dtype).eps) * size).all()
+        is_whole = (apart <= np.sqrt(np.finfo(like.dtype).eps) * size).all()
+        return jnp.where(is_whole, jacobian, jnp.nan)
 
     def largest_row_sum(self, jacobian: jax.Array, *, transposed: bool = False) -> jax.Array:
         """By the entries."""

@@ -46,10 +46,10 @@ class System(Protocol):
         """The solution of the system, or of the transposed one, for one flat right-hand side."""
         ...
 
-    def is_complete(
-        self, matrix: Matrix, product: Callable[[jax.Array], jax.Array], like: jax.Array
-    ) -> jax.Array | bool:
-        """Whether `matrix` is what `product` multiplies arrays like `like` with."""
+    def whole(
+        self, jacobian: Matrix, product: Callable[[jax.Array], jax.Array], like: jax.Array
+    ) -> Matrix:
+        """`jacobian`, or NaN where it is not what `product` multiplies arrays like `like` with."""
         ...
 
     def largest_row_sum(self, jacobian: Matrix, *, transposed: bool = False) -> jax.Array:
@@ -83,11 +83,11 @@ class Dense:
         """See :func:`~adjointbench.adjoints.jax.linear.solve_with`."""
         return solve_with(factors, right, transposed=transposed)
 
-    def is_complete(
-        self, matrix: jax.Array, product: Callable[[jax.Array], jax.Array], like: jax.Array
-    ) -> bool:
-        """All of its entries are formed."""
-        return True
+    def whole(
+        self, jacobian: jax.Array, product: Callable[[jax.Array], jax.Array], like: jax.Array
+    ) -> jax.Array:
+        """As it is: all of its entries are formed."""
+        return jacobian
 
     def largest_row_sum(self, jacobian: jax.Array, *, transposed: bool = False) -> jax.Array:
         """By all columns."""
@@ -130,11 +130,11 @@ class Transposed:
         """With the transposed matrix."""
         return self.system.solve(factors, right, transposed=not transposed)
 
-    def is_complete(
-        self, matrix: Matrix, product: Callable[[jax.Array], jax.Array], like: jax.Array
-    ) -> bool:
-        """The forward pass has found out for the other."""
-        return True
+    def whole(
+        self, jacobian: Matrix, product: Callable[[jax.Array], jax.Array], like: jax.Array
+    ) -> Matrix:
+        """As it is: the forward pass has found out for the other."""
+        return jacobian
 
     def largest_row_sum(self, jacobian: Matrix, *, transposed: bool = False) -> jax.Array:
         """By the columns of the other."""
