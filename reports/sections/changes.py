@@ -14,6 +14,7 @@ import pandas as pd
 from ...suite.measuring import formats
 from ..tables.changes import SAME, Comparison, compare_machines
 from ..tables.codes import Run, version_changes
+from ..tables.machines import of_several
 from ..tables.shown_table import WHERE, Column, as_table
 from .content import Part
 
@@ -91,8 +92,8 @@ def comparison_parts(
                 note=_NOTE,
             )
         )
-    if not lines.empty and lines["machine"].nunique() > 1:
-        wide = compare_machines(lines)
+    if not lines.empty and len(several := of_several(lines, "problem")):
+        wide = compare_machines(several)
         names = [c for c in wide.columns if c not in ("problem", "method", "device")]
         columns = (*WHERE, *(Column(str(m), str(m), formats.seconds) for m in names))
         heading = "Time of one gradient on each machine"
