@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .bench import bench
 from .certify import certify
 from .claims import claims
 from .compare import compare
@@ -24,7 +25,7 @@ app = typer.Typer(
     "worse; 2 bad usage, or a file that cannot be read or written; 130 interrupted. Results are on "
     "standard output, all else on standard error.",
 )
-for command in (problems, methods, gradient, compare, certify, train, claims, report):
+for command in (problems, methods, gradient, compare, certify, bench, train, claims, report):
     app.command(no_args_is_help=command in (gradient, compare, certify))(command)
 
 

@@ -64,7 +64,7 @@ def machines_parts(rows: pd.DataFrame, claims: pd.DataFrame) -> list[Part]:
     claims : DataFrame
         Those of claims; may be empty.
     """
-    names = sorted({str(name) for table in (rows, claims) for name in table.get("machine", ())})
+    names = sorted({str(m) for table in (rows, claims) if len(table) for m in table["machine"]})
     if len(names) < 2:
         return []
     said = pd.DataFrame([*_of_ladders(rows), *_of_claims(claims)], columns=_Said._fields)

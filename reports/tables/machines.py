@@ -45,7 +45,7 @@ def joined(rows: pd.DataFrame, first: str, by: str) -> pd.DataFrame:
 
 def _of_group(group: pd.DataFrame, first: str) -> pd.DataFrame:
     counts = group.drop_duplicates(["machine", *_LADDER])["machine"].value_counts()
-    main = first if 2 * counts.get(first, 0) >= counts.max() else counts.idxmax()
+    main = first if 2 * int(counts.get(first, 0) or 0) >= counts.max() else counts.idxmax()
     own = group["machine"].eq(main)
     there = pd.MultiIndex.from_frame(group[_LADDER])
     others = group[~own & ~there.isin(there[own])]
