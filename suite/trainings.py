@@ -16,7 +16,6 @@ from ..training.records import Epoch
 from .cluster import join
 from .training_task import Heard, TrainingTask
 
-
 #: Seconds that one run may take: a month.
 _LONGEST_S = 30 * 24 * 3600.0
 
