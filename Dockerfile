@@ -17,9 +17,9 @@ RUN apt-get update \
 
 RUN useradd --create-home --uid 1000 bench \
     && install --directory --owner bench /home/bench/adjointbench
-USER bench
+USER 1000
 WORKDIR /home/bench/adjointbench
-COPY --chown=bench . .
+COPY --chown=1000 . .
 
 # With PyTorch's index of CPU wheels the image is several GB smaller.
 ARG PIP_EXTRA_INDEX_URL=""

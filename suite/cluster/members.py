@@ -107,7 +107,7 @@ class Members:
         self._looked = now
         present = self._connection.workers()
         self._asked &= present
-        for address in present - self._asked:
+        for address in sorted(present - self._asked):
             self._asked.add(address)
             self._connection.ask(address, self._seen)
         self._able = {a: member for a, member in self._able.items() if a in present}

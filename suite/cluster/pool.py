@@ -7,23 +7,21 @@ machine that is lost begins once more on another.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..measuring.pool import Event
 from ..measuring.row import CLAIMS, Key, from_record
 from ..measuring.rows import RowFile
 from ..measuring.task import Task
+from .attempt import Attempt
 from .connection import Answer, Connection, Ended, Told
 from .members import Member, Members
-
-#: Seconds beyond its own time after which a task that began is taken for lost.
-GRACE_S = 120.0
 
 #: Seconds that are waited for something to happen before members are looked after.
 _TICK_S = 0.5
@@ -80,24 +78,6 @@ def _group(key: Key) -> str:
     return key.study if key.study not in ("", CLAIMS) else key.problem
 
 
-@dataclass
-class _Attempt:
-    """A task that is at work on a member."""
-
-    task: Task
-    member: Member
-    future: Any
-    texts: list[str] = field(default_factory=list)
-    rows: list[Any] = field(default_factory=list)
-    began: float | None = None
-
-    @property
-    def is_late(self) -> bool:
-        """Whether it should long have ended; others on its machine stop it for their times."""
-        limit = self.task.allowed_s * self.member.places + GRACE_S
-        return self.began is not None and time.monotonic() - self.began > limit
-
-
 class ClusterPool:
     """Members of a cluster at work.
 
@@ -129,7 +109,7 @@ class ClusterPool:
         self._owners = dict(owners)
         self._waiting: dict[str, deque[Task]] = {}
         self._again: deque[Task] = deque()
-        self._attempts: dict[str, _Attempt] = {}
+        self._attempts: dict[str, Attempt] = {}
         self._tries: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -184,7 +164,7 @@ class ClusterPool:
         for member in list(self._members.here.values()):
             while self._room(member) and (task := self._next(member, source)) is not None:
                 future = self._connection.submit(task, member.address)
-                self._attempts[future.key] = _Attempt(task, member, future)
+                self._attempts[future.key] = Attempt(task, member, future)
         return bool(self._members.here)
 
     def _room(self, member: Member) -> int:
@@ -209,18 +189,23 @@ class ClusterPool:
 
     def _look_after(self) -> Iterator[Event]:
         """Hear what has happened, and take from members that are lost what they had."""
-        try:
-            heard = self._connection.heard.get(timeout=_TICK_S)
-        except queue.Empty:
-            heard = None
-        if isinstance(heard, Answer):
-            self._members.hear(heard)
-        elif isinstance(heard, Told):
-            yield from self._told(heard)
-        elif isinstance(heard, Ended):
-            yield from self._ended(heard)
+        for heard in self._heard():
+            if isinstance(heard, Answer):
+                self._members.hear(heard)
+            elif isinstance(heard, Told):
+                yield from self._told(heard)
+            else:
+                yield from self._ended(heard)
         self._members.look()
         yield from self._without_the_lost()
+
+    def _heard(self) -> Iterator[Answer | Told | Ended]:
+        """What has been heard: all, as a worker that is gone may have said something before."""
+        heard = self._connection.heard
+        with contextlib.suppress(queue.Empty):
+            yield heard.get(timeout=_TICK_S)
+            while True:
+                yield heard.get_nowait()
 
     def _told(self, told: Told) -> Iterator[Event]:
         attempt = self._attempts.get(told.key)
@@ -249,18 +234,18 @@ class ClusterPool:
             yield self._row(attempt, text)
         yield from self._done(attempt)
 
-    def _row(self, attempt: _Attempt, text: str) -> Event:
+    def _row(self, attempt: Attempt, text: str) -> Event:
         row = from_record(attempt.task.gives, json.loads(text))
         attempt.texts.append(text)
         attempt.rows.append(row)
         return Event("row", attempt.task, row, attempt.member.machine)
 
-    def _done(self, attempt: _Attempt) -> Iterator[Event]:
+    def _done(self, attempt: Attempt) -> Iterator[Event]:
         self._forget(attempt)
         self._tries.pop(id(attempt.task), None)
         yield Event("done", attempt.task, machine=attempt.member.machine)
 
-    def _forget(self, attempt: _Attempt) -> None:
+    def _forget(self, attempt: Attempt) -> None:
         del self._attempts[attempt.future.key]
         attempt.future.release()
 
@@ -275,7 +260,7 @@ class ClusterPool:
         for name in set(self._waiting) - set(self._members.here):
             self._again.extend(self._waiting.pop(name))
 
-    def _lost(self, attempt: _Attempt, why: str, counts: bool = False) -> Iterator[Event]:
+    def _lost(self, attempt: Attempt, why: str, counts: bool = False) -> Iterator[Event]:
         """Have the task begun elsewhere, or say that it could not be measured.
 
         One that had not begun was only waiting there, unless it `counts` all the same.
