@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from synthetic import row, write_rows
 from typer.testing import CliRunner
 
@@ -115,19 +114,3 @@ def test_the_command_takes_folders_and_tells_as_json(tmp_path):
     assert (told["count"], told["machines"]) == (2, ["alpha", "beta"])
     result = CliRunner().invoke(app, arguments)
     assert "is there already" in result.stderr
-
-
-@pytest.mark.parametrize("command", ["bench", "claims", "compare", "train"])
-def test_a_cluster_that_is_not_there_is_one_sentence(command, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("adjointbench.suite.cluster.connection._CONNECT_S", 0.2)
-    monkeypatch.setenv("ADJOINTBENCH_PROBLEMS", "linear")
-    arguments = {
-        "bench": ["--out", "rows.jsonl"],
-        "claims": ["--number", "6"],
-        "compare": ["linear", "--methods", "scipy-adjoint"],
-        "train": ["two_spirals", "--grid", "none", "--seeds", "0", "--out", "runs"],
-    }[command]
-    result = CliRunner().invoke(app, [command, *arguments, "--cluster", "tcp://127.0.0.1:1"])
-    assert result.exit_code == 2, result.output
-    assert "cluster='tcp://127.0.0.1:1': no scheduler answers there" in result.stderr
