@@ -124,7 +124,8 @@ def _add_sections(content: Content, found: Measurements, compare: str | None, ou
     content.training = training_parts(found.trainings, ratios, out)
     content.claims = claims_parts(newest(claims, by="number"), out)
     add_benchmarks(content, found.asv)
-    content.compared += machines_parts(_of_newest_code(rows), _of_newest_code(claims))
+    shown = None if ladders is None else ladders.rows
+    content.compared += machines_parts(_of_newest_code(rows), _of_newest_code(claims), shown)
     content.compared += benchmark_changes(found.asv)
 
 

@@ -72,7 +72,9 @@ def collect_tasks(
         say(f"{len(tasks) - len(missing)} of {len(tasks)} are measured already in {path}")
     if missing or not standing.complete:
         alone = any(task.device != "cpu" for task in missing)
-        place = None if cluster is None or not missing else join(cluster, say, measured=standing)
+        place = None
+        if cluster is not None and missing:
+            place = join(cluster, say, measured=standing, one_at_a_time=alone)
         jobs = len(missing)
         with Campaign(standing, jobs, quick=quick, alone=alone, place=place) as campaign:
             start, finished = time.monotonic(), 0

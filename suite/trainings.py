@@ -87,7 +87,9 @@ def _trained(
     """Train; the names of the runs that failed."""
     checked_folder("out", out)
     failed = []
-    with join(cluster, tell_all, seen=str(out.resolve())) as pool:
+    on_device = any(task.options.get("device", "cpu") != "cpu" for task in tasks)
+    seen = str(out.resolve())
+    with join(cluster, tell_all, seen=seen, one_at_a_time=on_device) as pool:
         for event in pool.events(tasks):
             if event.kind == "row":
                 name, heard = event.task.method, event.row

@@ -53,7 +53,9 @@ class _Said(NamedTuple):
     answer: str
 
 
-def machines_parts(rows: pd.DataFrame, claims: pd.DataFrame) -> list[Part]:
+def machines_parts(
+    rows: pd.DataFrame, claims: pd.DataFrame, shown: pd.DataFrame | None = None
+) -> list[Part]:
     """The part about several machines; none where there is one only.
 
     Parameters
@@ -63,13 +65,16 @@ def machines_parts(rows: pd.DataFrame, claims: pd.DataFrame) -> list[Part]:
         :func:`~adjointbench.reports.tables.ladders.name_devices` names them; may be empty.
     claims : DataFrame
         Those of claims; may be empty.
+    shown : DataFrame, optional
+        What :func:`~adjointbench.reports.tables.machines.joined` has made of the rows.
     """
     names = sorted({str(m) for table in (rows, claims) if len(table) for m in table["machine"]})
     if len(names) < 2:
         return []
     said = pd.DataFrame([*_of_ladders(rows), *_of_claims(claims)], columns=_Said._fields)
     if said.empty:
-        return [Part(heading=_HEADING, sentences=(_measured(rows, claims, names), _JOINED))]
+        told = (_measured(rows, claims, names), _JOINED, *_split(shown))
+        return [Part(heading=_HEADING, sentences=told)]
     wide = said.pivot_table(
         index=["about", "question"], columns="machine", values="answer", aggfunc="first", sort=False
     ).reset_index()
@@ -89,6 +94,7 @@ def machines_parts(rows: pd.DataFrame, claims: pd.DataFrame) -> list[Part]:
         f"Of {formats.count(len(wide), 'verdict')} that several machines have given, "
         f"{len(wide) - int(differ.sum())} agree and {int(differ.sum())} differ.",
         _JOINED,
+        *_split(shown),
     )
     table = as_table(wide, columns, stacks=True)
     return [Part(heading=_HEADING, sentences=sentences, table=table, note=_NOTE)]
@@ -106,6 +112,17 @@ def _measured(rows: pd.DataFrame, claims: pd.DataFrame, names: list[str]) -> str
         counts = " and ".join(formats.count(n, word) for n, word in parts if n)
         told.append(f"{name} has measured {counts}")
     return f"{'; '.join(told)}."
+
+
+def _split(shown: pd.DataFrame | None) -> Iterator[str]:
+    """Which methods are shown without a time, as they ran elsewhere than the rest."""
+    if shown is None:
+        return
+    for problem, mine in of_several(shown, "problem").groupby("problem", sort=True):
+        timed = mine.groupby("machine")["seconds"].transform("count").gt(0)
+        for name, others in mine[~timed].groupby("machine", sort=True):
+            methods = formats.listed(list(dict.fromkeys(others["method"])))
+            yield f"{problem}: {methods} of {name}, without times."
 
 
 def _of_ladders(rows: pd.DataFrame) -> Iterator[_Said]:

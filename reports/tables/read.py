@@ -169,8 +169,8 @@ def _add_tables(found: Measurements, files: Sequence[RowFile]) -> None:
     """Tables of the rows of all files, one a study; each row with where it comes from."""
     rows: list[Placed[Row]] = []
     claims: list[Placed[ClaimRow]] = []
-    parts = [part for file in files for part in file.parts()]
-    for run, (head, measured, said) in zip(found.runs, parts, strict=True):
+    parts = [(*part, file.claims) for file in files for part in file.parts()]
+    for run, (head, measured, said, all_said) in zip(found.runs, parts, strict=True):
         origin = {
             "machine": machine_of(run),
             "commit": head.commit[:8],
@@ -179,7 +179,7 @@ def _add_tables(found: Measurements, files: Sequence[RowFile]) -> None:
         }
         rows += [(row, origin) for row in measured]
         versions = ", ".join(f"{name} {number}" for name, number in head.versions.items())
-        of_claims = (*said, *made_of_scaling(measured, said))
+        of_claims = (*said, *made_of_scaling(measured, all_said))
         claims += [(row, origin | {"versions": versions}) for row in of_claims]
     found.rows = row_frame([placed for placed in rows if not placed[0].study])
     found.scaling = row_frame([placed for placed in rows if placed[0].study == scaling.STUDY])

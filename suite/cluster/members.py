@@ -7,6 +7,7 @@ taken in its silence; the others take its place when it is lost.
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -58,6 +59,8 @@ class Members:
         Take one machine only, that with most places, and never another.
     preferred : collection of str
         The names of machines to take where one only is taken.
+    one_at_a_time : bool
+        Let each measure one task at a time, however many it could.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Members:
         seen: str = "",
         alone: bool = False,
         preferred: Collection[str] = (),
+        one_at_a_time: bool = False,
     ) -> None:
         self._connection = connection
         self._say = say
@@ -75,6 +79,7 @@ class Members:
         self._alone = alone
         self._settled = not alone
         self._preferred = preferred
+        self._most_places = 1 if one_at_a_time else math.inf
         self._own = {"code": code_hash(), "versions": versions()}
         self._asked: set[str] = set()
         self._able: dict[str, Member] = {}
@@ -125,7 +130,8 @@ class Members:
             self._say(f"the worker {answer.address} is refused: {why_not}")
             return
         about = answer.about
-        self._able[answer.address] = Member(answer.address, about["machine"], about["places"])
+        places = int(min(about["places"], self._most_places))
+        self._able[answer.address] = Member(answer.address, about["machine"], places)
         self._choose()
 
     def settle(self) -> None:

@@ -40,6 +40,7 @@ def join(
     measured: RowFile | None = None,
     seen: str = "",
     alone: bool = False,
+    one_at_a_time: bool = False,
 ) -> ClusterPool:
     """The cluster whose scheduler is at `place`, when the first of its workers can measure.
 
@@ -55,6 +56,9 @@ def join(
         A file that all workers have to see, on a file system that they share with this machine.
     alone : bool
         Take one machine only, that with most places: for a single problem.
+    one_at_a_time : bool
+        Let each machine measure one task at a time: on an accelerator two would fight for its
+        memory.
 
     Raises
     ------
@@ -64,7 +68,16 @@ def join(
     """
     rows = [] if measured is None else [*measured.rows, *measured.claims]
     owners = {_group(row.key): row.machine for row in rows if row.machine is not None}
-    pool = ClusterPool(Connection(place), say, owners=owners, seen=seen, alone=alone)
+    connection = Connection(place)
+    members = Members(
+        connection,
+        say,
+        seen=seen,
+        alone=alone,
+        preferred=set(owners.values()),
+        one_at_a_time=one_at_a_time,
+    )
+    pool = ClusterPool(connection, members, say, owners)
     try:
         pool.wait()
     except BaseException:
@@ -84,28 +97,23 @@ class ClusterPool:
     Parameters
     ----------
     connection : Connection
+    members : Members
     say : callable
-        Is told who measures, and what is lost and begins again.
+        Is told what is lost and begins again.
     owners : mapping of str to str
         The machine on which each group was begun before.
-    seen, alone
-        See :func:`join`.
     """
 
     def __init__(
         self,
         connection: Connection,
+        members: Members,
         say: Callable[[str], Any],
-        *,
         owners: Mapping[str, str],
-        seen: str = "",
-        alone: bool = False,
     ) -> None:
         self._connection = connection
+        self._members = members
         self._say = say
-        self._members = Members(
-            connection, say, seen=seen, alone=alone, preferred=set(owners.values())
-        )
         self._owners = dict(owners)
         self._waiting: dict[str, deque[Task]] = {}
         self._again: deque[Task] = deque()

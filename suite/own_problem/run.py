@@ -83,7 +83,14 @@ def _joined(cluster: str, chosen: Comparison, watch: Watch, standing: RowFile) -
     """The cluster; where a reference is to be made, its machines have to see the folder."""
     zoo = not chosen.locator and chosen.problem.reference is not None
     seen = "" if zoo else str(chosen.out.resolve())
-    return join(cluster, watch.say, measured=standing, seen=seen, alone=True)
+    return join(
+        cluster,
+        watch.say,
+        measured=standing,
+        seen=seen,
+        alone=True,
+        one_at_a_time=chosen.device != "cpu",
+    )
 
 
 class _Run:

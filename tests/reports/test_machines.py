@@ -1,7 +1,5 @@
 """Several machines in one report: what joins, what is told apart, and where they disagree."""
 
-import json
-
 import pandas as pd
 import pytest
 from synthetic import measured, row, write_rows
@@ -51,6 +49,8 @@ def test_of_one_problem_only_errors_join(tmp_path):
     assert shown.loc["scipy-adjoint", "error"].notna().all()
     ladders = Ladders(newest(found, by="problem"))
     assert ladders.why_missing("linear", "scipy-adjoint") == ELSEWHERE
+    (part,) = machines_parts(found, found.iloc[:0], ladders.rows)
+    assert "linear: scipy-adjoint of beta, without times." in part.sentences
     error, _ = ladders.race("linear")
     assert "scipy-adjoint" not in ladders.ranking("linear", error).tied
 
@@ -108,15 +108,9 @@ def test_verdicts_on_claims_are_held_beside_each_other(tmp_path):
     assert [cell.text for cell in line][2:] == ["yes", "not measured here", "not measured here"]
 
 
-@pytest.mark.parametrize("machines", [("alpha",), ("alpha", "beta")])
-def test_the_page_has_the_part_where_there_are_several(tmp_path, machines):
-    rows = ladder("linear", *METHODS)
-    tables(tmp_path / "results", **dict.fromkeys(machines, rows))
-    build_report([tmp_path / "results"], tmp_path / "out", say=pytest.fail)
-    page = (tmp_path / "out" / "index.html").read_text()
-    several = len(machines) > 1
-    assert ("Where machines agree" in page) is several
-    assert ("within one machine only" in page) is several
+def test_of_one_machine_there_is_no_such_part(tmp_path):
+    found = tables(tmp_path, alpha=ladder("linear", *METHODS) + [claim("4")])
+    assert machines_parts(found.rows, found.claims, found.rows) == []
 
 
 def test_nothing_of_one_machine_has_changed(tmp_path):
@@ -124,11 +118,13 @@ def test_nothing_of_one_machine_has_changed(tmp_path):
     pd.testing.assert_frame_equal(newest(found, by="problem"), found)
 
 
-def test_a_report_is_of_whom_it_measured(tmp_path):
-    rows = {"alpha": ladder("linear", *METHODS), "beta": ladder("pendulum", *METHODS)}
+def test_the_page_is_of_all_that_measured(tmp_path):
+    shared = ladder("linear", *METHODS)
+    rows = {"alpha": shared, "beta": shared + ladder("pendulum", *METHODS)}
     tables(tmp_path / "results", **rows)
     build_report([tmp_path / "results"], tmp_path / "out", say=pytest.fail)
     report = (tmp_path / "out" / "report.md").read_text()
-    assert "alpha, beta, commit aaaaaaaa" in report
-    assert "## linear" in report or "linear" in report
-    assert json.dumps("pendulum").strip('"') in report
+    assert "measured on alpha, beta, commit aaaaaaaa" in report
+    assert "## pendulum" in report
+    assert "Where machines agree" in report
+    assert "within one machine only" in (tmp_path / "out" / "index.html").read_text()

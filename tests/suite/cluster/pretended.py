@@ -5,6 +5,7 @@ import queue
 from dataclasses import dataclass, replace
 
 from adjointbench.suite.cluster.connection import Answer, ClusterLostError, Ended, Told
+from adjointbench.suite.cluster.members import Members
 from adjointbench.suite.cluster.pool import ClusterPool
 from adjointbench.suite.measuring.code_key import code_hash
 from adjointbench.suite.measuring.job import Job
@@ -27,10 +28,12 @@ def about(name="alpha", **changes):
     return given | {"places": 1, "sees": True} | changes
 
 
-def joined(connection, **options):
+def joined(connection, owners=None, **options):
     """The pool of those who have joined, and the list of what is said."""
-    said = []
-    made = ClusterPool(connection, said.append, owners=options.pop("owners", {}), **options)
+    said, owners = [], owners or {}
+    preferred = set(owners.values())
+    members = Members(connection, said.append, preferred=preferred, **options)
+    made = ClusterPool(connection, members, said.append, owners)
     made.wait()
     return made, said
 

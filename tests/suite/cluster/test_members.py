@@ -59,6 +59,12 @@ def test_a_worker_that_comes_later_measures_too():
     assert len(made) == 4
 
 
+def test_on_an_accelerator_one_task_at_a_time():
+    made, said = joined(Pretended(a=about(places=3)), one_at_a_time=True)
+    assert len(made) == 1
+    assert said == ["alpha measures one task at a time (a)"]
+
+
 def test_nobody_is_waited_for_for_ever(monkeypatch):
     monkeypatch.setattr(members, "PATIENCE_S", 0.05)
     with pytest.raises(ClusterLostError, match="had no worker"):
