@@ -109,7 +109,7 @@ def test_verdicts_on_claims_are_held_beside_each_other(tmp_path):
 
 
 def test_of_one_machine_there_is_no_such_part(tmp_path):
-    found = tables(tmp_path, alpha=ladder("linear", *METHODS) + [claim("4")])
+    found = tables(tmp_path, alpha=[*ladder("linear", *METHODS), claim("4")])
     assert machines_parts(found.rows, found.claims, found.rows) == []
 
 
