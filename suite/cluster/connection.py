@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from ...problems.installing import how_to_install
 from ..measuring.task import Task
 from . import on_worker
 
-#: Seconds until it is given up to find the scheduler.
-_CONNECT_S = 20.0
+#: Seconds until it is given up to find the scheduler, and to fetch what a task has returned.
+_CONNECT_S, _FETCH_S = 20.0, 30.0
 
 
 class ClusterError(ValueError):
@@ -42,20 +42,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class Told:
-    """What a task says as it goes: that it began, or its row of that `number`."""
+    """What a task says as it goes: that it began, its row of that `number`, or how many it gave."""
 
     key: str
     number: int | None = None
     row: str = ""
+    ended: int | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a task ended: with all of its rows, or an error."""
+    """That a task has ended; all of its rows are to be fetched, or the error that it ended with."""
 
     key: str
-    rows: list[str] | None
-    error: str = ""
+    fetch: Callable[[], list[str]]
 
 
 class Connection:
@@ -119,21 +119,19 @@ class Connection:
 
     def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
         told = event[1]
-        self.heard.put(Told(told["key"], told.get("number"), told.get("row", "")))
+        number, row, ended = told.get("number"), told.get("row", ""), told.get("ended")
+        self.heard.put(Told(told["key"], number, row, ended))
 
     def _ask(self, address: str, seen: str) -> None:
         try:
             told = self._client.run(on_worker.describe, seen, workers=[address])
             self.heard.put(Answer(address, told[address]))
         except Exception as error:
-            self.heard.put(Answer(address, None, _reason(error)))
+            self.heard.put(Answer(address, None, reason(error)))
 
     def _end(self, future: Any) -> None:
         if future.status in ("finished", "error"):
-            try:
-                self.heard.put(Ended(future.key, future.result()))
-            except Exception as error:
-                self.heard.put(Ended(future.key, None, _reason(error)))
+            self.heard.put(Ended(future.key, lambda: future.result(timeout=_FETCH_S)))
 
 
 def _connected(place: str) -> Any:
@@ -153,10 +151,11 @@ def _connected(place: str) -> Any:
         return Client(**where, timeout=_CONNECT_S, set_as_default=False, name="adjointbench")
     except (OSError, ValueError, KeyError) as error:
         raise ClusterError(
-            f"cluster={place!r}: no scheduler answers there ({_reason(error)}); pass its address, "
+            f"cluster={place!r}: no scheduler answers there ({reason(error)}); pass its address, "
             "as tcp://10.0.0.1:8786, or the file that it writes"
         ) from None
 
 
-def _reason(error: BaseException | None) -> str:
+def reason(error: BaseException) -> str:
+    """What an exception says, in one line."""
     return next(iter(f"{type(error).__name__}: {error}".splitlines()), "")

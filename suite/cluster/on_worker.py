@@ -46,7 +46,7 @@ def describe(seen: str, dask_worker: Any) -> dict[str, Any]:
 def measure(record: str, topic: str, key: str) -> list[str]:
     """Measure the task of a JSON `record`; its rows as JSON, each told on `topic` as it comes.
 
-    Before the first it is told that the task began.
+    Before the first it is told that the task began, after the last how many there were.
     """
     from distributed import get_worker
 
@@ -58,6 +58,7 @@ def measure(record: str, topic: str, key: str) -> list[str]:
             text = json.dumps(to_record(row), default=str)
             dask_worker.log_event(topic, {"key": key, "number": len(rows), "row": text})
             rows.append(text)
+        dask_worker.log_event(topic, {"key": key, "ended": len(rows)})
     return rows
 
 

@@ -20,7 +20,7 @@ from ..measuring.row import CLAIMS, Key, from_record
 from ..measuring.rows import RowFile
 from ..measuring.task import Task
 from .attempt import Attempt
-from .connection import Answer, Connection, Ended, Told
+from .connection import Answer, Connection, Ended, Told, reason
 from .members import Member, Members
 
 #: Seconds that are waited for something to happen before members are looked after.
@@ -219,7 +219,10 @@ class ClusterPool:
         attempt = self._attempts.get(told.key)
         if attempt is None:
             return
-        if told.number is not None:
+        if told.ended is not None:
+            if told.ended == len(attempt.texts):
+                yield from self._done(attempt)
+        elif told.number is not None:
             if told.number == len(attempt.texts):
                 yield self._row(attempt, told.row)
         elif attempt.began is None:
@@ -233,12 +236,14 @@ class ClusterPool:
         attempt = self._attempts.get(ended.key)
         if attempt is None:
             return
-        if ended.rows is None:
-            yield from self._lost(attempt, f"failed: {ended.error}", counts=True)
+        try:
+            rows = ended.fetch()
+        except Exception as error:  # whatever it is, another worker may do better
+            yield from self._lost(attempt, f"failed: {reason(error)}", counts=True)
             return
         if attempt.began is None:
             yield Event("began", attempt.task, machine=attempt.member.machine)
-        for text in ended.rows[len(attempt.texts) :]:
+        for text in rows[len(attempt.texts) :]:
             yield self._row(attempt, text)
         yield from self._done(attempt)
 

@@ -45,6 +45,20 @@ def test_rows_come_as_they_are_told_and_none_twice():
     assert [event.row.rtol for event in events if event.kind == "row"] == [1e-3, 1e-5]
 
 
+def test_what_has_been_told_is_not_fetched():
+    def on_submit(future):
+        cluster.begin(future)
+        for number, row in enumerate(cluster.rows(future)):
+            cluster.heard.put(Told(future.key, number, row))
+        cluster.heard.put(Told(future.key, ended=2))
+        cluster.heard.put(Ended(future.key, pytest.fail))
+
+    cluster = Pretended(a=about())
+    cluster.on_submit = on_submit
+    made, _ = joined(cluster)
+    assert [event.kind for event in made.events([job()])] == ["began", "row", "row", "done"]
+
+
 def test_no_more_at_a_time_than_a_worker_has_places():
     cluster = Pretended(a=about(places=2))
     cluster.on_submit = cluster.begin
@@ -158,8 +172,11 @@ def test_a_task_that_is_late_goes_elsewhere_and_its_worker_gets_no_other(monkeyp
 
 
 def test_an_error_of_a_worker_is_a_failure_in_the_end():
+    def fail():
+        raise KeyError("x")
+
     cluster = Pretended(a=about())
-    cluster.on_submit = lambda future: cluster.heard.put(Ended(future.key, None, "KeyError: 'x'"))
+    cluster.on_submit = lambda future: cluster.heard.put(Ended(future.key, fail))
     made, said = joined(cluster)
     events = list(made.events([job()]))
     assert [e.row.status for e in events if e.kind == "row"] == ["failed", "failed"]
