@@ -65,7 +65,7 @@ test-fast: environment  ## A part of them that sees every part of the package, b
 
 test-long: export ADJOINTBENCH_EXAMPLES ?= 1000
 test-long: environment  ## Other random problems each time; every method on every closed form; more certificates; more examples
-	@$(RUN) -m pytest $(WORKERS) -m "" tests/random_problems tests/adjoints/contract tests/adjoints/test_certify.py tests/adjoints/test_jax_lanes.py tests/adjoints/test_torch_compiled.py tests/adjoints/test_torch_compiled_steps.py tests/docs/test_jax_examples.py
+	@$(RUN) -m pytest $(WORKERS) -m "" tests/random_problems tests/adjoints/contract tests/adjoints/test_certify.py tests/adjoints/test_jax_lanes.py tests/adjoints/test_torch_compiled.py tests/adjoints/test_torch_compiled_steps.py tests/docs/test_jax_examples.py tests/suite/cluster
 
 lint: environment  ## Style, types and the Dockerfile, without changing anything
 	@$(RUN) -m ruff check .

@@ -42,16 +42,16 @@ def bench(
 ) -> None:
     """Measure methods on problems, the studies and the claims; 'adjointbench report' shows them.
 
-    Every row is in OUT at once, and the same command goes on where it was stopped. Variables of
-    the environment choose less, or other things, between commas: ADJOINTBENCH_PROBLEMS,
-    ADJOINTBENCH_METHODS, ADJOINTBENCH_DEVICES, ADJOINTBENCH_CLAIMS, ADJOINTBENCH_SCALING, and
-    ADJOINTBENCH_CHECKPOINTS, _LANES and _SDE with 0 or 1.
+    Every row is in OUT at once, and the same command goes on where it was stopped.
+
+    Variables choose less, or other things: ADJOINTBENCH_PROBLEMS, _METHODS, _DEVICES, _CLAIMS and
+    _SCALING take names or numbers between commas; _CHECKPOINTS, _LANES and _SDE are 0 or 1.
 
     For example:
 
         adjointbench bench
         adjointbench bench --full --out rows.jsonl
-        ADJOINTBENCH_PROBLEMS=lorenz,pendulum adjointbench bench --full --out rows.jsonl
+        ADJOINTBENCH_PROBLEMS=lorenz,pendulum adjointbench bench --full
         adjointbench bench --full --cluster tcp://10.0.0.1:8786
     """
     with refusing():

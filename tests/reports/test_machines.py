@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from synthetic import measured, row, write_rows
 
-from adjointbench.reports import build_report
+from adjointbench.reports import build_report, compare_results
 from adjointbench.reports.sections.machines import machines_parts
 from adjointbench.reports.tables.endings import ELSEWHERE
 from adjointbench.reports.tables.ladders import Ladders, newest
@@ -106,6 +106,25 @@ def test_verdicts_on_claims_are_held_beside_each_other(tmp_path):
     (part,) = machines_parts(found.rows, found.claims)
     (line,) = part.table.lines
     assert [cell.text for cell in line][2:] == ["yes", "not measured here", "not measured here"]
+
+
+def test_two_commits_on_other_machines_of_a_cluster_are_compared_without_times(tmp_path):
+    for commit, (name, other) in (("a", ("alpha", "beta")), ("b", ("alpha", "gamma"))):
+        for machine, problem in ((name, "linear"), (other, "pendulum")):
+            write_rows(
+                tmp_path / f"{commit}-{machine}.jsonl",
+                ladder(problem, *METHODS),
+                machine=machine,
+                commit=commit * 40,
+                date=f"2026-11-2{'ab'.index(commit)}T12:00:00+0000",
+            )
+    comparison, sentences = compare_results([tmp_path], "aaaa")
+    lines = comparison.table.set_index("problem")
+    assert lines.loc["linear", "time"].notna().all()
+    assert set(lines.loc["linear", "machine"]) == {"alpha"}
+    assert lines.loc["pendulum", "time"].isna().all()
+    assert lines.loc["pendulum", "error"].notna().all()
+    assert "3 lines of different machines: their times are not compared." in sentences
 
 
 def test_of_one_machine_there_is_no_such_part(tmp_path):
