@@ -103,12 +103,11 @@ class Campaign:
         heard: dict[int, list[Any]] = {}
         for event in self._pool.events(tasks):
             task, self._machine = event.task, event.machine
-            if event.kind == "lost" and event.machine is not None:
-                self._writer.moved(task.key, event.machine["machine"])
+            if event.kind == "lost":
+                self._partial.setdefault(task.key, set()).add(_name(event))
             elif event.kind == "began":
                 heard[id(task)] = []
-                for name in self._partial.pop(task.key, set()) - {_name(event)}:
-                    self._writer.moved(task.key, name)
+                self._void_elsewhere(event)
                 yield Progress("began", task, machine=_name(event))
             elif event.kind == "row":
                 heard[id(task)].append(event.row)
@@ -116,6 +115,12 @@ class Campaign:
                     self._writer.row(event.row, event.machine)
             else:
                 yield self._ended(task, heard.pop(id(task)), _name(event))
+
+    def _void_elsewhere(self, event: Event) -> None:
+        """What another machine has measured of a task, and not to its end, is measured anew."""
+        if event.machine is not None:
+            for name in self._partial.pop(event.task.key, set()) - {_name(event)}:
+                self._writer.moved(event.task.key, name)
 
     def _ended(self, task: Task, rows: Sequence[Any], machine: str) -> Progress:
         kept = [row for row in rows if isinstance(row, Row | ClaimRow)]
