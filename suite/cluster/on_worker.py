@@ -6,6 +6,7 @@ has as many as threads, each on a core of its own, and their times are taken in 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -85,6 +86,7 @@ class _Bench:
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for process in processes:
             self.idle.put(process)
+            atexit.register(process.close)  # and with it its log
 
 
 def _bench(threads: int) -> _Bench:
