@@ -35,7 +35,7 @@ bench bench-full: environment
 	@rows="$$PWD/.asv/results/$${ADJOINTBENCH_MACHINE:-$$(hostname)}/$$(git rev-parse --short=8 HEAD)-rows.jsonl"; \
 	anew=--anew; [ ! -e .asv/unfinished ] || anew=; \
 	mkdir -p "$$(dirname "$$rows")" && touch .asv/unfinished || exit; \
-	$(RUN) -m adjointbench.suite.collect --out "$$rows" $$anew || exit; \
+	$(RUN) -m adjointbench bench --out "$$rows" $$anew || exit; \
 	status=0; \
 	ADJOINTBENCH_ROWS="$$rows" $(RUN) -m asv run -E existing \
 		--set-commit-hash "$$(git rev-parse HEAD)" $(ASV) || status=$$?; \
@@ -65,12 +65,13 @@ test-fast: environment  ## A part of them that sees every part of the package, b
 
 test-long: export ADJOINTBENCH_EXAMPLES ?= 1000
 test-long: environment  ## Other random problems each time; every method on every closed form; more certificates; more examples
-	@$(RUN) -m pytest $(WORKERS) -m "" tests/random_problems tests/adjoints/contract tests/adjoints/test_certify.py tests/adjoints/test_jax_lanes.py tests/adjoints/test_torch_compiled.py tests/adjoints/test_torch_compiled_steps.py tests/docs/test_jax_examples.py
+	@$(RUN) -m pytest $(WORKERS) -m "" tests/random_problems tests/adjoints/contract tests/adjoints/test_certify.py tests/adjoints/test_jax_lanes.py tests/adjoints/test_torch_compiled.py tests/adjoints/test_torch_compiled_steps.py tests/docs/test_jax_examples.py tests/suite/cluster
 
-lint: environment  ## Style and types, without changing anything
+lint: environment  ## Style, types and the Dockerfile, without changing anything
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m pyright
+	@$(dir $(RUN))hadolint Dockerfile
 
 format: environment  ## Bring the style in order
 	@$(RUN) -m ruff check --fix .

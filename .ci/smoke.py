@@ -103,7 +103,7 @@ def run_suite(config: Path) -> int:
     rows = str(default_path(config.parent / ".asv" / "results"))
     beside = {"ASV_CONF_DIR": str(config.parent), "ADJOINTBENCH_ROWS": rows}
     environment = os.environ | SUBSET | beside
-    collect = [sys.executable, "-m", "adjointbench.suite.collect", "--out", rows]
+    collect = [sys.executable, "-m", "adjointbench", "bench", "--out", rows]
     subprocess.run(collect, env=environment, check=True)
     return subprocess.run(run, env=environment).returncode
 

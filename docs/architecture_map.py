@@ -48,6 +48,7 @@ ROOMS = {
         "": "selection",
         "measuring": "a job → rows",
         "measuring/studies": "size, memory",
+        "cluster": "many machines",
         "claims": "what people say",
         "gpu": "on a device",
         "own_problem": "compare",

@@ -28,6 +28,7 @@ from .sections.error_bars import error_bars_parts
 from .sections.findings import findings
 from .sections.kinds import kinds_parts
 from .sections.lanes import lanes_parts
+from .sections.machines import machines_parts
 from .sections.map import map_parts
 from .sections.peers import peers_parts
 from .sections.problem import costs_parts, problem_section
@@ -121,9 +122,16 @@ def _add_sections(content: Content, found: Measurements, compare: str | None, ou
     content.sde = sde_parts(newest(found.sde, among=rows), out)
     content.device = device_parts(newest(found.device), found.runs)
     content.training = training_parts(found.trainings, ratios, out)
-    content.claims = claims_parts(newest(claims), out)
+    content.claims = claims_parts(newest(claims, by="number"), out)
     add_benchmarks(content, found.asv)
+    shown = None if ladders is None else ladders.rows
+    content.compared += machines_parts(_of_newest_code(rows), _of_newest_code(claims), shown)
     content.compared += benchmark_changes(found.asv)
+
+
+def _of_newest_code(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the newest code, of all machines."""
+    return table if table.empty else table[table["code"].eq(in_order(table)[-1])]
 
 
 def _summary(rows: pd.DataFrame, out: Path) -> pd.DataFrame:
@@ -145,17 +153,20 @@ def _write_tables(found: Measurements, sizes: pd.DataFrame, out: Path) -> None:
 
 
 def _newest_ladders(rows: pd.DataFrame, lines: pd.DataFrame) -> Ladders:
-    """The ladders of the newest commit on the machine that measured it, with their summary."""
-    shown = newest(rows)
+    """The ladders of the newest commit, with their summary."""
+    shown = newest(rows, by="problem")
     first = shown.iloc[0]
+    if shown["machine"].nunique() > 1:
+        return Ladders(shown)
     theirs = lines["code"].eq(first["code"]) & lines["machine"].eq(first["machine"])
     return Ladders(shown, lines[theirs].reset_index(drop=True))
 
 
 def _add_ladders(content: Content, ladders: Ladders, out: Path) -> None:
-    """Sections about the newest commit on the machine that measured it."""
+    """Sections about the newest commit."""
     rows = ladders.rows
-    content.measured = f"{rows['machine'][0]}, commit {rows['code'][0] or 'unknown'}"
+    machines = formats.listed(sorted(set(rows["machine"])))
+    content.measured = f"{machines}, commit {rows['code'][0] or 'unknown'}"
     content.rtol = formats.power(typical_rtol(rows["rtol"]))
     content.verdicts = verdicts(ladders)
     content.decisions = decision_parts(ladders, out)

@@ -1,7 +1,8 @@
 """Which problems, methods and tolerances a run measures: a moderate part, a quick one, or all.
 
 ``ADJOINTBENCH_FULL=1`` takes everything, ``ADJOINTBENCH_QUICK=1`` the quick part, whose ladder of
-tolerances, sizes and claims are the moderate part's too.
+tolerances, sizes and claims are the moderate part's too; ``adjointbench bench`` takes one of
+these two, and plain asv the moderate part where neither is set.
 ``ADJOINTBENCH_PROBLEMS``, ``ADJOINTBENCH_METHODS`` and ``ADJOINTBENCH_DEVICES`` are lists of
 names between commas, where settings may follow a name: ``van_der_pol(mu=10.0)``,
 ``jax-discrete(solver=kvaerno5)``. ``ADJOINTBENCH_SCALING`` lists the sizes of the scaling study

@@ -13,7 +13,7 @@ RUNS = {
 }
 
 
-def write_run(folder, regularizer, seed, seconds, nfe, accuracy, status):
+def write_run(folder, regularizer, seed, seconds, nfe, accuracy, status, machine="box"):
     folder.mkdir(parents=True)
     settings = {
         "task": "digits",
@@ -26,6 +26,7 @@ def write_run(folder, regularizer, seed, seconds, nfe, accuracy, status):
         "seed": seed,
         "rtol": 1e-6,
         "dtype": "float64",
+        "made_with": {"machine": machine},
     }
     (folder / "settings.json").write_text(json.dumps(settings))
     with (folder / "epochs.csv").open("w", newline="") as file:

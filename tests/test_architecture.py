@@ -9,7 +9,7 @@ from package_imports import FOLDERS, ROOT, arrows, files, folder_of, imports, ro
 #: The folders within these, each of which may import those before it; the last is what lies in
 #: none of them.
 ROOMS = {
-    "suite": ("measuring", "measuring/studies", "claims", "gpu", "own_problem", ""),
+    "suite": ("measuring", "measuring/studies", "cluster", "claims", "gpu", "own_problem", ""),
     "reports": ("tables", "figures", "sections", ""),
 }
 

@@ -12,7 +12,10 @@ from typer.testing import CliRunner, Result
 import adjointbench as ab
 from adjointbench.command_line import app
 
-COMMANDS = ("problems", "methods", "gradient", "compare", "certify", "train", "report")
+COMMANDS = (
+    *("problems", "methods", "gradient", "compare", "certify", "bench", "train", "claims"),
+    *("merge", "report"),
+)
 
 
 def run(*arguments: str) -> Result:
@@ -178,7 +181,7 @@ def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list:
 
     asked = []
 
-    def compare(chosen, watch, *, anew):
+    def compare(chosen, watch, *, anew, cluster):
         asked.append((chosen, anew))
         row = Row(
             method="jax-discrete", family="discrete", backend="jax", solver="tsit5",
@@ -223,7 +226,7 @@ def test_an_interrupted_comparison_says_how_to_go_on(
 ) -> None:
     from adjointbench.suite.own_problem import run as run_module
 
-    def interrupted(chosen, watch, *, anew):
+    def interrupted(chosen, watch, *, anew, cluster):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run_module, "compare", interrupted)

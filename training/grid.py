@@ -1,8 +1,12 @@
-"""``train_grid``: several regularisers, adjoints and seeds, one folder a run."""
+"""``train_grid``: several regularisers, adjoints and seeds, one folder a run.
+
+``grid_runs`` is the same as a list: which runs there are, and which of them have yet to be trained.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -60,6 +64,49 @@ def train_grid(
         For arguments that make no sense, or where a folder holds another run: before any is
         trained.
     """
+    runs = grid_runs(
+        task, out=out, regularizers=regularizers, adjoints=adjoints, seeds=seeds, **options
+    )
+    for run in runs:
+        if run.missing:
+            train(
+                task,
+                out=run.folder,
+                resume=True,
+                gradient_error=gradient_error,
+                say=None if say is None else partial(say, run.name),
+                tell=None if tell is None else partial(tell, run.name),
+                **run.options,
+            )
+    return [run.folder for run in runs]
+
+
+@dataclass(frozen=True)
+class GridRun:
+    """One run of a grid: its name and folder, its options, and whether it has yet to be trained."""
+
+    name: str
+    folder: Path
+    options: dict[str, Any]
+    missing: bool
+
+
+def grid_runs(
+    task: str,
+    *,
+    out: str | Path,
+    regularizers: Sequence[str],
+    adjoints: Sequence[str],
+    seeds: Sequence[int],
+    **options: Any,
+) -> list[GridRun]:
+    """The runs that :func:`train_grid` makes of the same arguments, in their order.
+
+    Raises
+    ------
+    ValueError
+        For arguments that make no sense, or where a folder holds another run.
+    """
     backend = options.get("backend", "jax")
     runs: dict[str, dict[str, Any]] = {}
     for seed, adjoint, spec in product(seeds, adjoints, regularizers):
@@ -71,23 +118,12 @@ def train_grid(
             "seed": seed,
             **options,
         }
-    folders = {name: Path(out) / name for name in runs}
-    missing = [
-        name
-        for name, run in runs.items()
-        if not _finished(folders[name], run_settings(task, **run))
-    ]
-    for name in missing:
-        train(
-            task,
-            out=folders[name],
-            resume=True,
-            gradient_error=gradient_error,
-            say=None if say is None else partial(say, name),
-            tell=None if tell is None else partial(tell, name),
-            **runs[name],
-        )
-    return list(folders.values())
+    found = []
+    for name, run in runs.items():
+        folder = Path(out) / name
+        missing = not _finished(folder, run_settings(task, **run))
+        found.append(GridRun(name, folder, run, missing))
+    return found
 
 
 def _finished(folder: Path, settings: RunSettings) -> bool:

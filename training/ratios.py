@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from .equal_loss import EQUAL_LOSS, equal_loss
-from .records import LOCAL_BIASED, ROWS, SETTINGS, RunRecord
+from .records import LOCAL_BIASED, ROWS, SETTINGS, SEVERAL, RunRecord
 
 NONE, UNFINISHED = "none", "unfinished"
 #: What tells one kind of run from another.
@@ -30,6 +30,13 @@ RATIOS = {
 
 #: The same, of all columns of which a ratio is told.
 COMPARED = (*RATIOS, "steps", "train_loss", "test_loss")
+
+#: Ratios of times, which mean nothing between two machines.
+_OF_TIMES = (
+    "train_seconds ratio",
+    "predict_seconds ratio",
+    *(name for name in EQUAL_LOSS if "seconds" in name),
+)
 
 
 def read_trainings(paths: Iterable[Path], troubles: list[str]) -> pd.DataFrame:
@@ -68,6 +75,7 @@ def _kind(settings: RunRecord) -> dict[str, Any]:
             f"{a:g}" if b is None else f"{a:g}:{b:g}" for a, b in settings["coefficients"]
         ),
         "seed": settings["seed"],
+        "machine": settings.get("made_with", {}).get("machine", ""),
         "epochs": settings["epochs"],
         "rtol": settings["rtol"],
         "dtype": settings["dtype"],
@@ -122,13 +130,13 @@ def ratios(epochs: pd.DataFrame) -> pd.DataFrame:
         The last epochs, with a column ``"... ratio"`` for each of :data:`COMPARED`, those of
         :func:`~adjointbench.training.equal_loss.equal_loss`, and ``points``, the difference of
         test accuracies in percent. A run of fewer epochs than that beside it is compared with as
-        many of them.
+        many of them. Times of another machine than its are not compared.
     """
     last = last_epochs(epochs)
     same = ["task", "method", "seed", "epoch"]
     plain = _with_work(epochs[epochs["regularizer"].eq(NONE) & epochs["status"].eq("ok")])
     merged = last.merge(
-        plain[[*same, "run", *COMPARED, "test_accuracy"]],
+        plain[[*same, "run", "machine", *COMPARED, "test_accuracy"]],
         on=same,
         how="left",
         suffixes=("", " of none"),
@@ -137,8 +145,18 @@ def ratios(epochs: pd.DataFrame) -> pd.DataFrame:
     for name in COMPARED:
         merged[f"{name} ratio"] = (merged[name] / merged[f"{name} of none"]).mask(broke)
     merged = merged.join(_at_equal_loss(epochs, merged[~broke]))
+    elsewhere = _elsewhere(merged)
+    for name in _OF_TIMES:
+        merged[name] = merged[name].mask(elsewhere)
     difference = merged["test_accuracy"] - merged["test_accuracy of none"]
     return merged.assign(points=100 * difference.mask(broke))
+
+
+def _elsewhere(merged: pd.DataFrame) -> pd.Series:
+    """Which runs were trained on another machine than that beside them, or either on several."""
+    own, other = merged["machine"].fillna(""), merged["machine of none"].fillna("")
+    known = own.ne("") & other.ne("")
+    return known & (own.ne(other) | own.str.contains(SEVERAL, regex=False))
 
 
 def _at_equal_loss(epochs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,9 @@ from typing import Any, TypedDict
 #: Their names, and that of the checkpoint.
 ROWS, SETTINGS, CHECKPOINT = "epochs.csv", "settings.json", "checkpoint.npz"
 
+#: What stands between the machines of a run that has gone on on another one.
+SEVERAL = ", "
+
 #: What a run is called whose ``"local"`` draws times as the accepted steps lie.
 LOCAL_BIASED = "local-biased"
 

@@ -18,7 +18,7 @@ from typing import Any, cast, get_type_hints
 import numpy as np
 
 from ..problems.files import checked_folder, replacing
-from .records import CHECKPOINT, COLUMNS, ROWS, SETTINGS, Epoch
+from .records import CHECKPOINT, COLUMNS, ROWS, SETTINGS, SEVERAL, Epoch
 from .settings import RunSettings
 
 try:
@@ -82,8 +82,12 @@ def held(folder: Path) -> Iterator[Path]:
 
 
 def begin(folder: Path, settings: RunSettings) -> None:
-    """Write down which run the folder holds."""
-    made_with = {"made_with": _versions(settings.backend)}
+    """Write down which run the folder holds, and all machines that have trained it."""
+    versions = _versions(settings.backend)
+    with contextlib.suppress(*_BROKEN):
+        before = str(_read_settings(folder)["made_with"]["machine"]).split(SEVERAL)
+        versions["machine"] = SEVERAL.join(dict.fromkeys([*before, versions["machine"]]))
+    made_with = {"made_with": versions}
     text = json.dumps(settings.record() | made_with, indent=1)
     with replacing(folder / SETTINGS) as part:
         part.write_text(text, encoding="utf-8")

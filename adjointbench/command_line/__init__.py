@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .bench import bench
 from .certify import certify
 from .claims import claims
 from .compare import compare
 from .gradient import gradient
+from .merge import merge
 from .methods import methods
 from .problems import problems
 from .report import report
@@ -24,8 +26,8 @@ app = typer.Typer(
     "worse; 2 bad usage, or a file that cannot be read or written; 130 interrupted. Results are on "
     "standard output, all else on standard error.",
 )
-for command in (problems, methods, gradient, compare, certify, train, claims, report):
-    app.command(no_args_is_help=command in (gradient, compare, certify))(command)
+for command in (problems, methods, gradient, compare, certify, bench, train, claims, merge, report):
+    app.command(no_args_is_help=command in (gradient, compare, certify, merge))(command)
 
 
 def _print_version(asked: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .clusters import Cluster, telling_loss
 from .output import INTERRUPTED, AsJson, console, print_json, refuse, refusing, say_beside, table
 
 _COLUMNS = ("no.", "what is said", "verdict", "figure \\[spread]", "why")
@@ -25,16 +26,19 @@ def claims(
     read: Annotated[
         Path | None, typer.Option("--from", help="Show the rows of this file; measure nothing.")
     ] = None,
+    cluster: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure what people say about adjoints, and print a computed verdict on each sentence.
 
-    Minutes for all; rows that OUT holds from before are kept under another name.
+    Minutes for all. Where it was stopped, the same command goes on; rows that OUT holds of a
+    finished run are kept under another name.
 
     For example:
 
         adjointbench claims --number 4,5,6
         adjointbench claims --out claims.jsonl
+        adjointbench claims --full --cluster tcp://10.0.0.1:8786 --out claims.jsonl
         adjointbench claims --from claims.jsonl --json
     """
     with refusing(extra="report"):
@@ -46,11 +50,13 @@ def claims(
         keys = chosen_claims(number)
         if read is not None and out is not None:
             refuse("--from measures nothing that --out could hold; leave one of them out")
+        if read is not None and cluster is not None:
+            refuse("--from measures nothing that --cluster could do; leave one of them out")
         with tempfile.TemporaryDirectory() as folder:
             path = read or Path(folder) / "claims.jsonl"
             if read is None:
                 path = path if out is None else checked_file("out", out)
-                _measure(keys, full, path, kept=out is not None)
+                _measure(keys, full, path, kept=out is not None, cluster=cluster)
             found = read_measurements([path])
         if read is not None and found.claims.empty:
             why = "; ".join(found.troubles) or "no rows of claims are in it"
@@ -65,20 +71,28 @@ def claims(
         console().print(table("Claims", _COLUMNS, [_cells(line) for line in lines]))
 
 
-def _measure(keys: tuple[str, ...], full: bool, path: Path, *, kept: bool) -> None:
-    """Measure into `path`; rows that it holds are set aside, anything else is left alone."""
+def _measure(
+    keys: tuple[str, ...], full: bool, path: Path, *, kept: bool, cluster: str | None
+) -> None:
+    """Measure into `path`, where an earlier run was cut off the rest; anything else is left alone.
+
+    Rows of a finished run are set aside.
+    """
     from adjointbench.suite.claims.tasks import claim_tasks
-    from adjointbench.suite.collect import collect_tasks
+    from adjointbench.suite.collect import checked_rows, collect_tasks
     from adjointbench.suite.measuring.rows import read_rows
 
-    if path.exists() and path.stat().st_size and not read_rows(path).run.code:
-        raise ValueError(f"out={str(path)!r} holds something else than rows; name another file")
+    finished = not checked_rows(path).exists() or read_rows(path).complete
     tasks = list(claim_tasks(keys, not full))
     say_beside(f"measuring {len(keys)} claims; each is told as it is done ...")
+    goes_on = f"what was measured is in {path}, and the same command goes on from there"
+    said = goes_on if kept else "nothing is kept without --out"
     try:
-        collect_tasks(tasks, path, quick=not full, anew=True, say=say_beside)
+        with telling_loss(said):
+            collect_tasks(
+                tasks, path, quick=not full, anew=finished, cluster=cluster, say=say_beside
+            )
     except KeyboardInterrupt:
-        said = f"what was measured is in {path}" if kept else "nothing is kept without --out"
         say_beside(f"interrupted; {said}")
         raise typer.Exit(INTERRUPTED) from None
 

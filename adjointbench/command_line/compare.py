@@ -14,6 +14,7 @@ import typer
 from adjointbench.problems.installing import how_to_install
 
 from .. import methods as find_methods
+from .clusters import Cluster, telling_loss
 from .output import INTERRUPTED, OK, USAGE, WRONG, AsJson, print_json, refusing
 from .settings import Settings, parse_settings
 from .watching import print_markdown, watching
@@ -62,6 +63,7 @@ def compare(
     anew: Annotated[
         bool, typer.Option("--anew", help="Measure all again; old rows are kept aside.")
     ] = False,
+    cluster: Cluster = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write OUT/report/index.html as well.")
     ] = True,
@@ -79,6 +81,10 @@ def compare(
         adjointbench compare my_model.py:problem --error 1e-6 --budget 5m
         adjointbench compare my_package.models:make --set size=20 --backend torch
         adjointbench compare 'van_der_pol(mu=10)' --methods jax-discrete,cvodes-adjoint
+        adjointbench compare my_model.py --cluster tcp://10.0.0.1:8786
+
+    On a cluster one machine measures all; OUT and a problem of your own have to lie on a file
+    system that it shares.
     """
     with refusing():
         from adjointbench.problems.files import checked_folder
@@ -102,7 +108,7 @@ def compare(
         )
         _check_error(error)
         checked_folder("out", chosen.out)
-    outcome = _run(chosen, anew)
+    outcome = _run(chosen, anew, cluster)
     found = _recommended(chosen, outcome, error, fastest)
     _answer(chosen, asked.fetch, found, outcome, report, as_json)
 
@@ -158,12 +164,15 @@ def _reached(found: Recommendation) -> bool:
     return found.best is not None and found.agreement is not None
 
 
-def _run(chosen: Comparison, anew: bool) -> Outcome:
+def _run(chosen: Comparison, anew: bool, cluster: str | None) -> Outcome:
     from adjointbench.suite.own_problem.run import compare as run_comparison
 
     try:
-        with watching(chosen.budget_s) as watch:
-            return run_comparison(chosen, watch, anew=anew)
+        with (
+            telling_loss(f"what was measured {_goes_on(chosen)}"),
+            watching(chosen.budget_s) as watch,
+        ):
+            return run_comparison(chosen, watch, anew=anew, cluster=cluster)
     except KeyboardInterrupt:
         _say(f"interrupted; what was measured {_goes_on(chosen)}")
         raise typer.Exit(INTERRUPTED) from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from .clusters import Cluster, telling_loss
 from .output import (
     INTERRUPTED,
     OK,
@@ -86,6 +87,7 @@ def train(
         ),
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, gpu, cuda, cuda:1, ...")] = "cpu",
+    cluster: Cluster = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -99,9 +101,13 @@ def train(
         adjointbench train digits --regularizer error --out runs/error
         adjointbench train mnist --set path=mnist.npz --epochs 10 --out runs/mnist
         adjointbench train two_spirals --grid none,error,taylor --seeds 0-4 --out runs
+        adjointbench train mnist --grid none,error --cluster tcp://10.0.0.1:8786 --out runs
+
+    On a cluster OUT has to lie on a file system that its workers share, and the runs of a seed are
+    trained by one machine.
     """
     of_one = {"regularizer": regularizer, "coefficient": coefficient, "seed": seed}
-    of_a_grid = {"grid": grid, "seeds": seeds, "adjoints": adjoints}
+    of_a_grid = {"grid": grid, "seeds": seeds, "adjoints": adjoints, "cluster": cluster}
     with refusing(extra="train"):
         from adjointbench.training import PRESETS
 
@@ -119,14 +125,14 @@ def train(
         }
         options |= _task_options(settings, {*options, *of_one, "adjoint", "out", "resume"})
         if grid is None:
-            _refuse_given("needs --grid", {"seeds": seeds, "adjoints": adjoints})
+            _refuse_given("needs --grid", of_a_grid)
             options |= {"regularizer": regularizer or "none", "coefficient": coefficient}
             options |= {"adjoint": adjoint, "seed": seed or 0, "out": out, "resume": resume}
             _train_once(task, options, as_json)
         _refuse_given("is of one run, and --grid has its own", of_one)
         options |= {"regularizers": _names(grid), "seeds": _numbers(seeds or "0-4")}
         options |= {"adjoints": _names(adjoints or adjoint)}
-        _train_grid(task, Path("runs") if out is None else out, options, as_json)
+        _train_grid(task, Path("runs") if out is None else out, options, cluster, as_json)
 
 
 def _task_options(settings: list[str] | None, own: set[str]) -> dict[str, Any]:
@@ -196,7 +202,9 @@ def _tell_unsaved(training: Training, as_json: bool) -> None:
     )
 
 
-def _train_grid(task: str, out: Path, options: dict[str, Any], as_json: bool) -> None:
+def _train_grid(
+    task: str, out: Path, options: dict[str, Any], cluster: str | None, as_json: bool
+) -> None:
     from adjointbench.training import train_grid
 
     def say(name: str, row: Epoch) -> None:
@@ -206,12 +214,22 @@ def _train_grid(task: str, out: Path, options: dict[str, Any], as_json: bool) ->
     def tell(name: str, sentence: str) -> None:
         say_beside(f"{name}  {sentence}")
 
+    kept = f"what was trained is in {out}, and the same command goes on from there"
     try:
-        folders = train_grid(task, out=out, say=say, tell=tell, **options)
+        if cluster is None:
+            folders = train_grid(task, out=out, say=say, tell=tell, **options)
+        else:
+            from adjointbench.suite.trainings import train_grid_on
+
+            with telling_loss(kept):
+                folders = train_grid_on(
+                    cluster, task, out=out, say=say, tell=tell, tell_all=say_beside, **options
+                )
+    except RuntimeError as error:
+        say_beside(str(error))
+        raise typer.Exit(USAGE) from None
     except KeyboardInterrupt:
-        say_beside(
-            f"interrupted; what was trained is in {out}, and the same command goes on from there"
-        )
+        say_beside(f"interrupted; {kept}")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json({"runs": [str(folder) for folder in folders]})

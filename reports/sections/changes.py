@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from ...suite.measuring import formats
-from ..tables.changes import SAME, Comparison, compare_machines
+from ..tables.changes import NO_MACHINE, SAME, Comparison, compare_machines
 from ..tables.codes import Run, version_changes
+from ..tables.machines import of_several
 from ..tables.shown_table import WHERE, Column, as_table
 from .content import Part
 
@@ -53,6 +54,10 @@ def findings(found: Comparison, runs: Sequence[Run] = ()) -> list[str]:
         said.append(f"Versions differ: {', '.join(changes)}.")
     if not found.same_machine:
         said.append("No machine has measured both, so that times cannot be compared.")
+    elif apart := int(lines["machine"].eq(NO_MACHINE).sum()):
+        said.append(
+            f"{formats.count(apart, 'line')} of different machines: their times are not compared."
+        )
     for machine, noise in found.noise.items() if found.same_machine else ():
         named = f"On {machine}: " if len(found.noise) > 1 else ""
         said.append(f"{named}{noise.sentence}")
@@ -91,8 +96,8 @@ def comparison_parts(
                 note=_NOTE,
             )
         )
-    if not lines.empty and lines["machine"].nunique() > 1:
-        wide = compare_machines(lines)
+    if not lines.empty and len(several := of_several(lines, "problem")):
+        wide = compare_machines(several)
         names = [c for c in wide.columns if c not in ("problem", "method", "device")]
         columns = (*WHERE, *(Column(str(m), str(m), formats.seconds) for m in names))
         heading = "Time of one gradient on each machine"

@@ -107,9 +107,10 @@ def _anchor(claim: Claim) -> str:
 
 def _scorecard_part(card: pd.DataFrame) -> Part:
     counts = "; ".join(f"{word}: {card['verdict'].eq(word).sum()}" for word in WORDS)
-    # The first row that was measured tells where.
-    first = card[card["machine"].notna()].iloc[0]
-    where = f"{first['machine']}, commit {first['commit']}"
+    # The first row that was measured tells with what.
+    measured = card[card["machine"].notna()]
+    first = measured.iloc[0]
+    where = f"{formats.listed(sorted(set(measured['machine'])))}, commit {first['commit']}"
     sizes = "quick sizes" if first["quick"] else "all sizes"
     numbers = [
         Link(key, f"#{_anchor(claim_of(key))}") if verdict != NOT_MEASURED else key

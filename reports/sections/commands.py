@@ -41,7 +41,7 @@ def ladder_command(rows: pd.DataFrame) -> str:
         wanted["ADJOINTBENCH_METHODS"] = ",".join(methods)
     if devices != ["cpu"]:
         wanted["ADJOINTBENCH_DEVICES"] = ",".join(devices)
-    return _collect_and_report(wanted)
+    return _bench_and_report(wanted)
 
 
 def scaling_command(points: pd.DataFrame) -> str:
@@ -62,14 +62,14 @@ def lanes_command(points: pd.DataFrame) -> str:
 
 def sde_command() -> str:
     """What measures stochastic equations, and reports them."""
-    return _collect_and_report(
+    return _bench_and_report(
         {"ADJOINTBENCH_FULL": "1", "ADJOINTBENCH_PROBLEMS": _BESIDE, "ADJOINTBENCH_SDE": "1"}
     )
 
 
 def _study_command(points: pd.DataFrame, study: str, wanted: str) -> str:
     """What measures the methods of a study again, and reports it."""
-    return _collect_and_report(
+    return _bench_and_report(
         {
             "ADJOINTBENCH_FULL": "1",
             "ADJOINTBENCH_PROBLEMS": _BESIDE,
@@ -114,10 +114,10 @@ def _backend(method: str) -> str:
     return "jax" if entry is None else entry.backend
 
 
-def _collect_and_report(environment: Mapping[str, str]) -> str:
+def _bench_and_report(environment: Mapping[str, str]) -> str:
     values = (f"{name}={shlex.quote(value)}" for name, value in environment.items())
-    collect = f"python -m adjointbench.suite.collect --out {_ROWS}"
-    return "\n".join([_joined([*values, collect]), _report(_ROWS)])
+    bench = f"adjointbench bench --out {_ROWS}"
+    return "\n".join([_joined([*values, bench]), _report(_ROWS)])
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...suite.measuring import formats
 from ...training.ratios import families_of, last_epochs
+from ...training.records import SEVERAL
 from ...training.rounding import ROUNDING
 from ..figures.shown_figure import save_figure
 from ..figures.training import training_figure
@@ -123,6 +124,9 @@ def _settings(rows: pd.DataFrame) -> str:
     said = f"{rows['epochs'].max():.0f} epochs, {row['dtype']}, relative tolerance {row['rtol']:g}."
     if rounding >= ROUNDING:
         said += f" Up to {rounding:.0%} of the error estimate was rounding."
+    machines = sorted({m for names in rows["machine"] for m in names.split(SEVERAL) if m})
+    if len(machines) > 1:
+        said += f" Trained on {formats.listed(machines)}; times are compared within one machine."
     return said
 
 

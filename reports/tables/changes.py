@@ -35,6 +35,9 @@ WORDS = {
 }
 FEWER_RIGHT, MORE_RIGHT, SAME = "right less often", "right more often", "same"
 
+#: What stands for the machine of a line that was measured on different ones.
+NO_MACHINE = "–"
+
 #: What makes a verdict one for the worse.
 WORSE = (FEWER_RIGHT, *(grown for grown, _ in WORDS.values()))
 
@@ -122,25 +125,32 @@ def compare_codes(
     Returns
     -------
     Comparison
-        Machine by machine; where no machine measured both, without times.
+        Machine by machine; what no machine measured with both, without times.
     """
     rows = rows.assign(right=rows["status"].eq("ok") & ~is_wrong(rows))
     sides = [rows[rows["code"].eq(code) & is_tried(rows)] for code in (old, new)]
-    same_machine = bool(set(sides[0]["machine"]) & set(sides[1]["machine"]))
-    by = [name for name in KEY if name != "code" and (same_machine or name != "machine")]
-    pairs = _pairs(sides, by, same_machine)
-    table = _lines(pairs, by) if len(pairs) else _lines(pairs, by).iloc[:0]
-    if not same_machine:
-        table = table.assign(machine="–")
+    by = [name for name in KEY if name not in ("code", "machine")]
+    timed = _lines(_pairs(sides, [*by, "machine"], same_machine=True), [*by, "machine"])
+    apart = [_without(side, timed, by) for side in sides]
+    untimed = _lines(_pairs(apart, by, same_machine=False), by).assign(machine=NO_MACHINE)
+    measured = [lines for lines in (timed, untimed) if len(lines)]
+    table = pd.concat(measured, ignore_index=True) if measured else timed.iloc[:0]
     found = {
-        str(machine): noise(mine, changed) if same_machine else Noise()
+        str(machine): Noise() if machine == NO_MACHINE else noise(mine, changed)
         for machine, mine in table.groupby("machine", sort=True)
     }
     table = _judged(table, found)
-    return Comparison(old, new, table, found, _alone(sides, (old, new)), same_machine)
+    found.pop(NO_MACHINE, None)
+    return Comparison(old, new, table, found, _alone(sides, (old, new)), bool(len(timed)))
 
 
-def _pairs(sides: list[pd.DataFrame], by: list[str], same_machine: bool) -> pd.DataFrame:
+def _without(rows: pd.DataFrame, lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Those of `rows` that are of none of the `lines`."""
+    known = pd.MultiIndex.from_frame(lines[by])
+    return rows[~pd.MultiIndex.from_frame(rows[by]).isin(known)]
+
+
+def _pairs(sides: list[pd.DataFrame], by: list[str], *, same_machine: bool) -> pd.DataFrame:
     """One line a tolerance that was measured with both, with the ratios new over old."""
     both = sides[0].merge(sides[1], on=[*by, "rtol"], suffixes=("_old", "_new"))
     both = both.copy()  # in one piece: pandas minds so many columns one by one

@@ -19,6 +19,7 @@ SKIPPED, TIMEOUT = "skipped", "timeout"
 NOT_DONE = "not done in its time"
 BROKE_DOWN = "broke down"
 NOT_REACHED = "does not reach it"
+ELSEWHERE = "timed on another machine"
 
 #: What is said of a wrong gradient that had no error bar.
 NOT_ASKED = "not asked"
@@ -82,6 +83,9 @@ def counted(statuses: Iterable[str]) -> str:
 
 
 def why_missing(ladder: Sequence[Row]) -> str:
-    """Why a method has no time at some error: one of the three, by its tightest tolerance."""
+    """Why a method has no time at some error, by its tightest tolerance; or it ran elsewhere."""
+    right = [row for row in ladder if row.status == "ok"]
+    if right and all(row.seconds is None for row in right):
+        return ELSEWHERE
     last = min(ladder, key=lambda row: row.rtol).status
     return {"ok": NOT_REACHED, TIMEOUT: NOT_DONE}.get(last, BROKE_DOWN)

@@ -25,7 +25,8 @@ Placed: TypeAlias = tuple[_T, Mapping[str, str]]
 _SPECIAL = ("study", "allowed_s", "gradient", "dy0_gradient")
 
 _TYPES = get_type_hints(Row)
-_MEASURED = [field.name for field in dataclasses.fields(Row) if field.name not in _SPECIAL]
+_ELSEWHERE = (*_SPECIAL, *ORIGIN)
+_MEASURED = [field.name for field in dataclasses.fields(Row) if field.name not in _ELSEWHERE]
 _NUMBERS = [name for name in _MEASURED if _TYPES[name] in (float, float | None)]
 _COUNTS = [name for name in _MEASURED if _TYPES[name] == int | None]
 
@@ -62,7 +63,8 @@ def row_frame(rows: Sequence[Placed[Row]]) -> pd.DataFrame:
 
 def claims_frame(rows: Sequence[Placed[ClaimRow]]) -> pd.DataFrame:
     """Rows of claims as a table, each claim once for a machine and code: the newest."""
-    names = [field.name for field in dataclasses.fields(ClaimRow)]
+    fields = [field.name for field in dataclasses.fields(ClaimRow)]
+    names = [name for name in fields if name not in ORIGIN]
     records = [to_record(row) | dict(origin) for row, origin in rows]
     table = pd.DataFrame(records, columns=pd.Index([*names, *ORIGIN, "versions"]))
     key = ["number", "machine", "code"]

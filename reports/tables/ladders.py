@@ -15,6 +15,7 @@ from ...suite.measuring.row import Row
 from .endings import is_tried, is_wrong, why_missing
 from .frames import rows_of
 from .kinds import silently_wrong
+from .machines import joined
 from .summary import summary
 
 #: Errors at which methods are raced, tightest first: the first that two methods reach counts.
@@ -121,14 +122,18 @@ class Ladders:
         return next((race for race in found if len(race[1]) >= 2), fallback)
 
 
-def newest(rows: pd.DataFrame, among: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The rows of the commit that is the newest `among` others, on the machine that measured it."""
+def newest(
+    rows: pd.DataFrame, among: pd.DataFrame | None = None, by: str = "study"
+) -> pd.DataFrame:
+    """The rows of the commit that is the newest `among` others, see :func:`.machines.joined`.
+
+    The machine that measured it last is preferred; times are compared within the groups of `by`.
+    """
     others = rows if among is None or among.empty else among
     if rows.empty:
         return rows
     latest = others.loc[others["date"].idxmax()]
-    here = rows["code"].eq(latest["code"]) & rows["machine"].eq(latest["machine"])
-    return rows[here].reset_index(drop=True)
+    return joined(rows[rows["code"].eq(latest["code"])], latest["machine"], by)
 
 
 def name_devices(table: pd.DataFrame) -> pd.DataFrame:

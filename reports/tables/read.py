@@ -150,7 +150,7 @@ def _holds_results(path: Path) -> bool:
 
 
 def _read_row_file(path: Path, found: Measurements, base: Path | None) -> list[RowFile]:
-    """The file, where it holds rows; its run is added to those that were found."""
+    """The file, where it holds rows; its runs are added to those that were found."""
     file = read_rows(path)
     if not file.rows and not file.claims:
         found.troubles.append(f"{path}: holds no measured row")
@@ -160,7 +160,8 @@ def _read_row_file(path: Path, found: Measurements, base: Path | None) -> list[R
     if not file.complete:
         found.troubles.append(f"{path}: the run was cut off; what it had measured is shown")
     of_base = base is not None and path.resolve().is_relative_to(base.resolve())
-    found.runs.append(to_record(file.run) | {"file": str(path), "base": of_base})
+    for run, _, _ in file.parts():
+        found.runs.append(to_record(run) | {"file": str(path), "base": of_base})
     return [file]
 
 
@@ -168,16 +169,17 @@ def _add_tables(found: Measurements, files: Sequence[RowFile]) -> None:
     """Tables of the rows of all files, one a study; each row with where it comes from."""
     rows: list[Placed[Row]] = []
     claims: list[Placed[ClaimRow]] = []
-    for run, file in zip(found.runs, files, strict=True):
+    parts = [(*part, file.claims) for file in files for part in file.parts()]
+    for run, (head, measured, said, all_said) in zip(found.runs, parts, strict=True):
         origin = {
             "machine": machine_of(run),
-            "commit": file.run.commit[:8],
+            "commit": head.commit[:8],
             "code": run["code"],
-            "date": file.run.date,
+            "date": head.date,
         }
-        rows += [(row, origin) for row in file.rows]
-        versions = ", ".join(f"{name} {number}" for name, number in file.run.versions.items())
-        of_claims = (*file.claims, *made_of_scaling(file.rows, file.claims))
+        rows += [(row, origin) for row in measured]
+        versions = ", ".join(f"{name} {number}" for name, number in head.versions.items())
+        of_claims = (*said, *made_of_scaling(measured, all_said))
         claims += [(row, origin | {"versions": versions}) for row in of_claims]
     found.rows = row_frame([placed for placed in rows if not placed[0].study])
     found.scaling = row_frame([placed for placed in rows if placed[0].study == scaling.STUDY])

@@ -33,6 +33,7 @@ TASKS = {
     "lanes on device": "gpu.lanes:Lanes",
     "sweep": "gpu.sweeps:Sweep",
     "stiffness": "own_problem.stiffness:LookStiff",
+    "training": "training_task:TrainingTask",
 }
 
 
@@ -52,7 +53,7 @@ def main() -> None:
             _answer(answers, {"silence": False})
 
     for line in iter(sys.stdin.readline, ""):
-        task = _task(json.loads(line))
+        task = task_of(json.loads(line))
         # Beside an accelerator the host only compiles and launches: no core is compared.
         pin({core} if task.device == "cpu" else every)
         for row in task.rows(silence):
@@ -60,7 +61,8 @@ def main() -> None:
         _answer(answers, None)
 
 
-def _task(record: dict[str, Any]) -> Task:
+def task_of(record: dict[str, Any]) -> Task:
+    """The task that a record of its fields and its name tells of."""
     module, name = TASKS[record["name"]].split(":")
     return from_record(getattr(importlib.import_module(f"..{module}", __package__), name), record)
 

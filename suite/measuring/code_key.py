@@ -35,8 +35,9 @@ _OF_CLAIM = frozenset({"key", "measure", "group"})
 _SAYING = frozenset({"Verdict", "Decide", "Limit", "Plot"})
 
 
+@functools.cache
 def code_hash() -> str:
-    """The hash, of 16 hexadecimal digits."""
+    """The hash, of 16 hexadecimal digits; files that change later are no code of this process."""
     return hash_of(Path(__file__).resolve().parents[2])
 
 

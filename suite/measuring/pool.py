@@ -1,12 +1,15 @@
-"""``Pool``: several tasks at work at a time, each on a :mod:`.worker` of its own."""
+"""``Workplace``: where tasks are at work, and ``Pool``: this machine's, a :mod:`.worker` each.
+
+The other workplace is a cluster, :mod:`adjointbench.suite.cluster.pool`.
+"""
 
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from .task import Task
 from .worker import Worker, WorkerDied
@@ -14,11 +17,44 @@ from .worker import Worker, WorkerDied
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a task: it ``began``, gave a ``row``, or is ``done``."""
+    """What happened to a task: it ``began``, gave a ``row``, or is ``done``; and where.
 
-    kind: Literal["began", "row", "done"]
+    One that is ``lost`` begins again elsewhere: what its machine gave of it is void.
+    """
+
+    kind: Literal["began", "row", "done", "lost"]
     task: Task
     row: Any = None
+    #: The machine as :func:`.machine.machine` describes it; ``None`` where that is this one.
+    machine: Mapping[str, str] | None = None
+
+
+class Workplace(Protocol):
+    """Where tasks are measured: what a campaign asks of a pool of processes or of a cluster."""
+
+    def __len__(self) -> int:
+        """How many tasks can be at work at a time."""
+        ...
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop what is at work."""
+        ...
+
+    def events(self, tasks: Iterable[Task | None]) -> Iterator[Event]:
+        """What happens to `tasks`, as it happens.
+
+        Parameters
+        ----------
+        tasks : iterable of Task or None
+            Asked for the next whenever there is room, after all that has happened was told; with
+            ``None`` it is asked again when something else has happened.
+
+        Yields
+        ------
+        Event
+            Each task ends with ``"done"``.
+        """
+        ...
 
 
 def measure_job(worker: Worker, job: Task) -> Iterator[Any]:
@@ -59,19 +95,7 @@ class Pool:
             worker.close()
 
     def events(self, tasks: Iterable[Task | None]) -> Iterator[Event]:
-        """What happens to `tasks`, as it happens; they begin in their order.
-
-        Parameters
-        ----------
-        tasks : iterable of Task or None
-            Asked for the next whenever a worker is free, after all that has happened was told;
-            with ``None`` it is asked again when something else has happened.
-
-        Yields
-        ------
-        Event
-            Each task ends with ``"done"``.
-        """
+        """What happens to `tasks`, see :meth:`Workplace.events`; they begin in their order."""
         events: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
         source, working = iter(tasks), 0
         while True:

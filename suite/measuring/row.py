@@ -3,17 +3,22 @@
 The file is JSON, one object a line, whose ``"kind"`` says what it is:
 
 ``"run"``
-    The first line, an :class:`Origin`: on which machine, with which versions, of which commit.
+    An :class:`Origin`: on which machine, with which versions, of which commit. The first line is
+    one, and there is another before the first row of each further machine.
 ``"row"``
     A :class:`Row`, or a :class:`ClaimRow` where its ``"study"`` is :data:`CLAIMS`.
 ``"done"``
     A :class:`Key`: one method on one problem was measured to its end.
+``"moved"``
+    A :class:`Key` and ``"machine"``: that machine was lost meanwhile, and what it had measured
+    of this is void; another measures it.
 ``"end"``
     The whole run came to its end; a run that was cut off lacks it, and what it has is used.
 
 Names in the file are those of the fields. A field that a line lacks, as older code did not know
 it, has its default, and the line is broken where there is none; what no field is called is passed
-over.
+over. A row belongs to the last ``"run"`` above it of its machine, or to the last of all where it
+names none.
 """
 
 from __future__ import annotations
@@ -172,6 +177,8 @@ class Row:
     study: str | None = None
     #: The seconds in which it was not done, where the status is ``"timeout"``.
     allowed_s: float | None = None
+    #: The name of the machine that measured it.
+    machine: str | None = None
 
     @property
     def key(self) -> Key:
@@ -201,6 +208,8 @@ class ClaimRow:
     processor_s: float | None = None
     #: The seconds in which it was not done, where the status is ``"timeout"``.
     allowed_s: float | None = None
+    #: The name of the machine that measured it.
+    machine: str | None = None
     method: str = ""
     device: str = "cpu"
     study: str = CLAIMS

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .row import Key
+from .row import Key, to_record
 from .timing import Silence
 
 
@@ -52,6 +52,10 @@ class Task:
     def key(self) -> Key:
         """What tells it from other tasks."""
         return Key(self.study, self.problem, self.method, self.device)
+
+    def record(self) -> dict[str, Any]:
+        """What another process makes the task anew from, as JSON holds it."""
+        return {"name": self.name} | to_record(self)
 
     def rows(self, silence: Silence) -> Iterator[Any]:
         """Measure, in a measuring process, which takes its times in `silence`."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .cores import usable_cores
-from .row import from_record, to_record
+from .row import from_record
 from .task import Task
 
 #: What starts a measuring process; the number of its core is added.
@@ -33,6 +33,10 @@ ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
     "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
 }
+
+#: What is not passed on: programs that JAX has kept, as compiling is measured, and what a worker of
+#: dask sets for its own memory.
+NOT_PASSED_ON = ("JAX_COMPILATION_CACHE_DIR", "MALLOC_TRIM_THRESHOLD_")
 
 #: Compilation takes most of the time and is shared by cores; more processes only cost memory.
 MOST_WORKERS = 4
@@ -94,7 +98,7 @@ class Worker:
         """
         deadline = self._clock() + job.allowed_s
         self.start()
-        self._send({"name": job.name} | to_record(job))
+        self._send(job.record())
         with contextlib.ExitStack() as silence:
             while (answer := self._next(deadline)) is not None:
                 if "silence" not in answer:
@@ -210,9 +214,8 @@ def make_workers(jobs: int, *, alone: bool = False) -> list[Worker]:
 
 
 def _environment() -> dict[str, str]:
-    """Of a measuring process: it finds no programs that JAX has kept, as compiling is measured."""
-    kept = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
-    return kept | ENVIRONMENT
+    """Of a measuring process."""
+    return {k: v for k, v in os.environ.items() if k not in NOT_PASSED_ON} | ENVIRONMENT
 
 
 def _forward(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:

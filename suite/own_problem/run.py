@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ...adjoints.methods import get_method
 from ...problems.reference import Reference
+from ..cluster import ClusterPool, join
 from ..measuring.campaign import Campaign, Progress, standing_rows
 from ..measuring.job import Job
 from ..measuring.ladder import in_words
@@ -33,7 +34,9 @@ _TOLD_S = 1.0
 _LEAST_LEFT_S = 2.0
 
 
-def compare(chosen: Comparison, watch: Watch, *, anew: bool = False) -> Outcome:
+def compare(
+    chosen: Comparison, watch: Watch, *, anew: bool = False, cluster: str | None = None
+) -> Outcome:
     """Certify a reference, and measure what the folder does not hold yet, within the budget.
 
     Parameters
@@ -43,22 +46,51 @@ def compare(chosen: Comparison, watch: Watch, *, anew: bool = False) -> Outcome:
         Is told what is running and what has come of it.
     anew : bool
         Set aside what the folder holds.
+    cluster : str, optional
+        The scheduler of a cluster, one machine of which measures. The folder, and a problem of the
+        user's own, have to lie on a file system that it shares, unless the problem is of the zoo
+        and certified there.
 
     Returns
     -------
     Outcome
     """
-    deadline = time.monotonic() + chosen.budget_s
     watch.say(f"{len(chosen.methods)} methods within {chosen.budget_s:g} s, into {chosen.out}")
     definition = chosen.definition()
     if anew:
         chosen.references.unlink(missing_ok=True)
     standing = standing_rows(
-        chosen.rows, quick=False, definition=definition, anew=anew, say=watch.say
+        chosen.rows,
+        quick=False,
+        definition=definition,
+        anew=anew,
+        anywhere=cluster is not None,
+        say=watch.say,
     )
+    place = None if cluster is None else _joined(cluster, chosen, watch, standing)
+    machine = "" if place is None else place.machines[0]
+    if machine:
+        standing.rows = [row for row in standing.rows if row.machine == machine]
+    deadline = time.monotonic() + chosen.budget_s
     jobs, alone = len(chosen.methods) + 1, chosen.device != "cpu"
-    with Campaign(standing, jobs, quick=False, definition=definition, alone=alone) as campaign:
-        return _Run(chosen, watch, campaign, standing, deadline).outcome()
+    with Campaign(
+        standing, jobs, quick=False, definition=definition, alone=alone, place=place
+    ) as campaign:
+        return _Run(chosen, watch, campaign, standing, deadline, machine).outcome()
+
+
+def _joined(cluster: str, chosen: Comparison, watch: Watch, standing: RowFile) -> ClusterPool:
+    """The cluster; where a reference is to be made, its machines have to see the folder."""
+    zoo = not chosen.locator and chosen.problem.reference is not None
+    seen = "" if zoo else str(chosen.out.resolve())
+    return join(
+        cluster,
+        watch.say,
+        measured=standing,
+        seen=seen,
+        alone=True,
+        one_at_a_time=chosen.device != "cpu",
+    )
 
 
 class _Run:
@@ -71,6 +103,7 @@ class _Run:
         campaign: Campaign,
         standing: RowFile,
         deadline: float,
+        machine: str,
     ) -> None:
         self._chosen = chosen
         self._watch = watch
@@ -78,6 +111,7 @@ class _Run:
         self._standing = standing
         self._deadline = deadline
         self._outcome = Outcome()
+        self._machine = machine
         self._jobs: list[Job] | None = None
         missing = self._missing()
         backends = self._backends(missing) if missing or chosen.reference() is None else ()
@@ -158,7 +192,8 @@ class _Run:
         """Whether a row of the folder is one of this comparison, not of a wider one before."""
         chosen = self._chosen
         method, device = row.method in chosen.methods, row.device == chosen.device
-        return row.problem == chosen.name and method and device
+        here = self._machine in ("", row.machine)
+        return row.problem == chosen.name and method and device and here
 
     def _backends(self, jobs: Sequence[Job]) -> tuple[str, ...]:
         """Those to be probed; the zoo runs on all of them."""

@@ -26,8 +26,8 @@ def chosen(command, monkeypatch):
         monkeypatch.delenv(f"ADJOINTBENCH_{name}", raising=False)
     measure, report = command.replace("\\\n", "").splitlines()
     words = shlex.split(measure)
-    assert words[-5:] == ["python", "-m", "adjointbench.suite.collect", "--out", "rows.jsonl"]
-    for word in words[:-5]:
+    assert words[-4:] == ["adjointbench", "bench", "--out", "rows.jsonl"]
+    for word in words[:-4]:
         name, _, value = word.partition("=")
         monkeypatch.setenv(name, value)
     assert report == "adjointbench report rows.jsonl --out report"

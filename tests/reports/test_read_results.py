@@ -106,4 +106,6 @@ def test_columns_have_the_types_of_what_was_measured(tmp_path):
     }
     assert [rows[name].dtype.name for name in ("saved_bytes", "steps")] == ["int64", "float64"]
     assert rows["exception"].dtype == bool
-    assert rows_of(rows) == measured([one, other | {"steps": None, "cosine": None}])
+    here = {"machine": "box"}
+    changed = {"steps": None, "cosine": None}
+    assert rows_of(rows) == measured([one | here, other | changed | here])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import subprocess
 import sys
 
@@ -40,6 +41,19 @@ def test_what_was_written_is_read_again(folder):
     assert (found.epoch, found.status, found.rows) == (2, "ok", [row(0), row(1), row(2)])
     np.testing.assert_array_equal(found.arrays["w"], np.arange(3.0))
     assert (folder / "epochs.csv").read_bytes().decode() == as_csv(found.rows)
+
+
+def test_all_machines_that_trained_a_run_are_told(folder, monkeypatch):
+    def machine():
+        return json.loads((folder / "settings.json").read_text())["made_with"]["machine"]
+
+    first = machine()
+    begin(folder, SETTINGS)
+    assert machine() == first
+    for _ in range(2):
+        monkeypatch.setattr("platform.node", lambda: "another")
+        begin(folder, SETTINGS)
+        assert machine() == f"{first}, another"
 
 
 def test_a_column_that_older_rows_lack_is_not_known(folder):

@@ -33,6 +33,25 @@ def test_ratios_are_to_the_same_seed(folder):
     assert error["points"].tolist() == pytest.approx([-1.0, 0.0])
 
 
+@pytest.mark.parametrize("elsewhere", ["other", "box, other"])
+def test_times_of_another_machine_are_not_compared_and_all_else_is(folder, elsewhere, tmp_path):
+    file = folder / "error" / "seed1" / "settings.json"
+    file.write_text(
+        json.dumps(json.loads(file.read_text()) | {"made_with": {"machine": elsewhere}})
+    )
+    epochs = read_trainings([folder], [])
+    found = ratios(epochs)
+    error = found[found["regularizer"].eq("error")].set_index("seed")
+    for name in ("train_seconds ratio", "predict_seconds ratio", "equal_loss_seconds ratio"):
+        assert math.isnan(error.loc[1, name])
+        assert error.loc[0, name] > 0
+    assert error["nfe ratio"].tolist() == pytest.approx([0.5, 0.5])
+    assert error["equal_loss_work ratio"].notna().all()
+    build_report([folder], tmp_path / "out", say=pytest.fail)
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "Trained on box, other; times are compared within one machine." in page
+
+
 def test_a_run_that_broke_down_counts_as_that_and_not_in_the_ratios(folder):
     lines = summary_of(read_trainings([folder], [])).set_index("regularizer")
     assert lines.loc["taylor", "broke"] == 1

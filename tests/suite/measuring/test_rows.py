@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
 
 import pytest
 from synthetic import measured, write_rows
 from synthetic import row as line
 
+from adjointbench.suite.measuring import rows as rows_module
+from adjointbench.suite.measuring.machine import machine_name
 from adjointbench.suite.measuring.row import ClaimRow, Key
 from adjointbench.suite.measuring.rows import (
     RowWriter,
@@ -25,14 +28,59 @@ def test_what_is_written_is_read_back(tmp_path):
         writer.done(Key("", "linear", "jax-discrete", "cpu"))
         writer.end()
     file = read_rows(writer.path)
-    assert file.rows == rows
-    assert file.claims == [claim]
+    here = machine_name()
+    assert file.rows == [replace(row, machine=here) for row in rows]
+    assert file.claims == [replace(claim, machine=here)]
     assert file.done == {("", "linear", "jax-discrete", "cpu")}
     assert file.complete
     assert file.run.quick is True
     assert file.run.versions["numpy"]
     assert same_run(file, quick=True)
     assert not same_run(file, quick=False)
+
+
+ALPHA, BETA = ({"machine": name, "python": "3.11.7"} for name in ("alpha", "beta"))
+
+
+def two_machines(path, also=lambda writer, rows: None):
+    """A file of rows that two machines have measured, each of another tolerance and of the same."""
+    rows = measured([line("linear", "jax-discrete", rtol) for rtol in (1e-3, 1e-5)])
+    with RowWriter(path, anew=True, quick=True, here=False) as writer:
+        writer.row(rows[0], ALPHA)
+        writer.row(rows[1], BETA)
+        writer.row(rows[1], ALPHA)
+        also(writer, rows)
+    return read_rows(path)
+
+
+def test_a_file_holds_the_rows_of_several_machines(tmp_path):
+    file = two_machines(tmp_path / "rows.jsonl")
+    assert [run.machine["machine"] for run in file.runs] == ["alpha", "beta"]
+    assert [(row.machine, row.rtol) for row in file.rows] == [
+        ("alpha", 1e-3),
+        ("beta", 1e-5),
+        ("alpha", 1e-5),
+    ]
+    parts = [(run.machine["machine"], len(rows)) for run, rows, _ in file.parts()]
+    assert parts == [("alpha", 2), ("beta", 1)]
+
+
+def test_a_run_goes_on_on_other_machines_only_where_that_is_meant(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows_module, "machine", lambda: ALPHA)
+    file = two_machines(tmp_path / "rows.jsonl")
+    assert same_run(file, quick=True, anywhere=True)
+    assert not same_run(file, quick=True)
+    monkeypatch.setattr(rows_module, "machine", lambda: ALPHA | {"python": "3.12.1"})
+    assert not same_run(file, quick=True, anywhere=True)
+
+
+def test_what_a_lost_machine_has_measured_is_void(tmp_path):
+    def lose(writer, rows):
+        writer.moved(rows[0].key, "alpha")
+        writer.row(rows[0], BETA)
+
+    file = two_machines(tmp_path / "rows.jsonl", lose)
+    assert [(row.machine, row.rtol) for row in file.rows] == [("beta", 1e-5), ("beta", 1e-3)]
 
 
 def test_a_row_is_on_disk_as_soon_as_it_is_written(tmp_path):
