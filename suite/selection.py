@@ -112,7 +112,8 @@ class Selection:
         own = [key for key in self.claims if key != OF_SCALING or not self.sizes]
         yield from claim_tasks(own, self.quick)
         for n, method in itertools.product(sorted(self.sizes, reverse=True), self.scaling_methods):
-            yield scaling_job(n, method, self.quick)
+            if scaling.takes(method, n, quick=self.quick):
+                yield scaling_job(n, method, self.quick)
         for method in self.checkpointed:
             yield checkpoint_job(method, self.quick)
         for method in self.lanes:

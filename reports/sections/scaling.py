@@ -143,6 +143,10 @@ def _crossing_sentences(measured: dict[str, dict[float, float]]) -> list[str]:
     overall = scaling.own_crossover(measured)
     if overall is not None and overall != own:
         said.append(crossing_sentence(who, overall, "adjoint of the same solver, of any kind"))
+    systems = scaling.systems_crossover(measured)
+    if systems is not None:
+        who = "The discrete adjoint with full matrices"
+        said.append(crossing_sentence(who, systems, "of the two kinds of systems"))
     if measured:
         largest = max(size for mine in measured.values() for size in mine)
         here = {name: mine[largest] for name, mine in measured.items() if largest in mine}

@@ -17,6 +17,7 @@ def _rows(file, method, n):
     """The row of a method at a size; not implemented where that was not asked for."""
     selected(n in CHOSEN.sizes, "ADJOINTBENCH_SCALING")
     selected(method in CHOSEN.scaling_methods, "ADJOINTBENCH_METHODS")
+    selected(_STUDY.takes(method, n, quick=CHOSEN.quick), "ADJOINTBENCH_FULL")
     check_known("brusselator", method)
     return rows_of(file, TASKS.scaling_job(n, method, CHOSEN.quick))
 
@@ -27,7 +28,8 @@ def study(file, methods=_METHODS):
     selected(wanted, "ADJOINTBENCH_METHODS")
     selected(CHOSEN.sizes, "ADJOINTBENCH_SCALING")
     pairs = itertools.product(wanted, CHOSEN.sizes)
-    return [row for method, n in pairs for row in _rows(file, method, n)]
+    taken = [pair for pair in pairs if _STUDY.takes(*pair, quick=CHOSEN.quick)]
+    return [row for method, n in taken for row in _rows(file, method, n)]
 
 
 def _times(file, methods):
@@ -91,10 +93,28 @@ class Crossover(_Measured):
         return _crossover(self.times, _STUDY.CONTINUOUS)
 
 
+class SystemsCrossover(_Measured):
+    """Where full matrices become slower than sparse ones; outside of the sizes, the nearest."""
+
+    unit = "states and parameters"
+    timeout = 2 * len(_SIZES) * (_TIMEOUT_S + SPARE_S)
+
+    def setup(self, file):
+        self.times = _times(file, (_STUDY.DENSE, _STUDY.SPARSE))
+
+    def track_crossover(self, file):
+        from adjointbench.suite.measuring.studies import scaling
+
+        return _place(scaling.systems_crossover(self.times))
+
+
 def _crossover(times, adjoints):
     from adjointbench.suite.measuring.studies import scaling
 
-    found = scaling.own_crossover(times, adjoints)
+    return _place(scaling.own_crossover(times, adjoints))
+
+
+def _place(found):
     if found is None:
         return math.nan
     if found.at is None:

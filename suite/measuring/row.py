@@ -137,6 +137,8 @@ class Row:
     #: Of a discrete adjoint of JAX or PyTorch: what ran it, ``"native"`` or the framework, with the
     #: reason in parentheses.
     engine: str | None = None
+    #: Of an implicit open solver: how its linear systems were solved, ``"sparse (...)"``.
+    linear_solver: str | None = None
     #: On PyTorch: ``"yes"``, or why it ran eagerly.
     compiled: str | None = None
     #: On PyTorch, how often the host waited for a number from the device.

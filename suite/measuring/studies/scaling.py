@@ -20,7 +20,7 @@ from ..row import Row
 STUDY = "scaling"
 
 #: Points along a side.
-SIZES, QUICK_SIZES = (2, 3, 5, 10, 15), (2, 3, 5)
+SIZES, QUICK_SIZES = (2, 3, 5, 10, 15, 24, 32, 64), (2, 3, 5, 10, 24)
 
 RTOL, ATOL = 1e-7, 1e-5
 
@@ -30,9 +30,18 @@ FORWARD = "jax-forward"
 CONTINUOUS = ("jax-interpolating", "jax-quadrature", "jax-gauss")
 ADJOINTS = ("jax-discrete", *CONTINUOUS)
 
+#: The first of them with matrices that are full, and with sparse ones, whatever their size; by
+#: itself it takes what is faster.
+DENSE, SPARSE = (f"jax-discrete(linear_solver={kind})" for kind in ("dense", "sparse"))
+
 PEERS = ("cvodes-adjoint", "cvodes-adjoint(solver=cvodes-gmres)", "cvodes-forward")
 
-METHODS = (FORWARD, *ADJOINTS, *PEERS)
+METHODS = (FORWARD, *ADJOINTS, DENSE, SPARSE, *PEERS)
+
+#: The largest size of each method: beyond, full matrices or forward sensitivities take hours.
+LARGEST, QUICK_LARGEST = 15, 5
+_LARGEST = {"jax-discrete": 64, "jax-gauss": 32, DENSE: 24, SPARSE: 24, "cvodes-adjoint": 64}
+_QUICK_LARGEST = {"jax-discrete": 24, DENSE: 24, SPARSE: 10, "cvodes-adjoint": 24}
 
 #: Seconds allowed for one method at one size.
 TIMEOUT_S, QUICK_TIMEOUT_S = 1200.0, 60.0
@@ -55,6 +64,13 @@ def points_of(problem: str) -> int:
 def unknowns(n: int) -> int:
     """States and parameters together."""
     return 6 * n**2
+
+
+def takes(method: str, n: int, *, quick: bool) -> bool:
+    """Whether a method is measured with so many points along a side."""
+    if quick:
+        return n <= _QUICK_LARGEST.get(method, QUICK_LARGEST)
+    return n <= _LARGEST.get(method, LARGEST)
 
 
 def times(rows: Iterable[Row]) -> dict[str, dict[float, float]]:
@@ -144,6 +160,11 @@ def own_crossover(
     """The crossover of :data:`FORWARD` with adjoints that use the same solver."""
     adjoints = {name: measured[name] for name in names if name in measured}
     return crossover(measured.get(FORWARD, {}), adjoints)
+
+
+def systems_crossover(measured: Mapping[str, Times]) -> Crossover | None:
+    """Where the adjoint with full matrices becomes slower than with sparse ones."""
+    return crossover(measured.get(DENSE, {}), {SPARSE: measured.get(SPARSE, {})})
 
 
 def by_unknowns(published: Mapping[str, Mapping[int, float]]) -> dict[str, dict[float, float]]:
