@@ -103,29 +103,21 @@ class CompiledLoss:
         """``(loss, report)`` without a gradient, NumPy."""
         return jax.device_get(self._primal(*self._put(params, y0), *self._fixed))
 
-    @functools.cached_property
+    @property
     def bare(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-        """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
+        """``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays: the compiled gradient's."""
 
-        def value(params: Any, y0: Any, *fixed: Any) -> Any:
-            return self._loss(params, y0, *fixed)[0]
+        def call(params: Any, y0: Any) -> tuple[Any, Any, Any]:
+            (loss, _), (dparams, dy0, *_) = self._gradient(params, y0, *self._fixed)
+            return loss, dparams, dy0
 
-        def call(*arguments: Any) -> tuple[Any, Any, Any]:
-            loss, gradients = self._differentiate(value, argnums=(0, 1))(*arguments)
-            return loss, *gradients
+        return call
 
-        executable, fixed = self._compile("bare", call).call, self._fixed
-        return lambda params, y0: executable(params, y0, *fixed)
-
-    @functools.cached_property
+    @property
     def bare_primal(self) -> Callable[[Any, Any], Any]:
-        """The compiled ``(params, y0) -> loss`` on JAX arrays."""
-
-        def value(*arguments: Any) -> Any:
-            return self._loss(*arguments)[0]
-
-        executable, fixed = self._compile("bare primal", value).call, self._fixed
-        return lambda params, y0: executable(params, y0, *fixed)
+        """``(params, y0) -> loss`` on JAX arrays, compiled when it is first asked for."""
+        executable, fixed = self._primal, self._fixed
+        return lambda params, y0: executable(params, y0, *fixed)[0]
 
     @functools.cached_property
     def _primal(self) -> Callable[..., Any]:
