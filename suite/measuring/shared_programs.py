@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 #: Names the folder that the measuring processes of a run share; see :mod:`.worker`.
 FOLDER = "ADJOINTBENCH_SHARED_PROGRAMS"
 
+#: JAX's own name of it.
+_WHERE = "jax_compilation_cache_dir"
+
 #: Keep what compiles quickly and is small, too.
-_SETTINGS = {
+_SETTINGS: dict[str, object] = {
     "jax_persistent_cache_min_compile_time_secs": 0.0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
@@ -27,13 +30,12 @@ def shared_programs() -> Iterator[None]:
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
-    if jax.config.jax_compilation_cache_dir:
+    before = {name: getattr(jax.config, name) for name in (*_SETTINGS, _WHERE)}
+    if before[_WHERE]:
         yield
         return
-    names = (*_SETTINGS, "jax_compilation_cache_dir")
-    before = {name: getattr(jax.config, name) for name in names}
     with _folder() as folder:
-        _set(_SETTINGS | {"jax_compilation_cache_dir": folder})
+        _set(_SETTINGS | {_WHERE: folder})
         # JAX looks once at where its programs are kept, and goes on with that.
         compilation_cache.reset_cache()
         try:
@@ -43,7 +45,7 @@ def shared_programs() -> Iterator[None]:
             compilation_cache.reset_cache()
 
 
-def _set(values: dict[str, object]) -> None:
+def _set(values: Mapping[str, object]) -> None:
     import jax
 
     for name, value in values.items():
