@@ -7,7 +7,9 @@ A backend computes numbers, counts the work and tells the status of each of its 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
 
@@ -25,6 +27,24 @@ Named = Mapping[str, Array]
 BareGradient = Callable[[Named, Array], tuple[Array, Named, Array]]
 #: The bare loss, ``(params, y0) -> loss``.
 BareLoss = Callable[[Named, Array], Array]
+
+
+_ahead: ContextVar[bool] = ContextVar("programs are compiled as they are made", default=True)
+
+
+def compiled_ahead() -> bool:
+    """Whether a program is compiled as it is made, and not when it is first called."""
+    return _ahead.get()
+
+
+@contextmanager
+def compiled_when_called() -> Iterator[None]:
+    """Programs made inside may never be called: a training takes their gradient into its own."""
+    before = _ahead.set(False)
+    try:
+        yield
+    finally:
+        _ahead.reset(before)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from .measuring.job import Job
 from .measuring.measure import LADDER, VERSION
 from .measuring.names import get_problem, join_name, problem_name, split_list, split_name
 from .measuring.quick import QUICK_ERROR_BARS, QUICK_LADDER, QUICK_METHODS
-from .measuring.studies import checkpoints, lanes, scaling, sde
+from .measuring.studies import checkpoints, lanes, neural, scaling, sde
 from .measuring.studies.ensembles import LanesTask
 from .measuring.studies.sde_task import SdeTask
 from .measuring.task import Task
@@ -91,6 +91,7 @@ class Selection:
     checkpointed: tuple[str, ...] = ()
     lanes: tuple[str, ...] = ()
     stochastic: tuple[tuple[str, str], ...] = ()
+    neural: tuple[str, ...] = ()
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -120,6 +121,7 @@ class Selection:
             yield lanes_task(method, self.quick)
         for problem, way in self.stochastic:
             yield sde_task(problem, way, self.quick)
+        yield from map(neural.job, self.neural)
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield ladder_job(problem, method, device, self.quick)
 
@@ -198,6 +200,7 @@ def selection() -> Selection:
     methods = _methods(part.methods)
     sizes = _sizes(part.sizes)
     named = bool(os.environ.get("ADJOINTBENCH_METHODS"))
+    everything = not (named or os.environ.get("ADJOINTBENCH_PROBLEMS"))
     return Selection(
         quick=part.quick,
         problems=_problems(part.problems),
@@ -211,6 +214,7 @@ def selection() -> Selection:
         ),
         lanes=lanes.selected(methods, quick=part.quick) if _wanted("LANES") else (),
         stochastic=sde.selected(quick=part.quick) if _wanted("SDE", named=named) else (),
+        neural=neural.methods(quick=part.quick) if everything else (),
     )
 
 

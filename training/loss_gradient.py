@@ -10,6 +10,7 @@ import numpy as np
 
 from ..adjoints.gradient import prepare
 from ..adjoints.methods import get_method
+from ..adjoints.program import compiled_when_called
 from ..adjoints.regularizers.regularized import PREFIX, draws
 from ..adjoints.run import Run
 from ..problems import Problem
@@ -63,13 +64,14 @@ class LossGradient:
             options["solver"] = preset.solver
         self._options = options
         start = tuple(s.at(0, settings.epochs) for s in settings.coefficients)
-        run = prepare(
-            task.problem,
-            settings.method,
-            regularizer=settings.regularizer,
-            coefficient=start or 0.0,
-            **options,
-        )
+        with compiled_when_called():
+            run = prepare(
+                task.problem,
+                settings.method,
+                regularizer=settings.regularizer,
+                coefficient=start or 0.0,
+                **options,
+            )
         #: Of a step: see :class:`~adjointbench.adjoints.program.Program`.
         self.training_gradient = run.training_gradient
         self._own = run.prepared.constants

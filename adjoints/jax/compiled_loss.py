@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from ...problems import Problem
-from ..program import BareGradient, BareLoss, TrainingGradient, Work
+from ..program import BareGradient, BareLoss, TrainingGradient, Work, compiled_ahead
 from ..result import GradientResult
 from .compile_cache import Built, built_once
 from .device import find_device
@@ -79,15 +79,24 @@ class CompiledLoss:
         self._arguments = (dict(problem.params), problem.y0, *extra, dict(known))
         with jax.enable_x64(True):
             self._fixed = jax.device_put(self._arguments[2:], self._device)
-        numbers = tuple(range(2 + len(extra)))
-        gradient = differentiate(loss, argnums=numbers, has_aux=True)
-        self._gradient, compile_s = self._compile("gradient", gradient)
-        #: Seconds that it took to compile the gradient.
-        self.compile_s = compile_s
+        if compiled_ahead():
+            _ = self._built
+
+    @functools.cached_property
+    def _built(self) -> Built:
+        """The gradient, compiled."""
+        numbers = tuple(range(len(self._arguments) - 1))
+        gradient = self._differentiate(self._loss, argnums=numbers, has_aux=True)
+        return self._compile("gradient", gradient)
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds that it took to compile the gradient."""
+        return self._built.compile_s
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> tuple[Any, Any, Any]:
         """``(loss, report, gradients)``, all NumPy; the gradients in the order of arguments."""
-        (loss, report), gradients = self._gradient(*self._put(params, y0), *self._fixed)
+        (loss, report), gradients = self._built.call(*self._put(params, y0), *self._fixed)
         return jax.device_get((loss, report, gradients))
 
     def traced(self, params: Any, y0: Any, constants: Any) -> tuple[Any, Any, Any]:
@@ -103,29 +112,22 @@ class CompiledLoss:
         """``(loss, report)`` without a gradient, NumPy."""
         return jax.device_get(self._primal(*self._put(params, y0), *self._fixed))
 
-    @functools.cached_property
+    @property
     def bare(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-        """The compiled ``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays."""
+        """``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays: the compiled gradient's."""
+        executable, fixed = self._built.call, self._fixed
 
-        def value(params: Any, y0: Any, *fixed: Any) -> Any:
-            return self._loss(params, y0, *fixed)[0]
+        def call(params: Any, y0: Any) -> tuple[Any, Any, Any]:
+            (loss, _), (dparams, dy0, *_) = executable(params, y0, *fixed)
+            return loss, dparams, dy0
 
-        def call(*arguments: Any) -> tuple[Any, Any, Any]:
-            loss, gradients = self._differentiate(value, argnums=(0, 1))(*arguments)
-            return loss, *gradients
+        return call
 
-        executable, fixed = self._compile("bare", call).call, self._fixed
-        return lambda params, y0: executable(params, y0, *fixed)
-
-    @functools.cached_property
+    @property
     def bare_primal(self) -> Callable[[Any, Any], Any]:
-        """The compiled ``(params, y0) -> loss`` on JAX arrays."""
-
-        def value(*arguments: Any) -> Any:
-            return self._loss(*arguments)[0]
-
-        executable, fixed = self._compile("bare primal", value).call, self._fixed
-        return lambda params, y0: executable(params, y0, *fixed)
+        """``(params, y0) -> loss`` on JAX arrays, compiled when it is first asked for."""
+        executable, fixed = self._primal, self._fixed
+        return lambda params, y0: executable(params, y0, *fixed)[0]
 
     @functools.cached_property
     def _primal(self) -> Callable[..., Any]:

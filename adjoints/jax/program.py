@@ -13,7 +13,14 @@ import numpy as np
 
 from ...problems import Problem
 from ..error_bars.pieces import words_of
-from ..program import Settings, TrainingGradient, Work, gradient_result, of_problem
+from ..program import (
+    Settings,
+    TrainingGradient,
+    Work,
+    compiled_ahead,
+    gradient_result,
+    of_problem,
+)
 from ..regularizers.regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats
 from ..steps.acceptance import Terms
@@ -116,14 +123,18 @@ class JaxProgram:
                 settings.checkpoints,
                 settings.linear_solver,
             )
-        gradient = self._with_second if settings.error_bar else self._gradient
-        self._compiled, self.compile_s = self._ahead(gradient)
-        self._storage = None if self.config.native else self._storage_of_record()
+        if compiled_ahead():
+            _ = self._built
+
+    @cached_property
+    def _built(self) -> Built:
+        """The gradient, compiled."""
+        return self._ahead(self._with_second if self.settings.error_bar else self._gradient)
 
     def gradient(self, params: Mapping[str, np.ndarray], y0: np.ndarray) -> GradientResult:
         """Loss and gradient as NumPy arrays, with status and counts."""
         return self._result(
-            *self._compiled(self._put(dict(params)), self._put(y0), self._fixed)[:4]
+            *self._built.call(self._put(dict(params)), self._put(y0), self._fixed)[:4]
         )
 
     @property
@@ -140,7 +151,7 @@ class JaxProgram:
         self, params: Mapping[str, np.ndarray], y0: np.ndarray
     ) -> tuple[GradientResult, GradientResult]:
         """The gradient, and that of the same steps cut or joined: of what was built for both."""
-        out = self._compiled(self._put(dict(params)), self._put(y0), self._fixed)
+        out = self._built.call(self._put(dict(params)), self._put(y0), self._fixed)
         return self._result(*out[:4]), self._result(*out[4:])
 
     def in_pieces(
@@ -158,7 +169,7 @@ class JaxProgram:
         report = Report(*counts.tolist())
         known = Stats(
             saved_bytes=self._bytes_kept(report),
-            compile_s=self.compile_s,
+            compile_s=self._built.compile_s,
             derivatives="jax",
             engine=self.engine,
             linear_solver=solved_how(self.config),
@@ -182,7 +193,7 @@ class JaxProgram:
     @property
     def compiled(self) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
         """``(params, y0) -> (loss, dparams, dy0)`` on JAX arrays, compiled ahead of time."""
-        call, fixed = self._compiled, self._fixed
+        call, fixed = self._built.call, self._fixed
         return lambda params, y0: call(params, y0, fixed)[:3]
 
     @cached_property
@@ -337,13 +348,13 @@ class JaxProgram:
         """Bytes handed to the reverse pass, as far as they were written."""
         loop, config = self.config.native, self.config
         if loop is None:
-            assert self._storage is not None
-            storage, row = self._storage
+            storage, row = self._storage_of_record
             room = min(config.window, config.max_steps)
             return storage - row * max(0, room - report.steps)
         record = loop.record_bytes(report.steps, config.window)
         return record + 2 * report.steps * self.problem.dtype.itemsize
 
+    @cached_property
     def _storage_of_record(self) -> tuple[int, int]:
         """Bytes that the forward pass hands to the reverse pass, counted from their shapes.
 

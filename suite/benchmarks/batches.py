@@ -7,8 +7,7 @@ import time
 
 from ._checkout import CHOSEN, TASKS, check_known, of_checkout
 from ._ladder import SPARE_S, _Measured, not_refused, selected
-from ._rows import rows_of
-from ._warm import Warm as _Warm
+from ._rows import once, rows_of
 
 _STUDY = of_checkout("suite.measuring.studies.lanes")
 
@@ -21,29 +20,32 @@ SLOTS = (256, 4096, 16384)
 ROUNDS = 21
 
 
-class Lanes:
+class Lanes(_Measured):
     """64 lanes of Lotka–Volterra under ``vmap``: the time must not depend on ``max_steps``."""
 
     timeout = 300
     version = "1"
 
-    def track_seconds(self, slots):
-        return statistics.median(line[0] for line in _seconds(slots))
+    def setup(self, file, *slots):
+        self.rounds = once("lanes by slots", _by_slots)
+
+    def track_seconds(self, file, slots):
+        return statistics.median(line[SLOTS.index(slots)] for line in self.rounds)
 
     track_seconds.params = SLOTS
     track_seconds.param_names = ("max_steps",)
     track_seconds.unit = "seconds"
 
-    def track_slowdown_of_many_slots(self):
+    def track_slowdown_of_many_slots(self, file):
         """Time with the most slots over time with the fewest: 1 is right, 1.2 too much."""
-        return statistics.median(most / fewest for fewest, most in _seconds(SLOTS[0], SLOTS[-1]))
+        return statistics.median(line[-1] / line[0] for line in self.rounds)
 
     track_slowdown_of_many_slots.unit = "ratio"
 
 
-def _seconds(*slots):
+def _by_slots():
     """Seconds of the gradient of all lanes, taken in turn: a line a round, a column for each."""
-    calls = [lanes_gradient(number) for number in slots]
+    calls = [lanes_gradient(number) for number in SLOTS]
     return [[call() for call in calls] for _ in range(ROUNDS)]
 
 
@@ -86,32 +88,35 @@ def gradient_of_lanes(name, lanes, **options):
     return call
 
 
-class CompiledLanes(_Warm):
+class CompiledLanes(_Measured):
     """Gradients in what JAX compiles, where the native loop cannot be, by the number of lanes."""
 
     params = (list(_COMPILED)[: 1 if CHOSEN.quick else None], (16,) if CHOSEN.quick else LANES_OF)
     param_names = ("problem", "lanes")
+    timeout = 300
     version = "1"
 
-    def prepare(self, problem, lanes):
-        options = {"engine": "xla", "solver": _COMPILED[problem]}
-        alone, together = (gradient_of_lanes(problem, n, **options) for n in (1, lanes))
-        # The least of some calls: what else runs gets its turn after a long one.
-        return lambda _: (min(alone() for _ in range(5)), together())
+    def setup(self, file, problem, lanes):
+        self.rounds = once(f"lanes {problem} {lanes}", lambda: _rounds(problem, lanes))
 
-    def track_seconds_a_lane(self, problem, lanes):
-        return statistics.median(together for _, together in self._rounds()) / lanes
+    def track_seconds_a_lane(self, file, problem, lanes):
+        return statistics.median(together for _, together in self.rounds) / lanes
 
     track_seconds_a_lane.unit = "seconds"
 
-    def track_lane_over_one_alone(self, problem, lanes):
+    def track_lane_over_one_alone(self, file, problem, lanes):
         """Time a lane over that of one lane alone, in the same turns: at most 0.5 is right."""
-        return statistics.median(together / alone for alone, together in self._rounds()) / lanes
+        return statistics.median(together / alone for alone, together in self.rounds) / lanes
 
     track_lane_over_one_alone.unit = "ratio"
 
-    def _rounds(self):
-        return [self.call(number) for number in range(ROUNDS)]
+
+def _rounds(problem, lanes):
+    """Seconds of a lane alone and of all together, in turn: compiled and taken for both figures."""
+    options = {"engine": "xla", "solver": _COMPILED[problem]}
+    alone, together = (gradient_of_lanes(problem, n, **options) for n in (1, lanes))
+    # The least of some calls: what else runs gets its turn after a long one.
+    return [(min(alone() for _ in range(5)), together()) for _ in range(ROUNDS)]
 
 
 class NativeLanes:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..measuring.equal_times import NOISE
 from ..measuring.errors import gradient_errors
+from ..measuring.shared_programs import shared_programs
 from ..measuring.studies.sde import PROBLEMS
 from ..measuring.studies.sde_task import timed_call
 from ..measuring.studies.sde_truth import NUMBER, get_sde, truth_of
@@ -34,10 +35,12 @@ def backsolved(quick: bool, silence: Silence) -> Figures:
     """Errors and times of pathwise gradients at equal steps, and of forward and reverse mode."""
     lines: list[dict[str, Any]] = []
     between = 0.0
-    for problem, step in QUICK_CASES if quick else CASES:
-        mine, difference = _case(problem, step, silence)
-        lines += mine
-        between = max(between, difference)
+    # Most of its programs are those of the study.
+    with shared_programs():
+        for problem, step in QUICK_CASES if quick else CASES:
+            mine, difference = _case(problem, step, silence)
+            lines += mine
+            between = max(between, difference)
     backsolve = [line for line in lines if line["method"] == f"{BACKSOLVE})"]
     return {
         "between_modes": between,

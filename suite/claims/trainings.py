@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import functools
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..measuring.row import ClaimRow
+from ..measuring.shared_programs import shared_programs
 from ..measuring.timing import Silence
 from .claim import Figures
 from .training_figures import FIGURES, Trainings
@@ -53,7 +52,8 @@ def _epochs(quick: bool) -> pd.DataFrame:
 
     epochs = QUICK_EPOCHS if quick else EPOCHS
     tables = []
-    with _programs_kept():
+    # Seeds differ in their arguments alone.
+    with shared_programs():
         for regularizer in REGULARIZERS:
             for seed in QUICK_SEEDS if quick else SEEDS:
                 found = train(TASK, regularizer=regularizer, epochs=epochs, seed=seed)
@@ -62,28 +62,6 @@ def _epochs(quick: bool) -> pd.DataFrame:
                 run = f"{regularizer} {seed}"
                 tables.append(pd.DataFrame(found.rows).assign(**about, run=run))
     return pd.concat(tables, ignore_index=True)
-
-
-@contextmanager
-def _programs_kept() -> Iterator[None]:
-    """Keep compiled programs on disk: seeds differ in their arguments alone."""
-    import jax
-
-    wanted = {
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        before = {
-            name: getattr(jax.config, name) for name in (*wanted, "jax_compilation_cache_dir")
-        }
-        for name, value in (wanted | {"jax_compilation_cache_dir": folder}).items():
-            jax.config.update(name, value)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                jax.config.update(name, value)
 
 
 def epochs_of(claims: Iterable[ClaimRow]) -> list[dict[str, Any]]:

@@ -99,8 +99,13 @@ def _parsed(path: Path) -> ast.Module:
     return _parsed_as_of(path, path.stat().st_mtime_ns)
 
 
+@functools.lru_cache(maxsize=1024)
+def _tree_as_of(path: Path, changed: int) -> str:
+    return _dump(_parsed_as_of(path, changed))
+
+
 def _tree(path: Path) -> str:
-    return _dump(_parsed(path))
+    return _tree_as_of(path, path.stat().st_mtime_ns)
 
 
 def _dump(node: Any) -> str:

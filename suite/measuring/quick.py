@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-#: One of each kind, and the peers a user would pick instead.
+#: One of each kind, and the peers a user would pick instead; what takes longest comes first, so
+#: that no core is left with it in the end.
 QUICK_METHODS = (
-    "torch-discrete",
-    "torchode-autodiff",
-    "torchdiffeq-backprop",
-    "torch-blackbox",
+    "jax-odeint",
     "diffrax-backsolve",
     "diffrax-recursive-checkpoint",
-    "jax-odeint",
     "jax-gauss",
-    "jax-discrete",
-    "jax-forward",
     "jax-backsolve",
+    "torchode-autodiff",
+    "torchdiffeq-backprop",
     "finite-difference",
+    "torch-blackbox",
+    "jax-forward",
     "scipy-adjoint",
     "scipy-forward",
+    "torch-discrete",
+    "jax-discrete",
     "cvodes-adjoint",
 )
 

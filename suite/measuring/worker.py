@@ -6,10 +6,13 @@ What runs in it is :mod:`.child`; several at work are a :mod:`.pool`.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +25,7 @@ from typing import Any
 
 from .cores import usable_cores
 from .row import from_record
+from .shared_programs import FOLDER
 from .task import Task
 
 #: What starts a measuring process; the number of its core is added.
@@ -207,6 +211,7 @@ def make_workers(jobs: int, *, alone: bool = False) -> list[Worker]:
     alone : bool
         One worker only: on an accelerator two would fight for its memory.
     """
+    _programs_folder()  # before their threads ask for it
     cores = sorted(usable_cores(), reverse=True)
     count = 1 if alone or not hasattr(signal, "SIGSTOP") else min(len(cores), MOST_WORKERS, jobs)
     silence = Silence()
@@ -215,7 +220,16 @@ def make_workers(jobs: int, *, alone: bool = False) -> list[Worker]:
 
 def _environment() -> dict[str, str]:
     """Of a measuring process."""
-    return {k: v for k, v in os.environ.items() if k not in NOT_PASSED_ON} | ENVIRONMENT
+    kept = {k: v for k, v in os.environ.items() if k not in NOT_PASSED_ON}
+    return kept | ENVIRONMENT | {FOLDER: _programs_folder()}
+
+
+@functools.cache
+def _programs_folder() -> str:
+    """Where measuring processes keep the programs that they share, until this process ends."""
+    folder = tempfile.mkdtemp(prefix="adjointbench-programs-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _forward(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:

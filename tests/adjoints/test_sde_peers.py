@@ -14,7 +14,7 @@ pytest.importorskip("torchsde")
 
 from adjointbench.adjoints.jax.sde import BrownianPath  # noqa: E402
 from adjointbench.adjoints.peers import diffrax_sde, torchsde  # noqa: E402
-from adjointbench.suite.measuring.studies.sde_truth import parameters_a_path, sampled_path  # noqa: E402
+from adjointbench.suite.measuring.studies.sde_truth import parameters_a_path, sampled_paths  # noqa: E402
 from adjointbench.suite.measuring.studies.sde_ways import way  # noqa: E402
 
 PATHS, STEP = 3, 2.0**-4
@@ -35,7 +35,8 @@ def on_path(problem, method):
 
 @functools.cache
 def exact(problem):
-    return problem.exact(parameters_a_path(problem), problem.y0, sampled_path(problem, 2**8, 7))
+    (path,) = sampled_paths(problem, (2**8,), 7)
+    return problem.exact(parameters_a_path(problem), problem.y0, path)
 
 
 def test_increments_of_the_path_add_up():

@@ -13,7 +13,7 @@ from adjointbench.suite.measuring.job import Job
 from adjointbench.suite.measuring.pool import measure_job
 from adjointbench.suite.measuring.row import Row
 from adjointbench.suite.measuring.rows import pick, read_rows
-from adjointbench.suite.measuring.studies import scaling
+from adjointbench.suite.measuring.studies import neural, scaling
 from adjointbench.suite.measuring.worker import Silence, Worker, WorkerDied, make_workers
 from adjointbench.suite.selection import Selection, results_version, selection
 
@@ -225,6 +225,9 @@ def test_the_selection_follows_the_environment(monkeypatch):
     assert set(quick.rtols) < set(full.rtols)
     assert set(quick.sizes) < set(full.sizes)
     assert quick.scaling_methods == full.scaling_methods == scaling.METHODS
+    # What asv reads is measured before it, on all cores.
+    assert [job.method for job in quick.jobs() if job.study == neural.STUDY] == [*quick.neural]
+    assert set(quick.neural) < set(full.neural)
     monkeypatch.setenv("ADJOINTBENCH_METHODS", "jax-discrete, jax-gauss")
     assert selection().methods == ("jax-discrete", "jax-gauss")
     jobs = list(selection().jobs())

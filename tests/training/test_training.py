@@ -1,6 +1,7 @@
 """Training: the same on both frameworks, resumable to the same numbers, failures kept."""
 
 import dataclasses
+import importlib
 import json
 
 import numpy as np
@@ -188,3 +189,15 @@ def test_what_makes_no_sense_is_refused(arguments, message):
 def test_an_option_of_a_task_that_makes_no_sense_is_refused(task, options, message):
     with pytest.raises(ValueError, match=message):
         TASKS[task](**options)
+
+
+def test_a_training_compiles_the_gradient_within_its_step_alone(tiny, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the gradient was compiled by itself")
+
+    for module in ("program", "compiled_loss"):
+        jax_module = importlib.import_module(f"adjointbench.adjoints.jax.{module}")
+        name = "build" if module == "program" else "built_once"
+        monkeypatch.setattr(jax_module, name, refuse)
+    for method in ("jax-discrete", "diffrax-direct"):
+        assert train("two_spirals", adjoint=method, epochs=1, **SMALL).rows[-1]["status"] == "ok"

@@ -11,6 +11,7 @@ import numpy as np
 from ....problems.stochastic import SdeProblem
 from ..errors import gradient_errors, relative_error
 from ..row import Row, message_of
+from ..shared_programs import shared_programs
 from ..task import Task
 from ..timing import NUDGE, Silence, TimedCall, in_turn, timed
 from . import sde
@@ -30,6 +31,10 @@ class SdeTask(Task):
 
     def rows(self, silence: Silence) -> Iterator[Row]:
         """A row a step size, then a row a tolerance."""
+        with shared_programs():
+            yield from self._rows(silence)
+
+    def _rows(self, silence: Silence) -> Iterator[Row]:
         for size in sde.sizes_of(self.method, quick=self.quick):
             row = self._row("ok", size)
             try:

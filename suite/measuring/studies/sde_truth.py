@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,9 @@ NUMBER = 20
 
 #: Intervals of the grid on which a closed form reads the path, for each unit of time.
 GRID = 2**11
+
+#: Intervals that are read at once.
+PART = 2**10
 
 #: Steps of the solvers that stand in for a closed form; they have to agree.
 FINE = 2.0**-12
@@ -62,10 +67,8 @@ def truth_of(name: str) -> Truth:
     params = parameters_a_path(problem)
     if problem.exact is None:
         return _by_fine_steps(problem, params)
-    found = [
-        problem.exact(params, problem.y0, sampled_path(problem, intervals))
-        for intervals in (GRID // 2, GRID)
-    ]
+    paths = sampled_paths(problem, (GRID // 2, GRID))
+    found = [problem.exact(params, problem.y0, path) for path in paths]
     coarse, fine = (each.dparams for each in found)
     agreement = gradient_errors(coarse, fine, params)["error"]
     return Truth(params, fine, found[1].dy0, found[1].ys[-1], agreement)
@@ -83,15 +86,27 @@ def _by_fine_steps(problem: SdeProblem, params: dict[str, np.ndarray]) -> Truth:
     return Truth(params, found.dparams, found.dy0, found.ys[-1], agreement)
 
 
-def sampled_path(problem: SdeProblem, intervals: int, number: int = NUMBER) -> SampledPath:
-    """The path of a `number` on a grid of so many intervals for each unit of time."""
+def sampled_paths(
+    problem: SdeProblem, grids: Sequence[int], number: int = NUMBER
+) -> list[SampledPath]:
+    """The path of a `number` on grids of so many intervals for each unit of time."""
     import jax
 
     t0, t1 = problem.t_span
-    times = np.linspace(t0, t1, round(intervals * (t1 - t0)) + 1)
     with jax.enable_x64(True):
         key = jax.random.key(number)
         # One after the other: side by side they take long to compile.
         read = jax.jit(partial(jax.lax.map, lambda at: increment(problem, key, *at)))
-        w, area = read((times[:-1], times[1:]))
-    return SampledPath(times, np.asarray(w), np.asarray(area))
+        return [
+            _read(read, np.linspace(t0, t1, round(intervals * (t1 - t0)) + 1))
+            for intervals in grids
+        ]
+
+
+def _read(read: Callable[..., Any], times: np.ndarray) -> SampledPath:
+    """What `read` gives on all intervals, in parts of one length, for which it is compiled."""
+    parts = (len(times) - 1) // math.gcd(len(times) - 1, PART)
+    intervals = (np.split(ends, parts) for ends in (times[:-1], times[1:]))
+    found = [read(part) for part in zip(*intervals, strict=True)]
+    w, area = (np.concatenate(part) for part in zip(*found, strict=True))
+    return SampledPath(times, w, area)

@@ -11,6 +11,7 @@ from asv.commands.compare import _is_result_better
 from adjointbench.suite.measuring.measure import LADDER
 from adjointbench.suite.measuring.names import get_problem, problem_name
 from adjointbench.suite.measuring.row import Row
+from adjointbench.suite.measuring.studies import neural
 
 WHERE = ("lotka_volterra", "jax-discrete", "cpu")
 
@@ -125,7 +126,7 @@ def test_speed_at_equal_error(suite, keep):
 
 
 def test_a_neural_ode_is_found_by_the_name_that_its_row_has(suite, keep):
-    name = problem_name(get_problem(suite("equal_error").NEURAL))
+    name = problem_name(get_problem(neural.PROBLEM))
     about = {"study": "neural", "rtol": 1e-4, "status": "ok", "seconds": 2.0}
     benchmark = suite("equal_error").NeuralOde()
     benchmark.setup(keep(Row(problem=name, method="jax-discrete", **about)), "jax-discrete")
