@@ -90,6 +90,16 @@ LONG = (
     "test_daily_doses_with_a_save_every_half_hour[interpolating]",
     "those_of_the_closed_form[rodas5p-forward", "by_the_other_solvers[rodas5p]",
     "test_equations_are_seen_from_inside_the_span[diffrax-backsolve]",
+    "test_peers.py::test_the_backsolve_has_its_own_tolerance",
+    "test_what_storage_comes_with_is_never_read[discrete-1-True]",
+    "test_what_storage_comes_with_is_never_read[interpolating-40-False]",
+    "test_jax_lanes.py::test_estimates_of_each[max]",
+    "test_jax_lanes.py::test_times_starts_and_stops_of_their_own",
+    "test_daily_doses_with_a_save_every_half_hour[quadrature]",
+    "test_gpu.py::test_a_part_that_hangs_is_a_row_and_the_next_run_measures_only_what_is_missing",
+    "test_a_diverged_training_keeps_its_rows_and_says_so[torch]",
+    "test_second_derivatives_go_through_the_sweep",
+    "test_torch_blackbox.py::test_pytorch_alone_is_enough",
 )
 # fmt: on
 

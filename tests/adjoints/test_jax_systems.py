@@ -79,16 +79,22 @@ def test_a_linear_chain_has_the_solution_and_the_gradient_of_its_exponential(sys
 
 
 @pytest.mark.parametrize(
-    ("solver", "adjoint"),
-    [("kvaerno5", "discrete"), ("rodas4p", "gauss"), ("rodas5p", "interpolating")],
+    ("solver", "adjoint", "system"),
+    [
+        ("kvaerno5", "discrete", "sparse"),
+        ("rodas4p", "gauss", "banded"),
+        ("rodas5p", "interpolating", "sparse"),
+        pytest.param("kvaerno5", "discrete", "banded", marks=pytest.mark.long),
+        pytest.param("rodas4p", "gauss", "sparse", marks=pytest.mark.long),
+        pytest.param("rodas5p", "interpolating", "banded", marks=pytest.mark.long),
+    ],
 )
-@pytest.mark.parametrize("system", ["banded", "sparse"])
 def test_gradients_are_those_of_dense_systems(solver, adjoint, system):
     settings = {"solver": solver, "adjoint": adjoint, "rtol": 1e-4}
     assert_alike(gradients(system, **settings)[2], gradients("dense", **settings)[2], 1e-9)
 
 
-@pytest.mark.parametrize("system", ["banded", "sparse"])
+@pytest.mark.parametrize("system", [pytest.param("banded", marks=pytest.mark.long), "sparse"])
 def test_the_estimates_of_the_error_are_differentiated_too(system):
     def estimate(which):
         def total(p):
