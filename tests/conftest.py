@@ -99,7 +99,6 @@ LONG = (
     "test_gpu.py::test_a_part_that_hangs_is_a_row_and_the_next_run_measures_only_what_is_missing",
     "test_a_diverged_training_keeps_its_rows_and_says_so[torch]",
     "test_second_derivatives_go_through_the_sweep",
-    "test_torch_blackbox.py::test_pytorch_alone_is_enough",
 )
 # fmt: on
 
