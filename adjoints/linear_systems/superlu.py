@@ -39,6 +39,20 @@ _SAMPLES = 8
 _ROUNDING = 2.0**10
 
 
+#: The factors of each pattern that this process has met, by its digest.
+_of_patterns: dict[int, Factorizations] = {}
+
+
+def factorizations_of(pattern: Pattern) -> Factorizations:
+    """The factors of a pattern, in this process."""
+    return _of_patterns.setdefault(pattern.digest, Factorizations(pattern))
+
+
+def factorizations_by(digest: int) -> Factorizations:
+    """Those of a pattern that was met before."""
+    return _of_patterns[digest]
+
+
 @dataclass
 class Kept:
     """A factor, and the matrix that it is of; ``found`` once a reverse pass has asked for it."""

@@ -42,12 +42,17 @@ class Transforms:
 
     def jacobian(self, function: Function, y: torch.Tensor) -> torch.Tensor:
         """The Jacobian by forward mode, on flattened arguments and values: shape ``(n, n)``."""
-        n = y.numel()
+        return self.products(function, y, torch.eye(y.numel(), dtype=y.dtype, device=y.device)).T
 
-        def column(direction: torch.Tensor) -> torch.Tensor:
+    def products(
+        self, function: Function, y: torch.Tensor, directions: torch.Tensor
+    ) -> torch.Tensor:
+        """The derivatives of `function` at `y` in flat directions, a flat row each."""
+
+        def product(direction: torch.Tensor) -> torch.Tensor:
             return self.jvp(function, y, direction.reshape(y.shape)).reshape(-1)
 
-        return torch.func.vmap(column, out_dims=1)(torch.eye(n, dtype=y.dtype, device=y.device))
+        return torch.func.vmap(product)(directions)
 
     def rows(
         self, function: Callable[..., Any], *columns: torch.Tensor, chunk: int | None = None
@@ -101,6 +106,14 @@ class Plain:
         value, pull = self.vjp(function, y)
         units = torch.eye(value.numel(), dtype=y.dtype, device=y.device)
         return torch.stack([pull(unit.reshape(value.shape))[0].reshape(-1) for unit in units])
+
+    def products(
+        self, function: Function, y: torch.Tensor, directions: torch.Tensor
+    ) -> torch.Tensor:
+        """The derivatives of `function` at `y` in flat directions, a flat row each."""
+        return torch.stack(
+            [self.jvp(function, y, d.reshape(y.shape)).reshape(-1) for d in directions]
+        )
 
     def rows(
         self, function: Callable[..., Any], *columns: torch.Tensor, chunk: int | None = None

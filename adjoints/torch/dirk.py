@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from ..steps.acceptance import CODES, RUNNING, Step
 from ..steps.newton import CONTINUED_FROM, NEWTON_TOLERANCE, continued_weights, stage_guess
 from ..steps.runge_kutta import combine
 from .implicit_steps import failure_of, frozen_jacobian, implicit_pair
-from .linear import Factors, factorize, solve_with
+from .linear import Factors, Matvec
 from .newton import Found, Goal, goal_of, iterate, with_derivative
 from .state import Config, Operands
 
@@ -38,15 +40,17 @@ def dirk_step(
     if first is None:
         first = _first_slope(config.rhs(clip(t), y, params), times)
     scaled_h = tab.gamma * h
-    factors = _factors(scaled_h, frozen_jacobian(config, clip(t), y, ops))
+    formed = frozen_jacobian(config, clip(t), y, ops)
+    factors = _factors(config, scaled_h, formed.matrix)
+    solve = partial(config.system.solve, factors)
     goal = goal_of(y, scaled_h, ops, NEWTON_TOLERANCE, config.components)
-    made = _Stages(config, times, y, ops, clip, factors, goal, order)
-    stages, failure, solves = made.all_from(first)
+    made = _Stages(config, times, y, ops, clip, solve, goal, order)
+    stages, failure, solves = made.all_from(first, failure_of(formed, factors))
     y1 = y + h * combine(tab.b, stages)
     if not tab.stiffly_accurate:
         stages.append(end(y1))
     pair = implicit_pair(config, end, stages, y1, h)
-    slow = None if tab.error is None else solve_with(factors, combine(tab.error, stages))
+    slow = None if tab.error is None else solve(combine(tab.error, stages))
     return Step(y1, stages, stages[-1], pair, failure, solves, slow_error=slow)
 
 
@@ -57,29 +61,28 @@ def _first_slope(here: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
     return times[5:].reshape(here.shape) + here - here.detach()
 
 
-def _factors(scaled_h: torch.Tensor, jacobian: torch.Tensor) -> Factors:
-    identity = torch.eye(len(jacobian), dtype=jacobian.dtype, device=jacobian.device)
-    return factorize(identity - scaled_h * jacobian)
+def _factors(config: Config, scaled_h: torch.Tensor, jacobian: torch.Tensor) -> Factors:
+    return config.system.factorize(config.system.shifted(jacobian, 1.0, -scaled_h))
 
 
 @dataclass
 class _Stages:
-    """The stages of one step: what :func:`dirk_step` is given, its matrix, and Newton's goal."""
+    """The stages of one step: what :func:`dirk_step` is given, its systems, and Newton's goal."""
 
     config: Config
     times: torch.Tensor
     y: torch.Tensor
     ops: Operands
     clip: Clip
-    factors: Factors
+    solve: Matvec
     goal: Goal
     order: int
 
     def all_from(
-        self, first: torch.Tensor
+        self, first: torch.Tensor, failure: torch.Tensor
     ) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
         """The stages that make the new state, how they were found, and in how many solves."""
-        stages, failure = [first], failure_of(self.factors)
+        stages = [first]
         solves = torch.zeros_like(failure)
         for i in range(1, self.config.tableau.steps):
             slope, found = self._stage(i, stages)
@@ -101,15 +104,19 @@ class _Stages:
             return k - slope_at(time, base + scaled_h * k, params)
 
         with torch.no_grad():
-            found = iterate(residual, stage_guess(tab, i, stages), self.factors, self.goal)
+            found = iterate(residual, stage_guess(tab, i, stages), self.solve, self.goal)
 
-        def at_root() -> Factors:
+        def at_root() -> Matvec:
             state = (base + scaled_h * found.slope).detach()
             held = (tuple(p.detach() for p in self.ops.params), self.ops.constants)
-            return _factors(
-                scaled_h,
-                self.config.derivatives.jacobian(lambda y: slope_at(time.detach(), y, held), state),
+            formed = self.config.system.jacobian(
+                self.config.derivatives, lambda y: slope_at(time.detach(), y, held), state
             )
+            matrix = formed.matrix
+            if formed.is_whole is not None:
+                # A derivative by a matrix that lacks entries would be wrong without a word.
+                matrix = torch.where(formed.is_whole, matrix, math.nan)
+            return partial(self.config.system.solve, _factors(self.config, scaled_h, matrix))
 
         return with_derivative(residual, found.slope.detach(), at_root, self.order), found
 
