@@ -32,12 +32,13 @@ def factorize(matrix: torch.Tensor) -> Factors:
     return Factors(lu, pivots, info)
 
 
-def solve_with(factors: Factors, right: torch.Tensor) -> torch.Tensor:
-    """The solution of the system for one right-hand side, of any shape."""
+def solve_with(factors: Factors, right: torch.Tensor, *, transposed: bool = False) -> torch.Tensor:
+    """The solution of the system, or the transposed one, for one right-hand side of any shape."""
     flat = right.reshape(-1)
     if factors.pivots is None:
-        return (factors.matrix @ flat).reshape(right.shape)
-    found = torch.linalg.lu_solve(factors.matrix, factors.pivots, flat[:, None])
+        inverse = factors.matrix.T if transposed else factors.matrix
+        return (inverse @ flat).reshape(right.shape)
+    found = torch.linalg.lu_solve(factors.matrix, factors.pivots, flat[:, None], adjoint=transposed)
     return found[:, 0].reshape(right.shape)
 
 

@@ -32,10 +32,15 @@ def factorized(system: HostSystem, matrix: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 def solved(
-    system: HostSystem, matrix: torch.Tensor, pivots: torch.Tensor, right: torch.Tensor
+    system: HostSystem,
+    matrix: torch.Tensor,
+    pivots: torch.Tensor,
+    right: torch.Tensor,
+    *,
+    transposed: bool,
 ) -> torch.Tensor:
     """The solution for a flat right-hand side, differentiable by that as often as one likes."""
-    return _Solved.apply(system, False, matrix, pivots, right)
+    return _Solved.apply(system, transposed, matrix, pivots, right)
 
 
 class _Factorized(torch.autograd.Function):

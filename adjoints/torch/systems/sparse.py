@@ -66,11 +66,13 @@ class Sparse:
         (number,) = factorized(self, matrix)
         return Factors(matrix, number, ((number == 0) & matrix.isfinite().all())[0])
 
-    def solve(self, factors: Factors, right: torch.Tensor) -> torch.Tensor:
+    def solve(
+        self, factors: Factors, right: torch.Tensor, *, transposed: bool = False
+    ) -> torch.Tensor:
         """By the factors, on the host."""
         assert factors.pivots is not None
-        flat = right.reshape(-1)
-        return solved(self, factors.matrix, factors.pivots, flat).reshape(right.shape)
+        given = (factors.matrix, factors.pivots, right.reshape(-1))
+        return solved(self, *given, transposed=transposed).reshape(right.shape)
 
     def factorize_on_host(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
         """The number of the factor of a matrix; 0 if there is none."""

@@ -12,7 +12,7 @@ from ..linear import Factors, factorize, solve_with
 
 
 class Formed(NamedTuple):
-    """A Jacobian as its system keeps it, and whether that is all of it, where that is a question."""
+    """A Jacobian as its system keeps it, and whether that is all of it where that is a question."""
 
     matrix: torch.Tensor
     is_whole: torch.Tensor | None = None
@@ -50,7 +50,9 @@ class System(Protocol):
         """What solves with a matrix, and carries no derivative; ``info`` is not 0 if singular."""
         ...
 
-    def solve(self, factors: Factors, right: torch.Tensor) -> torch.Tensor:
+    def solve(
+        self, factors: Factors, right: torch.Tensor, *, transposed: bool = False
+    ) -> torch.Tensor:
         """The solution for one right-hand side of any shape, differentiable by that."""
         ...
 
@@ -79,9 +81,11 @@ class Dense:
         """See :func:`~adjointbench.adjoints.torch.linear.factorize`."""
         return factorize(matrix)
 
-    def solve(self, factors: Factors, right: torch.Tensor) -> torch.Tensor:
+    def solve(
+        self, factors: Factors, right: torch.Tensor, *, transposed: bool = False
+    ) -> torch.Tensor:
         """See :func:`~adjointbench.adjoints.torch.linear.solve_with`."""
-        return solve_with(factors, right)
+        return solve_with(factors, right, transposed=transposed)
 
 
 #: What serves where nothing is known of the matrix.
