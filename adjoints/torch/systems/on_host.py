@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from ..transforms import carries_derivative, is_wrapped
+
 
 class HostSystem(Protocol):
     """What factorises one matrix and solves with it, on arrays of NumPy."""
@@ -28,7 +30,9 @@ class HostSystem(Protocol):
 
 def factorized(system: HostSystem, matrix: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """What the system makes of a matrix."""
-    return _Factorized.apply(system, matrix)
+    if is_wrapped(matrix):
+        return _Factorized.apply(system, matrix)
+    return _Factorized.forward(system, matrix)
 
 
 def solved(
@@ -40,7 +44,11 @@ def solved(
     transposed: bool,
 ) -> torch.Tensor:
     """The solution for a flat right-hand side, differentiable by that as often as one likes."""
-    return _Solved.apply(system, transposed, matrix, pivots, right)
+    given = (system, transposed, matrix, pivots, right)
+    # To go through autograd's function takes five times as long as a small system.
+    if any(map(is_wrapped, given[2:])) or carries_derivative(right):
+        return _Solved.apply(*given)
+    return _Solved.forward(*given)
 
 
 class _Factorized(torch.autograd.Function):
