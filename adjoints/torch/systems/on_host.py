@@ -75,7 +75,8 @@ class _Factorized(torch.autograd.Function):
         return None
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], system: Any, matrix: torch.Tensor) -> Any:
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> Any:
+        system, matrix = inputs
         found = _Factorized.apply(system, matrix.movedim(in_dims[1], 0))
         return found, (0,) * len(found)
 
