@@ -263,3 +263,31 @@ def test_right_hand_sides_are_solved_for_in_every_transform(kind):
     scales = torch.tensor([1.0, 2.0], dtype=torch.float64)
     lanes = torch.func.vmap(of_lane)(scales)
     torch.testing.assert_close(lanes, torch.stack([expected, expected / 2]))
+
+
+@pytest.mark.parametrize("choice", ["dense", "sparse"])
+def test_rounding_is_not_multiplied_by_stiffness(choice):
+    """The product of a stage's Jacobian with what its transposed system gives would be off by 1e5."""
+    rates = torch.tensor([1e3, 1e7, 1e11], dtype=torch.float64).repeat(4)
+
+    def rhs(t, y, k):
+        """Pairs that exchange at any rate, and together decay."""
+        a, b = y[:12], y[12:]
+        flow = rates * (k * a - b)
+        return torch.cat([-flow - 0.1 * a, flow])
+
+    n, every = 24, np.arange(12)
+    pairs = sp.coo_array(
+        (np.ones(24), (np.r_[every, every + 12], np.r_[every + 12, every])), (n, n)
+    )
+    y0 = torch.ones(n, dtype=torch.float64)
+    options = {"solver": "kvaerno5", "rtol": 1e-3, "atol": 1e-5, "linear_solver": choice}
+
+    def slope(adjoint: str) -> torch.Tensor:
+        k = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+        start = y0.clone().requires_grad_()
+        found = solve(rhs, start, [1.0], k, jacobian_sparsity=pairs, adjoint=adjoint, **options)
+        dy0, dk = torch.autograd.grad((found.ys[-1] ** 2).sum(), (start, k))
+        return torch.cat([dy0, dk[None]])
+
+    torch.testing.assert_close(slope("discrete"), slope("tape"), rtol=1e-4, atol=1e-4)
