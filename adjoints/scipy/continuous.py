@@ -33,11 +33,11 @@ from ..program import Settings
 from .counted import Counts
 from .derivatives import Derivatives, Key, Point
 from .flat import FlatSystem, flat_system
+from .found_sparsity import sparsity_of
 from .integrate import IMPLICIT, TAKE_SPARSE, Options, Piece, integrate
 from .primal import primal_loss, solve_primal
 from .program import Outcome, ScipyProgram, flat_tolerance, forward_options, forward_stats
 from .segments import Schedule, Segment, Trajectory, jumped, schedule
-from .sparsity import sparsity_of
 
 #: Adjoint systems above this size get a sparse Jacobian, whatever their entries.
 DENSE_LIMIT = 200

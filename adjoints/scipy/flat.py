@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ...problems import Problem
 from ..adjoint_units import size_of_parameters
-
-if TYPE_CHECKING:
-    from .sparsity import Sparsity
+from .sparsity import Sparsity
 
 #: An array of whatever framework runs the formulas: NumPy, JAX or PyTorch.
 Array = Any

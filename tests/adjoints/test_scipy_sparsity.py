@@ -5,7 +5,7 @@ import pytest
 
 import adjointbench as ab
 from adjointbench.adjoints.scipy import continuous
-from adjointbench.adjoints.scipy.sparsity import sparsity_of
+from adjointbench.adjoints.scipy.found_sparsity import sparsity_of
 
 PROBLEM = ab.problems.get("burgers", n=110)
 

@@ -267,7 +267,7 @@ def test_right_hand_sides_are_solved_for_in_every_transform(kind):
 
 @pytest.mark.parametrize("choice", ["dense", "sparse"])
 def test_rounding_is_not_multiplied_by_stiffness(choice):
-    """The product of a stage's Jacobian with what its transposed system gives would be off by 1e5."""
+    """The product of a Jacobian with what the transposed system gives would be off by 1e5."""
     rates = torch.tensor([1e3, 1e7, 1e11], dtype=torch.float64).repeat(4)
 
     def rhs(t, y, k):
