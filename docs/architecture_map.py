@@ -32,7 +32,6 @@ ROOMS = {
         "": "gradient()",
         "methods": "the table",
         "steps": "one step",
-        "linear_systems": "sparse, banded",
         "regularizers": "added to a loss",
         "error_bars": "how far off",
         "scipy": "sensitivities",
@@ -42,7 +41,9 @@ ROOMS = {
         "jax/systems": "implicit steps",
         "torch": "open solver",
         "torch/native": "graphs → C",
+        "torch/systems": "implicit steps",
         "native": "as one C loop",
+        "linear_systems": "sparse, in colors",
         "peers": "other libraries",
     },
     "training": {"": "tasks, trainers"},
@@ -70,7 +71,7 @@ WIDTH, FLOOR, GAP, TITLE = 100.0, 10.0, 3.5, 21.0
 #: The widest box of a room, its distance from the next included.
 WIDEST = 13.0
 #: Rooms side by side at most; more stand on two shelves.
-ABREAST = 7
+ABREAST = 8
 #: How far apart the wires run, right of the floors.
 WIRE = 4.0
 INK, PAPER, WALL = "#1f2933", "#ffffff", "#9aa5b1"
@@ -126,7 +127,7 @@ def _draw_floor(axes: Axes, folder: str) -> None:
         )
         box.set_gid(f"user {name}" if dashed else f"room {name}")
         middle = left + (width - 1) / 2
-        short = (room if room.endswith("native") else room.rpartition("/")[2]) or "(itself)"
+        short = (room if room.endswith(("native", "systems")) else room.rpartition("/")[2]) or "(itself)"
         axes.text(middle, low + 0.6 * height, short, color=INK, size=8, ha="center", va="center")
         axes.text(middle, low + 0.24 * height, holds, color=INK, size=6, ha="center", va="center")
 

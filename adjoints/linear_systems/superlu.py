@@ -12,6 +12,7 @@ X. S. Li, ACM Trans. Math. Softw. 31 (2005) 302-325.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -32,21 +33,38 @@ DIAGONAL_PIVOT = 0.1
 #: Bytes of an entry of a factor: its value and its row.
 _BYTES_OF_ENTRY = 12
 
-#: Numbers by which matrices are told from each other before they are compared.
+#: Entries by which matrices are told from each other before they are compared.
 _SAMPLES = 8
 
 #: How far entries of the same matrix may lie apart, as a share of the largest of their column.
 _ROUNDING = 2.0**10
 
 
+#: The factors of each pattern that this process has met, by its digest.
+_of_patterns: dict[int, Factorizations] = {}
+
+
+def factorizations_of(pattern: Pattern) -> Factorizations:
+    """The factors of a pattern, in this process."""
+    return _of_patterns.setdefault(pattern.digest, Factorizations(pattern))
+
+
+def factorizations_by(digest: int) -> Factorizations:
+    """Those of a pattern that was met before."""
+    return _of_patterns[digest]
+
+
 @dataclass
 class Kept:
-    """A factor, and the matrix that it is of; ``found`` once a reverse pass has asked for it."""
+    """A factor, and the matrix that it is of.
+
+    ``size`` is that of the matrix, in whole numbers that are next to each other where two matrices
+    are the same but for rounding.
+    """
 
     factor: Any
     values: np.ndarray
-    sample: np.ndarray
-    found: bool = False
+    size: int
 
     @property
     def bytes(self) -> int:
@@ -66,6 +84,9 @@ class Factorizations:
         self.pattern = pattern
         self._order: Order | None = None
         self._kept: OrderedDict[int, Kept] = OrderedDict()
+        self._by_size: dict[int, list[int]] = {}
+        self._found: set[int] = set()
+        self._bytes = 0
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._sampled = np.linspace(0, pattern.entries - 1, _SAMPLES).astype(np.int64)
@@ -80,14 +101,17 @@ class Factorizations:
     def _factorize(self, values: np.ndarray) -> int:
         with self._lock:
             self._forget_found()
-            number = self._find(values)
+            size = self._size(values)
+            number = self._find(values, size)
             if number:
                 return number
             factor = self._factor(values)
             if factor is None:
                 return 0
             number = next(self._numbers) % 2**31
-            self._kept[number] = Kept(factor, values, values[self._sampled])
+            self._kept[number] = Kept(factor, values, size)
+            self._bytes += self._kept[number].bytes
+            self._by_size.setdefault(size, []).append(number)
             self._make_room()
             return number
 
@@ -113,16 +137,22 @@ class Factorizations:
         assert order is not None
         return order.solve(kept.factor, right, transposed=transposed)
 
-    def _find(self, values: np.ndarray) -> int:
+    def _size(self, values: np.ndarray) -> int:
+        """The logarithm of the sum of some entries, in units of how far it may be off."""
+        total = float(np.abs(values[self._sampled]).sum(dtype=np.float64))
+        unit = 2 * _SAMPLES * _ROUNDING * float(np.finfo(values.dtype).eps)
+        return math.floor(math.log2(total) / unit) if total else 0
+
+    def _find(self, values: np.ndarray, size: int) -> int:
         """The number of the factor of this matrix, the last first; 0 where there is none."""
-        sample, near = values[self._sampled], _ROUNDING * np.finfo(values.dtype).eps
-        for number, kept in reversed(self._kept.items()):
-            if np.abs(sample - kept.sample).max() > near * np.abs(sample).max():
-                continue
-            largest = np.maximum.reduceat(np.abs(values), self.pattern.starts[:-1])
-            apart = np.maximum.reduceat(np.abs(values - kept.values), self.pattern.starts[:-1])
+        near, starts = _ROUNDING * np.finfo(values.dtype).eps, self.pattern.starts[:-1]
+        alike = [self._by_size.get(size + more, ()) for more in (-1, 0, 1)]
+        for number in sorted(itertools.chain(*alike), reverse=True):
+            kept = self._kept[number]
+            largest = np.maximum.reduceat(np.abs(values), starts)
+            apart = np.maximum.reduceat(np.abs(values - kept.values), starts)
             if (apart <= near * largest).all():
-                kept.found = True
+                self._found.add(number)
                 return number
         return 0
 
@@ -135,14 +165,21 @@ class Factorizations:
 
     def _forget_found(self) -> None:
         """Drop what a reverse pass has used."""
-        for number in [number for number, kept in self._kept.items() if kept.found]:
-            del self._kept[number]
+        for number in list(self._found):
+            self._drop(number)
 
     def _make_room(self) -> None:
         """Drop the oldest; the last one stays."""
-        total = sum(kept.bytes for kept in self._kept.values())
-        while total > MOST_BYTES and len(self._kept) > 1:
-            total -= self._kept.popitem(last=False)[1].bytes
+        while self._bytes > MOST_BYTES and len(self._kept) > 1:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, number: int) -> None:
+        kept = self._kept.pop(number)
+        self._found.discard(number)
+        self._bytes -= kept.bytes
+        self._by_size[kept.size].remove(number)
+        if not self._by_size[kept.size]:
+            del self._by_size[kept.size]
 
 
 @cache

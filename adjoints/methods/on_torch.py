@@ -42,7 +42,7 @@ ON_TORCH = (
         "one forward and about one more pass, on PyTorch three; memory O(n) a step, or n "
         "checkpoints",
         SANDU,
-        *("regularizer", "checkpoints", "compile", "engine"),
+        *("regularizer", "checkpoints", "compile", "engine", "linear_solver"),
         version=2,
     ),
     _torch(
@@ -51,7 +51,7 @@ ON_TORCH = (
         "The same by autograd's tape of every operation of the eager solver: the baseline.",
         "one forward pass and two in reverse; memory O(stages n) a step and all that rhs keeps",
         "Griewank, Walther, Evaluating Derivatives, 2nd ed. (2008)",
-        *("regularizer", "differentiate_step_size"),
+        *("regularizer", "differentiate_step_size", "linear_solver"),
     ),
     _torch(
         "forward",
@@ -59,7 +59,7 @@ ON_TORCH = (
         "Forward mode through the accepted steps of the eager solver.",
         "n+p times the forward pass, in one sweep; memory O(n+p)",
         "Griewank, Walther, Evaluating Derivatives, 2nd ed. (2008)",
-        *("regularizer", "differentiate_step_size"),
+        *("regularizer", "differentiate_step_size", "linear_solver"),
     ),
     _torch(
         "backsolve",
@@ -68,7 +68,7 @@ ON_TORCH = (
         "state's own backward equation can be unstable, and the status does not tell.",
         "one solve of n and one of 2n+p equations; memory O(1)",
         CHEN,
-        *("compile", *sorted(ADJOINT_OPTIONS)),
+        *("compile", "linear_solver", *sorted(ADJOINT_OPTIONS)),
     ),
     _torch(
         "backsolve-seminorm",
@@ -76,7 +76,7 @@ ON_TORCH = (
         "Backsolve with the quadrature left out of the error norm.",
         "as backsolve, with fewer reverse steps; memory O(1)",
         "Kidger, Chen, Lyons, ICML 2021",
-        *("compile", *sorted(ADJOINT_OPTIONS)),
+        *("compile", "linear_solver", *sorted(ADJOINT_OPTIONS)),
     ),
     _torch(
         "interpolating",
@@ -84,7 +84,7 @@ ON_TORCH = (
         "Adjoint and quadrature integrated backwards against the forward dense output.",
         "one solve of n and one of n+p equations; memory O(n) a step",
         "Rackauckas et al., arXiv 2001.04385",
-        *("compile", *sorted(ADJOINT_OPTIONS)),
+        *("compile", "linear_solver", *sorted(ADJOINT_OPTIONS)),
     ),
     _torch(
         "quadrature",
@@ -93,7 +93,7 @@ ON_TORCH = (
         "its error controlled.",
         "two solves of n equations and one quadrature; memory O(n) a step of either",
         "Rackauckas et al., arXiv 2001.04385; Kim et al., Chaos 31 (2021) 093122",
-        *("compile", *sorted(ADJOINT_OPTIONS)),
+        *("compile", "linear_solver", *sorted(ADJOINT_OPTIONS)),
         version=2,
     ),
 )

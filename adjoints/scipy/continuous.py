@@ -26,7 +26,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from ...problems import Problem
 from ..adjoint_units import AdjointUnits, adjoint_units
@@ -34,12 +33,13 @@ from ..program import Settings
 from .counted import Counts
 from .derivatives import Derivatives, Key, Point
 from .flat import FlatSystem, flat_system
-from .integrate import IMPLICIT, Options, Piece, integrate
+from .found_sparsity import sparsity_of
+from .integrate import IMPLICIT, TAKE_SPARSE, Options, Piece, integrate
 from .primal import primal_loss, solve_primal
 from .program import Outcome, ScipyProgram, flat_tolerance, forward_options, forward_stats
 from .segments import Schedule, Segment, Trajectory, jumped, schedule
 
-#: Adjoint systems above this size get a sparse Jacobian.
+#: Adjoint systems above this size get a sparse Jacobian, whatever their entries.
 DENSE_LIMIT = 200
 
 #: Solvers of one step keep their step size over the restart at a save.
@@ -60,8 +60,14 @@ class AdjointSolve:
         own = self.system.jacobian_function is not None
         needed: list[Key] = [("parameter_vjp",) if own else ("vjp",)]
         if IMPLICIT.intersection(solvers):
-            needed.append(("parameter_jacobian",))
-            needed += [] if own else [("jacobian",)]
+            sparsity = self.system.sparsity
+            if sparsity is not None:
+                needed.append(("jacobian_entries",))
+            if sparsity is not None and sparsity.whole is not None:
+                needed.append(("whole_jacobian_entries",))
+            else:
+                needed.append(("parameter_jacobian",))
+                needed += [] if own else [("jacobian",)]
         return needed + [("jump_vjp", i) for i, _ in self.plan.jumps]
 
 
@@ -75,7 +81,10 @@ def adjoint_solve(problem: Problem, settings: Settings) -> AdjointSolve:
         atol=flat_tolerance(settings.adjoint_atol),
         first_step=None,
     )
-    return AdjointSolve(flat_system(problem), schedule(problem), options, reverse)
+    system = flat_system(problem)
+    if TAKE_SPARSE.intersection((options.solver, reverse.solver)):
+        system = replace(system, sparsity=sparsity_of(problem))
+    return AdjointSolve(system, schedule(problem), options, reverse)
 
 
 def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
@@ -102,7 +111,9 @@ def _gradient(
     reverse: Options,
 ) -> Outcome:
     point = derivatives.at(theta)
-    trajectory = solve_primal(point, y0, plan, options, jacobian=point.jacobian, keep=True)
+    trajectory = solve_primal(
+        point, y0, plan, options, jacobian=point.jacobian_for_solver, keep=True
+    )
     stats = forward_stats(trajectory.counts, derivatives=derivatives.source)
     if trajectory.status != "ok":
         return Outcome(status=trajectory.status, stats=stats)
@@ -236,11 +247,10 @@ def _adjoint_equations(
 
     def jacobian(s: float, z: np.ndarray) -> Any:
         t, y = inside(s), state(t1 - s)
+        if z.size > DENSE_LIMIT or point.system.sparsity is not None:
+            return point.whole_jacobian(t, y).T.tocsc()
         both = np.hstack([point.jacobian(t, y), point.parameter_jacobian(t, y)]).T
-        empty = (z.size, z.size - n)
-        if z.size <= DENSE_LIMIT:
-            return np.hstack([both, np.zeros(empty)])
-        return sparse.hstack([sparse.csc_matrix(both), sparse.csc_matrix(empty)], format="csc")
+        return np.hstack([both, np.zeros((z.size, z.size - n))])
 
     return rates, jacobian
 

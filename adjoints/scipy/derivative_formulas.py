@@ -39,6 +39,34 @@ def jacobian(system: FlatSystem, ad: Framework) -> Formula:
     return lambda z, theta, constants: of_state(z[0], z[1 : n + 1], theta, constants)
 
 
+def jacobian_entries(system: FlatSystem, ad: Framework) -> Formula:
+    """``[t, y] -> df/dy``, the entries of its pattern."""
+    n = system.n
+    assert system.sparsity is not None
+    entries = system.sparsity.state.entries
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        return entries(lambda y: system.rhs(z[0], y, theta, constants), z[1 : n + 1], ad.jacfwd)
+
+    return formula
+
+
+def whole_jacobian_entries(system: FlatSystem, ad: Framework) -> Formula:
+    """``[t, y] -> [df/dy, df/dtheta]``, the entries of its pattern."""
+    n = system.n
+    assert system.sparsity is not None
+    assert system.sparsity.whole is not None
+    entries = system.sparsity.whole.entries
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        def rhs(both: Array) -> Array:
+            return system.rhs(z[0], both[:n], both[n:], constants)
+
+        return entries(rhs, ad.concat([z[1 : n + 1], theta]), ad.jacfwd)
+
+    return formula
+
+
 def parameter_jacobian(system: FlatSystem, ad: Framework) -> Formula:
     """``[t, y] -> df/dtheta``, shape ``(n, m)``."""
     n = system.n

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
+from scipy.sparse import csc_matrix, vstack
 
 from ...problems.functions import framework_of
 from ...problems.installing import how_to_install
@@ -189,6 +190,21 @@ class Point(BoundSystem):
         if self.system.jacobian_function is not None:
             return self.system.jacobian(t, y, self.theta)
         return self._call(("jacobian",), t, y)
+
+    def jacobian_for_solver(self, t: float, y: np.ndarray) -> Any:
+        """The same, sparse where the system is."""
+        if self.system.sparsity is None:
+            return self.jacobian(t, y)
+        return self.system.sparsity.state.matrix(self._call(("jacobian_entries",), t, y))
+
+    def whole_jacobian(self, t: float, y: np.ndarray) -> Any:
+        """``[df/dy, df/dtheta]`` with empty rows below, shape ``(n + m, n + m)``."""
+        n, m, sparsity = self.system.n, self.system.m, self.system.sparsity
+        if sparsity is not None and sparsity.whole is not None:
+            return sparsity.whole.matrix(self._call(("whole_jacobian_entries",), t, y))
+        both = np.hstack([self.jacobian(t, y), self.parameter_jacobian(t, y)])
+        empty = csc_matrix((m, n + m))
+        return vstack([csc_matrix(both), empty], format="csc")
 
     def parameter_jacobian(self, t: float, y: np.ndarray) -> np.ndarray:
         """The derivative of the right-hand side in the parameters, shape ``(n, m)``."""

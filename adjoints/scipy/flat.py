@@ -10,6 +10,7 @@ import numpy as np
 
 from ...problems import Problem
 from ..adjoint_units import size_of_parameters
+from .sparsity import Sparsity
 
 #: An array of whatever framework runs the formulas: NumPy, JAX or PyTorch.
 Array = Any
@@ -42,6 +43,8 @@ class FlatSystem:
         The user's ``loss(ys, p)``, ``jump(i, t, y, p)`` and ``jacobian(t, y, p)``.
     problem : Problem or None
         What it was made of; ``None`` for a solve without a problem.
+    sparsity : Sparsity or None
+        Where the Jacobians have entries, if implicit solvers are to get sparse ones.
     """
 
     function: Callable[[Array, Array, Any], Array]
@@ -54,6 +57,7 @@ class FlatSystem:
     jump_function: Callable[[int, Array, Array, Any], Array] | None = None
     jacobian_function: Callable[[Array, Array, Any], Array] | None = None
     problem: Problem | None = None
+    sparsity: Sparsity | None = None
 
     @property
     def m(self) -> int:

@@ -35,6 +35,9 @@ SOLVERS: dict[str, type[scipy_integrate.OdeSolver]] = {
 #: Solvers that use the Jacobian; LSODA only once it has found the problem to be stiff.
 IMPLICIT = frozenset({"radau", "bdf", "lsoda"})
 
+#: Solvers that factorise sparse matrices; ODEPACK takes dense Jacobians only.
+TAKE_SPARSE = frozenset({"radau", "bdf"})
+
 #: Evaluations of one attempted step of the explicit Runge-Kutta methods, which is how their
 #: rejected steps can be told from outside.
 _EVALS_PER_ATTEMPT = {"rk45": 6, "dop853": 12}
@@ -168,10 +171,9 @@ def _make_solver(
     if options.first_step is not None:
         arguments["first_step"] = min(options.first_step, abs(t1 - t0))
     if options.solver in IMPLICIT and jacobian is not None:
-        # ODEPACK takes dense Jacobians only.
-        dense = options.solver == "lsoda"
+        dense = options.solver not in TAKE_SPARSE
         arguments["jac"] = watched_jacobian(jacobian, counts, dense=dense)
-    newton = options.solver in ("radau", "bdf")
+    newton = options.solver in TAKE_SPARSE
     if newton:
         # These two form their Newton tolerance from a single rtol; the error control below
         # takes one for each component all the same.

@@ -35,7 +35,7 @@ def primal_loss(
     def loss(theta: np.ndarray, y0: np.ndarray) -> float:
         with derivatives.active():
             point = derivatives.at(theta)
-            trajectory = solve_primal(point, y0, plan, options, jacobian=point.jacobian)
+            trajectory = solve_primal(point, y0, plan, options, jacobian=point.jacobian_for_solver)
         return float(point.loss(trajectory.ys).real) if trajectory.status == "ok" else np.nan
 
     return loss

@@ -49,6 +49,22 @@ class Transforms:
 
         return torch.func.vmap(column, out_dims=1)(torch.eye(n, dtype=y.dtype, device=y.device))
 
+    def products(
+        self, function: Function, y: torch.Tensor, directions: torch.Tensor
+    ) -> torch.Tensor:
+        """The derivatives of `function` at `y` in flat directions, a flat row each.
+
+        By the transpose of reverse mode, which is linear: for tangents of some operations forward
+        mode asks Python for shapes, which takes longer than the operations.
+        """
+        value, pull = self.vjp(function, y)
+        _, push = self.vjp(lambda w: pull(w)[0], torch.zeros_like(value))
+
+        def product(direction: torch.Tensor) -> torch.Tensor:
+            return push(direction.reshape(y.shape))[0].reshape(-1)
+
+        return torch.func.vmap(product)(directions)
+
     def rows(
         self, function: Callable[..., Any], *columns: torch.Tensor, chunk: int | None = None
     ) -> Any:
@@ -101,6 +117,14 @@ class Plain:
         value, pull = self.vjp(function, y)
         units = torch.eye(value.numel(), dtype=y.dtype, device=y.device)
         return torch.stack([pull(unit.reshape(value.shape))[0].reshape(-1) for unit in units])
+
+    def products(
+        self, function: Function, y: torch.Tensor, directions: torch.Tensor
+    ) -> torch.Tensor:
+        """The derivatives of `function` at `y` in flat directions, a flat row each."""
+        return torch.stack(
+            [self.jvp(function, y, d.reshape(y.shape)).reshape(-1) for d in directions]
+        )
 
     def rows(
         self, function: Callable[..., Any], *columns: torch.Tensor, chunk: int | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from ..steps.acceptance import CODES, RUNNING, Step
 from ..steps.newton import CONTINUED_FROM, NEWTON_TOLERANCE, continued_weights, stage_guess
 from ..steps.runge_kutta import combine
 from .implicit_steps import failure_of, frozen_jacobian, implicit_pair
-from .linear import Factors, factorize, solve_with
+from .linear import Factors, Matvec
 from .newton import Found, Goal, goal_of, iterate, with_derivative
 from .state import Config, Operands
 
@@ -36,50 +38,64 @@ def dirk_step(
         return config.rhs(clip(t1), y, params)
 
     if first is None:
-        first = _first_slope(config.rhs(clip(t), y, params), times)
-    scaled_h = tab.gamma * h
-    factors = _factors(scaled_h, frozen_jacobian(config, clip(t), y, ops))
-    goal = goal_of(y, scaled_h, ops, NEWTON_TOLERANCE, config.components)
-    made = _Stages(config, times, y, ops, clip, factors, goal, order)
-    stages, failure, solves = made.all_from(first)
+        first = first_slope(config.rhs(clip(t), y, params), times)
+    made, failure = prepared_stages(config, times, y, ops, clip, order)
+    stages, failure, solves = made.all_from(first, failure)
     y1 = y + h * combine(tab.b, stages)
     if not tab.stiffly_accurate:
         stages.append(end(y1))
     pair = implicit_pair(config, end, stages, y1, h)
-    slow = None if tab.error is None else solve_with(factors, combine(tab.error, stages))
+    slow = None if tab.error is None else made.solve(combine(tab.error, stages))
     return Step(y1, stages, stages[-1], pair, failure, solves, slow_error=slow)
 
 
-def _first_slope(here: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+def first_slope(here: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
     """The slope that was used, where a row has it, with the derivative of the right-hand side."""
     if times.shape[-1] == 5:
         return here
     return times[5:].reshape(here.shape) + here - here.detach()
 
 
-def _factors(scaled_h: torch.Tensor, jacobian: torch.Tensor) -> Factors:
-    identity = torch.eye(len(jacobian), dtype=jacobian.dtype, device=jacobian.device)
-    return factorize(identity - scaled_h * jacobian)
+def prepared_stages(
+    config: Config,
+    times: torch.Tensor,
+    y: torch.Tensor,
+    ops: Operands,
+    clip: Clip,
+    order: int,
+) -> tuple[DirkStages, torch.Tensor]:
+    """The stages of a step with the matrix that they are found by, and how that fails."""
+    scaled_h = config.tableau.gamma * times[1]
+    formed = frozen_jacobian(config, clip(times[0]), y, ops)
+    factors = _factors(config, scaled_h, formed.matrix)
+    goal = goal_of(y, scaled_h, ops, NEWTON_TOLERANCE, config.components)
+    solve = partial(config.system.solve, factors)
+    made = DirkStages(config, times, y, ops, clip, solve, goal, order)
+    return made, failure_of(formed, factors)
+
+
+def _factors(config: Config, scaled_h: torch.Tensor, jacobian: torch.Tensor) -> Factors:
+    return config.system.factorize(config.system.shifted(jacobian, 1.0, -scaled_h))
 
 
 @dataclass
-class _Stages:
-    """The stages of one step: what :func:`dirk_step` is given, its matrix, and Newton's goal."""
+class DirkStages:
+    """The stages of one step: what :func:`dirk_step` is given, its systems, and Newton's goal."""
 
     config: Config
     times: torch.Tensor
     y: torch.Tensor
     ops: Operands
     clip: Clip
-    factors: Factors
+    solve: Matvec
     goal: Goal
     order: int
 
     def all_from(
-        self, first: torch.Tensor
+        self, first: torch.Tensor, failure: torch.Tensor
     ) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
         """The stages that make the new state, how they were found, and in how many solves."""
-        stages, failure = [first], failure_of(self.factors)
+        stages = [first]
         solves = torch.zeros_like(failure)
         for i in range(1, self.config.tableau.steps):
             slope, found = self._stage(i, stages)
@@ -89,27 +105,43 @@ class _Stages:
             failure = torch.where(diverged, CODES["newton"], failure)
         return stages, failure, solves
 
+    def state(self, i: int, stages: Sequence[torch.Tensor], k: torch.Tensor) -> torch.Tensor:
+        """The state at stage `i`, where its slope is `k`."""
+        tab, h = self.config.tableau, self.times[1]
+        return self.y + h * combine(tab.a[i, :i], stages[:i]) + tab.gamma * h * k
+
+    def slope_at(self, i: int, y: torch.Tensor, params: Any) -> torch.Tensor:
+        """The right-hand side at the time of stage `i`."""
+        tab, (t, h, *_) = self.config.tableau, self.times
+        beyond = self.config.breaks and tab.c[i] > 1
+        return (self._beyond if beyond else self._within)(t + float(tab.c[i]) * h, y, params)
+
+    def factors_at(self, i: int, state: torch.Tensor) -> Factors:
+        """Of the derivative of what stage `i` solves, at its state; it carries none itself."""
+        config, held = self.config, (tuple(p.detach() for p in self.ops.params), self.ops.constants)
+        formed = config.system.jacobian(
+            config.derivatives, lambda y: self.slope_at(i, y, held), state.detach()
+        )
+        matrix = formed.matrix
+        if formed.is_whole is not None:
+            # A derivative by a matrix that lacks entries would be wrong without a word.
+            matrix = torch.where(formed.is_whole, matrix, math.nan)
+        return _factors(config, config.tableau.gamma * self.times[1], matrix)
+
     def _stage(self, i: int, stages: list[torch.Tensor]) -> tuple[torch.Tensor, Found]:
         """The slope of stage `i`, which may be differentiated, and how it was found."""
-        tab, (t, h, *_) = self.config.tableau, self.times
-        scaled_h, time = tab.gamma * h, t + float(tab.c[i]) * h
-        base = self.y + h * combine(tab.a[i, :i], stages)
-        slope_at = self._beyond if self.config.breaks and tab.c[i] > 1 else self._within
+        params = (self.ops.params, self.ops.constants)
 
         def residual(k: torch.Tensor) -> torch.Tensor:
-            params = (self.ops.params, self.ops.constants)
-            return k - slope_at(time, base + scaled_h * k, params)
+            return k - self.slope_at(i, self.state(i, stages, k), params)
 
         with torch.no_grad():
-            found = iterate(residual, stage_guess(tab, i, stages), self.factors, self.goal)
+            guess = stage_guess(self.config.tableau, i, stages)
+            found = iterate(residual, guess, self.solve, self.goal)
 
-        def at_root() -> Factors:
-            state = (base + scaled_h * found.slope).detach()
-            held = (tuple(p.detach() for p in self.ops.params), self.ops.constants)
-            return _factors(
-                scaled_h,
-                self.config.derivatives.jacobian(lambda y: slope_at(time.detach(), y, held), state),
-            )
+        def at_root() -> Matvec:
+            state = self.state(i, stages, found.slope)
+            return partial(self.config.system.solve, self.factors_at(i, state))
 
         return with_derivative(residual, found.slope.detach(), at_root, self.order), found
 

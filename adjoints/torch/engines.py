@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -27,12 +27,15 @@ class Engine:
     wanted : {"auto", "native", "torch"}
     adjoint : str
         Of the solve.
+    linear_solver : str
+        What was asked for: a native loop solves its systems by dense factors.
     loop : NativeLoop or Refused, optional
         The native loop, where the functions are known to be the same from call to call.
     """
 
     wanted: str = "torch"
     adjoint: str = "discrete"
+    linear_solver: str = "auto"
     loop: NativeLoop | Refused | None = None
 
     @property
@@ -76,16 +79,17 @@ class Engine:
             differentiate_step_size=config.through_step_size,
             compile=config.compile,
             **{"torch.compile around it": torch.compiler.is_compiling(), **beyond},
+            **{f"linear_solver={self.linear_solver!r}": self.linear_solver in ("banded", "sparse")},
         )
         if found is None:
             most = None if self.wanted == "native" else MOST_OPERATIONS
             found = loop_of(config, schedule, y0, params, constants, most)
         if self.wanted == "native" and isinstance(found, Refused):
             raise ValueError(f"engine='native': {found.reason}; use engine='auto' or 'torch'")
-        return Engine(self.wanted, self.adjoint, found)
+        return replace(self, loop=found)
 
 
-def engine_of(wanted: str, adjoint: str) -> Engine:
+def engine_of(wanted: str, adjoint: str, linear_solver: str = "auto") -> Engine:
     """The engine of a name, refused where there is none."""
     check_name("engine", wanted, ENGINES)
-    return Engine(wanted, adjoint)
+    return Engine(wanted, adjoint, linear_solver)

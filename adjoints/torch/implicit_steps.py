@@ -10,25 +10,27 @@ from ..steps.acceptance import CODES, RUNNING
 from ..steps.runge_kutta import combine
 from .linear import Factors
 from .state import Config, Operands
+from .systems.system import Formed
 
 Slope = Callable[[torch.Tensor], torch.Tensor]
 
 
-def frozen_jacobian(
-    config: Config, t: torch.Tensor, y: torch.Tensor, ops: Operands
-) -> torch.Tensor:
+def frozen_jacobian(config: Config, t: torch.Tensor, y: torch.Tensor, ops: Operands) -> Formed:
     """The Jacobian that the linear systems are made of; it carries no derivative."""
     t, y = t.detach(), y.detach()
     params = (tuple(p.detach() for p in ops.params), ops.constants)
     if config.jacobian is not None:
-        return config.jacobian(t, y, params)
-    return config.derivatives.jacobian(lambda y: config.rhs(t, y, params), y)
+        return config.system.of_matrix(config.jacobian(t, y, params))
+    return config.system.jacobian(config.derivatives, lambda y: config.rhs(t, y, params), y)
 
 
-def failure_of(factors: Factors) -> torch.Tensor:
-    """The status code of a step with this matrix: ``RUNNING`` unless it is singular."""
+def failure_of(formed: Formed, factors: Factors) -> torch.Tensor:
+    """The status code of a step: ``RUNNING`` unless its matrix is singular, or lacks entries."""
     code = torch.full_like(factors.info, RUNNING, dtype=torch.int64)
-    return torch.where(factors.info != 0, CODES["linear_solve"], code)
+    unfit = factors.info != 0
+    if formed.is_whole is not None:
+        unfit = unfit | ~formed.is_whole
+    return torch.where(unfit, CODES["linear_solve"], code)
 
 
 def implicit_pair(

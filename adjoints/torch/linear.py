@@ -32,16 +32,17 @@ def factorize(matrix: torch.Tensor) -> Factors:
     return Factors(lu, pivots, info)
 
 
-def solve_with(factors: Factors, right: torch.Tensor) -> torch.Tensor:
-    """The solution of the system for one right-hand side, of any shape."""
+def solve_with(factors: Factors, right: torch.Tensor, *, transposed: bool = False) -> torch.Tensor:
+    """The solution of the system, or the transposed one, for one right-hand side of any shape."""
     flat = right.reshape(-1)
     if factors.pivots is None:
-        return (factors.matrix @ flat).reshape(right.shape)
-    found = torch.linalg.lu_solve(factors.matrix, factors.pivots, flat[:, None])
+        inverse = factors.matrix.T if transposed else factors.matrix
+        return (inverse @ flat).reshape(right.shape)
+    found = torch.linalg.lu_solve(factors.matrix, factors.pivots, flat[:, None], adjoint=transposed)
     return found[:, 0].reshape(right.shape)
 
 
-def linear_solver(matvec: Matvec, factors: Factors, order: int) -> Matvec:
+def linear_solver(matvec: Matvec, solve_once: Matvec, order: int) -> Matvec:
     """``solve(right)`` for tensors of any shape, differentiable through `matvec`.
 
     With the solution x at hand, ``x + M^-1 (right - matvec(x))`` has its value (it is one step of
@@ -53,16 +54,16 @@ def linear_solver(matvec: Matvec, factors: Factors, order: int) -> Matvec:
     ----------
     matvec : callable
         The product with the matrix. Derivatives of a solution flow to what it closes over.
-    factors
-        Of the same matrix, on flat vectors.
+    solve_once : callable
+        Solves with factors of the same matrix.
     order : int
         How often the solution will be differentiated.
     """
 
     def solve(right: torch.Tensor) -> torch.Tensor:
-        found = solve_with(factors, right.detach()).detach()
+        found = solve_once(right.detach()).detach()
         for _ in range(order):
-            found = found + solve_with(factors, right - matvec(found))
+            found = found + solve_once(right - matvec(found))
         return found
 
     return solve

@@ -9,7 +9,7 @@ import torch
 
 from ..steps.newton import MOST_ITERATIONS
 from ..steps.runge_kutta import counted, error_scale, root_mean_square
-from .linear import Factors, solve_with
+from .linear import Matvec
 from .state import Operands
 from .transforms import is_batched
 
@@ -53,7 +53,7 @@ def goal_of(
     )
 
 
-def iterate(residual: Residual, guess: torch.Tensor, factors: Factors, goal: Goal) -> Found:
+def iterate(residual: Residual, guess: torch.Tensor, solve: Matvec, goal: Goal) -> Found:
     """Simplified Newton iterations, until changes of the slope are small or do not shrink.
 
     Under ``vmap``, where nobody can look, all are made, and those after the last one left out.
@@ -66,7 +66,7 @@ def iterate(residual: Residual, guess: torch.Tensor, factors: Factors, goal: Goa
     going = torch.ones_like(goal.noise, dtype=torch.bool)
     converged, iterations = ~going, going.to(torch.int64) * 0
     for number in range(MOST_ITERATIONS):
-        step = solve_with(factors, residual(slope).detach())
+        step = solve(residual(slope).detach())
         size = goal.size_of(step)
         rate = size / change if number else torch.full_like(size, 0.5)
         left = torch.where(rate < 1, rate / (1 - rate) * size, torch.inf)
@@ -84,7 +84,7 @@ def iterate(residual: Residual, guess: torch.Tensor, factors: Factors, goal: Goa
 
 
 def with_derivative(
-    residual: Residual, slope: torch.Tensor, factors: Callable[[], Factors], order: int
+    residual: Residual, slope: torch.Tensor, solver: Callable[[], Matvec], order: int
 ) -> torch.Tensor:
     """`slope`, with the derivative that the implicit function theorem gives the root.
 
@@ -96,14 +96,14 @@ def with_derivative(
     residual : callable
         What vanishes at the slope, to the tolerance of the iterations.
     slope : tensor
-    factors : callable
-        Of the derivative of `residual` at the slope.
+    solver : callable
+        Gives what solves with the derivative of `residual` at the slope.
     order : int
         How often the slope will be differentiated.
     """
     if order == 0:
         return slope
-    made, left, found = factors(), residual(slope).detach(), slope
+    solve, left, found = solver(), residual(slope).detach(), slope
     for _ in range(order):
-        found = found - solve_with(made, residual(found) - left)
+        found = found - solve(residual(found) - left)
     return found

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...problems import Problem
+from ..native.loop import NativeLoop
 from ..program import Settings
 from ..regularizers.regularizer import estimates_of
 from ..steps.acceptance import Terms
@@ -23,6 +24,7 @@ from .forward_pass import Solved
 from .schedule import Schedule
 from .solve import Reverse, new_call
 from .state import Config, Tensors
+from .systems.found import pattern_of_problem, with_system
 from .user_functions import Field, Jump, Names
 from .windows import window_size
 
@@ -64,9 +66,12 @@ class ProblemLoss:
         )
         self.call = self._new_call()
         params, y0 = self.own()
-        self.call.engine = engine_of(settings.engine, settings.method.adjoint).find(
+        engine = engine_of(settings.engine, settings.method.adjoint, settings.linear_solver)
+        self.call.engine = engine.find(
             self.call.config, self.call.schedule, y0, params, self.fixed.constants
         )
+        if not isinstance(self.call.engine.loop, NativeLoop):
+            self.call.config = self._with_system(y0)
 
     def fixed_of(self, constants: Named, coefficients: torch.Tensor) -> Fixed:
         """Constants and coefficients as the other methods take them."""
@@ -144,6 +149,13 @@ class ProblemLoss:
         passed = settings.method.adjoint == "discrete" and passes_slopes(config, problem.n_states)
         config = replace(config, first_slopes=passed)
         return new_call(config, schedule, len(self.names.params), reverse)
+
+    def _with_system(self, y0: torch.Tensor) -> Config:
+        """The configuration with what solves the linear systems."""
+        problem, settings = self.problem, self.settings
+        look = partial(pattern_of_problem, problem)
+        given = (self.call.config, y0, problem.jacobian_sparsity, look)
+        return with_system(settings.linear_solver, *given)
 
     def _config(self, **known: Any) -> Config:
         problem, settings = self.problem, self.settings

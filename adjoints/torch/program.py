@@ -31,6 +31,7 @@ from .problem_loss import Found, Named, ProblemLoss
 from .solve import solve
 from .stats import rhs_evals, stats_of
 from .steps_again import again
+from .systems.found import solved_how
 
 #: How the adjoints are computed that are no reverse pass of our own.
 DIFFERENTIATIONS: dict[str, Callable[[ProblemLoss], Differentiation]] = {
@@ -172,6 +173,7 @@ class TorchProgram:
             compiled=None if compilation is None else compilation.compiled,
             derivatives="torch",
             engine=self.engine,
+            linear_solver=solved_how(self._loss.call.config, self.engine),
         )
 
 

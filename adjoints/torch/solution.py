@@ -14,6 +14,7 @@ from ..state_layout import View
 from .call import Call, Outputs
 from .dense_output import DenseOutput
 from .stats import linear_solves, rhs_evals
+from .systems.found import solved_how
 from .transforms import is_wrapped
 
 
@@ -56,6 +57,7 @@ def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view
     if work is not None and work.compiled not in ("", "yes"):
         # Seen by whoever called `solve`.
         warnings.warn(f"compile=True: runs eagerly. {work.compiled}", RuntimeWarning, stacklevel=3)
+    ran = call.lanes[0].ran if call.lanes else call.ran
     return Solution(
         ys=view.structure(out.ys),
         error_estimate=error if tab.adaptive else None,
@@ -73,5 +75,6 @@ def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view
         compiled=(work.compiled or None) if work is not None else None,
         transfers=None if work is None else work.transfers,
         dense_output=dense_output,
-        engine=call.lanes[0].ran if call.lanes else call.ran,
+        engine=ran,
+        linear_solver=solved_how(call.config, ran),
     )

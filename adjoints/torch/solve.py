@@ -34,6 +34,7 @@ from .slopes_by_times import moved_by_times
 from .solution import Solution, solution_of
 from .state import Config, Tensors
 from .state_layout import flat_state
+from .systems.found import with_system
 from .user_functions import TorchView, UserFunctions, user_functions
 from .windows import window_size
 
@@ -80,6 +81,8 @@ def solve(
     adjoint_rtol: Any = None,
     adjoint_atol: Any = None,
     jacobian: Callable[..., Any] | None = None,
+    linear_solver: str = "auto",
+    jacobian_sparsity: Any = None,
     compile: bool = False,
     look_every: int = 1,
     engine: str = "auto",
@@ -169,6 +172,16 @@ def solve(
     jacobian : callable, optional
         ``jacobian(t, y, params)``, shape ``(n, n)``, for implicit solvers; by default it is
         formed by forward mode. Of a structure, by all components in the order of its tensors.
+    linear_solver : {"auto", "dense", "banded", "sparse"}
+        How implicit solvers solve their linear systems. ``"auto"``: from 32 unknowns on, where
+        `jacobian_sparsity` tells that entries of the Jacobian are few, it is formed by as many
+        products as they need, and factorised as a band (LAPACK) or as a sparse matrix (SuperLU);
+        ``solution.linear_solver`` tells which, and why not. Eagerly and on the CPU; a continuous
+        adjoint's own systems are dense.
+    jacobian_sparsity : optional
+        Where the Jacobian may have entries, which PyTorch does not tell: a matrix of SciPy, a
+        boolean array of shape ``(n, n)``, or their rows and columns, in the order of the flat
+        state. A step that meets another entry ends the solve with status ``"linear_solve"``.
     compile : bool
         Compile both passes: some ten seconds once, then several times faster. What was compiled
         serves every `rhs` of the same operations, as modules with other weights, and of a state
@@ -224,6 +237,7 @@ def solve(
     )
     config = replace(config, window=window_size(config, adjoint, checkpoints))
     _check(config, adjoint)
+    config = with_system(linear_solver, config, start, jacobian_sparsity)
     check_dense_output(config, (start, times.t0, times.save_at, *user.smooth, *user.constants))
     tolerance = partial(_tolerance, view, start)
     schedule = Schedule(
@@ -250,7 +264,7 @@ def solve(
     hidden = adjoint not in BY_AUTOGRAD
     check_functions(config, schedule, start, user.smooth, user.constants, hidden=hidden)
     call = new_call(config, schedule, len(user.smooth), reverse)
-    call.engine = engine_of(engine, adjoint)
+    call.engine = engine_of(engine, adjoint, linear_solver)
     if times.own:
         if adjoint in BY_AUTOGRAD or given is not None:
             raise ValueError(

@@ -13,6 +13,7 @@ from ..steps.runge_kutta import Rhs
 from ..steps.tableau import Tableau
 from ..steps.tableaus import tableau
 from .derivatives import TRANSFORMS, Derivatives
+from .systems.system import DENSE, System
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -52,6 +53,8 @@ class Config:
         Whether derivatives flow through the step size.
     jacobian : callable, optional
         ``jacobian(t, y, (params, constants))``, the matrix that an implicit solver takes.
+    system : System
+        How an implicit solver forms its matrices, and solves with them.
     window : int, optional
         How many states are kept at the end of the record; of as many before only the first is.
     compile : bool
@@ -79,6 +82,7 @@ class Config:
     components: int | None = None
     through_step_size: bool = False
     jacobian: Callable[..., torch.Tensor] | None = None
+    system: System = DENSE
     window: int | None = None
     compile: bool = False
     look_every: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -11,7 +12,7 @@ from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine, dense_coefficients, dense_stages
 from .dirk import dirk_step
 from .implicit_steps import failure_of, frozen_jacobian, implicit_pair
-from .linear import factorize, linear_solver
+from .linear import linear_solver
 from .state import Config, Operands, Row
 
 Clip = Callable[[torch.Tensor], torch.Tensor]
@@ -84,19 +85,18 @@ def _rosenbrock(
         return config.rhs(clip(t), y, params)
 
     slope = rhs(t, y) if first is None else first
-    jacobian = frozen_jacobian(config, clip(t), y, ops)
-    identity = torch.eye(y.numel(), dtype=y.dtype, device=y.device)
-    factors = factorize(identity / tab.gamma - h * jacobian)
+    system, formed = config.system, frozen_jacobian(config, clip(t), y, ops)
+    factors = system.factorize(system.shifted(formed.matrix, 1 / tab.gamma, -h))
 
     def matvec(u: torch.Tensor) -> torch.Tensor:
         return u / tab.gamma - h * jvp(lambda y: rhs(t, y), y, u)
 
     time_slope = jvp(lambda t: rhs(t, y), t, torch.ones_like(t))
-    solve = linear_solver(matvec, factors, order)
+    solve = linear_solver(matvec, partial(system.solve, factors), order)
     stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
     y1 = y + h * combine(tab.b, stages)
     pair = implicit_pair(config, lambda y: rhs(t1, y), stages, y1, h)
-    return Step(y1, stages, rhs(t1, y1), pair, failure_of(factors))
+    return Step(y1, stages, rhs(t1, y1), pair, failure_of(formed, factors))
 
 
 def dense_of_step(config: Config, row: Row, step: Step, ops: Operands) -> torch.Tensor:

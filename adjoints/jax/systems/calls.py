@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...linear_systems.pattern import Pattern
-from ...linear_systems.superlu import Factorizations
+from ...linear_systems.superlu import factorizations_by, factorizations_of
 from ...native.compiler import NoCompilerError, loaded
 from ..callback_arrays import INTEGER, Parcel, call
 
@@ -26,9 +26,6 @@ FACTORIZE_BANDED, SOLVE_BANDED, HOST = (
 
 #: What a host is asked for.
 FACTORIZE, SOLVE, SOLVE_TRANSPOSED = range(3)
-
-#: The factors of each pattern that a program of this process has asked for, by its digest.
-_factorizations: dict[int, Factorizations] = {}
 
 
 class _Array(ctypes.Structure):
@@ -66,11 +63,6 @@ def _lapack(name: str) -> ctypes.c_void_p:
     kind = api.PyCapsule_GetName(ctypes.py_object(capsule))
     pointer = api.PyCapsule_GetPointer(ctypes.py_object(capsule), ctypes.c_char_p(kind))
     return ctypes.c_void_p(pointer)
-
-
-def factorizations_of(pattern: Pattern) -> Factorizations:
-    """The factors of a pattern, in this process."""
-    return _factorizations.setdefault(pattern.digest, Factorizations(pattern))
 
 
 def host_factorize(pattern: Pattern, values: jax.Array) -> jax.Array:
@@ -118,7 +110,7 @@ def _kind(array: jax.Array) -> jax.ShapeDtypeStruct:
 def _answer(key: int, task: int, count: int, given: Any) -> int:
     """What the handler asks: 0 where it could be done."""
     try:
-        known = _factorizations[key]
+        known = factorizations_by(key)
         if task == FACTORIZE:
             values, numbers = _floats(given[0]), _integers(given[1])
             for lane in np.ndindex(values.shape[:-1]):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ....problems.jacobian_sparsity import checked_pattern
 from ...arguments import check_name
+from ...linear_systems.choice import CHOICES, is_dense, kind_for, refusal
+from ...linear_systems.coloring import colored_columns
+from ...linear_systems.discovery import pattern_of
 from ...linear_systems.pattern import Pattern
 from ..config import Config
 from .calls import handlers
@@ -21,18 +22,6 @@ from .sparse import Banded, Sparse
 from .system import DENSE, Dense, Matrix, System
 
 Tree = Any
-
-#: Systems of fewer unknowns are dense without a look at the equations.
-FEWEST_UNKNOWNS = 32
-
-#: Sparse is what has no more entries than this share of all, and no more products than this share
-#: of the columns; banded what has no more diagonals than this.
-MOST_ENTRIES, MOST_PRODUCTS, MOST_DIAGONALS = 0.2, 0.5, 16
-
-#: Fewer unknowns are eliminated sooner by LAPACK's dense factors than by SuperLU on the host.
-FEWEST_FOR_SUPERLU = 100
-
-CHOICES = ("auto", "dense", "banded", "sparse")
 
 
 def with_system(
@@ -92,7 +81,7 @@ def find_system(
     Parameters
     ----------
     choice : str
-        One of :data:`CHOICES`.
+        One of :data:`~adjointbench.adjoints.linear_systems.choice.CHOICES`.
     rhs : callable
         ``rhs(t, y, params)``; hashable.
     y0, params
@@ -106,78 +95,26 @@ def find_system(
     ValueError
         Where a banded or a sparse system is asked for and cannot be had.
     """
-    if choice == "dense" or (choice == "auto" and y0.size < FEWEST_UNKNOWNS):
+    if is_dense(choice, y0.size):
         return DENSE
     if platform != "cpu":
         return _without(choice, f"sparse systems are solved on the CPU, not on {platform!r}")
-    if given is None:
-        leaves, structure = jax.tree.flatten(params)
-        kinds = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
-        found = _found(rhs, (y0.shape, y0.dtype), structure, kinds)
-        if isinstance(found, str):
-            return _without(choice, found)
-    else:
-        found = _colored(Pattern(y0.size, *given))
-    return _chosen(choice, *found)
-
-
-def _chosen(choice: str, pattern: Pattern, colors: np.ndarray) -> System:
-    """The system for a pattern."""
-    products, size = int(colors.max()) + 1, pattern.size
-    if choice == "auto" and (
-        pattern.entries > MOST_ENTRIES * size**2 or products > MOST_PRODUCTS * size
-    ):
+    found = pattern_of(rhs, y0, params) if given is None else Pattern(y0.size, *given)
+    if isinstance(found, str):
+        return _without(choice, found)
+    colors = _colors(found)
+    kind = kind_for(choice, found, int(colors.max()) + 1, bands=handlers())
+    if kind == "dense":
         return DENSE
-    can_be_banded = handlers() and sum(pattern.bands) < MOST_DIAGONALS
-    if choice == "banded" and not can_be_banded:
-        below, above = pattern.bands
-        return _without(choice, f"the Jacobian has {below} diagonals below and {above} above")
-    if choice == "banded" or (choice == "auto" and can_be_banded):
-        return Banded(pattern, colors)
-    if choice == "auto" and size < FEWEST_FOR_SUPERLU:
-        return DENSE
-    return Sparse(pattern, colors)
+    return Banded(found, colors) if kind == "banded" else Sparse(found, colors)
 
 
 def _without(choice: str, reason: str) -> System:
     if choice == "auto":
         return Dense(f"dense ({reason})")
-    raise ValueError(f"linear_solver={choice!r}: {reason}; use linear_solver='auto' or 'dense'")
+    raise ValueError(refusal(choice, reason))
 
 
 @lru_cache(maxsize=64)
-def _found(
-    rhs: Callable[..., jax.Array], state: Any, structure: Any, kinds: Any
-) -> tuple[Pattern, np.ndarray] | str:
-    """The pattern of a right-hand side and the colors of its columns, or why it is not known."""
-    try:
-        import asdex
-    except ImportError:
-        return "asdex, which finds where the Jacobian has entries, is not installed"
-
-    shape, dtype = state
-    with jax.ensure_compile_time_eval():
-        y, t = jnp.zeros(shape, dtype), jnp.zeros((), dtype)
-        params = jax.tree.unflatten(structure, [jnp.zeros(*kind) for kind in kinds])
-
-    def flat(y: jax.Array, t: jax.Array, params: Tree) -> jax.Array:
-        return rhs(t, y, params).ravel()
-
-    try:
-        found = asdex.jacobian_sparsity(flat, y, t, params)
-    except Exception as error:  # an operation that it does not know
-        return f"asdex does not know where the Jacobian has entries: {error!r}"
-    return _colored(Pattern(found.n, found.rows, found.cols))
-
-
-@lru_cache(maxsize=64)
-def _colored(pattern: Pattern) -> tuple[Pattern, np.ndarray]:
-    import asdex
-
-    places = (pattern.rows, pattern.columns)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", asdex.DenseColoringWarning)
-        colors, _ = asdex.color_cols(
-            asdex.SparsityPattern.from_coo(*places, (pattern.size, pattern.size))
-        )
-    return pattern, np.asarray(colors)
+def _colors(pattern: Pattern) -> np.ndarray:
+    return colored_columns(pattern)

@@ -1,0 +1,61 @@
+"""Which linear systems serve implicit steps: dense, banded, or sparse, whatever the framework."""
+
+from __future__ import annotations
+
+from .pattern import Pattern
+
+CHOICES = ("auto", "dense", "banded", "sparse")
+
+#: Systems of fewer unknowns are dense without a look at the equations.
+FEWEST_UNKNOWNS = 32
+
+#: Sparse is what has no more entries than this share of all, and no more products than this share
+#: of the columns; banded what has no more diagonals than this.
+MOST_ENTRIES, MOST_PRODUCTS, MOST_DIAGONALS = 0.2, 0.5, 16
+
+#: Fewer unknowns are eliminated sooner by LAPACK's dense factors than by SuperLU on the host.
+FEWEST_FOR_SUPERLU = 100
+
+
+def is_dense(choice: str, size: int) -> bool:
+    """Whether the system is dense, whatever the equations are."""
+    return choice == "dense" or (choice == "auto" and size < FEWEST_UNKNOWNS)
+
+
+def kind_for(choice: str, pattern: Pattern, products: int, *, bands: bool = True) -> str:
+    """``"dense"``, ``"banded"`` or ``"sparse"``, for a pattern.
+
+    Parameters
+    ----------
+    choice : str
+        One of :data:`CHOICES`.
+    pattern : Pattern
+    products : int
+        Products with vectors that give all its entries.
+    bands : bool
+        Whether there is something that factorises bands.
+
+    Raises
+    ------
+    ValueError
+        Where a banded system is asked for and cannot be had.
+    """
+    size = pattern.size
+    if choice == "auto" and (
+        pattern.entries > MOST_ENTRIES * size**2 or products > MOST_PRODUCTS * size
+    ):
+        return "dense"
+    can_be_banded = bands and sum(pattern.bands) < MOST_DIAGONALS
+    if choice == "banded" and not can_be_banded:
+        below, above = pattern.bands
+        raise ValueError(
+            refusal(choice, f"the Jacobian has {below} diagonals below, {above} above")
+        )
+    if can_be_banded and choice in ("auto", "banded"):
+        return "banded"
+    return "dense" if choice == "auto" and size < FEWEST_FOR_SUPERLU else "sparse"
+
+
+def refusal(choice: str, reason: str) -> str:
+    """In words, that a choice cannot be had, and what can."""
+    return f"linear_solver={choice!r}: {reason}; use linear_solver='auto' or 'dense'"

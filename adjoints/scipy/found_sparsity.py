@@ -1,0 +1,59 @@
+"""Where the Jacobians of a problem have entries, found by JAX."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ...problems import Problem
+from ...problems.functions import framework_of
+from ..linear_systems.choice import FEWEST_FOR_SUPERLU, kind_for
+from ..linear_systems.coloring import colored_columns
+from ..linear_systems.pattern import Pattern
+from .flat import flat_system, pack
+from .sparsity import Colored, Sparsity
+
+Array = Any
+
+
+@lru_cache(maxsize=64)
+def sparsity_of(problem: Problem) -> Sparsity | None:
+    """The patterns that JAX finds; ``None`` where dense matrices serve as well, or nobody knows."""
+    if problem.n_states < FEWEST_FOR_SUPERLU or not _found_by_jax(problem):
+        return None
+    import jax
+
+    from ..linear_systems.discovery import pattern_of
+
+    system, n = flat_system(problem), problem.n_states
+    theta = pack(problem.params)
+
+    def by_state(t: Array, y: Array, read: tuple[Array, Any]) -> Array:
+        return system.rhs(t, y, *read)
+
+    def by_all(t: Array, z: Array, constants: Any) -> Array:
+        return jax.numpy.concatenate([system.rhs(t, z[:n], z[n:], constants), 0.0 * z[n:]])
+
+    with jax.enable_x64(True):
+        state = _sparse(pattern_of(by_state, np.ravel(problem.y0), (theta, system.constants)))
+        if state is None:
+            return None
+        z = np.hstack([np.ravel(problem.y0), theta])
+        return Sparsity(state, _sparse(pattern_of(by_all, z, system.constants)))
+
+
+def _found_by_jax(problem: Problem) -> bool:
+    """Whether JAX can look at the equations, and is what takes their derivatives."""
+    known = all(importlib.util.find_spec(name) is not None for name in ("jax", "asdex"))
+    return known and problem.jacobian is None and framework_of(problem.rhs) != "torch"
+
+
+def _sparse(found: Pattern | str) -> Colored | None:
+    if isinstance(found, str):
+        return None
+    colors = colored_columns(found)
+    kind = kind_for("auto", found, int(colors.max()) + 1, bands=False)
+    return Colored(found, colors) if kind == "sparse" else None

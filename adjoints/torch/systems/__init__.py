@@ -1,0 +1,1 @@
+"""The linear systems of implicit steps on PyTorch: dense, banded, or sparse."""
