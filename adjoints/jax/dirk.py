@@ -83,17 +83,15 @@ class DiagonallyImplicit:
             time = t + float(tab.c[i]) * h
             slope_at = beyond if tab.c[i] > 1 else rhs
 
-            def slope_of(
-                k: jax.Array,
-                time: jax.Array = time,
-                base: jax.Array = base,
-                slope_at: Any = slope_at,
+            def slope_at_stage(
+                state: jax.Array, time: jax.Array = time, slope_at: Any = slope_at
             ) -> jax.Array:
-                return slope_at(time, base + tab.gamma * h * k)
+                return slope_at(time, state)
 
             guess, scaled_h = stage_guess(tab, i, stages), tab.gamma * h
             found = solve_stage(
-                slope_of,
+                slope_at_stage,
+                base,
                 guess,
                 factors,
                 y,

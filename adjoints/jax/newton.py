@@ -35,7 +35,8 @@ class Iterate(NamedTuple):
 
 
 def solve_stage(
-    slope_of: Callable[[jax.Array], jax.Array],
+    slope_at: Callable[[jax.Array], jax.Array],
+    base: jax.Array,
     guess: jax.Array,
     factors: Any,
     y: jax.Array,
@@ -46,13 +47,16 @@ def solve_stage(
     tolerance: float,
     components: int | None,
 ) -> Stage:
-    """Solve ``k = slope_of(k)`` by simplified Newton iterations.
+    """Solve ``k = slope_at(base + gamma h k)`` by simplified Newton iterations.
 
     Parameters
     ----------
-    slope_of : callable
-        The right-hand side at the stage, as a function of the stage's slope ``k``.
+    slope_at : callable
+        The right-hand side at the stage, as a function of the state there.
+    base : array
+        The state at the stage but for its own slope.
     guess : array
+        Of the slope.
     factors
         Of ``I - gamma h J`` with the Jacobian at the start of the step.
     y, scaled_h, ops
@@ -68,7 +72,9 @@ def solve_stage(
     -------
     Stage
         Its slope is differentiated by the implicit function theorem, with the Jacobian at the
-        solution; the iterations are not differentiated.
+        solution; the iterations are not differentiated. The derivative ``dz`` is that of the state,
+        and that of the slope ``(dz - dbase) / (gamma h)``: as the product ``J dz`` it would be that
+        of the rounding errors of ``dz`` where ``h J`` is large.
 
     References
     ----------
@@ -79,8 +85,13 @@ def solve_stage(
     # Below this the iterations only move rounding errors about.
     noise = 8 * jnp.finfo(y.dtype).eps * root_mean_square(jnp.abs(lax.stop_gradient(y)) / scale)
 
-    def residual(k: jax.Array) -> jax.Array:
-        return k - slope_of(k)
+    start, step = lax.stop_gradient((base, scaled_h))
+
+    def residual(state: jax.Array) -> jax.Array:
+        return state - base - scaled_h * slope_at(state)
+
+    def slope_residual(k: jax.Array) -> jax.Array:
+        return k - slope_at(start + step * k)
 
     def size_of(step: jax.Array) -> jax.Array:
         return root_mean_square(counted(size * step / scale, components))
@@ -92,14 +103,17 @@ def solve_stage(
         matrix = system.jacobian(linear, jnp.zeros_like(right))
         return linear_solver(linear, system.factorize(matrix), system.solve)(right)
 
-    def newton(residual: Callable[..., jax.Array], guess: jax.Array) -> Any:
-        found = _iterate(residual, guess, solve, size_of, tolerance, noise)
+    def newton(residual: Callable[..., jax.Array], at: jax.Array) -> Any:
+        found = _iterate(slope_residual, guess, solve, size_of, tolerance, noise)
         how = jnp.stack([found.iterations, jnp.int32(found.converged)])
         # As floating numbers, whose tangents `custom_root` can make.
-        return found.slope, how.astype(y.dtype)
+        return start + step * found.slope, (found.slope, how.astype(y.dtype))
 
     guess = lax.stop_gradient(guess)
-    slope, how = lax.custom_root(residual, guess, newton, tangent_solve, has_aux=True)
+    at = start + step * guess
+    state, (slope, how) = lax.custom_root(residual, at, newton, tangent_solve, has_aux=True)
+    carried = (state - base) / jnp.where(scaled_h == 0, 1, scaled_h)
+    slope = lax.stop_gradient(slope) + carried - lax.stop_gradient(carried)
     return Stage(slope, how[0].astype(jnp.int32), how[1] > 0)
 
 

@@ -308,3 +308,12 @@ def test_windows_of_the_record_are_taken_again_exactly(solver):
     steps = solve_oscillator(100.0, solver=solver, end=300.0, rtol=1e-7).stats["steps"]
     assert steps > 600
     assert close(loss(checkpoints=20), loss(checkpoints=1), 1e-9)
+
+
+def test_stiffness_does_not_multiply_rounding():
+    """A stage's slope moved by the product of a Jacobian would be off by some percent."""
+    problem = ab.problems.get("pollu")
+    assert problem.reference is not None
+    found = ab.gradient(problem, "jax-discrete", solver="kvaerno5", rtol=1e-4, atol=1e-7)
+    apart = np.linalg.norm(found.dy0 - problem.reference.dy0)
+    assert apart < 1e-3 * np.linalg.norm(problem.reference.dy0)
