@@ -72,6 +72,8 @@ WIDTH, FLOOR, GAP, TITLE = 100.0, 10.0, 3.5, 21.0
 WIDEST = 13.0
 #: Rooms side by side at most; more stand on two shelves.
 ABREAST = 8
+#: Letters of a name that fit into a box as they are.
+LONGEST = 12
 #: How far apart the wires run, right of the floors.
 WIRE = 4.0
 INK, PAPER, WALL = "#1f2933", "#ffffff", "#9aa5b1"
@@ -130,7 +132,8 @@ def _draw_floor(axes: Axes, folder: str) -> None:
         short = (
             room if room.endswith(("native", "systems")) else room.rpartition("/")[2]
         ) or "(itself)"
-        axes.text(middle, low + 0.6 * height, short, color=INK, size=8, ha="center", va="center")
+        size = 8 if len(short) <= LONGEST else 8 * LONGEST / len(short)
+        axes.text(middle, low + 0.6 * height, short, color=INK, size=size, ha="center", va="center")
         axes.text(middle, low + 0.24 * height, holds, color=INK, size=6, ha="center", va="center")
 
 
