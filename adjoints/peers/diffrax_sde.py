@@ -110,7 +110,8 @@ def loss_function(
     solver, adjoint : str
         Of :data:`SOLVERS` and :data:`ADJOINTS`.
     step, tol : float, optional
-        One of them: the constant step size, or the tolerance, relative and absolute.
+        One of them: the constant step size, or the tolerance, relative and absolute; JAX may trace
+        it.
     max_steps : int
 
     Raises

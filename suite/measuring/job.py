@@ -25,7 +25,8 @@ class Job(Task):
 
     `budget_s` is for the repeated calls behind each time. `locator` is where a problem stands that
     is not of the zoo, `references` the file that holds its reference; `as_stiff` has it solved as a
-    stiff one, whatever it says of itself; with `error_bars` each gradient tells its own error, too.
+    stiff one, whatever it says of itself; with `error_bars` each gradient tells its own error, too;
+    without `primal` the primal solve is not timed beside it, nor compiled.
     """
 
     name = "ladder"
@@ -38,6 +39,7 @@ class Job(Task):
     references: str = ""
     as_stiff: bool = False
     error_bars: bool = False
+    primal: bool = True
 
     def rows(self, silence: Silence) -> Iterator[Row]:
         """The rows of the ladder, in a measuring process."""
@@ -58,6 +60,7 @@ class Job(Task):
             silence=silence,
             also=also if self.error_bars else None,
             keep_gradients=bool(self.references),
+            primal=self.primal,
         ):
             yield replace(row, study=self.study or None)
 

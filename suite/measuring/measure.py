@@ -54,6 +54,7 @@ def iterate_ladder(
     reference: Reference | None = None,
     also: Callable[[Run], Mapping[str, Any]] | None = None,
     keep_gradients: bool = False,
+    primal: bool = True,
     **settings: Any,
 ) -> Iterator[Row]:
     """Measure `method` on `problem` tolerance by tolerance, yielding each row as it is made.
@@ -82,6 +83,8 @@ def iterate_ladder(
         What else to look at where there is a gradient: its fields of a row are added.
     keep_gradients : bool
         Where there is no reference, keep small gradients, to be held against one later.
+    primal : bool
+        Time the primal solve as well.
     **settings
         Further arguments of :func:`adjointbench.prepare`; see :func:`prepare_to_measure`.
 
@@ -94,7 +97,8 @@ def iterate_ladder(
     at_typical = typical_rtol(rtols)
 
     def timed(run: Run) -> dict[str, Any]:
-        times = time_run(run, budget_s, silence, primal=run.settings.rtol == at_typical)
+        beside = primal and run.settings.rtol == at_typical
+        times = time_run(run, budget_s, silence, primal=beside)
         return {**times, **(also(run) if also else {})}
 
     refusal = ""

@@ -15,7 +15,8 @@ from ....problems import stochastic
 from ....problems.stochastic import SampledPath, SdeProblem
 from ..errors import gradient_errors, relative_error
 from ..names import split_name
-from .sde_ways import increment, way
+from .sde_given_path import increment
+from .sde_ways import way
 
 #: From which the one path of all errors is drawn.
 NUMBER = 20
@@ -45,8 +46,9 @@ class Truth:
     agreement: float
 
 
+@functools.cache
 def get_sde(name: str) -> SdeProblem:
-    """The stochastic problem that `name` names, with its settings."""
+    """The stochastic problem that `name` names, with its settings; the same one at each call."""
     bare, settings = split_name(name)
     return stochastic.get(bare, **settings)
 

@@ -17,6 +17,7 @@ from ....adjoints.arguments import check_name
 from ....problems.stochastic import SdeProblem
 from ..names import split_name
 from .sde import MAX_STEPS
+from .sde_given_path import diffrax_on_given_path, increment, reverse_gradient
 
 Params = Mapping[str, np.ndarray]
 
@@ -102,7 +103,7 @@ def _open(problem: SdeProblem, adjoint: str, **settings: Any) -> Way:
     def path(key: Any) -> Any:
         return key
 
-    return _OnJax(problem, loss, own=path, given=path, forward=adjoint == "forward")
+    return _OnJax(problem, loss, own=path, forward=adjoint == "forward")
 
 
 def _diffrax(problem: SdeProblem, adjoint: str, **settings: Any) -> Way:
@@ -110,25 +111,15 @@ def _diffrax(problem: SdeProblem, adjoint: str, **settings: Any) -> Way:
 
     steps = max_steps_of(problem, settings.get("step"))
     loss = diffrax_sde.loss_function(problem, adjoint=adjoint, max_steps=steps, **settings)
-
-    def given(key: Any) -> Any:
-        t0, t1 = problem.t_span
-        read = partial(increment, problem)
-        return diffrax_sde.GivenPath(key=key, increment=read, t0=t0, t1=t1)
-
-    return _OnJax(problem, loss, own=partial(diffrax_sde.own_path, problem), given=given)
-
-
-def increment(problem: SdeProblem, key: Any, start: Any, end: Any) -> Any:
-    """Increment and space-time area of the open solver's path, with no save between the times."""
-    from ....adjoints.jax.sde import BrownianPath
-
-    path = BrownianPath(key, problem.y0, problem.save_at, problem.t_span[0])
-    return tuple(path.between(start, end))
+    kind = "step" if "step" in settings else "tol"
+    most = max(steps, MAX_STEPS)
+    of_size = diffrax_on_given_path(problem, adjoint, settings["solver"], kind, most)
+    on_given = partial(of_size, settings.get(kind))
+    return _OnJax(problem, loss, own=partial(diffrax_sde.own_path, problem), on_given=on_given)
 
 
 class _OnJax:
-    """Compiled gradients in double precision."""
+    """Compiled gradients in double precision; `on_given` where the given path is another's."""
 
     def __init__(
         self,
@@ -136,7 +127,7 @@ class _OnJax:
         loss: Callable[..., Any],
         *,
         own: Callable[[Any], Any],
-        given: Callable[[Any], Any],
+        on_given: Callable[..., Any] | None = None,
         forward: bool = False,
     ) -> None:
         import jax
@@ -144,19 +135,13 @@ class _OnJax:
         self._problem, self._loss, self._own = problem, loss, own
         self._forward = forward
 
-        def gradient(make_path: Callable[[Any], Any]) -> Callable[..., Any]:
-            def run(params: Any, y0: Any, number: Any) -> Any:
-                path = make_path(jax.random.key(number))
-                if forward:
-                    return _forward_gradient(loss, params, y0, path)
-                wanted = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
-                (_, report), slopes = wanted(params, y0, path)
-                return slopes, report
+        wanted = _forward_gradient if forward else reverse_gradient
 
-            return jax.jit(run)
+        def run(params: Any, y0: Any, number: Any) -> Any:
+            return wanted(loss, params, y0, own(jax.random.key(number)))
 
-        self._on_own = gradient(own)
-        self._on_given = self._on_own if given is own else gradient(given)
+        self._on_own = jax.jit(run)
+        self._on_given = on_given or self._on_own
 
     def on_given_path(self, params: Params, y0: np.ndarray, number: int) -> Found:
         """The gradient on the path of the open solver."""

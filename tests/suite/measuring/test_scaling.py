@@ -1,11 +1,14 @@
 import math
+from contextlib import nullcontext
 
 import pytest
 from synthetic import measured, scaling_row
 
 from adjointbench.reports.tables import published
+from adjointbench.suite.measuring import timing
 from adjointbench.suite.measuring.studies import scaling
 from adjointbench.suite.measuring.studies.scaling import Crossover, crossover, exponent
+from adjointbench.suite.selection import scaling_job
 
 
 def power_law(factor, power, sizes=(24, 54, 150)):
@@ -68,3 +71,13 @@ def test_times_are_those_of_rows_with_a_gradient():
 def test_methods_are_chosen_by_their_bare_names():
     assert scaling.selected(("cvodes-adjoint", "finite-difference")) == scaling.PEERS[:2]
     assert scaling.selected(("jax-forward(solver=kvaerno5)",)) == ("jax-forward",)
+
+
+def test_the_study_times_gradients_and_leaves_the_primal_solve_uncompiled(monkeypatch):
+    monkeypatch.setattr(timing, "timed_primal", lambda run: pytest.fail("it made a primal solve"))
+    (row,) = scaling_job(2, "cvodes-adjoint", quick=True).rows(nullcontext)
+    assert row.status == "ok"
+    assert row.seconds is not None
+    assert row.seconds > 0
+    assert row.primal_seconds is None
+    assert row.ratio is None

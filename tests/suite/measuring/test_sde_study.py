@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("jax")
 
-from adjointbench.suite.measuring.studies import sde, sde_task, sde_truth, sde_ways
+from adjointbench.suite.measuring.studies import sde, sde_given_path, sde_task, sde_truth, sde_ways
 from adjointbench.suite.measuring.studies.sde_task import SdeTask
 from adjointbench.suite.selection import selection
 
@@ -56,6 +56,41 @@ def test_rows_have_errors_times_and_bytes(monkeypatch):
     assert list(task.unmeasured(rows, "timeout", "late")) == []
     (missing,) = task.unmeasured(rows[:1], "timeout", "late")
     assert (missing.method, missing.status) == (by_tolerance.method, "timeout")
+
+
+@pytest.mark.parametrize(
+    ("way", "sizes"),
+    [
+        ("diffrax-backsolve(solver=heun, {})", ("step=0.125", "step=0.0625")),
+        ("diffrax-recursive-checkpoint(solver=spark, {})", ("tol=0.01", "tol=0.001")),
+    ],
+)
+def test_errors_of_all_sizes_are_of_one_program_and_those_of_a_program_for_each(way, sizes):
+    pytest.importorskip("diffrax")
+    import jax
+
+    problem = sde_truth.get_sde("geometric_brownian_motion(paths=2)")
+    params = sde_truth.parameters_a_path(problem)
+    sde_given_path.diffrax_on_given_path.cache_clear()
+    shared = [sde_ways.way(problem, way.format(size)) for size in sizes]
+    found = [each.on_given_path(params, problem.y0, sde_truth.NUMBER) for each in shared]
+    program = shared[0]._on_given.func
+    assert shared[1]._on_given.func is program
+    assert program._cache_size() == 1
+    assert found[0].steps < found[1].steps
+    kind, _, size = sizes[1].partition("=")
+    adjoint, _, solver = way.removeprefix("diffrax-").removesuffix(", {})").partition("(solver=")
+    most = sde_ways.max_steps_of(problem, float(size) if kind == "step" else None)
+    for_size = sde_given_path.diffrax_on_given_path(problem, adjoint, solver, kind, most)
+    with jax.enable_x64(True):
+        # The size is known while it is compiled, as in a program of a user.
+        apart = jax.jit(lambda *rest: for_size.__wrapped__(float(size), *rest))
+        (dparams, dy0), report = apart(params, problem.y0, sde_truth.NUMBER)
+    for name, value in dparams.items():
+        np.testing.assert_allclose(found[1].dparams[name], value, rtol=1e-11)
+    np.testing.assert_allclose(found[1].dy0, dy0, rtol=1e-11)
+    assert found[1].steps == report["steps"]
+    assert found[1].rejected == report["rejected"]
 
 
 def test_what_is_refused_or_breaks_is_a_row(monkeypatch):
