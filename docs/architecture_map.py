@@ -126,7 +126,8 @@ def _draw_floor(axes: Axes, folder: str) -> None:
         )
         box.set_gid(f"user {name}" if dashed else f"room {name}")
         middle = left + (width - 1) / 2
-        short = (room if room.endswith(("native", "systems")) else room.rpartition("/")[2]) or "(itself)"
+        whole = room.endswith(("native", "systems"))
+        short = (room if whole else room.rpartition("/")[2]) or "(itself)"
         axes.text(middle, low + 0.6 * height, short, color=INK, size=8, ha="center", va="center")
         axes.text(middle, low + 0.24 * height, holds, color=INK, size=6, ha="center", va="center")
 
