@@ -32,9 +32,6 @@ class Sparse:
     pattern: Pattern
     colors: np.ndarray = field(compare=False)
 
-    #: Matrices have not all their entries.
-    is_dense = False
-
     @property
     def name(self) -> str:
         """With what fills it."""

@@ -29,11 +29,6 @@ class System(Protocol):
         """In words."""
         ...
 
-    @property
-    def is_dense(self) -> bool:
-        """Whether matrices have all their entries."""
-        ...
-
     def jacobian(self, derivatives: Derivatives, function: Function, y: torch.Tensor) -> Formed:
         """The Jacobian of `function` at `y`."""
         ...
@@ -62,7 +57,6 @@ class Dense:
     """Matrices with all their entries."""
 
     name: str = "dense"
-    is_dense: bool = True
 
     def jacobian(self, derivatives: Derivatives, function: Function, y: torch.Tensor) -> Formed:
         """All columns."""
