@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 from torch._inductor import config as inductor
-from torch._inductor.runtime.cache_dir_utils import cache_dir
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 
 def why_none() -> str:
@@ -34,8 +34,7 @@ def why_none() -> str:
 def _paths() -> Iterator[tuple[str, str]]:
     """What the compiler reads from and writes to."""
     yield "the folder for temporary files (TMPDIR)", tempfile.gettempdir()
-    # The same call makes the folder, which a checkout that is read alone may not allow.
     where = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
-    yield "PyTorch's cache (TORCHINDUCTOR_CACHE_DIR)", where or cache_dir()
+    yield "PyTorch's cache (TORCHINDUCTOR_CACHE_DIR)", where or default_cache_dir()
     yield "the folder that PyTorch is installed in", os.path.dirname(torch.__file__)
     yield "the folder of Python's headers", sysconfig.get_paths()["include"]
