@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..measuring.machine import machine_name
 from ..measuring.row import ClaimRow
 from ..measuring.shared_programs import shared_programs
 from ..measuring.timing import Silence
@@ -59,6 +60,7 @@ def _epochs(quick: bool) -> pd.DataFrame:
                 found = train(TASK, regularizer=regularizer, epochs=epochs, seed=seed)
                 about = {"task": TASK, "method": "jax-discrete", "regularizer": regularizer}
                 about |= {"coefficients": "", "seed": seed, "epochs": epochs}
+                about |= {"machine": machine_name()}
                 run = f"{regularizer} {seed}"
                 tables.append(pd.DataFrame(found.rows).assign(**about, run=run))
     return pd.concat(tables, ignore_index=True)
