@@ -66,8 +66,14 @@ def unknowns(n: int) -> int:
     return 6 * n**2
 
 
+#: Below, systems are too small for anybody to solve them as sparse ones.
+SMALLEST_SPARSE = 5
+
+
 def takes(method: str, n: int, *, quick: bool) -> bool:
     """Whether a method is measured with so many points along a side."""
+    if method == SPARSE and n < SMALLEST_SPARSE:
+        return False
     if quick:
         return n <= _QUICK_LARGEST.get(method, QUICK_LARGEST)
     return n <= _LARGEST.get(method, LARGEST)
