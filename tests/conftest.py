@@ -52,7 +52,7 @@ LONG = (
     "test_windows_of_the_record_are_taken_again_exactly[kvaerno5]",
     "test_estimates_have_the_derivatives_of_frozen_steps[kvaerno5]",
     "converge_with_the_tolerance[interpolating-kvaerno5]",
-    "converge_with_the_tolerance[gauss-rodas5p]", "converge_with_the_tolerance[quadrature-rodas4p]",
+    "converge_with_the_tolerance[quadrature-rodas4p]",
     "test_vmap_of_grad_and_grad_of_vmap[interpolating]",
     "agree_on_the_same_steps[two_spirals-error-scaled-mean]",
     "test_a_training_takes_the_same_gradient[diffrax-direct]",

@@ -52,7 +52,7 @@ from .reverse_solve import integrate_back
 from .saves import end_cotangent
 from .state import Operands, State
 from .systems.found import find_system
-from .systems.system import DENSE, System, Transposed
+from .systems.system import DENSE, Dense, System, Transposed
 
 CONTINUOUS = ("backsolve", "backsolve-seminorm", "interpolating", "gauss", "quadrature")
 
@@ -166,10 +166,10 @@ def _reverse_config(config: Config, field: AdjointField, along: Along, z: jax.Ar
 
 def _reverse_system(config: Config, field: AdjointField, along: Along, z: jax.Array) -> System:
     """The systems of the reverse solve: sparse where those of the forward solve are."""
-    if config.system == DENSE:
-        return DENSE
     if field.alone:
         return Transposed(config.system)
+    if isinstance(config.system, Dense):
+        return DENSE
     function = field if field.back else FieldAtOneState(field)
     return find_system("auto", function, z, ((), along._replace(dense=None)), None, "cpu")
 

@@ -317,3 +317,14 @@ def test_stiffness_does_not_multiply_rounding():
     found = ab.gradient(problem, "jax-discrete", solver="kvaerno5", rtol=1e-4, atol=1e-7)
     apart = np.linalg.norm(found.dy0 - problem.reference.dy0)
     assert apart < 1e-3 * np.linalg.norm(problem.reference.dy0)
+
+
+@pytest.mark.parametrize("adjoint", ["gauss", "quadrature"])
+def test_the_adjoint_of_robertson_is_solved_with_the_transposed_matrix(adjoint):
+    problem = ab.problems.get("robertson")
+    assert problem.reference is not None
+    found = ab.gradient(problem, f"jax-{adjoint}", rtol=1e-4, atol=1e-7)
+    assert found.status == "ok"
+    assert found.stats.reverse_steps < 100
+    for name, exact in problem.reference.dparams.items():
+        np.testing.assert_allclose(found.dparams[name], exact, rtol=1e-3)
