@@ -67,7 +67,7 @@ def unknowns(n: int) -> int:
 
 
 #: Below, systems are too small for anybody to solve them as sparse ones.
-SMALLEST_SPARSE = 5
+SMALLEST_SPARSE = 3
 
 
 def takes(method: str, n: int, *, quick: bool) -> bool:
