@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .pattern import Pattern
+from .colored_pattern import ColoredPattern
 
 CHOICES = ("auto", "dense", "banded", "sparse")
 
@@ -22,16 +22,14 @@ def is_dense(choice: str, size: int) -> bool:
     return choice == "dense" or (choice == "auto" and size < FEWEST_UNKNOWNS)
 
 
-def kind_for(choice: str, pattern: Pattern, products: int, *, bands: bool = True) -> str:
+def kind_for(choice: str, found: ColoredPattern, *, bands: bool = True) -> str:
     """``"dense"``, ``"banded"`` or ``"sparse"``, for a pattern.
 
     Parameters
     ----------
     choice : str
         One of :data:`CHOICES`.
-    pattern : Pattern
-    products : int
-        Products with vectors that give all its entries.
+    found : ColoredPattern
     bands : bool
         Whether there is something that factorises bands.
 
@@ -40,9 +38,9 @@ def kind_for(choice: str, pattern: Pattern, products: int, *, bands: bool = True
     ValueError
         Where a banded system is asked for and cannot be had.
     """
-    size = pattern.size
+    pattern, size = found.pattern, found.pattern.size
     if choice == "auto" and (
-        pattern.entries > MOST_ENTRIES * size**2 or products > MOST_PRODUCTS * size
+        pattern.entries > MOST_ENTRIES * size**2 or found.products > MOST_PRODUCTS * size
     ):
         return "dense"
     can_be_banded = bands and sum(pattern.bands) < MOST_DIAGONALS

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_matrix
 
 
 class Pattern:
@@ -58,6 +61,12 @@ class Pattern:
     def starts(self) -> np.ndarray:
         """Where each column begins among the places, and the end."""
         return np.searchsorted(self.columns, np.arange(self.size + 1)).astype(np.int32)
+
+    def matrix(self, entries: np.ndarray) -> csc_matrix:
+        """A matrix of SciPy, of its entries in the order of the places."""
+        from scipy.sparse import csc_matrix
+
+        return csc_matrix((entries, self.rows, self.starts), shape=(self.size, self.size))
 
     @cached_property
     def bands(self) -> tuple[int, int]:

@@ -205,14 +205,9 @@ class Order:
     """
 
     def __init__(self, pattern: Pattern, columns: np.ndarray, *, symmetric: bool) -> None:
-        from scipy.sparse import csc_matrix
-
         self._columns = columns
         self._symmetric = symmetric
-        numbered = csc_matrix(
-            (np.arange(1, pattern.entries + 1), pattern.rows, pattern.starts),
-            shape=(pattern.size, pattern.size),
-        )
+        numbered = pattern.matrix(np.arange(1, pattern.entries + 1))
         moved = numbered[:, columns]
         if symmetric:
             moved = moved[columns]
@@ -245,9 +240,7 @@ class Order:
 
 def best_order(pattern: Pattern, values: np.ndarray) -> Order | None:
     """The order whose factors of a matrix have the fewest entries; ``None`` if it is singular."""
-    from scipy.sparse import csc_matrix
-
-    matrix = csc_matrix((values, pattern.rows, pattern.starts), shape=(pattern.size,) * 2)
+    matrix = pattern.matrix(values)
     found: list[tuple[int, bool, np.ndarray]] = []
     for name, symmetric in (("MMD_AT_PLUS_A", True), ("COLAMD", False)):
         factor = _superlu(matrix, name, symmetric=symmetric)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .flat import FlatSystem
+from .sparsity import entries_of
 
 Array = Any
 #: ``f(z, theta, constants)``.
@@ -43,7 +45,7 @@ def jacobian_entries(system: FlatSystem, ad: Framework) -> Formula:
     """``[t, y] -> df/dy``, the entries of its pattern."""
     n = system.n
     assert system.sparsity is not None
-    entries = system.sparsity.state.entries
+    entries = partial(entries_of, system.sparsity.state)
 
     def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
         return entries(lambda y: system.rhs(z[0], y, theta, constants), z[1 : n + 1], ad.jacfwd)
@@ -56,7 +58,7 @@ def whole_jacobian_entries(system: FlatSystem, ad: Framework) -> Formula:
     n = system.n
     assert system.sparsity is not None
     assert system.sparsity.whole is not None
-    entries = system.sparsity.whole.entries
+    entries = partial(entries_of, system.sparsity.whole)
 
     def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
         def rhs(both: Array) -> Array:

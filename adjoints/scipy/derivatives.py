@@ -195,13 +195,15 @@ class Point(BoundSystem):
         """The same, sparse where the system is."""
         if self.system.sparsity is None:
             return self.jacobian(t, y)
-        return self.system.sparsity.state.matrix(self._call(("jacobian_entries",), t, y))
+        entries = self._call(("jacobian_entries",), t, y)
+        return self.system.sparsity.state.pattern.matrix(entries)
 
     def whole_jacobian(self, t: float, y: np.ndarray) -> Any:
         """``[df/dy, df/dtheta]`` with empty rows below, shape ``(n + m, n + m)``."""
         n, m, sparsity = self.system.n, self.system.m, self.system.sparsity
         if sparsity is not None and sparsity.whole is not None:
-            return sparsity.whole.matrix(self._call(("whole_jacobian_entries",), t, y))
+            entries = self._call(("whole_jacobian_entries",), t, y)
+            return sparsity.whole.pattern.matrix(entries)
         both = np.hstack([self.jacobian(t, y), self.parameter_jacobian(t, y)])
         empty = csc_matrix((m, n + m))
         return vstack([csc_matrix(both), empty], format="csc")

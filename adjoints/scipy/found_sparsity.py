@@ -11,10 +11,10 @@ import numpy as np
 from ...problems import Problem
 from ...problems.functions import framework_of
 from ..linear_systems.choice import FEWEST_FOR_SUPERLU, kind_for
-from ..linear_systems.coloring import colored_columns
+from ..linear_systems.colored_pattern import ColoredPattern, colored
 from ..linear_systems.pattern import Pattern
 from .flat import flat_system, pack
-from .sparsity import Colored, Sparsity
+from .sparsity import Sparsity
 
 Array = Any
 
@@ -51,9 +51,8 @@ def _found_by_jax(problem: Problem) -> bool:
     return known and problem.jacobian is None and framework_of(problem.rhs) != "torch"
 
 
-def _sparse(found: Pattern | str) -> Colored | None:
+def _sparse(found: Pattern | str) -> ColoredPattern | None:
     if isinstance(found, str):
         return None
-    colors = colored_columns(found)
-    kind = kind_for("auto", found, int(colors.max()) + 1, bands=False)
-    return Colored(found, colors) if kind == "sparse" else None
+    known = colored(found)
+    return known if kind_for("auto", known, bands=False) == "sparse" else None

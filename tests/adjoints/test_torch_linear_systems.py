@@ -7,6 +7,7 @@ import torch
 from scipy.linalg import expm
 
 import adjointbench as ab
+from adjointbench.adjoints.linear_systems.colored_pattern import ColoredPattern
 from adjointbench.adjoints.linear_systems.pattern import Pattern
 from adjointbench.adjoints.torch import solve
 from adjointbench.adjoints.torch.systems.found import pattern_of_problem
@@ -242,7 +243,7 @@ def test_a_problem_of_pytorch_alone_tells_to_give_the_pattern():
 def test_right_hand_sides_are_solved_for_in_every_transform(kind):
     matrix = torch.tensor(laplacian(6) - np.eye(6))
     rows, columns = np.nonzero(matrix.numpy())
-    system = kind(Pattern(6, rows, columns), np.arange(6) % 3)
+    system = kind(ColoredPattern(Pattern(6, rows, columns), np.arange(6) % 3))
     entries = system.of_matrix(matrix).matrix
     factors = system.factorize(entries)
     right = torch.linspace(0.0, 1.0, 30, dtype=torch.float64).reshape(5, 6)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ import numpy as np
 from ....problems.jacobian_sparsity import checked_pattern
 from ...arguments import check_name
 from ...linear_systems.choice import CHOICES, is_dense, kind_for, refusal
-from ...linear_systems.coloring import colored_columns
+from ...linear_systems.colored_pattern import colored
 from ...linear_systems.discovery import pattern_of
 from ...linear_systems.pattern import Pattern
 from ..config import Config
@@ -102,19 +101,14 @@ def find_system(
     found = pattern_of(rhs, y0, params) if given is None else Pattern(y0.size, *given)
     if isinstance(found, str):
         return _without(choice, found)
-    colors = _colors(found)
-    kind = kind_for(choice, found, int(colors.max()) + 1, bands=handlers())
+    known = colored(found)
+    kind = kind_for(choice, known, bands=handlers())
     if kind == "dense":
         return DENSE
-    return Banded(found, colors) if kind == "banded" else Sparse(found, colors)
+    return Banded(known) if kind == "banded" else Sparse(known)
 
 
 def _without(choice: str, reason: str) -> System:
     if choice == "auto":
         return Dense(f"dense ({reason})")
     raise ValueError(refusal(choice, reason))
-
-
-@lru_cache(maxsize=64)
-def _colors(pattern: Pattern) -> np.ndarray:
-    return colored_columns(pattern)

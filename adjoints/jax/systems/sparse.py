@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...linear_systems.colored_pattern import ColoredPattern
 from ...linear_systems.pattern import Pattern
 from ..linear import Factors
 from .calls import FACTORIZE_BANDED, SOLVE_BANDED, host_factorize, host_solve
@@ -22,36 +23,29 @@ class Sparse:
 
     Parameters
     ----------
-    pattern : Pattern
-    colors : ndarray of int
-        One for each column; columns of one color have no row in common, and one Jacobian-vector
-        product gives all their entries.
+    colored : ColoredPattern
     """
 
-    pattern: Pattern
-    colors: np.ndarray = field(compare=False)
+    colored: ColoredPattern
 
     @property
     def name(self) -> str:
         """With what fills it."""
-        return f"sparse ({self.pattern.entries} entries, {self.products} products)"
+        return self.colored.sparse_name
 
     @property
-    def products(self) -> int:
-        """Jacobian-vector products that give all entries."""
-        return int(self.colors.max()) + 1
+    def pattern(self) -> Pattern:
+        """Where entries may be."""
+        return self.colored.pattern
 
     def jacobian(self, function: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
         """The entries, from one product for each color."""
-        pattern, colors = self.pattern, self.colors
-        units = (colors[None, :] == np.arange(self.products)[:, None]).astype(y.dtype)
 
         def product(direction: jax.Array) -> jax.Array:
             return jax.jvp(function, (y,), (direction.reshape(y.shape),))[1].ravel()
 
-        columns = jax.vmap(product)(jnp.asarray(units)).ravel()
-        places = colors[pattern.columns].astype(np.int64) * pattern.size + pattern.rows
-        return _taken(columns, places)
+        columns = jax.vmap(product)(jnp.asarray(self.colored.units, y.dtype))
+        return _taken(columns.ravel(), self.colored.taken)
 
     def of_matrix(self, jacobian: jax.Array) -> jax.Array:
         """The entries of the pattern; that there are no others is found out where they are used."""
@@ -59,8 +53,8 @@ class Sparse:
 
     def shifted(self, jacobian: jax.Array, diagonal: Any, scale: Any) -> jax.Array:
         """Entries, those of the diagonal among them."""
-        on_diagonal = np.asarray(self.pattern.rows == self.pattern.columns)
-        return scale * jacobian + jnp.where(on_diagonal, diagonal, 0).astype(jacobian.dtype)
+        on_diagonal = jnp.where(self.colored.on_diagonal, diagonal, 0)
+        return scale * jacobian + on_diagonal.astype(jacobian.dtype)
 
     def factorize(self, matrix: jax.Array) -> Factors:
         """The number of a factor, what it is of, and NaN if there is none."""
@@ -78,8 +72,7 @@ class Sparse:
     ) -> jax.Array:
         """By the products with a vector of random numbers: an entry may lie beside the pattern."""
         rows, columns = jnp.asarray(self.pattern.rows), jnp.asarray(self.pattern.columns)
-        numbers = np.random.default_rng(0).uniform(1.0, 2.0, self.pattern.size)
-        vector = jnp.asarray(numbers, like.dtype)
+        vector = jnp.asarray(self.colored.numbers, like.dtype)
         terms = jacobian * vector[columns]
         own = jax.ops.segment_sum(terms, rows, self.pattern.size)
         size = jax.ops.segment_sum(jnp.abs(terms), rows, self.pattern.size)
@@ -101,18 +94,15 @@ class Banded(Sparse):
     @property
     def name(self) -> str:
         """With its bands."""
-        below, above = self.pattern.bands
-        return f"banded ({below} below, {above} above, {self.products} products)"
+        return self.colored.banded_name
 
     def factorize(self, matrix: jax.Array) -> Factors:
         """The factors in LAPACK's storage, flat, and the pivots."""
         matrix, size = lax.stop_gradient(matrix), self.pattern.size
         below, above = self.pattern.bands
-        leading = 2 * below + above + 1
-        rows, columns = (a.astype(np.int64) for a in (self.pattern.rows, self.pattern.columns))
         # The entry of each place of the storage, or the zero behind all entries.
-        entry = np.full(size * leading, self.pattern.entries)
-        entry[columns * leading + below + above + rows - columns] = np.arange(len(rows))
+        entry = np.full(size * self.colored.leading, self.pattern.entries)
+        entry[self.colored.stored] = np.arange(self.pattern.entries)
         stored = _taken(jnp.append(matrix, jnp.zeros(1, matrix.dtype)), entry)
         gives = (
             jax.ShapeDtypeStruct(stored.shape, stored.dtype),

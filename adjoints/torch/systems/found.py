@@ -17,7 +17,7 @@ from ....problems.functions import framework_of
 from ....problems.jacobian_sparsity import checked_pattern
 from ...arguments import check_name
 from ...linear_systems.choice import CHOICES, is_dense, kind_for, refusal
-from ...linear_systems.coloring import colored_columns
+from ...linear_systems.colored_pattern import colored
 from ...linear_systems.pattern import Pattern
 from ..state import Config
 from .sparse import Banded, Sparse
@@ -73,22 +73,16 @@ def _system(choice: str, found: Pattern | str) -> System:
         if choice == "auto":
             return Dense(f"dense ({found})")
         raise ValueError(refusal(choice, found))
-    colors = _colors(found)
-    kind = kind_for(choice, found, int(colors.max()) + 1)
+    kind = kind_for(choice, colored(found))
     if kind == "dense":
         return DENSE
     return _kept(Banded if kind == "banded" else Sparse, found)
 
 
 @lru_cache(maxsize=64)
-def _colors(pattern: Pattern) -> np.ndarray:
-    return colored_columns(pattern)
-
-
-@lru_cache(maxsize=64)
 def _kept(kind: type[Sparse], pattern: Pattern) -> Sparse:
     """One system for a pattern, which makes its arrays once."""
-    return kind(pattern, _colors(pattern))
+    return kind(colored(pattern))
 
 
 def solved_how(config: Config, ran: str) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
+from ...linear_systems.colored_pattern import ColoredPattern
 from ...linear_systems.pattern import Pattern
 from ...linear_systems.superlu import factorizations_of
 from ..derivatives import Derivatives, Function
@@ -23,24 +24,20 @@ class Sparse:
 
     Parameters
     ----------
-    pattern : Pattern
-    colors : ndarray of int
-        One for each column; columns of one color have no row in common, and one Jacobian-vector
-        product gives all their entries.
+    colored : ColoredPattern
     """
 
-    pattern: Pattern
-    colors: np.ndarray = field(compare=False)
+    colored: ColoredPattern
 
     @property
     def name(self) -> str:
         """With what fills it."""
-        return f"sparse ({self.pattern.entries} entries, {self.products} products)"
+        return self.colored.sparse_name
 
     @property
-    def products(self) -> int:
-        """Jacobian-vector products that give all entries."""
-        return int(self.colors.max()) + 1
+    def pattern(self) -> Pattern:
+        """Where entries may be."""
+        return self.colored.pattern
 
     def jacobian(self, derivatives: Derivatives, function: Function, y: torch.Tensor) -> Formed:
         """The entries, from one product for each color; one more tells if there are others."""
@@ -100,23 +97,22 @@ class Sparse:
 
     @cached_property
     def _on_diagonal(self) -> torch.Tensor:
-        return self._rows == self._columns
+        return torch.from_numpy(self.colored.on_diagonal)
 
     @cached_property
     def _numbers(self) -> torch.Tensor:
-        numbers = np.random.default_rng(0).uniform(1.0, 2.0, self.pattern.size)
-        return torch.from_numpy(numbers)
+        return torch.from_numpy(self.colored.numbers)
 
     @cached_property
     def _directions(self) -> torch.Tensor:
         """The columns of each color, and random numbers."""
-        units = self.colors[None, :] == np.arange(self.products)[:, None]
-        return torch.cat([torch.from_numpy(units).to(torch.float64), self._numbers[None]])
+        units = torch.from_numpy(self.colored.units).to(torch.float64)
+        return torch.cat([units, self._numbers[None]])
 
     @cached_property
     def _taken(self) -> torch.Tensor:
         """Where each entry is among the products."""
-        return torch.from_numpy(self.colors)[self._columns] * self.pattern.size + self._rows
+        return torch.from_numpy(self.colored.taken)
 
 
 @dataclass(frozen=True)
@@ -126,8 +122,7 @@ class Banded(Sparse):
     @property
     def name(self) -> str:
         """With its bands."""
-        below, above = self.pattern.bands
-        return f"banded ({below} below, {above} above, {self.products} products)"
+        return self.colored.banded_name
 
     def factorize(self, matrix: torch.Tensor) -> Factors:
         """The factors in LAPACK's storage, and the pivots."""
@@ -138,9 +133,10 @@ class Banded(Sparse):
     def factorize_on_host(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
         """Factors, pivots, and 0 unless it is singular."""
         (below, above), kind = self.pattern.bands, values.dtype.char
-        stored = np.zeros(self.pattern.size * self._leading, values.dtype)
-        stored[self._stored] = values
-        stored = stored.reshape(-1, self._leading).T
+        leading = self.colored.leading
+        stored = np.zeros(self.pattern.size * leading, values.dtype)
+        stored[self.colored.stored] = values
+        stored = stored.reshape(-1, leading).T
         factors, pivots, info = _lapack("gbtrf", kind)(stored, below, above, overwrite_ab=True)
         return factors.T.reshape(-1), pivots, np.array([info])
 
@@ -151,21 +147,9 @@ class Banded(Sparse):
         below, above = self.pattern.bands
         columns = right.reshape(-1, right.shape[-1]).T
         solve = _lapack("gbtrs", right.dtype.char)
-        stored = values.reshape(-1, self._leading).T
+        stored = values.reshape(-1, self.colored.leading).T
         found, _ = solve(stored, below, above, columns, number, trans=int(transposed))
         return found.T.reshape(right.shape)
-
-    @property
-    def _leading(self) -> int:
-        below, above = self.pattern.bands
-        return 2 * below + above + 1
-
-    @cached_property
-    def _stored(self) -> np.ndarray:
-        """Where each entry is in the storage, column by column."""
-        below, above = self.pattern.bands
-        rows, columns = (a.astype(np.int64) for a in (self.pattern.rows, self.pattern.columns))
-        return columns * self._leading + below + above + rows - columns
 
 
 def _lapack(name: str, kind: str) -> Any:
