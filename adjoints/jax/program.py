@@ -101,19 +101,11 @@ class JaxProgram:
         self._fixed: Fixed = self._put(Fixed(dict(problem.constants), packed))
         with self._context():
             self.stops, config = configure(problem, settings)
-            config = with_system(
-                settings.linear_solver,
-                config,
-                self._put(problem.y0),
-                (dict(problem.params), dict(problem.constants)),
-                problem.jacobian_sparsity,
-                self.device.platform,
-            )
             if chunked_states is not None:
                 solver: Any = config.solver
                 config = replace(config, solver=replace(solver, chunked_states=chunked_states))
-            self._for_other_constants = config
-            self.config, self.engine = choose_engine(
+            self._without_engine = config
+            config, self.engine = choose_engine(
                 settings.engine,
                 config,
                 self._put(problem.y0),
@@ -123,8 +115,19 @@ class JaxProgram:
                 settings.checkpoints,
                 settings.linear_solver,
             )
+            own = self._put(problem.y0), dict(problem.params), dict(problem.constants)
+            self.config = self._with_system(config, *own)
         if compiled_ahead():
             _ = self._built
+
+    def _with_system(self, config: Config, y0: jax.Array, params: Tree, constants: Tree) -> Config:
+        """The configuration with what solves the linear systems, where that is not the engine."""
+        problem = self.problem
+        sparsity = problem.jacobian_sparsity if y0.shape == problem.y0.shape else None
+        settings, platform = self.settings, self.device.platform
+        return with_system(
+            settings.linear_solver, config, y0, (params, constants), sparsity, platform
+        )
 
     @cached_property
     def _built(self) -> Built:
@@ -209,9 +212,10 @@ class JaxProgram:
         numbers = self._tuning._replace(coefficient=coefficients)
         packed = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(numbers)])
         fixed = Fixed(constants, packed)
-        # The values of the problem's constants and its shapes are in a native program.
-        own = not self.problem.constants and y0.shape == self.problem.y0.shape
-        config = self.config if own else self._for_other_constants
+        config = self.config
+        if self.problem.constants or y0.shape != self.problem.y0.shape:
+            # The values of the problem's constants and its shapes are in a native program.
+            config = self._with_system(self._without_engine, y0, params, constants)
         ops = self._operands(params, fixed)
         loss, dparams, dy0, found, _ = self._gradient_of(config, False, params, y0, ops, fixed)
         report = Report(*found)

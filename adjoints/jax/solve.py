@@ -247,9 +247,6 @@ def solve(
     params_and_constants = (user.smooth, user.constants)
     check_config(config, start, *params_and_constants)
     platform = jax.default_backend()
-    config = with_system(
-        linear_solver, config, start, params_and_constants, jacobian_sparsity, platform
-    )
     config, ran = choose_engine(
         engine,
         config,
@@ -260,6 +257,9 @@ def solve(
         checkpoints,
         linear_solver,
         jacobian=jacobian is not None,
+    )
+    config = with_system(
+        linear_solver, config, start, params_and_constants, jacobian_sparsity, platform
     )
     tolerances = {
         "rtol": ("rtol", rtol),

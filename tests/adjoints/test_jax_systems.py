@@ -11,6 +11,7 @@ import pytest
 from scipy import sparse
 from scipy.linalg import expm
 
+import adjointbench as ab
 from adjointbench.adjoints.jax import solve
 from adjointbench.adjoints.jax.systems import calls, found
 from adjointbench.adjoints.jax.systems.found import find_system
@@ -176,3 +177,24 @@ def test_without_a_compiler_factors_come_by_callbacks(monkeypatch):
         assert_alike(gradients("sparse", rtol=1e-3)[2], own, 1e-12)
     finally:
         jax.clear_caches()
+
+
+def test_a_training_with_batches_of_other_sizes_has_systems_of_their_own():
+    def rhs(t, y, p):
+        return 0.1 * jnp.roll(y, 1, axis=-1) - p["k"] * y
+
+    problem = ab.Problem(
+        name="batch",
+        rhs=rhs,
+        y0=np.ones((20, 4)),
+        params={"k": 2.0},
+        t_span=(0.0, 1.0),
+        loss=lambda ys, p: jnp.mean(ys[-1] ** 2),
+        stiff=True,
+    )
+    run = ab.prepare(problem, "jax-discrete", engine="xla")
+    assert run().stats.linear_solver.startswith("banded")
+    for size in (20, 12):
+        y0, k = jnp.ones((size, 4)), {"k": jnp.asarray(2.0)}
+        found = run.training_gradient(k, y0, {}, jnp.zeros(1))
+        assert float(found.loss) == pytest.approx(np.exp(-3.8), rel=1e-4)

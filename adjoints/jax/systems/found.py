@@ -28,6 +28,8 @@ def with_system(
 ) -> Config:
     """The configuration with the system of an implicit solve; arguments as of :func:`find_system`.
 
+    A native program has its own, and nobody looks for another.
+
     Raises
     ------
     ValueError
@@ -35,7 +37,7 @@ def with_system(
     """
     check_name("linear_solver", choice, CHOICES)
     places = checked_pattern(sparsity, y0.size)
-    if not is_implicit(config):
+    if config.native or not is_implicit(config):
         return config
     system = find_system(choice, config.rhs, y0, params, places, platform)
     given = config.jacobian
