@@ -18,6 +18,7 @@ from .equations import check_equations, explained
 from .error_bars.estimate import compared, flagged
 from .error_bars.program import ErrorBarProgram, by_second_method, by_steps_again
 from .error_bars.to_accuracy import ToAccuracy
+from .linear_systems.choice import CHOICES
 from .methods import get_method, method_of
 from .options import (
     check_device_name,
@@ -209,6 +210,7 @@ def prepare(
         engine="auto" if engine is None else engine,
         linear_solver="auto" if linear_solver is None else linear_solver,
     )
+    check_name("linear_solver", settings.linear_solver, CHOICES)
     check_regularizer(entry, penalty)
     check_supported(
         entry,

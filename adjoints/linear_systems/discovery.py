@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
+from ...problems import Problem
+from ...problems.functions import framework_of
 from .pattern import Pattern
 
 Tree = Any
+
+
+def unseen_by_jax(problem: Problem) -> str:
+    """Why JAX cannot look at the equations of a problem; empty where it can."""
+    if framework_of(problem.rhs) == "torch":
+        return "rhs is written for PyTorch alone"
+    missing = [name for name in ("jax", "asdex") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(missing)} not installed" if missing else ""
 
 
 def pattern_of(rhs: Callable[..., Any], y0: Any, params: Tree) -> Pattern | str:
@@ -24,6 +32,9 @@ def pattern_of(rhs: Callable[..., Any], y0: Any, params: Tree) -> Pattern | str:
     y0, params : array, pytree of array
         Their shapes and types count.
     """
+    import jax
+    import jax.numpy as jnp
+
     leaves, structure = jax.tree.flatten(params)
     kinds = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
     return _found(rhs, (jnp.shape(y0), jnp.result_type(y0)), structure, kinds)
@@ -36,11 +47,14 @@ def _found(rhs: Callable[..., Any], state: Any, structure: Any, kinds: Any) -> P
     except ImportError:
         return "asdex, which finds where the Jacobian has entries, is not installed"
 
+    import jax
+    import jax.numpy as jnp
+
     with jax.ensure_compile_time_eval():
         y, t = jnp.zeros(*state), jnp.zeros((), state[1])
         params = jax.tree.unflatten(structure, [jnp.zeros(*kind) for kind in kinds])
 
-    def flat(y: jax.Array, t: jax.Array, params: Tree) -> jax.Array:
+    def flat(y: Any, t: Any, params: Tree) -> Any:
         return rhs(t, y, params).ravel()
 
     try:

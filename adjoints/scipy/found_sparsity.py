@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ...problems import Problem
-from ...problems.functions import framework_of
 from ..linear_systems.choice import FEWEST_FOR_SUPERLU, kind_for
 from ..linear_systems.colored_pattern import ColoredPattern, colored
+from ..linear_systems.discovery import pattern_of, unseen_by_jax
 from ..linear_systems.pattern import Pattern
 from .flat import flat_system, pack
 from .sparsity import Sparsity
@@ -22,11 +21,10 @@ Array = Any
 @lru_cache(maxsize=64)
 def sparsity_of(problem: Problem) -> Sparsity | None:
     """The patterns that JAX finds; ``None`` where dense matrices serve as well, or nobody knows."""
-    if problem.n_states < FEWEST_FOR_SUPERLU or not _found_by_jax(problem):
+    own = problem.n_states < FEWEST_FOR_SUPERLU or problem.jacobian is not None
+    if own or unseen_by_jax(problem):
         return None
     import jax
-
-    from ..linear_systems.discovery import pattern_of
 
     system, n = flat_system(problem), problem.n_states
     theta = pack(problem.params)
@@ -43,12 +41,6 @@ def sparsity_of(problem: Problem) -> Sparsity | None:
             return None
         z = np.hstack([np.ravel(problem.y0), theta])
         return Sparsity(state, _sparse(pattern_of(by_all, z, system.constants)))
-
-
-def _found_by_jax(problem: Problem) -> bool:
-    """Whether JAX can look at the equations, and is what takes their derivatives."""
-    known = all(importlib.util.find_spec(name) is not None for name in ("jax", "asdex"))
-    return known and problem.jacobian is None and framework_of(problem.rhs) != "torch"
 
 
 def _sparse(found: Pattern | str) -> ColoredPattern | None:

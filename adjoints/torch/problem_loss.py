@@ -19,7 +19,7 @@ from ..steps.stops import stops_between
 from .call import Call, Counts, Outputs, outputs_of, solved_of
 from .device import find_device, put, put_named
 from .discrete import passes_slopes
-from .engines import engine_of
+from .engines import Engine, engine_of
 from .forward_pass import Solved
 from .schedule import Schedule
 from .solve import Reverse, new_call
@@ -70,8 +70,13 @@ class ProblemLoss:
         self.call.engine = engine.find(
             self.call.config, self.call.schedule, y0, params, self.fixed.constants
         )
+        self._without_system = self.call.config
         if not isinstance(self.call.engine.loop, NativeLoop):
             self.call.config = self._with_system(y0)
+
+    def call_without_engine(self, y0: torch.Tensor) -> Call:
+        """The call for other constants and shapes, whose values are in a native program."""
+        return replace(self.call, engine=Engine(), config=self._with_system(y0))
 
     def fixed_of(self, constants: Named, coefficients: torch.Tensor) -> Fixed:
         """Constants and coefficients as the other methods take them."""
@@ -151,11 +156,11 @@ class ProblemLoss:
         return new_call(config, schedule, len(self.names.params), reverse)
 
     def _with_system(self, y0: torch.Tensor) -> Config:
-        """The configuration with what solves the linear systems."""
-        problem, settings = self.problem, self.settings
-        look = partial(pattern_of_problem, problem)
-        given = (self.call.config, y0, problem.jacobian_sparsity, look)
-        return with_system(settings.linear_solver, *given)
+        """The configuration with what solves the linear systems of a state of the shape of `y0`."""
+        problem = self.problem
+        sparsity = problem.jacobian_sparsity if y0.shape == problem.y0.shape else None
+        look = partial(pattern_of_problem, problem, tuple(y0.shape))
+        return with_system(self.settings.linear_solver, self._without_system, y0, sparsity, look)
 
     def _config(self, **known: Any) -> Config:
         problem, settings = self.problem, self.settings

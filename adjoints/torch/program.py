@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from ..steps.acceptance import CODES
 from .call import Call
 from .device import numpy_named, put, put_named
 from .differentiations import ByForwardMode, ByReversePass, ByTape, Differentiation
-from .engines import Engine
 from .forward_pass import Solved
 from .problem_loss import Found, Named, ProblemLoss
 from .solve import solve
@@ -133,9 +131,8 @@ class TorchProgram:
     ) -> TrainingGradient:
         """Loss and gradient with other constants and coefficients."""
         fixed = self._loss.fixed_of(constants, y0.new_tensor(coefficients))
-        # The values of the problem's constants and its shapes are in a native program.
         own = not fixed.constants and y0.shape == self._loss.problem.y0.shape
-        call = None if own else replace(self._loss.call, engine=Engine())
+        call = None if own else self._loss.call_without_engine(y0)
         found = self._differentiation.found(self._loss.ordered(params), y0, fixed, call)
         forward, reverse = _statuses(found)
         work, back = found.solved.work, found.counts

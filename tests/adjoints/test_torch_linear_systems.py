@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from array_api_compat import array_namespace
 from scipy.linalg import expm
 
 import adjointbench as ab
@@ -234,7 +235,7 @@ def test_a_problem_of_pytorch_alone_tells_to_give_the_pattern():
 
     parts = {"y0": np.ones(40), "params": {"k": np.array(1.0)}, "t_span": (0.0, 0.01)}
     problem = ab.Problem(name="of_torch", rhs=rhs, loss=lambda ys, p: (ys**2).sum(), **parts)
-    told = pattern_of_problem(problem)
+    told = pattern_of_problem(problem, problem.y0.shape)
     assert isinstance(told, str)
     assert "pass jacobian_sparsity" in told
 
@@ -292,3 +293,31 @@ def test_rounding_is_not_multiplied_by_stiffness(choice):
         return torch.cat([dy0, dk[None]])
 
     torch.testing.assert_close(slope("discrete"), slope("tape"), rtol=1e-4, atol=1e-4)
+
+
+def test_a_training_with_batches_of_other_sizes_has_systems_of_their_own():
+    def rhs(t, y, p):
+        xp = array_namespace(y)
+        return 0.1 * xp.roll(y, 1, axis=-1) - p["k"] * y
+
+    problem = ab.Problem(
+        name="batch",
+        rhs=rhs,
+        y0=np.ones((20, 4)),
+        params={"k": 2.0},
+        t_span=(0.0, 1.0),
+        loss=lambda ys, p: array_namespace(ys).mean(ys[-1, ...] ** 2),
+        stiff=True,
+    )
+    run = ab.prepare(problem, "torch-discrete", engine="torch")
+    assert run().stats.linear_solver.startswith("banded")
+    for size in (20, 12):
+        y0 = torch.ones((size, 4), dtype=torch.float64)
+        found = run.training_gradient({"k": torch.tensor(2.0, dtype=torch.float64)}, y0, {}, [0.0])
+        assert float(found.loss) == pytest.approx(np.exp(-3.8), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["torch-discrete", "jax-discrete"])
+def test_an_unknown_solver_of_systems_is_refused_whatever_runs(method):
+    with pytest.raises(ValueError, match="linear_solver='klu' is not known"):
+        ab.prepare(ab.problems.get("robertson"), method, linear_solver="klu")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -13,11 +12,11 @@ import numpy as np
 import torch
 
 from ....problems import Problem
-from ....problems.functions import framework_of
 from ....problems.jacobian_sparsity import checked_pattern
 from ...arguments import check_name
 from ...linear_systems.choice import CHOICES, is_dense, kind_for, refusal
 from ...linear_systems.colored_pattern import colored
+from ...linear_systems.discovery import pattern_of, unseen_by_jax
 from ...linear_systems.pattern import Pattern
 from ..state import Config
 from .sparse import Banded, Sparse
@@ -92,18 +91,16 @@ def solved_how(config: Config, ran: str) -> str | None:
     return "dense" if ran == "native" else config.system.name
 
 
-def pattern_of_problem(problem: Problem) -> Pattern | str:
-    """The pattern of a problem's Jacobian, which JAX finds for PyTorch too, or why it does not."""
-    if framework_of(problem.rhs) == "torch":
-        return f"rhs is written for PyTorch alone; {UNKNOWN}"
-    missing = [name for name in ("jax", "asdex") if importlib.util.find_spec(name) is None]
-    if missing:
-        return f"{' and '.join(missing)} not installed; {UNKNOWN}"
-    import jax
+def pattern_of_problem(problem: Problem, shape: tuple[int, ...]) -> Pattern | str:
+    """The pattern of a problem's Jacobian, which JAX finds for PyTorch too, or why it does not.
 
-    from ...linear_systems.discovery import pattern_of
+    The state may have another shape than the problem's, as of a batch of another size.
+    """
+    if reason := unseen_by_jax(problem):
+        return f"{reason}; {UNKNOWN}"
+    import jax
 
     with contextlib.ExitStack() as within:
         within.enter_context(jax.enable_x64(problem.dtype == np.float64))
         within.enter_context(jax.default_device(jax.local_devices(backend="cpu")[0]))
-        return pattern_of(problem.rhs, problem.y0, problem.merged())
+        return pattern_of(problem.rhs, np.zeros(shape, problem.dtype), problem.merged())
