@@ -19,10 +19,10 @@ from __future__ import annotations
 import torch
 
 from .dirk import DirkStages, first_slope, prepared_stages
-from .evaluations import EvaluatedField, Evaluation
-from .explicit_stages import on_device
-from .recorded_step import Sources, Swept
-from .state import Config, Operands, Tensors
+from .evaluations import Evaluation
+from .recorded_step import Sources
+from .stage_sweep import StageSweep
+from .state import Config
 from .stepping import clipper
 
 
@@ -33,33 +33,8 @@ def can_sweep_dirk(config: Config, sources: Sources) -> bool:
     return tab.kind == "dirk" and sources.terms is None and not reads_end
 
 
-def sweep_dirk(
-    config: Config,
-    times: torch.Tensor,
-    y: torch.Tensor,
-    ops: Operands,
-    swept: Swept,
-    sources: Sources,
-) -> Swept:
-    """Sweep over some rows.
-
-    Parameters
-    ----------
-    config, times, y, ops, swept, sources
-    """
-    sweep, w = _Sweep(config, ops, swept.dparams), swept.dy0
-    for row in reversed(range(len(y))):
-        own = Sources(*(None if x is None else x[row] for x in sources))
-        w = sweep.step_back(times[row], y[row], w, own)
-    return swept._replace(dy0=w)
-
-
-class _Sweep:
-    """What all steps of a sweep have in common."""
-
-    def __init__(self, config: Config, ops: Operands, dparams: Tensors) -> None:
-        self.config, self.tab, self.ops = config, config.tableau, ops
-        self.field, self.dparams = EvaluatedField(config.rhs, ops.params), dparams
+class DirkSweep(StageSweep):
+    """Of diagonally implicit steps."""
 
     def step_back(
         self, times: torch.Tensor, y: torch.Tensor, w: torch.Tensor, own: Sources
@@ -70,10 +45,9 @@ class _Sweep:
         start = self.field.evaluated(clip(times[0]), y, self.ops.constants)
         made, failure = prepared_stages(config, times, y, self.ops, clip, 0)
         stages, *_ = made.all_from(first_slope(start.slope.detach(), times), failure)
-        entering = self._entering(h, w, own)
+        entering = self.entering(h, w, own)
         through = torch.zeros_like(entering)
-        square = on_device(tab.a[: tab.steps, : tab.steps].tobytes(), y)
-        weights = h * square.view(tab.steps, tab.steps)
+        weights = h * self.numbers(tab.a[: tab.steps, : tab.steps], y)
         for i in reversed(range(tab.steps)):
             u = torch.addmv(entering[i], through.T, weights[:, i]).view(y.shape)
             if i == 0:
@@ -96,13 +70,3 @@ class _Sweep:
             leaf = state.detach().requires_grad_()
             both = (self.field.leaves, self.ops.constants)
             return Evaluation(leaf, made.slope_at(i, leaf, both))
-
-    def _entering(self, h: torch.Tensor, w: torch.Tensor, own: Sources) -> torch.Tensor:
-        """Cotangents of the stages, flat, by what reads them."""
-        steps = self.tab.steps
-        weights = h * on_device(self.tab.b[:steps].tobytes(), w)
-        entering = torch.outer(weights, w.reshape(-1))
-        if own.coefficients is None:
-            return entering
-        dense = on_device(self.tab.dense.tobytes(), w).view(self.tab.dense.shape)
-        return entering + dense @ own.coefficients.reshape(len(own.coefficients), -1)

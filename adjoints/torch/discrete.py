@@ -28,11 +28,11 @@ from .attempt import evaluate_transposed, row_of
 from .block_sweep import sweep_block
 from .call import Call, Counts, Pulled, swept_counts
 from .compiled_sweep import sweep_compiled
-from .dirk_sweep import can_sweep_dirk, sweep_dirk
+from .dirk_sweep import DirkSweep, can_sweep_dirk
 from .explicit_sweep import sweep_explicit
 from .forward_pass import Jumped, Record
 from .recorded_step import Sources, Swept, jump_cotangent, plus, pull_slope, pull_step
-from .rosenbrock_sweep import sweep_rosenbrock
+from .rosenbrock_sweep import RosenbrockSweep
 from .schedule import Schedule
 from .state import Config, Operands, Tensors
 from .windows import Window, windows_backwards
@@ -210,9 +210,9 @@ def _sweep_rows(
         swept = swept._replace(compiled=done.compiled, compile_s=done.compile_s)
     if y[0].numel() > BLOCK_STATES or not config.derivatives.batches:
         if config.tableau.kind == "rosenbrock" and config.lanes == 1:
-            return sweep_rosenbrock(config, times, y, ops, swept, sources)
+            return RosenbrockSweep.over_rows(config, times, y, ops, swept, sources)
         if config.lanes == 1 and can_sweep_dirk(config, sources):
-            return sweep_dirk(config, times, y, ops, swept, sources)
+            return DirkSweep.over_rows(config, times, y, ops, swept, sources)
         if config.tableau.implicit or config.lanes > 1:
             return _sweep_steps(config, times, y, slopes, ops, swept, sources)
         ends = tuple(x - rows.start for x in record.rows if rows.start < x < rows.stop)

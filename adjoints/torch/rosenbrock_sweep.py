@@ -21,19 +21,18 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from ..steps.acceptance import Step
 from ..steps.rosenbrock import rosenbrock_stages
 from ..steps.runge_kutta import combine
 from .attempt import terms_of_step
-from .evaluations import EvaluatedField, Evaluation
-from .explicit_stages import on_device
+from .evaluations import Evaluation
 from .implicit_steps import frozen_jacobian, implicit_pair
 from .linear import Factors
-from .recorded_step import Sources, Swept
-from .state import Config, Operands, Tensors
+from .recorded_step import Sources
+from .stage_sweep import StageSweep
+from .state import Tensors
 from .stepping import Clip, clipper
 
 
@@ -45,34 +44,8 @@ class Again(NamedTuple):
     evaluations: list[Evaluation]
 
 
-def sweep_rosenbrock(
-    config: Config,
-    times: torch.Tensor,
-    y: torch.Tensor,
-    ops: Operands,
-    swept: Swept,
-    sources: Sources,
-) -> Swept:
-    """Sweep over some rows.
-
-    Parameters
-    ----------
-    config, times, y, ops, swept, sources
-    """
-    sweep = _Sweep(config, ops, swept.dparams)
-    w = swept.dy0
-    for row in reversed(range(len(y))):
-        own = Sources(*(None if x is None else x[row] for x in sources))
-        w = sweep.step_back(times[row], y[row], w, own)
-    return swept._replace(dy0=w)
-
-
-class _Sweep:
-    """What all steps of a sweep have in common."""
-
-    def __init__(self, config: Config, ops: Operands, dparams: Tensors) -> None:
-        self.config, self.tab, self.ops = config, config.tableau, ops
-        self.field, self.dparams = EvaluatedField(config.rhs, ops.params), dparams
+class RosenbrockSweep(StageSweep):
+    """Of Rosenbrock steps."""
 
     def step_back(
         self, times: torch.Tensor, y: torch.Tensor, w: torch.Tensor, own: Sources
@@ -80,8 +53,8 @@ class _Sweep:
         """The cotangent of the state before a step, from that after it."""
         h, clip = times[1], clipper(self.config, times[3], times[4])
         step = self._again(times, y, clip)
-        dy, entering = self._entering(times, y, clip, step.stages, w, own)
-        by_states, by_stages = h * self._numbers(self.tab.a, y), self._numbers(self.tab.coupling, y)
+        dy, entering = self._all_entering(times, y, clip, step.stages, w, own)
+        by_states, by_stages = h * self.numbers(self.tab.a, y), self.numbers(self.tab.coupling, y)
         right, through = torch.zeros_like(entering), torch.zeros_like(entering)
         for i in reversed(range(self.tab.steps)):
             total = torch.addmv(entering[i], right.T, by_stages[:, i])
@@ -114,7 +87,7 @@ class _Sweep:
         stages = rosenbrock_stages(rhs, self.tab, t, y, h, rhs(t, y), in_time, solve)
         return Again(factors, torch.stack(stages), self.field.noted())
 
-    def _entering(
+    def _all_entering(
         self,
         times: torch.Tensor,
         y: torch.Tensor,
@@ -124,11 +97,7 @@ class _Sweep:
         own: Sources,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Cotangents of the state and, flat, of the stages, by what reads them."""
-        dy, weights = w, times[1] * self._numbers(self.tab.b, y)
-        entering = torch.outer(weights, w.reshape(-1))
-        if own.coefficients is not None:
-            dense = self._numbers(self.tab.dense, y)
-            entering = entering + dense @ own.coefficients.reshape(len(own.coefficients), -1)
+        dy, entering = w, self.entering(times[1], w, own)
         if own.terms is not None:
             added, of_stages = self._through_terms(times, y, clip, stages, own.terms)
             dy, entering = dy + added, entering + of_stages.view_as(entering)
@@ -184,7 +153,7 @@ class _Sweep:
             found = torch.autograd.grad(
                 slopes, (states, at), cotangents, create_graph=True, allow_unused=True
             )
-        in_time = self._numbers(self.tab.time_weights, y)
+        in_time = self.numbers(self.tab.time_weights, y)
         bends = zip(found, (stages, in_time), strict=True)
         bends = [(x, along) for x, along in bends if x is not None and x.requires_grad]
         if not bends:
@@ -197,9 +166,3 @@ class _Sweep:
             if term is not None:
                 total.add_(term)
         return None if dstates is None else dstates.sum(dim=0)
-
-    @staticmethod
-    def _numbers(coefficients: np.ndarray | None, like: torch.Tensor) -> torch.Tensor:
-        """Coefficients of the method as a tensor."""
-        assert coefficients is not None
-        return on_device(coefficients.tobytes(), like).view(coefficients.shape)
