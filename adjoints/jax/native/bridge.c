@@ -1,10 +1,5 @@
 /* What XLA calls: finds the program, and calls it with a row of pointers for each lane. */
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "xla/ffi/api/c_api.h"
-
 typedef void (*Call)(const long *sizes, const void *const *in, const long *settings,
                      void *const *out);
 
@@ -58,35 +53,6 @@ static Call find_for(int64_t key, int64_t lanes, int64_t call) {
     return found ? found : find(key, 0, call);
 }
 
-static int64_t bytes_of(XLA_FFI_DataType type) {
-    switch (type) {
-    case XLA_FFI_DataType_F64:
-    case XLA_FFI_DataType_S64: return 8;
-    case XLA_FFI_DataType_F32:
-    case XLA_FFI_DataType_S32: return 4;
-    default: return 1;
-    }
-}
-
-static int64_t lanes_of(const XLA_FFI_Buffer *buffer) {
-    int64_t lanes = 1;
-    for (int64_t axis = 0; axis < buffer->rank - 1; axis++) lanes *= buffer->dims[axis];
-    return lanes;
-}
-
-/* Where a lane's vector begins in a buffer; the axes before the last are lanes, or of size one. */
-static char *vector_of(const XLA_FFI_Buffer *buffer, const XLA_FFI_Buffer *lanes, int64_t lane) {
-    int64_t size = buffer->dims[buffer->rank - 1], offset = 0, stride = 1;
-    if (size == 0) return NULL;
-    for (int64_t axis = buffer->rank - 2; axis >= 0; axis--) {
-        int64_t at = lane % lanes->dims[axis];
-        lane /= lanes->dims[axis];
-        if (buffer->dims[axis] > 1) offset += at * stride;
-        stride *= buffer->dims[axis];
-    }
-    return (char *)buffer->data + offset * size * bytes_of(buffer->dtype);
-}
-
 /* A row of vectors for each lane. */
 static void fill(char **rows, XLA_FFI_Buffer *const *buffers, const XLA_FFI_Buffer *lanes,
                  int64_t count, int64_t columns) {
@@ -95,24 +61,9 @@ static void fill(char **rows, XLA_FFI_Buffer *const *buffers, const XLA_FFI_Buff
             *rows++ = vector_of(buffers[i], lanes, lane);
 }
 
-static XLA_FFI_Error *refused(const XLA_FFI_CallFrame *frame, const char *message) {
-    XLA_FFI_Error_Create_Args args = {
-        .struct_size = XLA_FFI_Error_Create_Args_STRUCT_SIZE,
-        .message = message, .errc = XLA_FFI_Error_Code_INTERNAL,
-    };
-    return frame->api->XLA_FFI_Error_Create(&args);
-}
-
 /* The attributes come in the order of their names: call, program, settings. */
 XLA_FFI_Error *call_program(XLA_FFI_CallFrame *frame) {
-    XLA_FFI_Extension_Base *extension = frame->extension_start;
-    if (extension && extension->type == XLA_FFI_Extension_Metadata) {
-        XLA_FFI_Metadata *metadata = ((XLA_FFI_Metadata_Extension *)extension)->metadata;
-        metadata->api_version.major_version = XLA_FFI_API_MAJOR;
-        metadata->api_version.minor_version = XLA_FFI_API_MINOR;
-        return NULL;
-    }
-    if (frame->stage != XLA_FFI_ExecutionStage_EXECUTE) return NULL;
+    if (!is_called(frame)) return NULL;
     const XLA_FFI_Scalar *call = frame->attrs.attrs[0], *key = frame->attrs.attrs[1];
     const XLA_FFI_Array *settings = frame->attrs.attrs[2];
     XLA_FFI_Buffer **in = (XLA_FFI_Buffer **)frame->args.args;

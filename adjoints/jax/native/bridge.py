@@ -5,12 +5,10 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from importlib.resources import files
 
-import jax
-
-from ...native.compiler import loaded
 from ...native.loop import NativeLoop
+from .handlers import handler_library
+from .handlers import register as register_handler
 
 #: The name of the handler, and the numbers of the calls that a program takes.
 TARGET = "adjointbench_native"
@@ -56,9 +54,7 @@ def _compile_lanes(key: int) -> None:
 def _bridge() -> ctypes.CDLL:
     """The handler, compiled against the headers of this jaxlib."""
     assert __package__ is not None
-    text = files(__package__).joinpath("bridge.c").read_text()
-    library = loaded(text, f"-I{jax.ffi.include_dir()}")
+    library = handler_library(__package__, "bridge.c")
     library.set_compiler(_compile_lanes)
-    handler = jax.ffi.pycapsule(library.call_program)
-    jax.ffi.register_ffi_target(TARGET, handler, platform="cpu")
+    register_handler(TARGET, library.call_program)
     return library

@@ -1,9 +1,6 @@
 /* What XLA calls for storage that nobody fills: it leaves the result as it was given. */
 
-#include <stdint.h>
 #include <sys/mman.h>
-
-#include "xla/ffi/api/c_api.h"
 
 /* A fresh page costs a fault. Linux has large ones, which pay where a row fills a good part of one:
    the whole page is cleared. Asked for as much again after the storage: XLA puts the program's other
@@ -20,12 +17,7 @@ static void ask_for_large_pages(uintptr_t first, uintptr_t rows, uintptr_t row) 
 
 /* The attribute is the size of a row in bytes. */
 XLA_FFI_Error *leave_unfilled(XLA_FFI_CallFrame *frame) {
-    XLA_FFI_Extension_Base *extension = frame->extension_start;
-    if (extension && extension->type == XLA_FFI_Extension_Metadata) {
-        XLA_FFI_Metadata *metadata = ((XLA_FFI_Metadata_Extension *)extension)->metadata;
-        metadata->api_version.major_version = XLA_FFI_API_MAJOR;
-        metadata->api_version.minor_version = XLA_FFI_API_MINOR;
-    } else if (frame->stage == XLA_FFI_ExecutionStage_EXECUTE) {
+    if (is_called(frame)) {
         const XLA_FFI_Buffer *storage = frame->rets.rets[0];
         const XLA_FFI_Scalar *row = frame->attrs.attrs[0];
         ask_for_large_pages((uintptr_t)storage->data, storage->dims[0], *(int64_t *)row->value);

@@ -8,7 +8,6 @@ of four steps.
 from __future__ import annotations
 
 import functools
-from importlib.resources import files
 from typing import Any
 
 import jax
@@ -17,7 +16,8 @@ import numpy as np
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from ...native.compiler import NoCompilerError, loaded
+from ...native.compiler import NoCompilerError
+from .handlers import handler_library, register
 
 #: The name of the handler.
 TARGET = "adjointbench_unfilled"
@@ -61,11 +61,9 @@ def _left(shape: tuple[int, ...], dtype: jnp.dtype) -> jax.Array:
 def _registered() -> bool:
     """Whether XLA knows the handler, compiled against the headers of this jaxlib."""
     assert __package__ is not None
-    text = files(__package__).joinpath("unfilled.c").read_text()
     try:
-        library = loaded(text, f"-I{jax.ffi.include_dir()}")
+        library = handler_library(__package__, "unfilled.c")
     except NoCompilerError:
         return False
-    handler = jax.ffi.pycapsule(library.leave_unfilled)
-    jax.ffi.register_ffi_target(TARGET, handler, platform="cpu")
+    register(TARGET, library.leave_unfilled)
     return True

@@ -7,7 +7,6 @@ import functools
 import importlib
 import math
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import jax
@@ -16,8 +15,9 @@ import numpy as np
 
 from ...linear_systems.pattern import Pattern
 from ...linear_systems.superlu import factorizations_by, factorizations_of
-from ...native.compiler import NoCompilerError, loaded
+from ...native.compiler import NoCompilerError
 from ..callback_arrays import INTEGER, Parcel, call
+from ..native.handlers import handler_library, register
 
 #: The names of the handlers.
 FACTORIZE_BANDED, SOLVE_BANDED, HOST = (
@@ -41,16 +41,14 @@ class _Array(ctypes.Structure):
 def handlers() -> bool:
     """Whether XLA knows the handlers, compiled against the headers of this jaxlib."""
     assert __package__ is not None
-    text = files(__package__).joinpath("calls.c").read_text()
     try:
-        library = loaded(text, f"-I{jax.ffi.include_dir()}")
+        library = handler_library(__package__, "calls.c")
     except NoCompilerError:
         return False
     library.set_lapack(*(_lapack(kind + name) for kind in "ds" for name in ("gbtrf", "gbtrs")))
     library.set_host(_answer)
     for name in (FACTORIZE_BANDED, SOLVE_BANDED, HOST):
-        handler = jax.ffi.pycapsule(getattr(library, name.removeprefix("adjointbench_")))
-        jax.ffi.register_ffi_target(name, handler, platform="cpu")
+        register(name, getattr(library, name.removeprefix("adjointbench_")))
     return True
 
 
