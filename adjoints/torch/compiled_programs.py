@@ -89,12 +89,14 @@ def _compile(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # They take a second to import, which only who compiles should wait for.
-            from .back_end import program
+            # They take a second to import, which only who compiles should wait for. PyTorch reads
+            # the folders of its compiler once, as it is imported: they are looked at before.
             from .compiler_check import why_none
 
             reason = why_none()
             if not reason:
+                from .back_end import program
+
                 call, serves = program(build, inputs, axes)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
