@@ -22,11 +22,12 @@ from adjointbench.adjoints.gradient import gradient, prepare
 from adjointbench.adjoints.methods import methods
 from adjointbench.adjoints.regularizers.regularizer import Regularizer
 from adjointbench.adjoints.result import GradientResult
-from adjointbench.problems import Problem
+from adjointbench.problems import Event, Problem
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Event",
     "GradientResult",
     "Problem",
     "Regularizer",

@@ -24,6 +24,7 @@ from .options import (
     check_device_name,
     check_error_bar,
     check_installed,
+    check_model,
     check_regularizer,
     check_supported,
     choose_solver,
@@ -212,6 +213,7 @@ def prepare(
     )
     check_name("linear_solver", settings.linear_solver, CHOICES)
     check_regularizer(entry, penalty)
+    check_model(problem, entry, penalty)
     check_supported(
         entry,
         adjoint_solver=adjoint_solver,

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..problems import Problem
 from ..problems.installing import how_to_install
+from ..problems.moving_times import moves
 from .arguments import check_name
 from .methods import METHODS
-from .methods.method import Method
+from .methods.method import MODELS, Method
 from .regularizers.regularizer import Regularizer
 
 
@@ -25,6 +26,32 @@ def check_supported(entry: Method, **asked: Any) -> None:
                 f"{option}={value!r} is not supported by method={entry.name!r}; "
                 f"leave it out, or use one of: {', '.join(able)}"
             )
+
+
+def models_of(problem: Problem) -> tuple[str, ...]:
+    """Which of :data:`~.methods.method.MODELS` the problem has."""
+    found = {
+        "events": bool(problem.events),
+        "moving times": moves(problem),
+        "mass": problem.mass is not None,
+    }
+    return tuple(name for name, has in found.items() if has)
+
+
+def check_model(problem: Problem, entry: Method, regularizer: Regularizer | None) -> None:
+    """Refuse a method that cannot take what the problem has, and name methods that can."""
+    has = models_of(problem)
+    if lacking := [name for name in has if name not in entry.models]:
+        able = [m.name for m in METHODS if {*has} <= m.models]
+        raise ValueError(
+            f"method={entry.name!r} does not take problem {problem.name!r}, which has "
+            f"{' and '.join(MODELS[name] for name in lacking)}; use one of: {', '.join(able)}"
+        )
+    if has and regularizer is not None:
+        raise ValueError(
+            f"regularizer={regularizer.name!r} is for problems without events, moving times and "
+            f"mass matrices, and problem {problem.name!r} has {MODELS[has[0]]}; leave it out"
+        )
 
 
 def check_regularizer(entry: Method, regularizer: Regularizer | None) -> None:

@@ -17,6 +17,8 @@ STATUSES = (
     "timeout",
     "failed",
     "inaccurate",
+    "max_events",
+    "event",
 )
 
 STATUS_MESSAGES = {
@@ -31,6 +33,11 @@ STATUS_MESSAGES = {
     "timeout": "the time allowed ran out",
     "failed": "the solver gave up",
     "inaccurate": "the gradient is estimated to be further off than it may be",
+    "max_events": "there were more events than max_events; raise it, or look whether they follow "
+    "each other ever faster, as at the rest of a bouncing ball or where a switch chatters",
+    "event": "an event whose effect is not defined: a value that touches zero to within the "
+    "tolerance and turns back, two events at one time, or an event at the time of a save, of a "
+    "jump or of the end of the span; shift that time, or tighten the tolerance",
 }
 
 _REVERSE_NONFINITE = (

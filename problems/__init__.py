@@ -4,8 +4,9 @@
 your own, and ``load("file.py:problem")`` fetches it from a file or a module.
 """
 
+from .event import Event
 from .locate import load
 from .problem import Problem
 from .registry import entry, get, names
 
-__all__ = ["Problem", "entry", "get", "load", "names"]
+__all__ = ["Event", "Problem", "entry", "get", "load", "names"]

@@ -21,6 +21,7 @@ def checked_functions(
     p: Mapping[str, np.ndarray],
     n_saves: int,
     jump_times: Sequence[float],
+    of_loss: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
     """Call every function of a problem once on NumPy arrays; refuse what does not fit.
 
@@ -30,6 +31,8 @@ def checked_functions(
         ``rhs``, ``loss``, ``jacobian``, ``jump`` and ``exact``.
     t0, y0, p, n_saves, jump_times
         What they are called with.
+    of_loss : mapping of str to ndarray
+        What the loss finds in ``p`` besides.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def checked_functions(
         return np.asarray(time, dtype=y0.dtype), y0, p
 
     check("rhs", y0.shape, LIKE_Y0, *at(t0))
-    check("loss", (), A_SCALAR, np.stack([y0] * n_saves), p)
+    check("loss", (), A_SCALAR, np.stack([y0] * n_saves), {**p, **of_loss})
     if known["jacobian"] is not None:
         check("jacobian", (y0.size, y0.size), "(n, n) with n = y0.size", *at(t0))
     for i, time in enumerate(jump_times):

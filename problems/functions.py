@@ -28,7 +28,7 @@ ARRAY_API = (
 
 #: How each function of a problem is called.
 _CALLS = {
-    **dict.fromkeys(("rhs", "jacobian", "drift", "diffusion"), "t, y, p"),
+    **dict.fromkeys(("rhs", "jacobian", "drift", "diffusion", "when", "event jump"), "t, y, p"),
     "loss": "ys, p",
     "jump": "i, t, y, p",
 }

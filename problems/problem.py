@@ -10,9 +10,11 @@ import numpy as np
 
 from . import validation
 from .definition import definition_hash
+from .event import DEFAULT_MAX_EVENTS, EVENT_TIMES, Event, check_max_events, checked_events
 from .function_checks import checked_functions
 from .initial_value import Array, InitialValue, Loss
 from .jacobian_sparsity import Pattern, Sparse, check_complete, checked_pattern
+from .moving_times import MovingTimes, moves
 from .reference import Reference, find_reference
 from .torch_module import ModuleField, arrays_of, check_module
 
@@ -73,16 +75,27 @@ class Problem(InitialValue):
         two index arrays. The attribute is such a pair, sorted by columns, then rows, each entry
         once. Methods with sparse linear systems find it from the equations where it is ``None``;
         it is no part of :meth:`definition_hash`, as it does not change the equations.
-    discontinuities : sequence of float
+    discontinuities : sequence of float, or callable
         Times where the right-hand side is not smooth; every method steps onto them, and sees the
         right-hand side from the side of the step. One at an end of the span says that the span's
-        side of it counts.
-    jump_times : sequence of float
+        side of it counts. Names of parameters among them, or a function ``discontinuities(p)``
+        that returns the times, make them move with the parameters, and the gradient knows.
+    jump_times : sequence of float, or callable
         Times, strictly increasing, after the start and no later than the end, at which the
-        state jumps.
+        state jumps. They may move with the parameters as well, and then come in any order, and
+        have no effect outside the span.
     jump : callable, optional
         ``jump(i, t, y, p)``, the state just after the jump at ``jump_times[i]``. A save at a
         jump time is the value after it.
+    events : sequence of Event
+        Where the state crosses a threshold, and what happens to it there: see :class:`Event`.
+        In the loss of such a problem ``p["event_times"]`` has their times, `max_events` of them
+        in order, infinite where there were fewer.
+    max_events : int
+        How many there may be in one solve; more are the status ``"max_events"``.
+    mass : array_like, shape (n, n), optional
+        ``M`` of ``M y' = rhs(t, y, p)``, for the flattened state. It may be singular: its zero
+        rows are algebraic equations, of index 1, and `y0` need fulfil them only roughly.
     version : int
         Raised when the numbers of a published problem change.
     settings : mapping of str to object
@@ -113,6 +126,9 @@ class Problem(InitialValue):
     discontinuities: tuple[float, ...]
     jump_times: tuple[float, ...]
     jump: Jump | None
+    events: tuple[Event, ...]
+    max_events: int
+    mass: np.ndarray | None
     version: int
     settings: dict[str, Any]
     exact: Exact | None
@@ -132,16 +148,26 @@ class Problem(InitialValue):
         tags: Sequence[str] = (),
         jacobian: RightHandSide | None = None,
         jacobian_sparsity: Sparse | ArrayLike | tuple[ArrayLike, ArrayLike] | None = None,
-        discontinuities: ArrayLike = (),
-        jump_times: ArrayLike = (),
+        discontinuities: ArrayLike | Callable[[Mapping[str, Array]], Array] = (),
+        jump_times: ArrayLike | Callable[[Mapping[str, Array]], Array] = (),
         jump: Jump | None = None,
+        events: Sequence[Event] = (),
+        max_events: int = DEFAULT_MAX_EVENTS,
+        mass: ArrayLike | None = None,
         version: int = 1,
         settings: Mapping[str, Any] | None = None,
         exact: Exact | None = None,
     ) -> None:
         self._set_values(name, y0, params, constants, t_span, save_at)
         span, dtype = self.t_span, self.dtype
-        jumps = validation.checked_jump_times(jump_times, span, dtype)
+        breaks, jumps = validation.checked_stops(
+            discontinuities, jump_times, span, dtype, self.params, self.merged()
+        )
+        room = check_max_events(max_events)
+        self._set(
+            events=checked_events(events, t0=span[0], y0=self.y0, p=self.merged()),
+            max_events=room,
+        )
         functions = {
             "rhs": rhs,
             "loss": loss,
@@ -153,8 +179,9 @@ class Problem(InitialValue):
             stiff=bool(stiff),
             tags=validation.checked_tags(tags),
             jacobian_sparsity=checked_pattern(jacobian_sparsity, self.n_states),
-            discontinuities=validation.checked_discontinuities(discontinuities, span, dtype),
+            discontinuities=breaks,
             jump_times=jumps,
+            mass=validation.checked_mass(mass, self.n_states, dtype),
             version=version,
             settings=dict(settings or {}),
             **checked_functions(
@@ -164,6 +191,7 @@ class Problem(InitialValue):
                 p=self.merged(),
                 n_saves=len(self.save_at),
                 jump_times=jumps,
+                of_loss=self.events_seen_by_loss(np.full(room, span[1], dtype)),
             ),
         )
         if self.jacobian_sparsity is not None:
@@ -216,6 +244,10 @@ class Problem(InitialValue):
             **options,
         )
 
+    def events_seen_by_loss(self, times: Array) -> dict[str, Array]:
+        """What the loss gets besides parameters and constants: the `times` of events, if any."""
+        return {EVENT_TIMES: times} if self.events else {}
+
     @property
     def reference(self) -> Reference | None:
         """The certified loss and gradient of exactly this problem, or ``None``."""
@@ -225,14 +257,15 @@ class Problem(InitialValue):
         """SHA-256 of what defines the numbers: source of the equations, arrays, times, settings."""
         return definition_hash(
             self.name,
-            [self.rhs, self.loss, *filter(None, [self.jump])],
+            [self.rhs, self.loss, *filter(None, [self.jump]), *_functions_of_stops(self)],
             {
                 **{f"params[{name!r}]": value for name, value in self.params.items()},
                 **{f"constants[{name!r}]": value for name, value in self.constants.items()},
                 "y0": self.y0,
                 "save_at": self.save_at,
+                **({} if self.mass is None else {"mass": self.mass}),
             },
-            {"t_span": self.t_span, "jump_times": self.jump_times},
+            {"t_span": self.t_span, "jump_times": self.jump_times, **_kinds_of_events(self)},
         )
 
     def __repr__(self) -> str:
@@ -242,3 +275,22 @@ class Problem(InitialValue):
             f"{self.n_params} parameters, {self.dtype}, t in {list(self.t_span)}, "
             f"{len(self.save_at)} saves{', stiff' if self.stiff else ''})"
         )
+
+
+def _functions_of_stops(problem: Problem) -> list[Callable[..., Any]]:
+    """The functions of events, and those that make declared times of parameters."""
+    times = (problem.discontinuities, problem.jump_times)
+    moving = [t.given for t in times if isinstance(t, MovingTimes) and callable(t.given)]
+    events = [f for event in problem.events for f in (event.when, event.jump) if f is not None]
+    return moving + events
+
+
+def _kinds_of_events(problem: Problem) -> dict[str, Any]:
+    """What else decides about stops; nothing where there is only what never moves."""
+    found: dict[str, Any] = {}
+    if problem.events:
+        found["events"] = [(e.direction, e.terminal, e.jump is None) for e in problem.events]
+        found["max_events"] = problem.max_events
+    if moves(problem):
+        found["discontinuities"] = problem.discontinuities
+    return found

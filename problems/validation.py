@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .moving_times import MovingTimes, moving_or_given
+
 
 def did_you_mean(name: object, known: Sequence[str]) -> str:
     """``"did you mean 'linear'? "`` where some of the `known` come close; else nothing."""
@@ -160,6 +162,44 @@ def checked_save_at(save_at: Any, t_span: tuple[float, float], dtype: np.dtype) 
     _check_increasing("save_at", times)
     _check_inside("save_at", times, t_span)
     return np.asarray(times, dtype=dtype)
+
+
+def checked_stops(
+    discontinuities: Any,
+    jump_times: Any,
+    t_span: tuple[float, float],
+    dtype: np.dtype,
+    params: Mapping[str, np.ndarray],
+    p: Mapping[str, np.ndarray],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Both kinds of declared times; those that move with the parameters may lie anywhere."""
+    breaks = moving_or_given("discontinuities", discontinuities, params, p)
+    jumps = moving_or_given("jump_times", jump_times, params, p)
+    return (
+        breaks
+        if isinstance(breaks, MovingTimes)
+        else checked_discontinuities(breaks, t_span, dtype),
+        jumps if isinstance(jumps, MovingTimes) else checked_jump_times(jumps, t_span, dtype),
+    )
+
+
+def checked_mass(mass: Any, n: int, dtype: np.dtype) -> np.ndarray | None:
+    """The mass matrix in the problem's dtype."""
+    if mass is None:
+        return None
+    if callable(mass):
+        raise ValueError(
+            "mass is a function; a mass matrix that depends on time or state is not solved here: "
+            "pass a constant matrix, and write what changes into rhs or as further unknowns"
+        )
+    array = _value("mass", mass).astype(dtype)
+    if array.shape != (n, n):
+        raise ValueError(
+            f"mass has shape {array.shape}; it must be {(n, n)}, (n, n) with n=y0.size"
+        )
+    if not array.any():
+        raise ValueError("mass is zero: rhs alone is no differential equation; solve rhs = 0")
+    return array
 
 
 def checked_discontinuities(

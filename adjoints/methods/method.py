@@ -19,6 +19,13 @@ PEERS = "peers"
 FAMILIES = ("discrete", "continuous", "blackbox", PEERS)
 BACKENDS = ("jax", "torch", "scipy", "native")
 
+#: What a problem may have that only some methods can take, in words: :attr:`Method.models`.
+MODELS = {
+    "events": "events",
+    "moving times": "discontinuities or jump times that move with the parameters",
+    "mass": "a mass matrix",
+}
+
 #: The kinds of adjoints that integrate the state itself backwards.
 BACKWARD = ("backsolve", "backsolve-seminorm")
 
@@ -55,6 +62,8 @@ class Method:
         The default for stiff problems; ``None`` where it has no implicit solver.
     supports : frozenset of str
         The optional arguments of :func:`~adjointbench.gradient` that it honours.
+    models : frozenset of str
+        Which of :data:`MODELS` it can take.
     estimates : tuple of str
         The solver's own estimates that a regulariser may be made of, where it ``supports`` one.
     requires : tuple of str
@@ -76,6 +85,7 @@ class Method:
     solvers: tuple[str, ...]
     stiff_solver: str | None = None
     supports: frozenset[str] = field(default_factory=frozenset)
+    models: frozenset[str] = field(default_factory=frozenset)
     estimates: tuple[str, ...] = ("error", "error_squared", "stiffness")
     requires: tuple[str, ...] = ()
     library: str = ""

@@ -1,0 +1,207 @@
+"""Where on a step an event happens first, by the values that its dense output gives.
+
+A step is looked at in :data:`PIECES` pieces. In each, the cubic through values and slopes at its
+ends says where a value that turns back is nearest to zero, and there it is looked at once more: so
+two crossings on one step are found, down to about a sixteenth of it. What touches zero to within
+the tolerance without a crossing beyond doubt, and two events at one time, have no defined effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from array_api_compat import array_namespace
+
+#: An array of whatever framework runs the equations.
+Array = Any
+
+#: Pieces of a step, and halvings of an interval in which a value changes its sign.
+PIECES, HALVINGS = 8, 50
+
+#: Times that differ by so many units of rounding are the same.
+SAME_TIME = 100.0
+
+
+class Path(Protocol):
+    """The values of E events along one step, by fractions of it from 0 to 1."""
+
+    def with_slopes(self, fractions: Sequence[float]) -> tuple[Array, Array]:
+        """Values and their derivatives by the fraction, shapes ``(len(fractions), E)``."""
+        ...
+
+    def values(self, fractions: Array) -> Array:
+        """Values of shape ``(k, E)`` at fractions of that shape, each event at its own."""
+        ...
+
+    def spreads(self, fractions: Array) -> Array:
+        """By how much the tolerance moves each value at its fraction, shape ``(E,)``.
+
+        ``sum(|dwhen/dy| (atol + rtol |y|))``.
+        """
+        ...
+
+
+class Bracket(NamedTuple):
+    """Where the values change their sign first, shapes ``(E,)``.
+
+    Attributes
+    ----------
+    crosses : array of bool
+    low, high : array
+        The fractions between which.
+    sign : array
+        That of the value at `low`.
+    touches : array
+        The fraction at which the value touches zero to within the tolerance, before it crosses or
+        as it does; infinite where it does not.
+    signs : array
+        At the end of the step, where nothing crosses.
+    """
+
+    crosses: Array
+    low: Array
+    high: Array
+    sign: Array
+    touches: Array
+    signs: Array
+
+
+class Located(NamedTuple):
+    """The first event of a step.
+
+    Attributes
+    ----------
+    happens : array of bool
+    which : array of int
+        The event's number.
+    fraction : array
+        Of the step.
+    undefined : array of bool
+        Whether what happens on the step is not defined.
+    signs : array, shape ``(E,)``
+        Of all values at the end of the step, where nothing happens.
+    """
+
+    happens: Array
+    which: Array
+    fraction: Array
+    undefined: Array
+    signs: Array
+
+
+def armed(values: Array, slopes: Array, resolution: Array) -> Array:
+    """The signs that change at the next events, from values and slopes by time at a start.
+
+    Values that are zero but for the rounding of time, `resolution`, have the sign to which they
+    move.
+    """
+    xp = array_namespace(values)
+    return xp.sign(xp.where(xp.abs(values) <= xp.abs(slopes) * resolution, slopes, values))
+
+
+def resolution_of(t: Array, end: Array) -> Array:
+    """The times that count as the same, around `t` of a solve to `end`."""
+    xp = array_namespace(t)
+    return SAME_TIME * xp.finfo(t.dtype).eps * xp.maximum(xp.abs(t), xp.abs(end))
+
+
+def bracketed(path: Path, signs: Array, directions: Array) -> Bracket:
+    """Where on a step each value first changes its sign in its direction.
+
+    Parameters
+    ----------
+    path : Path
+    signs : array, shape ``(E,)``
+        At the start of the step, of :func:`armed` or of the step before.
+    directions : array, shape ``(E,)``
+        -1, 0 or 1.
+    """
+    xp = array_namespace(signs)
+    at = [j / PIECES for j in range(PIECES + 1)]
+    values, slopes = path.with_slopes(at)
+    nearest, turns = _nearest(values, slopes / PIECES)
+    between = xp.asarray(at[:-1], dtype=signs.dtype)[:, None] + nearest / PIECES
+    inner = path.values(between)
+    crosses = xp.zeros_like(signs, dtype=xp.bool)
+    low, high, sign, now = 0 * signs, 0 * signs, signs, signs
+    before = 0 * signs
+    closest, where_closest = xp.full_like(signs, xp.inf), 0 * signs
+    for j in range(PIECES):
+        closer = turns[j, ...] & ~crosses & (xp.abs(inner[j, ...]) < closest)
+        closest = xp.where(closer, xp.abs(inner[j, ...]), closest)
+        where_closest = xp.where(closer, between[j, ...], where_closest)
+        for fraction, value in (
+            (between[j, ...], inner[j, ...]),
+            (0 * signs + at[j + 1], values[j + 1, ...]),
+        ):
+            # A value of exactly zero has crossed.
+            after = xp.where(value == 0, -now, xp.sign(value))
+            counts = (now * after < 0) & ((directions == 0) | (directions == after)) & ~crosses
+            low, high = xp.where(counts, before, low), xp.where(counts, fraction, high)
+            sign = xp.where(counts, now, sign)
+            crosses = crosses | counts
+            now, before = after, fraction
+    touches = xp.where(closest <= path.spreads(where_closest), where_closest, xp.inf + 0 * signs)
+    touches = xp.where(crosses & xp.isfinite(touches), xp.minimum(touches, low), touches)
+    return Bracket(crosses, low, high, sign, touches, now)
+
+
+def _nearest(values: Array, slopes: Array) -> tuple[Array, Array]:
+    """In each piece, where the cubic through its ends turns back, and whether it does.
+
+    Parameters
+    ----------
+    values, slopes : array, shape ``(pieces + 1, E)``
+        The slopes are by the fraction of the piece.
+    """
+    xp = array_namespace(values)
+    first, second = slopes[:-1, ...], slopes[1:, ...]
+    rise = values[1:, ...] - values[:-1, ...]
+    # The derivative of the cubic is first + 2 a u + 3 b u^2.
+    a, b = 3 * rise - 2 * first - second, first + second - 2 * rise
+    # Towards zero at the start of the piece, and away from it at its end.
+    turns = (first * values[:-1, ...] < 0) & (second * values[1:, ...] > 0)
+    root = xp.sqrt(xp.maximum(a * a - 3 * b * first, 0 * a))
+    q = -(a + xp.where(a < 0, -root, root))
+    q, b = xp.where(q == 0, xp.ones_like(q), q), xp.where(b == 0, xp.ones_like(b), b)
+    near, far = first / q, q / (3 * b)
+    inside = (near > 0) & (near < 1)
+    u = xp.where(inside, near, far)
+    return xp.where(turns & (u > 0) & (u < 1), u, 0.5 + 0 * u), turns
+
+
+def located(
+    path: Path,
+    bracket: Bracket,
+    resolution: Array,
+    repeat: Callable[[int, Callable[[Any], Any], Any], Any],
+) -> Located:
+    """The first event of a step: between the ends of its bracket, by halving it.
+
+    Parameters
+    ----------
+    path : Path
+    bracket : Bracket
+    resolution : array
+        Fractions that differ by less are the same.
+    repeat : callable
+        ``repeat(times, turn, carry)``: the framework's loop.
+    """
+    xp = array_namespace(bracket.low)
+
+    def halve(ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        middle = 0.5 * (low + high)
+        beyond = path.values(middle[None, ...])[0, ...] * bracket.sign <= 0
+        return xp.where(beyond, low, middle), xp.where(beyond, middle, high)
+
+    _, high = repeat(HALVINGS, halve, (bracket.low, bracket.high))
+    fractions = xp.where(bracket.crosses, high, xp.full_like(high, xp.inf))
+    which = xp.argmin(fractions)
+    first = xp.min(fractions)
+    together = xp.sum(xp.astype(fractions <= first + resolution, high.dtype)) > 1
+    happens = xp.any(bracket.crosses)
+    undefined = xp.any(xp.isfinite(bracket.touches) & (bracket.touches <= first))
+    undefined = undefined | (happens & together)
+    return Located(happens, which, first, undefined, bracket.signs)
