@@ -9,14 +9,17 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from ....problems import Problem
+from ....problems.moving_times import moves
 from ...steps.stops import Stops
 from ..config import Config
 from ..state import StopArrays
 from ..times import find_stops, stop_arrays
-from ..user_functions import UserFunctions
+from ..user_functions import EventJump, Threshold, UserFunctions, merge_named
 from .detection import Detection
 from .moving_stops import moving_stops
-from .stop_map import ParameterTimes, StopMap
+from .stop_map import ParameterTimes, ProblemTimes, StopMap
+from .when_event import WhenEvent
 
 Times = tuple[Any, ...]
 
@@ -63,6 +66,30 @@ def with_events(config: Config, user: UserFunctions, declared: Declared, room: i
         events=user.events,
     )
     return moving_config(config, stop_map, room)
+
+
+def with_problem_events(config: Config, problem: Problem) -> Config:
+    """The same for a problem."""
+    if not (problem.events or moves(problem)):
+        return config
+    jumps, moving = len(problem.jump_times), moves(problem)
+    stop_map = StopMap(
+        rhs=config.rhs,
+        jump=config.on_stop,
+        jumps=jumps,
+        times=ProblemTimes(problem.jump_times, problem.discontinuities) if moving else None,
+        declared=jumps + (len(problem.discontinuities) if moving else 0),
+        events=tuple(
+            WhenEvent(
+                Threshold(event.when, merge_named),
+                None if event.jump is None else EventJump(event.jump, merge_named),
+                event.direction,
+                event.terminal,
+            )
+            for event in problem.events
+        ),
+    )
+    return moving_config(config, stop_map, problem.max_events)
 
 
 def moving_config(config: Config, stop_map: StopMap, room: int) -> Config:
