@@ -272,9 +272,12 @@ def look(
     full = found.happens & (events.number >= detection.room)
     status = jnp.where(full, CODES["max_events"], RUNNING)
     status = jnp.where(undefined, CODES["event"], status).astype(jnp.int32)
-    inserted = _inserted(detection, events.stops, stop, t, found.which)
-    stops = jax.tree.map(
-        lambda new, old: jnp.where(found.happens, new, old), inserted, events.stops
+    # Most steps have none, and their stops stay where they are.
+    stops = lax.cond(
+        found.happens,
+        lambda stops: _inserted(detection, stops, stop, t, found.which),
+        lambda stops: stops,
+        events.stops,
     )
     signs = jnp.where(found.happens, events.signs, found.signs)
     return Looked(
