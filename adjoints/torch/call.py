@@ -14,9 +14,12 @@ from ..result import STATUSES
 from ..steps.acceptance import CODES
 from ..steps.tableau import Tableau
 from .engines import Engine
+from .events.outputs import with_cotangents
 from .forward_pass import Solved, solve_recording
 from .native import engine as native
+from .outputs import Cotangents, Outputs, outputs_of, pulled_terms
 from .plain_fallback import with_plain_fallback
+from .recorded_step import plus
 from .schedule import Schedule
 from .state import Config, Tensors
 
@@ -111,8 +114,13 @@ class Call:
     def kept(self, solved: Solved) -> Solved:
         """What the reverse pass reads; the dense output is let go where it does not."""
         # What is returned leads here by its graph: both would live until garbage is collected.
-        solved = solved._replace(ys=solved.ys.detach(), times=solved.times[:0])
+        solved = solved._replace(ys=solved.ys.detach(), times=solved.times[:0], passed=())
         return solved if self.keeps_dense else solved._replace(coefficients=None)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs are differentiated."""
+        return 3 if self.schedule.events else 2
 
     def run(self, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
         """Solve, and keep what :meth:`pull` reads."""
@@ -123,11 +131,17 @@ class Call:
         self.solved = self.kept(solved)
         return outputs_of(self.config, solved)
 
-    def pull(
-        self, dys: torch.Tensor, dtotals: torch.Tensor, y0: torch.Tensor, *leaves: torch.Tensor
-    ) -> Tensors:
-        """Cotangents of `y0` and of the differentiated leaves."""
-        pulled = pulled_back(self, dys, dtotals, y0, *self.split(leaves))
+    def pull(self, *tensors: torch.Tensor) -> Tensors:
+        """Cotangents of `y0` and of the differentiated leaves, from those of the outputs.
+
+        Parameters
+        ----------
+        *tensors : tensor
+            The cotangents, `y0` and the leaves.
+        """
+        cotangents, (y0, *leaves) = tensors[: self.outputs], tensors[self.outputs :]
+        own = Cotangents(*cotangents)
+        pulled = pulled_back(self, own, y0, *self.split(tuple(leaves)))
         self._warn_of_breakdown(pulled)
         return (pulled.dy0, *pulled.dparams)
 
@@ -161,18 +175,6 @@ class Call:
         return replace(self, solved=None, pulled=None, lanes=[])
 
 
-class Outputs(NamedTuple):
-    """What a solve returns: ``numbers`` are status, accepted steps, attempts, iterations.
-
-    Where dense output is wanted, ``ys`` goes on with the states from which the steps start.
-    """
-
-    ys: torch.Tensor
-    totals: torch.Tensor
-    numbers: torch.Tensor
-    steps: torch.Tensor
-
-
 def solved_of(
     call: Call,
     y0: torch.Tensor,
@@ -202,44 +204,9 @@ def solved_of(
     return with_plain_fallback(call.config, run)
 
 
-def outputs_of(config: Config, solved: Solved) -> Outputs:
-    """The outputs of a finished solve."""
-    work = solved.work
-    device = solved.ys.device
-    counts = (work.status, work.accepted, work.attempts, work.iterations)
-    numbers = torch.tensor(counts, device=device)
-    totals = solved.ys.new_zeros(3)
-    if isinstance(solved.record, native.NativeRecord):
-        totals = solved.record.totals
-    elif solved.terms is not None:
-        totals = reduced(config, solved.terms)
-    ys = torch.cat([solved.ys, solved.record.y]) if config.dense_output else solved.ys
-    return Outputs(ys, totals, numbers, solved.times[:, :2])
-
-
-def reduced(config: Config, terms: torch.Tensor, count: torch.Tensor | None = None) -> torch.Tensor:
-    """The regularisers, shape (3,), from the terms of all steps.
-
-    Parameters
-    ----------
-    config
-    terms : tensor, shape (rows, 3)
-    count : tensor, optional
-        How many of the rows are steps, where others of zeros fill them up.
-    """
-    if len(terms) == 0:
-        return terms.sum(dim=0)
-    if config.reduction == "max":
-        return terms.max(dim=0).values
-    if config.reduction == "sum":
-        return terms.sum(dim=0)
-    return terms.mean(dim=0) if count is None else terms.sum(dim=0) / count
-
-
 def pulled_back(
     call: Call,
-    dys: torch.Tensor,
-    dtotals: torch.Tensor | None,
+    cotangents: Cotangents,
     y0: torch.Tensor,
     params: Tensors,
     constants: Tensors,
@@ -249,12 +216,11 @@ def pulled_back(
     Parameters
     ----------
     call : Call
-    dys, dtotals : tensor
-        Cotangents of the first two :class:`Outputs`.
+    cotangents : Cotangents
     y0, params, constants
         What the call was made with.
     """
-    solved = call.solved
+    solved, (dys, dtotals, devents) = call.solved, cotangents
     assert solved is not None
     if solved.work.status != CODES["ok"]:
         none = tuple(torch.full_like(x, float("nan")) for x in (y0, *params))
@@ -268,15 +234,31 @@ def pulled_back(
     if solved.terms is not None and dtotals is not None and bool(dtotals.any()):
         dterms = pulled_terms(call.config, solved.terms, dtotals)
 
-    told = call
+    told = replace(call, schedule=solved.schedule or call.schedule)
     if call.config.dense_output:
-        told, dys = _saved_at_steps(call, solved, dys)
+        told, dys = _saved_at_steps(told, solved, dys)
 
     def run(config: Config) -> Pulled:
-        return call.pull_back(replace(told, config=config), dys, dterms, params, constants)
+        own, added = replace(told, config=config), ()
+        if devents is not None:
+            own, added = _with_events(own, devents, params, constants)
+        pulled = call.pull_back(own, dys, dterms, params, constants)
+        return pulled._replace(dparams=plus(pulled.dparams, added)) if added else pulled
 
     call.pulled = with_plain_fallback(call.config, run)
     return call.pulled
+
+
+def _with_events(
+    call: Call, devents: torch.Tensor, params: Tensors, constants: Tensors
+) -> tuple[Call, Tensors]:
+    """The call with the cotangents of events in its record, and those of parameters."""
+    solved = call.solved
+    assert solved is not None
+    own = (call.config, call.schedule, solved.record.jumps, devents, params, constants)
+    jumps, dparams = with_cotangents(*own)
+    record = solved.record._replace(jumps=jumps)
+    return replace(call, solved=solved._replace(record=record)), dparams
 
 
 def _saved_at_steps(call: Call, solved: Solved, dys: torch.Tensor) -> tuple[Call, torch.Tensor]:
@@ -294,16 +276,3 @@ def _saved_at_steps(call: Call, solved: Solved, dys: torch.Tensor) -> tuple[Call
     solved = solved._replace(ys=merged(solved.ys, record.y))
     told = replace(call, schedule=schedule, solved=solved)
     return told, merged(dys[:saves], dys[saves:])
-
-
-def pulled_terms(
-    config: Config, terms: torch.Tensor, dtotals: torch.Tensor, count: torch.Tensor | None = None
-) -> torch.Tensor:
-    """The cotangents of the `terms` of :func:`reduced`."""
-    found = dtotals.nan_to_num().expand_as(terms)
-    if config.reduction == "sum":
-        return found
-    if config.reduction == "mean":
-        return found / (len(terms) if count is None else count)
-    largest = terms.argmax(dim=0, keepdim=True)
-    return torch.zeros_like(terms).scatter(0, largest, found[:1])

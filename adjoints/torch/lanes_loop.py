@@ -17,8 +17,9 @@ from torch.utils import _pytree as pytree
 from ..steps.acceptance import CODES, RUNNING
 from . import discrete
 from .attempt import attempt, evaluate, judged, start
-from .call import Call, Outputs, pulled_terms, reduced
+from .call import Call
 from .forward_pass import Jumped, Record
+from .outputs import Outputs, pulled_terms, reduced
 from .state import Config, Operands, State, Tensors
 from .stepping import clipper
 
@@ -179,7 +180,7 @@ class ForwardPass:
         numbers = torch.stack(counts, dim=-1)
         t, h = torch.cat([steps[..., 0], state.t[:, None]], dim=1), steps[..., 1]
         found = Found(state.status, state.accepted, t, h, y, terms, *made)
-        return found, Outputs(ys, totals, numbers, steps)
+        return found, Outputs.of((ys, totals, numbers, steps))
 
 
 def pulled_back(
