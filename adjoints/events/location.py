@@ -106,7 +106,7 @@ def resolution_of(t: Array, end: Array) -> Array:
     return SAME_TIME * xp.finfo(t.dtype).eps * xp.maximum(xp.abs(t), xp.abs(end))
 
 
-def bracketed(path: Path, signs: Array, directions: Array) -> Bracket:
+def bracketed(path: Path, signs: Array, directions: Array, resolution: Array) -> Bracket:
     """Where on a step each value first changes its sign in its direction.
 
     Parameters
@@ -116,6 +116,9 @@ def bracketed(path: Path, signs: Array, directions: Array) -> Bracket:
         At the start of the step, of :func:`armed` or of the step before.
     directions : array, shape ``(E,)``
         -1, 0 or 1.
+    resolution : array
+        Fractions that differ by less are the same: a value that comes so near to zero at the end
+        of the step has crossed.
     """
     xp = array_namespace(signs)
     at = [j / PIECES for j in range(PIECES + 1)]
@@ -123,6 +126,9 @@ def bracketed(path: Path, signs: Array, directions: Array) -> Bracket:
     nearest, turns = _nearest(values, slopes / PIECES)
     between = xp.asarray(at[:-1], dtype=signs.dtype)[:, None] + nearest / PIECES
     inner = path.values(between)
+    last, falling = values[-1, ...], values[-1, ...] * slopes[-1, ...] < 0
+    arrives = falling & (xp.abs(last) <= xp.abs(slopes[-1, ...]) * resolution)
+    ends = [*(values[j, ...] for j in range(1, PIECES)), xp.where(arrives, 0 * last, last)]
     crosses = xp.zeros_like(signs, dtype=xp.bool)
     low, high, sign, now = 0 * signs, 0 * signs, signs, signs
     before = 0 * signs
@@ -133,7 +139,7 @@ def bracketed(path: Path, signs: Array, directions: Array) -> Bracket:
         where_closest = xp.where(closer, between[j, ...], where_closest)
         for fraction, value in (
             (between[j, ...], inner[j, ...]),
-            (0 * signs + at[j + 1], values[j + 1, ...]),
+            (0 * signs + at[j + 1], ends[j]),
         ):
             # A value of exactly zero has crossed.
             after = xp.where(value == 0, -now, xp.sign(value))

@@ -93,6 +93,33 @@ def signs_at(
     return armed(values, slopes, resolution_of(t, stops.end))
 
 
+def _signs_behind(
+    detection: Detection,
+    which: jax.Array,
+    t: jax.Array,
+    ys: tuple[jax.Array, jax.Array],
+    stops: StopArrays,
+    ops: Operands,
+) -> jax.Array:
+    """The signs behind a stop, from the states before it and behind it.
+
+    Those of an event where it really was: at the time that is held its value need not be zero to
+    rounding.
+    """
+    stop_map = detection.stop_map
+
+    def really(t: jax.Array, ys: Any, params: Tree) -> tuple[jax.Array, jax.Array]:
+        passed = stop_map.passed(which, t, ys[0], params)
+        return passed.time, passed.after
+
+    def declared(t: jax.Array, ys: Any, params: Tree) -> tuple[jax.Array, jax.Array]:
+        return t, ys[1]
+
+    params = (ops.params, ops.constants)
+    time, y = lax.cond(stop_map.is_event(which), really, declared, t, ys, params)
+    return signs_at(detection, stops, time, y, ops)
+
+
 @dataclass(frozen=True)
 class StepPath:
     """The values of events along the dense output of a step."""
@@ -174,16 +201,25 @@ def after_look(
     following: State,
     looked: Looked,
     passes: jax.Array,
+    before: jax.Array,
     ops: Operands,
 ) -> State:
-    """The state before the next attempt, with what was found of events."""
+    """The state before the next attempt, with what was found of events.
+
+    `before` is the state before the stop that the step `passes`, if it does.
+    """
     events = looked.events
 
-    def anew(t: Any, y: Any, stops: StopArrays, ops: Operands, signs: jax.Array) -> jax.Array:
-        return signs_at(config.events, stops, t, y, ops)
+    def anew(which: Any, t: Any, ys: Any, stops: StopArrays, ops: Operands, _: Any) -> jax.Array:
+        return _signs_behind(config.events, which, t, ys, stops, ops)
 
-    held = lax.stop_gradient((following.t, following.y, events.stops, ops))
-    signs = config.choose(passes, anew, lambda t, y, stops, ops, signs: signs, *held, events.signs)
+    def same(which: Any, t: Any, ys: Any, stops: Any, ops: Any, signs: jax.Array) -> jax.Array:
+        del which, t, ys, stops, ops
+        return signs
+
+    which = ops.stops.jumps[state.stop]
+    held = (which, following.t, (before, following.y), events.stops, ops)
+    signs = config.choose(passes, anew, same, *lax.stop_gradient(held), events.signs)
     return following._replace(
         h=jnp.where(looked.happens, state.h, following.h),
         events=events._replace(signs=signs),
@@ -215,11 +251,11 @@ def look(
     """
     path = StepPath(detection, trial, coefficients, ops)
     directions = jnp.array([e.direction for e in detection.events], trial.t.dtype)
-    bracket = bracketed(path, events.signs, directions)
-    resolution = resolution_of(trial.t, events.stops.end)
+    resolution = resolution_of(trial.t, events.stops.end) / trial.h
+    bracket = bracketed(path, events.signs, directions, resolution)
 
     def find(bracket: Tree) -> Located:
-        found = located(path, bracket, resolution / trial.h, _repeat)
+        found = located(path, bracket, resolution, _repeat)
         return found._replace(which=found.which.astype(jnp.int32))
 
     def none(bracket: Tree) -> Located:

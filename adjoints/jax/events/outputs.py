@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from ...state_layout import View
+from ...steps.acceptance import CODES
 from ..config import Config
 from ..outcomes import Met, Outputs
 from .detection import Detection
@@ -64,7 +65,7 @@ def events_of(detection: Detection, met: Met, params: Tree) -> Events:
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["met", "params"],
+    data_fields=["met", "params", "status"],
     meta_fields=["detection", "view"],
 )
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class EventRecord:
     met : Met
     params : pytree
         As the loop reads them.
+    status : array
+        How the solve ended: after a breakdown, all is NaN.
     view : View
         How the user sees states and times.
     """
@@ -84,6 +87,7 @@ class EventRecord:
     detection: Detection
     met: Met
     params: Tree
+    status: jax.Array
     view: View
 
     @property
@@ -91,12 +95,15 @@ class EventRecord:
         """The events as the user sees them."""
         found, view = events_of(self.detection, self.met, self.params), self.view
         times = jnp.where(jnp.isfinite(found.times), view.turned(found.times), jnp.inf)
-        before, after = view.structure(found.before), view.structure(found.after)
-        return Events(times, found.which, before, after)
+        ok = self.status == CODES["ok"]
+        times, before, after = (
+            jnp.where(ok, values, jnp.nan) for values in (times, found.before, found.after)
+        )
+        return Events(times, found.which, view.structure(before), view.structure(after))
 
 
 def event_record(config: Config, out: Outputs, params: Tree, view: View) -> EventRecord | None:
     """What is kept of a solve's events, where any were looked for."""
     if config.events is None or out.met is None:
         return None
-    return EventRecord(config.events, out.met, params, view)
+    return EventRecord(config.events, out.met, params, out.final.status, view)
