@@ -44,7 +44,9 @@ import casadi as ca
 import numpy as np
 
 from ...problems import Problem
+from ..events.held_program import with_held_times
 from ..program import (
+    Program,
     Settings,
     TrainingGradient,
     failed_result,
@@ -77,14 +79,21 @@ SHORT_STRETCH = 20
 LONGEST_STRETCH, ROOM = 16384, 2**30
 
 
-def prepare_adjoint(problem: Problem, settings: Settings) -> CvodesProgram:
+def prepare_adjoint(problem: Problem, settings: Settings) -> Program:
     """CVODES' adjoint sensitivity analysis."""
-    return CvodesProgram(problem, settings, _adjoint_call)
+    return _prepared(problem, settings, _adjoint_call)
 
 
-def prepare_forward(problem: Problem, settings: Settings) -> CvodesProgram:
+def prepare_forward(problem: Problem, settings: Settings) -> Program:
     """Forward sensitivities, all at once with the state."""
-    return CvodesProgram(problem, settings, lambda solve, primal: cvodes_calls.forward(solve))
+    return _prepared(problem, settings, lambda solve, primal: cvodes_calls.forward(solve))
+
+
+def _prepared(
+    problem: Problem, settings: Settings, build: Callable[[Solve, Call], Call]
+) -> Program:
+    made = with_held_times(lambda problem, settings: CvodesProgram(problem, settings, build))
+    return made(problem, settings)
 
 
 class CvodesProgram:
