@@ -123,7 +123,7 @@ def held_jump(problem: Problem, dtype: Any) -> Jump | None:
             xp = array_namespace(times)
             near = xp.abs(times[: i - first] - t) <= _SAME * np.finfo(dtype).eps * xp.abs(t)
             before = xp.where(xp.any(near), behind, before)
-        return _happens(problem, i, t, y, p, times[i - first], before, behind)
+        return _happens(problem, i, t, y, p, _one(times, i - first), before, behind)
 
     return jump
 
@@ -171,7 +171,8 @@ def _declared(
     if i < first:
         assert problem.jump is not None
         return problem.jump(i, t, y, p)
-    return _happens(problem, i, t, y, p, _moving(problem, p)[i - first], before, behind)
+    time = _one(_moving(problem, p), i - first)
+    return _happens(problem, i, t, y, p, time, before, behind)
 
 
 def _moving(problem: Problem, p: Mapping[str, Array]) -> Array:
@@ -179,6 +180,11 @@ def _moving(problem: Problem, p: Mapping[str, Array]) -> Array:
     declared = (problem.jump_times, problem.discontinuities)
     parts = [times.at(p) for times in declared if isinstance(times, MovingTimes)]
     return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
+
+
+def _one(times: Array, i: int) -> Array:
+    # An array still where an element of one would be none, as in equations that are traced.
+    return array_namespace(times).reshape(times[i : i + 1], ())
 
 
 def _happens(
