@@ -76,7 +76,10 @@ def _computations_taking(problem: Problem) -> tuple[dict[str, Any], ...]:
         Where fewer than two methods take it.
     """
     implicit = problem.stiff or problem.mass is not None
+    large = _LARGEST_STIFF_FORWARD_SYSTEM if implicit else _LARGEST_FORWARD_SYSTEM
     able = [o for o in (_TAKING_STIFF if implicit else _TAKING) if _takes(o, problem)]
+    if _forward_size(problem) > large:
+        able = [options for options in able if options["method"] != "scipy-forward"]
     if len(able) < 2:
         raise ValueError(
             f"problem {problem.name!r} has {' and '.join(models_of(problem))}, and fewer than two "
@@ -104,8 +107,13 @@ def _on_torch(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "method": "torch-discrete"} if on_jax else options
 
 
+def _forward_size(problem: Problem) -> int:
+    """How many equations state and forward sensitivities are."""
+    return problem.n_states * (1 + problem.n_states + problem.n_params)
+
+
 def _computations(problem: Problem) -> tuple[dict[str, Any], ...]:
-    size = problem.n_states * (1 + problem.n_states + problem.n_params)
+    size = _forward_size(problem)
     if problem.stiff:
         # On a limit cycle the sensitivities grow with every period and change their signs: where
         # they pass zero no step of Radau is small enough.

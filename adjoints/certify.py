@@ -75,11 +75,12 @@ def certify(
     Forward sensitivities by DOP853 (Radau for stiff problems) against adjoint equations by
     LSODA, both with error control on what they differentiate. Where states times parameters are
     too many for that, and for stiff oscillations: adjoint equations on SciPy, by DOP853 or for
-    stiff problems by LSODA, against the discrete adjoint on JAX, by DOP853 or Rodas5P. Problems with
-    events, times that move or a mass matrix get two methods that take them. Then the loss is differenced along random directions of each array of parameters and of the start
+    stiff problems by LSODA, against the discrete adjoint on JAX, by DOP853 or Rodas5P. For problems
+    with events, times that move or a mass matrix: two methods that take them, on two backends. Then
+    the loss is differenced along random directions of each array of parameters and of the start
     value, by DOP853 or LSODA, which takes about 10 solves a direction and 32 at most: a derivative
-    that no sensitivity or adjoint equation sees, as that by a time at which the equations switch,
-    is found there. Last, a gradient that estimates its own error is one more witness
+    that no sensitivity or adjoint equation sees, as that by a time at which the equations switch
+    undeclared, is found there. Last, a gradient that estimates its own error is one more witness
     (:mod:`.witness`), where that takes little of the time. A problem in float32 is solved in
     float64 from its float32 values.
 

@@ -70,7 +70,7 @@ def _on_torch() -> Calculus:
 
     def derivative(function: Callable[[Array], Array], x: Array) -> tuple[Array, Array]:
         # Reverse mode: PyTorch has no forward mode for some operations.
-        value, pull = torch.func.vjp(function, x)
+        value, pull, *_ = torch.func.vjp(function, x)
         return value, pull(torch.ones_like(value))[0]
 
     return Calculus(derivative, lambda x: x.detach())

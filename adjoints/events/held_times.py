@@ -5,7 +5,9 @@ own (:func:`~.crossing.pass_declared`): so are times without a jump, at which on
 side changes. Whatever solves problems with jumps solves these too.
 
 Times that coincide by chance, and not because the parameters put them at one place whatever their
-values, have no derivative: :attr:`HeldTimes.defined`.
+values, have no derivative, and neither has a time at the very start of the span, before which
+nothing would happen: :attr:`HeldTimes.defined`. At a save or at the end of the span the derivative
+is that from the side on which the state is saved after the jump.
 """
 
 from __future__ import annotations
@@ -76,7 +78,12 @@ def _floats(times: Any) -> tuple[float, ...]:
 
 
 def _defined(problem: Problem, params: Mapping[str, np.ndarray], held: HeldTimes) -> bool:
-    """Whether times that coincide still do where all parameters are a little different."""
+    """Whether the derivative is defined, see above.
+
+    Times that coincide must do so where all parameters are a little different as well.
+    """
+    if (np.asarray(held.jump_times, problem.dtype) == problem.dtype.type(problem.t_span[0])).any():
+        return False
     times = np.hstack([held.jump_times, held.discontinuities])
     rounding = _SAME * np.finfo(problem.dtype).eps * np.abs(times)
     together = np.abs(times[:, None] - times) <= rounding
@@ -129,16 +136,15 @@ def held_jump(problem: Problem, dtype: Any) -> Jump | None:
 
 
 def held_problem(problem: Problem, params: Mapping[str, np.ndarray]) -> Problem | None:
-    """`problem` with its times held where `params` put them; ``None`` where nothing is defined.
+    """`problem` with its times held where `params` put them.
 
-    That is where times coincide by chance, or where something happens at the very start: a
-    problem has no jump there.
+    ``None`` where they have no derivative there.
     """
     held = held_times(problem, params)
+    if not held.defined:
+        return None
     start, end = problem.t_span
     times = np.asarray(held.jump_times, problem.dtype)
-    if not held.defined or (times == start).any():
-        return None
     stops = np.unique(times[(start < times) & (times <= end)])
     groups = [np.flatnonzero(times == stop).tolist() for stop in stops]
 
@@ -197,13 +203,8 @@ def _happens(
     before: Array,
     behind: Array,
 ) -> Array:
-    jump = None
-    if i < len(problem.jump_times):
-        assert problem.jump is not None
-        given = problem.jump
-
-        def jump(t: Array, y: Array) -> Array:
-            return given(i, t, y, p)
+    given = problem.jump if i < len(problem.jump_times) else None
+    jump = None if given is None else lambda t, y: given(i, t, y, p)
 
     def rhs(t: Array, y: Array) -> Array:
         return problem.rhs(t, y, p)

@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
-from ..adjoint_units import AdjointUnits, adjoint_units
 from ..program import Settings
 from .counted import Counts
 from .derivatives import Derivatives, Key, Point
@@ -37,6 +36,7 @@ from .found_sparsity import sparsity_of
 from .integrate import IMPLICIT, ONE_STEP, TAKE_SPARSE, Options, Piece, integrate
 from .primal import primal_loss, solve_primal
 from .program import Outcome, ScipyProgram, flat_tolerance, forward_options, forward_stats
+from .reverse_units import options_of, units_of
 from .segments import Plan, Schedule, Segment, plan_of
 from .trajectory import Trajectory, jumped
 
@@ -70,9 +70,7 @@ class AdjointSolve:
         return needed + [("event_vjp", e) for e in range(len(self.system.events))]
 
 
-def adjoint_solve(
-    problem: Problem, settings: Settings, dtype: Any = np.float64
-) -> AdjointSolve:
+def adjoint_solve(problem: Problem, settings: Settings, dtype: Any = np.float64) -> AdjointSolve:
     """How a problem is solved; backwards with a solver and tolerances of its own.
 
     `dtype` is what its derivatives are computed in.
@@ -179,10 +177,10 @@ def solve_adjoint(
     dtimes = dtimes[: len(trajectory.events)]
     if not (np.isfinite(dys).all() and np.isfinite(dtimes).all()):
         return Adjoint("nonfinite", np.full(n, np.nan), np.full(m, np.nan))
-    units = _units(point, plan, trajectory, dys, dtimes, options)
+    units = units_of(point, plan, trajectory, dys, dtimes, options)
     sizes = point.system.parameter_sizes(point.theta, plan.span)
-    options = _adjoint_options(options, units, sizes, n)
-    dys, dtimes = dys / units.unit, list(dtimes / units.unit)
+    options = options_of(options, units, sizes, n)
+    dys, of_times = dys / units.unit, (dtimes / units.unit).tolist()
     result = Adjoint("ok", np.zeros(n), np.zeros(m))
     z = np.zeros(n + m)
     solved = zip(reversed(trajectory.segments), reversed(trajectory.pieces), strict=True)
@@ -190,7 +188,7 @@ def solve_adjoint(
         z[:n] += dys[list(segment.end_saves)].sum(axis=0)
         if segment.event is not None:
             e, t = segment.event, segment.stop
-            z = _added(point.event_vjp(e, t, piece.y, z[:n], dtimes.pop()), z, n)
+            z = _added(point.event_vjp(e, t, piece.y, z[:n], of_times.pop()), z, n)
         z = _back_through_jumps(point, segment.jumps, segment.stop, piece.y, z)
         result.status, z = _back_over(point, segment, piece, plan, dys, z, options, result.counts)
         if result.status != "ok":
@@ -271,36 +269,3 @@ def _adjoint_equations(
         return np.hstack([both, np.zeros((z.size, z.size - n))])
 
     return rates, jacobian
-
-
-def _units(
-    point: Point,
-    plan: Schedule,
-    trajectory: Trajectory,
-    dys: np.ndarray,
-    dtimes: np.ndarray,
-    options: Options,
-) -> AdjointUnits:
-    """The units of the reverse solve, for a parameter of size one."""
-    n = point.system.n
-    ys = trajectory.ys
-    for event, dtime in zip(trajectory.events, dtimes, strict=True):
-        # What the loss knows of a time counts as if it knew it of the state there.
-        pulled = point.event_vjp(event.number, event.held, event.before, np.zeros(n), dtime)
-        ys, dys = np.vstack([ys, event.before]), np.vstack([dys, pulled[:n]])
-    rtol, atol = np.asarray(options.rtol), np.asarray(options.atol)
-    one = [np.ones(1)]
-    span = np.asarray(plan.span)
-    return adjoint_units(ys, trajectory.y0, dys, one, span, rtol, atol)
-
-
-def _adjoint_options(options: Options, units: AdjointUnits, sizes: np.ndarray, n: int) -> Options:
-    """Tolerances of ``[w, q]`` in the units of the reverse solve.
-
-    Each parameter has its own size: rates of one array can be ten orders of magnitude apart.
-    """
-    rtol: float | np.ndarray = options.rtol
-    if np.ndim(rtol):
-        rtol = np.hstack([rtol, np.full(sizes.size, np.min(rtol))])
-    atol = np.hstack([np.broadcast_to(units.atol, n), units.atol_params[0] / sizes])
-    return replace(options, rtol=rtol, atol=atol)

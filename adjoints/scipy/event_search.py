@@ -68,7 +68,9 @@ class Search:
         return np.array([np.real(self.when(e, t, y[: self.n])) for e in events])
 
 
-def search_of(functions: BoundSystem, options: Options, cross: Cross | None = None) -> Search | None:
+def search_of(
+    functions: BoundSystem, options: Options, cross: Cross | None = None
+) -> Search | None:
     """The events of a system at its parameters; ``None`` where it has none.
 
     Parameters
@@ -210,9 +212,7 @@ class _Path:
 
     def _at(self, fractions: np.ndarray) -> np.ndarray:
         states, times = self._states(fractions)
-        return np.stack(
-            [self._search.values(t, y) for t, y in zip(times, states.T, strict=True)]
-        )
+        return np.stack([self._search.values(t, y) for t, y in zip(times, states.T, strict=True)])
 
     def _one(self, e: int, fractions: np.ndarray) -> np.ndarray:
         states, times = self._states(fractions)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-
 from array_api_compat import array_namespace
 
 from ...problems import Event, Problem
@@ -119,13 +119,6 @@ class FlatSystem:
         p = self.arguments(theta, constants)
         return self.jump_function(i, t, y.reshape(self.shape), p).reshape((self.n,))
 
-    def when(
-        self, e: int, t: Array, y: Array, theta: Array, constants: Mapping[str, Array]
-    ) -> Array:
-        """The value of event number `e`, a scalar."""
-        p = self.arguments(theta, constants)
-        return self.events[e].when(t, y.reshape(self.shape), p)
-
     def passed(
         self, e: int, t: Array, y: Array, theta: Array, constants: Mapping[str, Array]
     ) -> Passed:
@@ -167,6 +160,10 @@ class BoundSystem:
         self.system = system
         self.theta: np.ndarray = theta
 
+    @functools.cached_property
+    def _p(self) -> Any:
+        return self.system.arguments(self.theta, self.system.constants)
+
     def rhs(self, t: float, y: np.ndarray) -> np.ndarray:
         """The right-hand side, shape ``(n,)``."""
         return self.system.rhs(np.asarray(t), y, self.theta, self.system.constants)
@@ -181,7 +178,8 @@ class BoundSystem:
 
     def when(self, e: int, t: float, y: np.ndarray) -> complex:
         """The value of event number `e`: a real or complex number."""
-        return self.system.when(e, np.asarray(t), y, self.theta, self.system.constants).item()
+        system = self.system
+        return system.events[e].when(np.asarray(t), y.reshape(system.shape), self._p).item()
 
     def passed(self, e: int, t: float, y: np.ndarray) -> Passed:
         """What event number `e`, located at `t`, does."""

@@ -26,8 +26,8 @@ import numpy as np
 from scipy import sparse
 
 from ...problems import Problem
-from ..program import Settings
 from ..events.crossing import Passed
+from ..program import Settings
 from ..result import status_message
 from .derivatives import Derivatives, Point
 from .event_search import Search, search_of

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from .derivatives import Derivatives
+from .event_search import search_of
 from .flat import BoundSystem
 from .integrate import Options
-from .event_search import search_of
 from .segments import Plan, Schedule, TimeFunction
 from .trajectory import Trajectory, solve
 
