@@ -11,7 +11,7 @@ from ...problems import Problem
 from ...problems.moving_times import moves
 from ..program import NumpyProgram, Program, Settings, failed_result
 from ..result import GradientResult
-from .held_times import held_problem
+from .held_times import HeldTimes, held_problem, held_times
 
 Params = Mapping[str, np.ndarray]
 #: ``build(problem, settings)``.
@@ -48,7 +48,7 @@ class HeldProgram(NumpyProgram):
     def __init__(self, problem: Problem, settings: Settings, build: Build) -> None:
         super().__init__(problem)
         self._settings, self._build = settings, build
-        self._programs: OrderedDict[tuple[float, ...], Program] = OrderedDict()
+        self._programs: OrderedDict[HeldTimes, Program] = OrderedDict()
         # What it cannot take is told here.
         self._at(problem.params)
 
@@ -66,13 +66,13 @@ class HeldProgram(NumpyProgram):
 
     def _at(self, params: Params) -> Program | None:
         """The program with the times of `params`; ``None`` where these have no derivative."""
-        held = held_problem(self.problem, params)
-        if held is None:
+        held = held_times(self.problem, params)
+        if not held.defined:
             return None
-        key = (*held.jump_times, *held.discontinuities)
-        if key not in self._programs:
-            self._programs[key] = self._build(held, self._settings)
-        self._programs.move_to_end(key)
+        if held not in self._programs:
+            problem = held_problem(self.problem, params, held)
+            self._programs[held] = self._build(problem, self._settings)
+        self._programs.move_to_end(held)
         if len(self._programs) > KEPT:
             self._programs.popitem(last=False)
-        return self._programs[key]
+        return self._programs[held]

@@ -135,14 +135,8 @@ def held_jump(problem: Problem, dtype: Any) -> Jump | None:
     return jump
 
 
-def held_problem(problem: Problem, params: Mapping[str, np.ndarray]) -> Problem | None:
-    """`problem` with its times held where `params` put them.
-
-    ``None`` where they have no derivative there.
-    """
-    held = held_times(problem, params)
-    if not held.defined:
-        return None
+def held_problem(problem: Problem, params: Mapping[str, np.ndarray], held: HeldTimes) -> Problem:
+    """`problem` with its times held where `params` put them, which is where `held` says."""
     start, end = problem.t_span
     times = np.asarray(held.jump_times, problem.dtype)
     stops = np.unique(times[(start < times) & (times <= end)])

@@ -36,7 +36,10 @@ def _by_difference(
     function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, direction: np.ndarray, size: float
 ) -> np.ndarray:
     ahead, behind = (x + sign * REAL_STEP * size * direction for sign in (1, -1))
-    return (function(ahead) - function(behind)) / (ahead - behind).sum()
+    moved = direction != 0
+    # Infinite are the times of events that did not happen, whose derivative means nothing.
+    with np.errstate(invalid="ignore"):
+        return (function(ahead) - function(behind)) / (ahead - behind)[moved].sum()
 
 
 class NumpyBackend:
@@ -123,6 +126,5 @@ def _vjp(jacfwd: Callable[..., Any]) -> Callable[..., Any]:
 
 def _sizes(x: np.ndarray) -> np.ndarray:
     """The size of each element: its own, or where it is zero that of the largest."""
-    # Infinite are the times of events that did not happen.
     known = np.where(np.isfinite(x), np.abs(x), 0.0)
     return np.where(known == 0, np.max(known, initial=0.0) or 1.0, known)
