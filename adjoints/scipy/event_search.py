@@ -127,12 +127,13 @@ class Watch:
             The status is ``"event"`` where what happens is not defined.
         """
         step = _Path(self.search, t0, t1, path)
-        bracket = bracketed(step, self._signs, self._directions)
+        resolution = self._resolution(t1)
+        alike = resolution / (t1 - t0)
+        bracket = bracketed(step, self._signs, self._directions, np.asarray(alike))
         if not (bracket.crosses.any() or np.isfinite(bracket.touches).any()):
             self._signs = bracket.signs
             return None
-        resolution = self._resolution(t1)
-        found = located(step, bracket, resolution / (t1 - t0), _repeat)
+        found = located(step, bracket, np.asarray(alike), _repeat)
         if found.undefined:
             return "event", t0, -1
         if not found.happens:
