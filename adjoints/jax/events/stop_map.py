@@ -118,19 +118,28 @@ class StopMap:
         if self.times is None:
             return y if self.jump is None else self.jump(which, t, y, params)
         times = self.times(params)
-        for number in which:
+        for place, number in enumerate(which):
             y = lax.cond(
                 (number >= 0) & (number < self.declared),
-                self._moving,
+                partial(self._moving, place == 0),
                 lambda number, time, t, y, p: y,
                 *(number, times[jnp.maximum(number, 0)], t, y, params),
             )
         return y
 
     def _moving(
-        self, number: jax.Array, time: jax.Array, t: jax.Array, y: jax.Array, params: Params
+        self,
+        first: bool,
+        number: jax.Array,
+        time: jax.Array,
+        t: jax.Array,
+        y: jax.Array,
+        params: Params,
     ) -> jax.Array:
-        jump = self.jump
+        jump, sides = self.jump, self.sides(t, params)
+        if not first:
+            # What has happened at this time already was the one to see the side before.
+            sides = Sides(sides.behind, sides.behind)
         # Its value is that of the time at which the solve stopped, whatever rounding did.
         time = t + (time - lax.stop_gradient(time))
 
@@ -140,7 +149,7 @@ class StopMap:
             row = jnp.where(number < self.jumps, number, -1)[None]
             return jump(row, t, y, params)
 
-        return pass_declared(after, self.sides(t, params), t, y, time).held
+        return pass_declared(after, sides, t, y, time).held
 
     def sides(self, t: jax.Array, params: Params) -> Sides:
         """The right-hand side just before the time and behind it; its derivative by time stays."""
