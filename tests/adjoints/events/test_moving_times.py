@@ -29,6 +29,9 @@ TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 #: Comparisons of complex times are refused.
 NOT_ANALYTIC = {"switch", "both"}
 
+#: Problems and kinds of adjoints that compile for seconds, and are in the short run all the same.
+SHORT = {("both", "discrete"), ("both", "blackbox")}
+
 MOVING = [method for method in METHODS if "moving times" in method.models]
 
 
@@ -50,9 +53,8 @@ def rows():
         for method in MOVING:
             if method.name == "complex-step" and name in NOT_ANALYTIC:
                 continue
-            open_solver = method.backend in ("jax", "torch") and method.family != "blackbox"
-            compiles = method.family == "blackbox" and method.backend in ("jax", "torch")
-            long = open_solver or (compiles and name != "both")
+            compiles = method.backend in ("jax", "torch")
+            long = compiles and (name, method.adjoint) not in SHORT
             marks = [pytest.mark.long] if long else []
             yield pytest.param(name, method, marks=marks, id=f"{name}-{method.name}")
 
