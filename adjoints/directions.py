@@ -79,7 +79,7 @@ def compare_with_loss(
         a kink, or where a slope is not known to three digits.
     """
     run = prepare(problem, **options)
-    sizes = sizes_of(problem, run.settings)
+    sizes = _sizes(problem, run)
     x = np.hstack([pack(problem.params), np.ravel(problem.y0)])
     said = sizes * np.hstack([pack(gradient.dparams), np.ravel(gradient.dy0)])
     loss, size = _loss_of(run), float(np.linalg.norm(said))
@@ -100,6 +100,17 @@ def compare_with_loss(
         solves += slope.evaluations
     disagreements, errors = zip(*found, strict=True)
     return Differences(max(disagreements), max(errors), solves)
+
+
+def _sizes(problem: Problem, run: Run) -> np.ndarray:
+    """The sizes in which arrays are moved: told by a solve, where a solver of SciPy can take it."""
+    if problem.mass is None:
+        return sizes_of(problem, run.settings)
+    arrays = [*problem.params.values(), problem.y0]
+    largest = [np.full(value.size, np.max(np.abs(value), initial=0.0)) for value in arrays]
+    x = np.abs(np.hstack([np.ravel(value) for value in arrays]))
+    own = np.where(x > 0, x, np.hstack(largest))
+    return np.where(own > 0, own, 1.0)
 
 
 class _Whole(NamedTuple):

@@ -54,14 +54,21 @@ class HeldProgram(NumpyProgram):
 
     def gradient(self, params: Params, y0: np.ndarray) -> GradientResult:
         """Loss and gradient at `params` and `y0`."""
-        program = self._at(params)
+        try:
+            program = self._at(params)
+        except ValueError as error:
+            # Some solvers cannot step from one time to another close by.
+            return failed_result(self.problem, "failed", "forward", str(error))
         if program is None:
             return failed_result(self.problem, "event", "forward")
         return program.gradient(params, y0)
 
     def primal(self, params: Params, y0: np.ndarray) -> float:
         """The loss alone; NaN after a breakdown."""
-        program = self._at(params)
+        try:
+            program = self._at(params)
+        except ValueError:
+            return float("nan")
         return float("nan") if program is None else program.primal(params, y0)
 
     def _at(self, params: Params) -> Program | None:

@@ -99,6 +99,14 @@ def test_programs_are_kept_by_their_times():
     assert built[-1] == (0.8,)
 
 
+def test_times_that_a_library_cannot_tell_apart_are_a_status():
+    run = ab.prepare(case_of("lag").problem, "cvodes-forward")
+    found = run({"lag": 0.9 + 1e-15})
+    assert found.status == "failed"
+    assert "takes times closer than" in found.message
+    assert np.isnan(run.primal({"lag": 0.9 + 1e-15}))
+
+
 def two_switches(discontinuities, **params):
     """y' = -y, y / 2 or y, as two times say."""
 
