@@ -37,6 +37,8 @@ class Path(Protocol):
     def spreads(self, fractions: Array) -> Array:
         """By how much the tolerance moves each value at its fraction, shape ``(E,)``.
 
+        The fraction is 0 where a value has not turned back, and what is told of it does not count.
+
         ``sum(|dwhen/dy| (atol + rtol |y|))``.
         """
         ...
@@ -138,18 +140,20 @@ def bracketed(path: Path, signs: Array, directions: Array, resolution: Array) ->
     # A value of exactly zero has crossed.
     now = xp.where(now == 0, -earlier, now)
     earlier = xp.concat([signs[None, ...], now[:-1, ...]])
-    counts = (earlier * now < 0) & ((directions == 0) | (directions == now))
+    either = directions[None, ...] == 0
+    counts = (earlier * now < 0) & (either | (directions[None, ...] == now))
     crosses = xp.any(counts, axis=0)
     number = xp.asarray(range(2 * PIECES), dtype=signs.dtype, device=device(signs))[:, None]
-    place = xp.min(xp.where(counts, number, 2.0 * PIECES), axis=0)
-    here, before = number == place, number + 1 == place
+    first = xp.min(xp.where(counts, number, 2.0 * PIECES), axis=0, keepdims=True)
+    here, before = number == first, number + 1 == first
     low = xp.sum(xp.where(before, fractions, 0 * fractions), axis=0)
     high = xp.sum(xp.where(here, fractions, 0 * fractions), axis=0)
     sign = xp.sum(xp.where(here, earlier, 0 * earlier), axis=0)
-    closer = turns & (2 * number[:PIECES, ...] <= place)
+    closer = turns & (2 * number[:PIECES, ...] <= first)
     closest = xp.where(closer, xp.abs(inner), xp.inf + 0 * inner)
     nearest = xp.min(closest, axis=0)
-    touching = xp.min(xp.where(closest == nearest, between, 2 + 0 * between), axis=0)
+    touching = xp.min(xp.where(closest == nearest[None, ...], between, 2 + 0 * between), axis=0)
+    touching = xp.where(xp.isfinite(nearest), touching, 0 * signs)
     touches = xp.where(nearest <= path.spreads(touching), touching, xp.inf + 0 * signs)
     touches = xp.where(crosses & xp.isfinite(touches), xp.minimum(touches, low), touches)
     return Bracket(crosses, low, high, sign, touches, now[-1, ...])

@@ -109,8 +109,8 @@ class Watch:
         self.most = search.most
         self._directions = np.array([float(event.direction) for event in search.events])
         self._end = plan.save_at[-1] if plan.save_at.size else plan.t0
-        stops = [segment.stop for segment in plan.segments]
-        self._fixed = np.hstack([plan.save_at, stops])
+        self._saves = plan.save_at
+        self._stops = np.array([segment.stop for segment in plan.segments])
         self._signs = np.zeros(len(search.events))
         self._last = plan.t0
 
@@ -140,8 +140,10 @@ class Watch:
             self._signs = bracket.signs
             return None
         time = t0 + float(found.fraction) * (t1 - t0)
-        beside = (np.abs(self._fixed - time) <= resolution).any()
-        if beside or time - self._last <= resolution:
+        event = self.search.events[int(found.which)]
+        changes = event.terminal or event.jump is not None
+        fixed = np.hstack([self._stops, self._last, self._saves if changes else []])
+        if (np.abs(fixed - time) <= resolution).any():
             return "event", time, -1
         # A step shorter than that is none.
         return "ok", time if time - t0 > resolution else t0, int(found.which)
@@ -208,7 +210,7 @@ class _Path:
         return np.stack([self._one(e, of_one) for e, of_one in enumerate(fractions.T)], axis=-1)
 
     def spreads(self, fractions: np.ndarray) -> np.ndarray:
-        """By how much the tolerance moves each value; at the very start nothing has turned back."""
+        """By how much the tolerance moves each value; 0 for those that have not turned back."""
         return np.array([self._spread(e, s) if s > 0 else 0.0 for e, s in enumerate(fractions)])
 
     def _at(self, fractions: np.ndarray) -> np.ndarray:

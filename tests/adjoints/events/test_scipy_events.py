@@ -169,7 +169,8 @@ UNDEFINED = {
     "touches": (crossing(1.0),),
     "nearly touches": (crossing(1 - 1e-13),),
     "together": (crossing(0.5), ab.Event(when=lambda t, y, p: 2 * y[0] - 1)),
-    "at a save": (ab.Event(when=lambda t, y, p: t - 1.5),),
+    "at a save": (ab.Event(when=lambda t, y, p: t - 1.5, jump=lambda t, y, p: -y),),
+    "ends at a save": (ab.Event(when=lambda t, y, p: t - 1.5, terminal=True),),
     "at a jump": (ab.Event(when=lambda t, y, p: t - 2.0),),
     "at the end": (ab.Event(when=lambda t, y, p: t - 3.0),),
 }
@@ -187,6 +188,16 @@ def test_what_is_not_defined_is_told(kind, method):
     found = ab.gradient(problem, method, rtol=1e-10, atol=1e-12)
     assert found.status == "event"
     assert np.isnan(found.loss)
+
+
+def test_what_changes_nothing_may_happen_at_a_save():
+    unseen = ab.Event(when=lambda t, y, p: t - 1.5)
+    found = trajectory(oscillator(unseen, save_at=(1.5, 3.0)))
+    assert found.status == "ok"
+    np.testing.assert_allclose(found.ys[:, 0], np.sin([1.5, 3.0]), rtol=1e-8)
+    assert found.events[0].time == pytest.approx(1.5, rel=1e-14)
+    problem = oscillator(unseen, save_at=(1.5, 3.0))
+    assert ab.gradient(problem, "scipy-adjoint").status == "ok"
 
 
 def test_clear_of_the_tolerance_nothing_is_undefined():
