@@ -19,7 +19,7 @@ import numpy as np
 from .functions import Adapted
 
 #: Modules that problems import and whose changes do not change the numbers.
-_MACHINERY = ("problem", "registry")
+_MACHINERY = ("problem", "registry", "event", "closed_form")
 
 #: Where an object lies in memory, which is another place in every process.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)

@@ -39,7 +39,8 @@ def arguments(problem):
     y = some_state(problem)
     ys = np.stack([some_state(problem, seed) for seed in range(len(problem.save_at))])
     t = np.asarray(0.3 * problem.t_span[1], dtype=problem.dtype)
-    return t, y, problem.merged(), ys
+    times = np.linspace(*problem.t_span, problem.max_events, dtype=problem.dtype)
+    return t, y, problem.merged() | problem.events_seen_by_loss(times), ys
 
 
 def functions(problem):
@@ -52,6 +53,10 @@ def functions(problem):
         found["jacobian"] = lambda t, y, p, ys: problem.jacobian(t, y, p)
     if problem.jump is not None:
         found["jump"] = lambda t, y, p, ys: problem.jump(0, t, y, p)
+    for i, event in enumerate(problem.events):
+        found[f"when {i}"] = lambda t, y, p, ys, when=event.when: when(t, y, p)
+        if event.jump is not None:
+            found[f"event jump {i}"] = lambda t, y, p, ys, jump=event.jump: jump(t, y, p)
     return found
 
 
