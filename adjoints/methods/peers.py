@@ -5,6 +5,7 @@ from __future__ import annotations
 from .method import ADJOINT_OPTIONS, CHEN, CVODES, JAX_OPTIONS, Method
 
 _DIFFRAX = "Kidger, On Neural Differential Equations (2021); Diffrax"
+_DIFFRAX_MODELS = frozenset({"events", "moving times"})
 _DIFFRAX_SOLVERS = ("tsit5", "dopri5", "dopri8", "kvaerno5")
 
 _TORCH_OPTIONS = frozenset({"device", "first_step", "max_steps"})
@@ -37,6 +38,7 @@ PEERS = (
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS | {"checkpoints", "regularizer"},
         estimates=("error", "error_squared"),
+        models=_DIFFRAX_MODELS,
         requires=("jax", "diffrax"),
         library="diffrax",
     ),
@@ -52,6 +54,7 @@ PEERS = (
         solvers=_DIFFRAX_SOLVERS,
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS,
+        models=_DIFFRAX_MODELS,
         requires=("jax", "diffrax"),
         library="diffrax",
     ),
@@ -82,6 +85,7 @@ PEERS = (
         solvers=_DIFFRAX_SOLVERS,
         stiff_solver="kvaerno5",
         supports=JAX_OPTIONS,
+        models=_DIFFRAX_MODELS,
         requires=("jax", "diffrax"),
         library="diffrax",
     ),

@@ -1,17 +1,18 @@
 """Diffrax [1]_: what most JAX users would pick, through its public interface.
 
 What is mapped to what: the solvers ``"tsit5"``, ``"dopri5"``, ``"dopri8"`` (Prince and Dormand's
-pair of orders 8 and 7; not Hairer's DOP853, but of its class) and ``"kvaerno5"`` (an ESDIRK) to
-the classes of these names; tolerances to ``PIDController(rtol, atol)`` with its default
-coefficients, which are those of plain integral control; discontinuities to ``jump_ts``; saves to
-``SaveAt(ts=...)``, which reads them off the dense output; ``max_steps`` as it is, and
-``throw=False`` with the result codes turned into a status.
+pair of orders 8 and 7; not Hairer's DOP853, but of its class) and ``"kvaerno5"`` (an ESDIRK) to the
+classes of these names; tolerances to ``PIDController(rtol, atol)`` with its default coefficients,
+which are those of plain integral control; discontinuities to ``jump_ts``, which may be traced and
+then has the right derivative; saves to ``SaveAt(ts=...)``, which reads them off the dense output;
+``max_steps`` as it is, and ``throw=False`` with the result codes turned into a status.
 
 What differs from the open solvers here: the step size is held fixed in the derivative (Diffrax
 stops the gradient in its controller); its default adjoint knows the errors of its steps
-(:mod:`.diffrax_estimates`) and so the regularisers made of them; there is no jump of the state, so
-that problems with jumps are refused; evaluations of the right-hand side are not counted by Diffrax
-and stay ``None``; a right-hand side that turns NaN makes it reject steps until ``max_steps``.
+(:mod:`.diffrax_estimates`) and so the regularisers made of them; where the state jumps, at an event
+or a declared time, it is begun again (:mod:`.diffrax_events`), but for the continuous adjoint,
+which is refused such problems; evaluations of the right-hand side are not counted by Diffrax and
+stay ``None``; a right-hand side that turns NaN makes it reject steps until ``max_steps``.
 
 References
 ----------
@@ -29,14 +30,18 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimistix
 
 from ...problems import Problem
+from ...problems.moving_times import times_at
 from ..jax.compile_cache import static_settings
 from ..jax.compiled_loss import CompiledLoss, LossProgram, value_and_forward_gradient
+from ..jax.sides import Clip
 from ..program import Settings, Work, failed_result, gradient_result
 from ..regularizers.regularized import COEFFICIENT
 from ..result import STATUSES, GradientResult, Stats
 from .diffrax_estimates import penalty, summed_errors
+from .diffrax_events import Solve, from_stop_to_stop, newton, restarts, with_constants
 from .refusals import refuse_jumps
 
 SOLVERS = {
@@ -48,7 +53,7 @@ SOLVERS = {
 
 #: Diffrax's results by our names; whatever else it may say is "failed".
 RESULTS = {
-    "ok": ("successful",),
+    "ok": ("successful", "event_occurred"),
     "max_steps": ("max_steps_reached", "max_steps_rejected"),
     "step_too_small": ("dt_min_reached",),
     "nonfinite": ("nonfinite_input", "nonfinite"),
@@ -67,12 +72,14 @@ MakeAdjoint = Callable[[Mapping[str, Any]], diffrax.AbstractAdjoint]
 def prepare_recursive_checkpoint(problem: Problem, settings: Settings) -> DiffraxProgram:
     """``RecursiveCheckpointAdjoint``: the derivative of the steps, with online checkpoints."""
     adjoint = diffrax.RecursiveCheckpointAdjoint(checkpoints=settings.checkpoints)
-    return DiffraxProgram(problem, settings, lambda numbers: adjoint)
+    return DiffraxProgram(problem, settings, lambda numbers: adjoint, root_finder=newton(problem))
 
 
 def prepare_direct(problem: Problem, settings: Settings) -> DiffraxProgram:
     """``DirectAdjoint``: automatic differentiation of bounded loops."""
-    return DiffraxProgram(problem, settings, lambda numbers: diffrax.DirectAdjoint())
+    return DiffraxProgram(
+        problem, settings, lambda numbers: diffrax.DirectAdjoint(), root_finder=newton(problem)
+    )
 
 
 def prepare_backsolve(problem: Problem, settings: Settings) -> DiffraxProgram:
@@ -97,6 +104,7 @@ def prepare_forward(problem: Problem, settings: Settings) -> DiffraxProgram:
         settings,
         lambda numbers: diffrax.ForwardMode(),
         differentiate=value_and_forward_gradient,
+        root_finder=newton(problem),
     )
 
 
@@ -110,13 +118,15 @@ class DiffraxProgram(LossProgram):
         adjoint: MakeAdjoint,
         *,
         differentiate: Callable[..., Any] = jax.value_and_grad,
+        root_finder: optimistix.AbstractRootFinder | None = None,
     ) -> None:
-        refuse_jumps(problem, settings)
+        if settings.regularizer is not None or settings.method.goes_back:
+            refuse_jumps(problem, settings)
         constants: dict[str, Any] = {**problem.constants, NUMBERS: _numbers(problem, settings)}
         if settings.regularizer is not None:
             constants[COEFFICIENT] = np.asarray(settings.coefficient, problem.dtype)
         compiled = CompiledLoss(
-            _loss(problem, settings, adjoint),
+            _loss(problem, settings, adjoint, root_finder),
             problem,
             settings.device,
             constants=constants,
@@ -156,36 +166,30 @@ class DiffraxProgram(LossProgram):
 
 
 def _loss(
-    problem: Problem, settings: Settings, adjoint: MakeAdjoint
+    problem: Problem,
+    settings: Settings,
+    adjoint: MakeAdjoint,
+    root_finder: optimistix.AbstractRootFinder | None,
 ) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     """``loss(params, y0, constants) -> (loss, report)`` by ``diffeqsolve``."""
 
     def loss(params: Any, y0: Any, constants: Any) -> tuple[Any, Any]:
-        # The equations' constants come in by closure and as values: in `args` an adjoint would be
-        # computed for them, and `BacksolveAdjoint` can't close over what is traced.
-        def rhs(t: Any, y: Any, params: Any) -> Any:
-            known = {name: jnp.asarray(value) for name, value in problem.constants.items()}
-            return problem.rhs(t, y, {**params, **known})
-
-        times = jnp.asarray(problem.save_at)
         constants = dict(constants)
         numbers = constants.pop(NUMBERS)
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(rhs),
-            _solver(settings, numbers),
-            t0=jnp.asarray(problem.t_span[0], times.dtype),
-            t1=times[-1],
-            dt0=numbers.get("first_step"),
-            y0=y0,
-            args=params,
+        solve = _solver_of(problem, settings, adjoint, numbers, params)
+        if restarts(problem):
+            ys, seen, last = from_stop_to_stop(problem, params, y0, solve, root_finder)
+            report = {"status": last.status, "steps": last.steps, "rejected": last.rejected}
+            return problem.loss(ys, {**params, **constants, **seen}), report
+        times = jnp.asarray(problem.save_at)
+        solution, status = solve(
+            jnp.asarray(problem.t_span[0], times.dtype),
+            times[-1],
+            y0,
             saveat=diffrax.SaveAt(ts=times, solver_state=settings.regularizer is not None),
-            stepsize_controller=_controller(problem, numbers["rtol"], numbers["atol"]),
-            adjoint=adjoint(numbers),
-            max_steps=settings.max_steps,
-            throw=False,
         )
         report = {
-            "status": _status(solution.result),
+            "status": status,
             "steps": solution.stats["num_accepted_steps"],
             "rejected": solution.stats["num_rejected_steps"],
         }
@@ -195,6 +199,42 @@ def _loss(
         return value, report
 
     return loss
+
+
+def _solver_of(
+    problem: Problem,
+    settings: Settings,
+    adjoint: MakeAdjoint,
+    numbers: Mapping[str, Any],
+    params: Any,
+) -> Solve:
+    """``diffeqsolve`` with all that is the same from one solve to the next."""
+
+    def solve(
+        t0: Any, t1: Any, y0: Any, clip: Clip = lambda t: t, **options: Any
+    ) -> tuple[diffrax.Solution, jax.Array]:
+        # The equations' constants come in by closure and as values: in `args` an adjoint would be
+        # computed for them, and `BacksolveAdjoint` can't close over what is traced.
+        def rhs(t: Any, y: Any, params: Any) -> Any:
+            return problem.rhs(clip(t), y, with_constants(problem, params))
+
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(rhs),
+            _solver(settings, numbers),
+            t0=t0,
+            t1=t1,
+            dt0=numbers.get("first_step"),
+            y0=y0,
+            args=params,
+            stepsize_controller=_controller(problem, numbers["rtol"], numbers["atol"], params),
+            adjoint=adjoint(numbers),
+            max_steps=settings.max_steps,
+            throw=False,
+            **options,
+        )
+        return solution, _status(solution.result)
+
+    return solve
 
 
 def _numbers(problem: Problem, settings: Settings) -> dict[str, np.ndarray]:
@@ -215,11 +255,17 @@ def _solver(settings: Settings, numbers: Mapping[str, Any]) -> diffrax.AbstractS
     return summed_errors(solver, settings.regularizer, numbers["rtol"], numbers["atol"])
 
 
-def _controller(problem: Problem, rtol: Any, atol: Any) -> diffrax.AbstractStepSizeController:
+def _controller(
+    problem: Problem, rtol: Any, atol: Any, params: Mapping[str, Any] | None = None
+) -> diffrax.AbstractStepSizeController:
+    """Steps onto the discontinuities: those of `params`, where they move with them."""
     controller = diffrax.PIDController(rtol=rtol, atol=atol)
     if not problem.discontinuities:
         return controller
-    times = jnp.asarray(problem.discontinuities, problem.dtype)
+    declared = problem.discontinuities
+    if params is not None:
+        declared = times_at(declared, with_constants(problem, params))
+    times = jnp.sort(jnp.asarray(declared, problem.dtype))
     return diffrax.ClipStepSizeController(controller, jump_ts=times)
 
 
