@@ -108,6 +108,15 @@ def prepare_forward(problem: Problem, settings: Settings) -> DiffraxProgram:
     )
 
 
+def prepare_rounded(problem: Problem, settings: Settings) -> DiffraxProgram:
+    """As the default adjoint, with events at ends of steps: ``Event`` without a root finder.
+
+    No method: its gradients are wrong, and this shows it.
+    """
+    adjoint = diffrax.RecursiveCheckpointAdjoint(checkpoints=settings.checkpoints)
+    return DiffraxProgram(problem, settings, lambda numbers: adjoint)
+
+
 class DiffraxProgram(LossProgram):
     """A gradient by ``diffrax.diffeqsolve``, compiled."""
 
@@ -131,7 +140,7 @@ class DiffraxProgram(LossProgram):
             settings.device,
             constants=constants,
             differentiate=differentiate,
-            key=static_settings(settings),
+            key=(static_settings(settings), root_finder is None),
         )
         super().__init__(problem, compiled, COEFFICIENT if settings.regularizer else None)
 

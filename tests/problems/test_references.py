@@ -92,13 +92,16 @@ def test_golden_values(name, settings, key, golden, digits):
     np.testing.assert_allclose(found, golden, rtol=0.6 * 10.0 ** (1 - digits))
 
 
-def test_linear_reference_is_the_closed_form():
-    problem = problems.get("linear")
+@pytest.mark.parametrize("name", problems.names(tag="closed-form"))
+def test_the_reference_is_the_closed_form(name):
+    problem = problems.get(name)
     loss, dparams, dy0 = problem.exact(problem.params, problem.y0)
-    np.testing.assert_allclose(problem.reference.loss, loss, rtol=1e-12)
-    np.testing.assert_allclose(problem.reference.dy0, dy0, rtol=1e-12)
-    for name, value in dparams.items():
-        np.testing.assert_allclose(problem.reference.dparams[name], value, rtol=1e-12)
+    np.testing.assert_allclose(problem.reference.loss, loss, rtol=1e-10)
+    for found, exact in (
+        (problem.reference.dy0, dy0),
+        *((problem.reference.dparams[key], value) for key, value in dparams.items()),
+    ):
+        np.testing.assert_allclose(found, exact, rtol=1e-10)
 
 
 def test_trap_reference_is_the_closed_form():
