@@ -224,7 +224,7 @@ def _passed(
         y=after,
         ys=ys,
         event_times=turn.event_times.at[turn.events].set(found, mode="drop"),
-        events=turn.events + happened,
+        events=jnp.where(happened, turn.events + 1, turn.events),
         status=jnp.where(turn.status == STATUSES.index("ok"), status, turn.status),
         steps=turn.steps + solution.stats["num_accepted_steps"],
         rejected=turn.rejected + solution.stats["num_rejected_steps"],
