@@ -15,6 +15,9 @@ import adjointbench as ab
 RESTARTED = ("diffrax-recursive-checkpoint", "diffrax-direct", "diffrax-forward")
 CLOSED = (*ab.problems.names(tag="events"), *ab.problems.names(tag="switching"))
 
+#: The tolerance of closed forms.
+RTOL = 1e-10
+
 #: For how many events there is room, where it matters.
 ROOM = 3
 
@@ -88,11 +91,11 @@ def test_regularizers_know_nothing_of_what_is_begun_again():
 def test_the_closed_forms(name, method):
     problem = ab.problems.get(name)
     loss, dparams, dy0 = problem.exact(problem.params, problem.y0)
-    found = ab.gradient(problem, method, rtol=1e-10, atol=1e-13)
+    found = ab.gradient(problem, method, rtol=RTOL, atol=1e-3 * RTOL)
     assert found.status == "ok", found.message
-    assert found.loss == pytest.approx(loss, rel=1e-8)
+    assert found.loss == pytest.approx(loss, rel=1e2 * RTOL)
     # Its interpolants are of a lower order than its steps, and the times are read off them.
-    assert tiny.log_error(found, dparams, problem.params) < 5e-8
+    assert tiny.log_error(found, dparams, problem.params) < 1e3 * RTOL
     np.testing.assert_allclose(found.dy0, dy0, rtol=1e-6, atol=1e-8 * np.abs(dy0).max())
 
 
