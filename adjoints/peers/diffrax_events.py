@@ -10,12 +10,14 @@ left over solve nothing.
 
 With a root finder that is right: its derivative is that of the implicit function theorem on the
 interpolant, of a lower order than the steps. What a user has to know, or the gradient is silently
-wrong (measured in ``suite/claims/peer_events.py``):
+wrong (measured in ``suite/claims/event_traps.py``):
 
 - Without ``root_finder``, which is the default, the time of an event is the end of a step, and so
   has no derivative; the state there is beyond the threshold, and so are saves on that step.
 - A condition that is true or false is one without a root finder, whatever is given.
 - Where two events are on one step, the first of the list is taken, not the first in time.
+- Where the next solve begins, the value is zero but for rounding, and may have either sign: a value
+  that goes on in the same direction is an event again, or a second time.
 - The state where a solve has stopped, ``SaveAt(t1=True)``, is not the last of ``sol.ys`` where some
   ``ts`` lie behind it: these are infinite, and follow it.
 
@@ -36,8 +38,9 @@ import jax.numpy as jnp
 import optimistix
 from jax import lax
 
-from ...problems import Problem
+from ...problems import Event, Problem
 from ...problems.moving_times import times_at
+from ..events.location import armed, resolution_of
 from ..jax.sides import beside, clipper
 from ..result import STATUSES
 
@@ -140,25 +143,48 @@ def _solved(
         turn.y,
         clipper((beside(low, high), beside(high, low))),
         saveat=diffrax.SaveAt(subs=[at_saves, diffrax.SubSaveAt(t1=True)]),
-        event=_event(problem, root_finder),
+        event=_event(problem, turn, root_finder),
     )
 
 
 def _event(
-    problem: Problem, root_finder: optimistix.AbstractRootFinder | None
+    problem: Problem, turn: Turn, root_finder: optimistix.AbstractRootFinder | None
 ) -> diffrax.Event | None:
-    """All events of the problem as one of Diffrax."""
+    """All events of the problem as one of Diffrax, armed where a turn begins.
+
+    A turn begins where a value was zero, and Diffrax takes its sign there as rounding has it: a
+    value that goes on in the same direction would be an event once more.
+    """
     if not problem.events:
         return None
 
-    def condition(when: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda t, y, args, **_: when(t, y, with_constants(problem, args))
+    def condition(event: Event) -> Callable[..., Any]:
+        def value(t: Any, y: Any, args: Any, **_: Any) -> Any:
+            found = event.when(t, y, with_constants(problem, args))
+            held, sign = _armed(problem, event, turn, args)
+            return found + jnp.where(t <= turn.t, sign * (2 * jnp.abs(held) + 1), 0)
+
+        return value
 
     return diffrax.Event(
-        [condition(event.when) for event in problem.events],
+        [condition(event) for event in problem.events],
         root_finder,
         [DIRECTIONS[event.direction] for event in problem.events],
     )
+
+
+def _armed(problem: Problem, event: Event, turn: Turn, params: Any) -> tuple[jax.Array, jax.Array]:
+    """The value of an event where a turn begins, and the sign that is to change."""
+    t, y, params = lax.stop_gradient((turn.t, turn.y, params))
+    p = with_constants(problem, params)
+    slope = problem.rhs(t, y, p)
+
+    def value(dt: jax.Array) -> jax.Array:
+        return event.when(t + dt, y + dt * slope, p)
+
+    found, by_time = jax.jvp(value, (jnp.zeros_like(t),), (jnp.ones_like(t),))
+    end = jnp.asarray(problem.save_at[-1])
+    return found, armed(found, by_time, resolution_of(t, end))
 
 
 def _passed(
@@ -198,7 +224,7 @@ def _passed(
         y=after,
         ys=ys,
         event_times=turn.event_times.at[turn.events].set(found, mode="drop"),
-        events=turn.events + happened,
+        events=jnp.where(happened, turn.events + 1, turn.events),
         status=jnp.where(turn.status == STATUSES.index("ok"), status, turn.status),
         steps=turn.steps + solution.stats["num_accepted_steps"],
         rejected=turn.rejected + solution.stats["num_rejected_steps"],

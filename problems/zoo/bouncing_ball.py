@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ..closed_form import exact_of
-from ..event import DEFAULT_MAX_EVENTS, Event
+from ..event import Event
 from ..problem import Problem
 from ..registry import register
 
@@ -45,7 +45,6 @@ def bouncing_ball(*, bounces: int = 20, restitution: float = 0.9) -> Problem:
     last = _impacts(_GRAVITY, restitution, _START, bounces + 1)[:, 0]
     save_at = (last[:-1] + 0.4 * np.diff(last))[::-2][::-1]
     loss = functools.partial(_loss, bounces=bounces)
-    room = max(DEFAULT_MAX_EVENTS, bounces)
     return Problem(
         name="bouncing_ball",
         rhs=_rhs,
@@ -55,8 +54,8 @@ def bouncing_ball(*, bounces: int = 20, restitution: float = 0.9) -> Problem:
         save_at=save_at,
         loss=loss,
         events=(Event(when=_height, jump=_rebound, direction=-1),),
-        max_events=room,
-        exact=exact_of(lambda p, y0: _solution(p, y0, save_at, bounces), loss, max_events=room),
+        max_events=bounces,
+        exact=exact_of(lambda p, y0: _solution(p, y0, save_at, bounces), loss, max_events=bounces),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ..closed_form import exact_of
-from ..event import DEFAULT_MAX_EVENTS, Event
+from ..event import Event
 from ..problem import Problem
 from ..registry import register
 
@@ -44,7 +44,8 @@ def falling_time() -> Problem:
         t_span=(0.0, 20.0),
         loss=_loss,
         events=(Event(when=_height, direction=-1, terminal=True),),
-        exact=exact_of(_solution, _loss, max_events=DEFAULT_MAX_EVENTS),
+        max_events=1,
+        exact=exact_of(_solution, _loss, max_events=1),
     )
 
 

@@ -9,9 +9,12 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ..closed_form import exact_of
-from ..event import DEFAULT_MAX_EVENTS, Event
+from ..event import Event
 from ..problem import Problem
 from ..registry import register
+
+#: More events than there are.
+_ROOM = 16
 
 _END = 185.0
 
@@ -59,7 +62,8 @@ def integrate_and_fire() -> Problem:
         t_span=(0.0, _END),
         loss=_loss,
         events=(Event(when=_above, jump=_reset, direction=1),),
-        exact=exact_of(_solution, _loss, constants, DEFAULT_MAX_EVENTS),
+        max_events=_ROOM,
+        exact=exact_of(_solution, _loss, constants, _ROOM),
     )
 
 
@@ -87,7 +91,7 @@ def _solution(p: Mapping[str, Any], y0: np.ndarray) -> tuple[np.ndarray, np.ndar
     rest = p["rest"] + p["drive"]
     first = p["membrane"] * np.log((rest - y0[0]) / (rest - p["threshold"]))
     between = p["membrane"] * np.log((rest - p["reset"]) / (rest - p["threshold"]))
-    times = first + between * np.arange(DEFAULT_MAX_EVENTS)
+    times = first + between * np.arange(_ROOM)
     times = times[times.real <= _END]
     fading = np.exp(-(_END - times[-1]) / p["membrane"])
     return np.stack([np.stack([rest + (p["reset"] - rest) * fading])]), times

@@ -9,9 +9,12 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ..closed_form import exact_of
-from ..event import DEFAULT_MAX_EVENTS, Event
+from ..event import Event
 from ..problem import Problem
 from ..registry import register
+
+#: More events than there are.
+_ROOM = 16
 
 _SAVE_AT = np.arange(5.0, 71.0, 10.0)
 
@@ -47,7 +50,8 @@ def threshold_dose() -> Problem:
         save_at=_SAVE_AT,
         loss=_loss,
         events=(Event(when=_above, jump=_take_dose, direction=-1),),
-        exact=exact_of(_solution, _loss, max_events=DEFAULT_MAX_EVENTS),
+        max_events=_ROOM,
+        exact=exact_of(_solution, _loss, max_events=_ROOM),
     )
 
 
@@ -77,7 +81,7 @@ def _solution(p: Mapping[str, Any], y0: np.ndarray) -> tuple[np.ndarray, np.ndar
     dose, threshold, rate = p["dose"], p["threshold"], p["clearance"] / p["volume"]
     first = np.log(y0[0] / threshold) / rate
     between = np.log((threshold + dose) / threshold) / rate
-    doses = first + between * np.arange(DEFAULT_MAX_EVENTS)
+    doses = first + between * np.arange(_ROOM)
     ys = []
     for t in _SAVE_AT:
         k = int(np.sum(doses.real <= t))

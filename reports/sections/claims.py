@@ -125,7 +125,7 @@ def _scorecard_part(card: pd.DataFrame) -> Part:
         table=as_table(card.assign(number=numbers), _SCORECARD, stacks=True),
         note=(
             "Every verdict is computed from the figures and the thresholds that stand with the "
-            "claim below; R1 to R4 are red flags that a serious comparison must show, and there "
+            "claim below; R1 to R8 are red flags that a serious comparison must show, and there "
             "'holds' means that it shows here too. All of it: claims.csv."
         ),
         anchor=ANCHOR,

@@ -2,187 +2,110 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from ..measuring.errors import WRONG
+from .claim import Claim, Figures, Limit, Limits
+from .event_traps import kink_at_an_event, rounded_to_steps, two_on_one_step, undeclared_switch
+from .judges import all_of
 
-import numpy as np
-from array_api_compat import array_namespace
-
-from ...adjoints.gradient import gradient, prepare
-from ...adjoints.program import compiled_when_called
-from ...adjoints.result import GradientResult
-from ...problems import Event, Problem
-from ...problems.closed_form import exact_of
-from ..measuring.errors import gradient_errors
-from ..measuring.timing import Silence
-from .claim import Figures
-from .zoo_gradients import problem_of
-
-#: The peer, and the open method beside it; those that need no compilation.
-PEER, OPEN, UNCOMPILED = "diffrax-recursive-checkpoint", "jax-discrete", "scipy-forward"
-
-RTOL = 1e-8
-
-Line = dict[str, Any]
+#: Above which a gradient is wrong, and up to which it is right at the tolerance that is asked.
+_LIMITS = {
+    "wrong": Limit(WRONG, "a relative error from which a gradient is wrong"),
+    "right": Limit(1e-5, "a relative error up to which it is right at rtol 1e-8"),
+}
 
 
-def rounded_to_steps(quick: bool, silence: Silence) -> Figures:
-    """Events that Diffrax rounds to the end of a step, and those that it finds."""
-    names = ("falling_time",) if quick else ("falling_time", "threshold_dose", "integrate_and_fire")
-    lines = []
-    for name in names:
-        problem = problem_of(name)
-        lines.append(_line(problem, "found", PEER, _asked(problem, PEER)))
-        lines.append(_line(problem, "rounded to the step", PEER, _rounded(problem)))
-    return _two_ways(lines, "found", "rounded to the step")
+def _wrong(figures: Figures, limits: Limits) -> bool:
+    return figures["ok"] and figures["wrong"] >= limits["wrong"].value
 
 
-def two_on_one_step(quick: bool, silence: Silence) -> Figures:
-    """Two thresholds that are passed on one step, the later one first in the list or second."""
-    lines = []
-    for listed, order in (("in order of time", (0, 1)), ("the later one first", (1, 0))):
-        problem = _two_thresholds(order)
-        for method in (PEER, UNCOMPILED) if quick else (PEER, UNCOMPILED, OPEN):
-            lines.append(_line(problem, listed, method, _asked(problem, method)))
-    of_peer = [line for line in lines if line["method"] == PEER]
-    ours = [line["error"] for line in lines if line["method"] != PEER]
-    return _two_ways(of_peer, "in order of time", "the later one first") | {
-        "ours": max(ours, default=None),
-        "lines": lines,
-    }
+def _right(figures: Figures, limits: Limits) -> bool:
+    return figures["right"] <= limits["right"].value
 
 
-def undeclared_switch(quick: bool, silence: Silence) -> Figures:
-    """A time at which the equations switch, declared or not."""
-    declared = problem_of("switched_rates")
-    silent = dataclasses.replace(declared, discontinuities=())
-    methods = (UNCOMPILED, "scipy-adjoint", "torch-discrete")
-    lines = []
-    for method in methods if quick else (*methods, OPEN, PEER):
-        for how, problem in (("declared", declared), ("not declared", silent)):
-            result = _asked(problem, method)
-            slope = {"dL/dtau": float(result.dparams["tau"])}
-            lines.append(_line(problem, how, method, result) | slope)
-    slopes = [abs(line["dL/dtau"]) for line in lines if line["how"] == "not declared"]
-    truth = _truth(declared)["tau"]
-    return _two_ways(lines, "declared", "not declared") | {
-        "largest_slope": max(slopes),
-        "truth": float(truth),
-        "lines": lines,
-    }
+def _ours_right(figures: Figures, limits: Limits) -> bool:
+    return figures["ours"] <= limits["right"].value
 
 
-def kink_at_an_event(quick: bool, silence: Silence) -> Figures:
-    """Equations that switch at an event: Diffrax steps over the switch before it goes back."""
-    problem = _switched_off()
-    lines = [_line(problem, "at an event", PEER, _asked(problem, PEER))]
-    lines.append(_line(problem, "at an event", UNCOMPILED, _asked(problem, UNCOMPILED)))
-    if not quick:
-        lines.append(_line(problem, "at an event", OPEN, _asked(problem, OPEN)))
-    declared = dataclasses.replace(problem, events=(), discontinuities=("tau",))
-    lines.append(_line(declared, "declared", PEER, _asked(declared, PEER)))
-    ours = [line["error"] for line in lines if line["method"] != PEER]
-    of_peer = [line for line in lines if line["method"] == PEER]
-    return _two_ways(of_peer, "declared", "at an event") | {
-        "ours": max(ours, default=None),
-        "loss_error": max(x["loss_error"] for x in of_peer),
-        "lines": lines,
-    }
-
-
-def _two_ways(lines: list[Line], right: str, wrong: str) -> dict[str, Any]:
-    """The largest error of one way, the smallest of the other, and whether all of it is ok."""
-    errors = {how: [x["error"] for x in lines if x["how"] == how] for how in (right, wrong)}
-    return {
-        "right": max(errors[right]),
-        "wrong": min(errors[wrong]),
-        "ok": all(line["status"] == "ok" for line in lines),
-        "lines": lines,
-    }
-
-
-def _line(problem: Problem, how: str, method: str, result: GradientResult) -> Line:
-    """What the flag shows: method, problem, status, and how far loss and gradient are off."""
-    assert problem.exact is not None
-    loss, dparams, _ = problem.exact(problem.params, problem.y0)
-    errors = gradient_errors(result.dparams, dparams, problem.params)
-    return {
-        "method": method,
-        "problem": problem.name,
-        "how": how,
-        "status": result.status,
-        "error": errors["error"],
-        "loss_error": abs(result.loss - loss) / abs(loss),
-    }
-
-
-def _truth(problem: Problem) -> Mapping[str, np.ndarray]:
-    assert problem.exact is not None
-    return problem.exact(problem.params, problem.y0)[1]
-
-
-def _asked(problem: Problem, method: str) -> GradientResult:
-    return gradient(problem, method, rtol=RTOL, atol=1e-3 * RTOL)
-
-
-def _rounded(problem: Problem) -> GradientResult:
-    """By Diffrax with ``Event(cond_fn)`` as it is by default, without a root finder."""
-    from ...adjoints.peers.diffrax import prepare_rounded
-
-    with compiled_when_called():
-        settings = prepare(problem, PEER, rtol=RTOL, atol=1e-3 * RTOL).settings
-    return prepare_rounded(problem, settings).gradient(problem.params, problem.y0)
-
-
-def _two_thresholds(order: tuple[int, int]) -> Problem:
-    """A tank that empties at a constant rate, and is filled at either of two levels."""
-    events = (
-        Event(when=_above("upper"), jump=_filled("at_upper"), direction=-1),
-        Event(when=_above("lower"), jump=_filled("at_lower"), direction=-1),
-    )
-    return Problem(
-        name="two thresholds",
-        rhs=lambda t, y, p: 0 * y - p["rate"],
-        y0=np.array([10.0]),
-        params={"rate": 2.0, "upper": 3.0, "lower": 2.0, "at_upper": 5.0, "at_lower": 2.5},
-        t_span=(0.0, 4.5),
-        loss=lambda ys, p: ys[-1, 0],
-        events=tuple(events[i] for i in order),
-        exact=exact_of(
-            # It comes to the upper level first, after 3.5, and then not again.
-            lambda p, y0: (np.stack([y0 + p["at_upper"] - 4.5 * p["rate"]]), np.zeros(0)),
-            lambda ys, p: ys[-1, 0],
+EVENT_FLAGS = (
+    Claim(
+        key="R5",
+        sentence="An event that is rounded to the end of a step, as by diffrax's Event without a "
+        "root finder, which is its default, has a gradient that is wrong, and the status ok.",
+        source="diffrax, issues 227 and 451, and the documentation of diffrax.Event",
+        measured="problems with events by diffrax, begun again behind each, without a root finder "
+        "and with Newton's method to rounding: error of the gradient against the closed form",
+        measure=rounded_to_steps,
+        leading="wrong",
+        unit="smallest relative error without a root finder",
+        limits=_LIMITS,
+        decide=all_of(
+            "Without a root finder the errors are {wrong:.1e} and more, with one {right:.1e} and "
+            "less.",
+            wrong_without_a_root_finder=_wrong,
+            right_with_one=_right,
         ),
-    )
-
-
-def _above(level: str) -> Callable[..., Any]:
-    return lambda t, y, p: y[0] - p[level]
-
-
-def _filled(by: str) -> Callable[..., Any]:
-    return lambda t, y, p: y + p[by]
-
-
-def _switched_off() -> Problem:
-    """An input that ends at an event, as in issue 729 of Diffrax."""
-
-    def rhs(t: Any, y: Any, p: Mapping[str, Any]) -> Any:
-        xp = array_namespace(y)
-        return 0 * y + xp.where(t < p["tau"], p["rate"], 0 * p["rate"])
-
-    return Problem(
-        name="input that ends",
-        rhs=rhs,
-        y0=np.array([0.0]),
-        params={"rate": 1.0, "tau": 0.98},
-        t_span=(0.0, 2.0),
-        loss=_last,
-        events=(Event(when=lambda t, y, p: t - p["tau"]),),
-        exact=exact_of(lambda p, y0: (np.stack([y0 + p["rate"] * p["tau"]]), np.zeros(0)), _last),
-    )
-
-
-def _last(ys: Any, p: Mapping[str, Any]) -> Any:
-    return ys[-1, 0]
+        group="adjoints",
+    ),
+    Claim(
+        key="R6",
+        sentence="Where a step passes two thresholds, the first in the list is taken for the first "
+        "in time.",
+        source="diffrax 0.7.2, diffeqsolve: one event of a step is kept, by the order of cond_fn",
+        measured="a tank with two levels at which it is filled, by diffrax with either of them "
+        "first in the list, and by an open method",
+        measure=two_on_one_step,
+        leading="wrong",
+        unit="relative error of diffrax with the later one first",
+        limits=_LIMITS,
+        decide=all_of(
+            "With the later level first in the list diffrax is {wrong:.1e} off, in the order of "
+            "time {right:.1e}, and an open method {ours:.1e} at most.",
+            wrong_in_the_other_order=_wrong,
+            right_in_the_order_of_time=_right,
+            the_open_method_is_right_in_both=_ours_right,
+        ),
+        group="adjoints",
+    ),
+    Claim(
+        key="R7",
+        sentence="A time at which the equations switch by a comparison has the derivative zero, by "
+        "every method that differentiates, unless it is declared.",
+        source="diffrax, issue 363",
+        measured="rates that switch at a time that is a parameter, declared as a discontinuity "
+        "and not: dL/dtau and the error of the gradient, discrete and continuous adjoints and "
+        "forward sensitivities",
+        measure=undeclared_switch,
+        leading="wrong",
+        unit="smallest relative error where the switch is not declared",
+        limits=_LIMITS,
+        decide=all_of(
+            "Not declared, |dL/dtau| is {largest_slope:.1e} at most, and the truth {truth:.4f}; "
+            "the gradients are {wrong:.1e} off and more, those of a declared switch {right:.1e} "
+            "and less.",
+            wrong_where_it_is_not_declared=_wrong,
+            right_where_it_is=_right,
+        ),
+        group="adjoints",
+    ),
+    Claim(
+        key="R8",
+        sentence="Where the equations switch at an event, the step that found it has gone over the "
+        "switch: the state is right to the tolerance, and its gradient is not.",
+        source="diffrax, issue 729",
+        measured="an input that ends at an event, by diffrax with a root finder and begun again "
+        "behind it, with the switch declared instead, and by an open method, which takes the step "
+        "again up to the event",
+        measure=kink_at_an_event,
+        leading="wrong",
+        unit="relative error of diffrax where the switch is an event",
+        limits=_LIMITS,
+        decide=all_of(
+            "Diffrax's loss is {loss_error:.1e} off and its gradient {wrong:.1e}; declared "
+            "{right:.1e}, and an open method {ours:.1e}.",
+            wrong_at_the_event=_wrong,
+            right_where_it_is_declared=_right,
+            the_open_method_is_right=_ours_right,
+        ),
+        group="adjoints",
+    ),
+)

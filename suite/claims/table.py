@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .claim import Claim
 from .cost import COST
+from .event_flags import EVENT_FLAGS
 from .flags import FLAGS
 from .jax_control_flow import JAX_CONTROL_FLOW
 from .loops import LOOPS
@@ -38,6 +39,7 @@ CLAIMS: tuple[Claim, ...] = tuple(
             *STOCHASTIC,
             *TRUST_IN_OK,
             *FLAGS,
+            *EVENT_FLAGS,
         ),
         key=lambda claim: (claim.red_flag, int(claim.key.lstrip("R"))),
     )

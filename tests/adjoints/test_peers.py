@@ -75,12 +75,6 @@ def test_a_discontinuity_is_stepped_onto(method):
     np.testing.assert_allclose(result.dparams["slopes"], [11.0, 2.0], rtol=1e-7)
 
 
-@EVERY_METHOD
-def test_jumps_are_refused(method):
-    with pytest.raises(ValueError, match=r"jump_times=\(1.0, 2.0\).*scipy-adjoint"):
-        ab.gradient(tiny.doses(), method)
-
-
 def test_state_and_parameters_keep_shapes_order_and_dtype():
     problem = tiny.oscillators().with_dtype(np.float32)
     result = ab.gradient(problem, "diffrax-forward", rtol=1e-5, atol=1e-6)

@@ -268,12 +268,37 @@ CASES = {
         ({"disagreement": 3.0}, IN_PART),
         ({"disagreement": 2.9}, DOES_NOT_HOLD),
     ),
+    "R5": (
+        {"ok": True, "right": 1e-5},
+        ({"wrong": 0.1}, HOLDS),
+        ({"wrong": 0.09}, IN_PART),
+        ({"wrong": 0.1, "ok": False}, IN_PART),
+        ({"wrong": 0.09, "right": 2e-5}, DOES_NOT_HOLD),
+    ),
+    "R6": (
+        {"ok": True, "right": 1e-5, "ours": 1e-5},
+        ({"wrong": 0.1}, HOLDS),
+        ({"wrong": 0.1, "ours": 2e-5}, IN_PART),
+        ({"wrong": 0.09, "right": 2e-5, "ours": 2e-5}, DOES_NOT_HOLD),
+    ),
+    "R7": (
+        {"ok": True, "right": 1e-5, "largest_slope": 0.0, "truth": 0.14},
+        ({"wrong": 0.1}, HOLDS),
+        ({"wrong": 0.09}, IN_PART),
+        ({"wrong": 0.09, "right": 2e-5}, DOES_NOT_HOLD),
+    ),
+    "R8": (
+        {"ok": True, "right": 1e-5, "ours": 1e-5, "loss_error": 1e-8},
+        ({"wrong": 0.1}, HOLDS),
+        ({"wrong": 0.1, "ours": 2e-5}, IN_PART),
+        ({"wrong": 0.09, "right": 2e-5, "ours": 2e-5}, DOES_NOT_HOLD),
+    ),
 }
 
 
 def test_every_claim_of_the_list_is_there_and_has_cases():
     keys = [claim.key for claim in CLAIMS]
-    assert keys == [*map(str, range(1, 30)), "R1", "R2", "R3", "R4"]
+    assert keys == [*map(str, range(1, 30)), *(f"R{i}" for i in range(1, 9))]
     assert set(CASES) == set(keys)
 
 
