@@ -87,6 +87,9 @@ def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
     """The solver asked for, or the method's own for the problem."""
     if solver is not None:
         check_name("solver", solver, entry.solvers)
+    if problem.mass is not None and entry.mass_solvers:
+        return _solver_for_mass(problem, entry, solver)
+    if solver is not None:
         return solver
     if not problem.stiff:
         return entry.solvers[0]
@@ -98,6 +101,16 @@ def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
             f"try an explicit one all the same, or use one of: {able}"
         )
     return entry.stiff_solver
+
+
+def _solver_for_mass(problem: Problem, entry: Method, solver: str | None) -> str:
+    chosen = entry.mass_solvers[0] if solver is None else solver
+    if chosen not in entry.mass_solvers:
+        raise ValueError(
+            f"solver={solver!r} takes no mass matrix, which problem {problem.name!r} has; use one "
+            f"of: {', '.join(entry.mass_solvers)}"
+        )
+    return chosen
 
 
 def check_installed(entry: Method) -> None:

@@ -60,6 +60,8 @@ class Method:
         The forward solvers that it can use; the first is the default for non-stiff problems.
     stiff_solver : str or None
         The default for stiff problems; ``None`` where it has no implicit solver.
+    mass_solvers : tuple of str
+        The solvers that take a mass matrix; the first is the default for such problems.
     supports : frozenset of str
         The optional arguments of :func:`~adjointbench.gradient` that it honours.
     models : frozenset of str
@@ -84,6 +86,7 @@ class Method:
     target: str
     solvers: tuple[str, ...]
     stiff_solver: str | None = None
+    mass_solvers: tuple[str, ...] = ()
     supports: frozenset[str] = field(default_factory=frozenset)
     models: frozenset[str] = field(default_factory=frozenset)
     estimates: tuple[str, ...] = ("error", "error_squared", "stiffness")

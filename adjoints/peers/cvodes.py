@@ -79,7 +79,8 @@ LONGEST_STRETCH, ROOM = 16384, 2**30
 
 def prepare_adjoint(problem: Problem, settings: Settings) -> CvodesProgram:
     """CVODES' adjoint sensitivity analysis."""
-    return CvodesProgram(problem, settings, _adjoint_call)
+    algebraic = problem.mass is not None
+    return CvodesProgram(problem, settings, _adjoint_call, stop_at_saves=algebraic)
 
 
 def prepare_forward(problem: Problem, settings: Settings) -> CvodesProgram:
@@ -91,10 +92,15 @@ class CvodesProgram:
     """A gradient by CVODES, written down as one CasADi function."""
 
     def __init__(
-        self, problem: Problem, settings: Settings, build: Callable[[Solve, Call], Call]
+        self,
+        problem: Problem,
+        settings: Settings,
+        build: Callable[[Solve, Call], Call],
+        *,
+        stop_at_saves: bool = False,
     ) -> None:
         start = time.perf_counter()
-        solve = Solve(problem, settings)
+        solve = Solve(problem, settings, stop_at_saves=stop_at_saves)
         self._problem = problem
         self._settings = settings
         self._primal = cvodes_calls.primal(solve)

@@ -1,0 +1,134 @@
+"""A problem with a mass matrix as CasADi takes it: differential and algebraic equations apart.
+
+CasADi's form is ``x' = ode(t, x, z, p)``, ``0 = alg(t, x, z, p)``. With units ``D`` of the state
+and the singular value decomposition ``M D = U S V^T`` the variables ``(x, z) = V^T D^-1 y`` have
+it: the rows of ``U^T f`` that belong to a singular value, divided by it, are the derivatives of x;
+the others are algebraic, of index 1 where their derivative by z is regular [1]_. Consistent values
+keep x, and so ``M y``.
+
+References
+----------
+.. [1] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, Springer 1996, section
+   VI.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import casadi as ca
+import numpy as np
+
+from ...problems import Problem
+from ..scipy.flat import pack
+from .casadi_equations import Equations, symbols
+
+#: Newton's iteration for consistent values ends with a step this small, in units of the largest
+#: algebraic variable at the start, or one.
+LAST_STEP = 1e-12
+MAX_ITERATIONS = 50
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What an integrator sees of a state and of its equations.
+
+    Attributes
+    ----------
+    units, to_units : DM
+        ``y = units @ (x, z)``, and its inverse.
+    rows : DM
+        ``rows @ rhs`` is ``(ode, alg)``.
+    n_differential : int
+        The length of x.
+    """
+
+    units: ca.DM
+    to_units: ca.DM
+    rows: ca.DM
+    n_differential: int
+
+
+def semi_explicit(mass: np.ndarray, units: np.ndarray) -> Variables:
+    """The variables of ``M y' = f``, an orthogonal change from the state in its `units`."""
+    left, sizes, right = np.linalg.svd(mass.astype(np.float64) * units)
+    kept = sizes > sizes[0] * sizes.size * np.finfo(mass.dtype).eps
+    return Variables(
+        units=_sparse(units[:, None] * right.T),
+        to_units=_sparse(right / units),
+        rows=_sparse(left.T / np.where(kept, sizes, 1.0)[:, None]),
+        n_differential=int(np.count_nonzero(kept)),
+    )
+
+
+def _sparse(matrix: np.ndarray) -> ca.DM:
+    """Without entries that rounding made: they would fill the Jacobians."""
+    size = np.abs(matrix).max(axis=1, keepdims=True)
+    return ca.sparsify(ca.DM(np.where(np.abs(matrix) < 1e-15 * size, 0.0, matrix)))
+
+
+def consistent_values(
+    problem: Problem, equations: Equations, variables: Variables
+) -> Callable[[float], ca.Function]:
+    """Maps of the state to values that fulfil the algebraic equations.
+
+    Their derivatives are CasADi's of an implicit function: by x and the parameters, and zero by
+    the z from which Newton's iteration starts.
+
+    Returns
+    -------
+    callable
+        From a time to a function ``(y, theta) -> y``.
+
+    Raises
+    ------
+    ValueError
+        Where the index is 2 or more at the problem's own values.
+    """
+    root = _root(problem, equations, variables)
+
+    def at(time: float) -> ca.Function:
+        y, theta = ca.MX.sym("y", problem.n_states), ca.MX.sym("theta", problem.n_params)
+        x, z = ca.vertsplit(variables.to_units @ y, [0, variables.n_differential, y.shape[0]])
+        z = root(z, ca.vertcat(time, x, theta))
+        return ca.Function("consistent", [y, theta], [variables.units @ ca.vertcat(x, z)])
+
+    return at
+
+
+def _root(problem: Problem, equations: Equations, variables: Variables) -> ca.Function:
+    """``(z, (t, x, theta)) -> z``, with ``alg = 0``; ``RuntimeError`` where Newton's iteration fails.
+
+    Rows are scaled so that a residual is as large as the error of some algebraic variable.
+    """
+    r = variables.n_differential
+    t, y, theta = symbols(equations.rhs)
+    x, z = y[:r], y[r:]
+    residual = variables.rows[r:, :] @ equations.rhs(t, variables.units @ y, theta)
+    start = variables.to_units @ problem.y0.ravel().astype(np.float64)
+    by_z = ca.Function("by_z", [t, y, theta], [ca.jacobian(residual, z)])
+    jacobian = by_z(problem.t_span[0], start, pack(problem.params)).full()
+    sizes = _row_sizes(problem, jacobian)
+    largest = max(1.0, float(np.abs(start[r:].full()).max()))
+    options = {
+        "abstol": LAST_STEP * largest,
+        "abstolStep": LAST_STEP * largest,
+        "max_iter": MAX_ITERATIONS,
+        "show_eval_warnings": False,
+    }
+    system = {"x": z, "p": ca.vertcat(t, x, theta), "g": ca.densify(residual / sizes)}
+    return ca.rootfinder("algebraic", "newton", system, options)
+
+
+def _row_sizes(problem: Problem, jacobian: np.ndarray) -> np.ndarray:
+    """The largest entry of each row of a matrix that must be regular."""
+    sizes = np.abs(jacobian).max(axis=1)
+    usable = np.isfinite(sizes).all() and sizes.all()
+    if usable and np.linalg.cond(jacobian / sizes[:, None]) < 1 / np.finfo(np.float64).eps:
+        return sizes
+    raise ValueError(
+        f"problem {problem.name!r}: the algebraic equations do not determine the algebraic "
+        "variables at y0, their derivative by these is singular: the index is 2 or more; "
+        "differentiate the constraints by time until it is 1, or start elsewhere"
+    )
