@@ -10,7 +10,7 @@ from ..problems.installing import how_to_install
 from ..problems.moving_times import moves
 from .arguments import check_name
 from .methods import METHODS
-from .methods.method import MODELS, Method
+from .methods.method import MODELS, SOLVERS_WITH_MASS, Method
 from .regularizers.regularizer import Regularizer
 
 
@@ -87,8 +87,8 @@ def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
     """The solver asked for, or the method's own for the problem."""
     if solver is not None:
         check_name("solver", solver, entry.solvers)
-    if problem.mass is not None and entry.mass_solvers:
-        return _solver_for_mass(problem, entry, solver)
+    if "mass" in entry.models and problem.mass is not None:
+        return _solver_with_mass(problem, entry, solver)
     if solver is not None:
         return solver
     if not problem.stiff:
@@ -103,14 +103,14 @@ def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
     return entry.stiff_solver
 
 
-def _solver_for_mass(problem: Problem, entry: Method, solver: str | None) -> str:
-    chosen = entry.mass_solvers[0] if solver is None else solver
-    if chosen not in entry.mass_solvers:
+def _solver_with_mass(problem: Problem, entry: Method, solver: str | None) -> str:
+    able = [name for name in entry.solvers if name in SOLVERS_WITH_MASS]
+    if solver is not None and solver not in able:
         raise ValueError(
             f"solver={solver!r} takes no mass matrix, which problem {problem.name!r} has; use one "
-            f"of: {', '.join(entry.mass_solvers)}"
+            f"of: {', '.join(able)}"
         )
-    return chosen
+    return solver or able[0]
 
 
 def check_installed(entry: Method) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
 IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint", "auto")
+#: Of all solvers those that take a mass matrix.
+SOLVERS_WITH_MASS = ("rodas5p", "rodas4p", "idas")
 SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
 
 #: Methods of other libraries are a family of their own.
@@ -60,8 +62,6 @@ class Method:
         The forward solvers that it can use; the first is the default for non-stiff problems.
     stiff_solver : str or None
         The default for stiff problems; ``None`` where it has no implicit solver.
-    mass_solvers : tuple of str
-        The solvers that take a mass matrix; the first is the default for such problems.
     supports : frozenset of str
         The optional arguments of :func:`~adjointbench.gradient` that it honours.
     models : frozenset of str
@@ -86,7 +86,6 @@ class Method:
     target: str
     solvers: tuple[str, ...]
     stiff_solver: str | None = None
-    mass_solvers: tuple[str, ...] = ()
     supports: frozenset[str] = field(default_factory=frozenset)
     models: frozenset[str] = field(default_factory=frozenset)
     estimates: tuple[str, ...] = ("error", "error_squared", "stiffness")

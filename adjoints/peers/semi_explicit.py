@@ -1,10 +1,10 @@
 """A problem with a mass matrix as CasADi takes it: differential and algebraic equations apart.
 
-CasADi's form is ``x' = ode(t, x, z, p)``, ``0 = alg(t, x, z, p)``. With units ``D`` of the state
-and the singular value decomposition ``M D = U S V^T`` the variables ``(x, z) = V^T D^-1 y`` have
-it: the rows of ``U^T f`` that belong to a singular value, divided by it, are the derivatives of x;
-the others are algebraic, of index 1 where their derivative by z is regular [1]_. Consistent values
-keep x, and so ``M y``.
+CasADi's form is ``x' = ode(t, x, z, p)``, ``0 = alg(t, x, z, p)``. With units ``D`` of the state,
+``E`` of the equations and the singular value decomposition ``E^-1 M D = U S V^T``, the variables
+``(x, z) = V^T D^-1 y`` have it: the rows of ``U^T E^-1 f`` that belong to a singular value, divided
+by it, are the derivatives of x; the others are algebraic, of index 1 where their derivative by z is
+regular [1]_. Consistent values keep x, and so ``M y``.
 
 References
 ----------
@@ -24,8 +24,8 @@ from ...problems import Problem
 from ..scipy.flat import pack
 from .casadi_equations import Equations, symbols
 
-#: Newton's iteration for consistent values ends with a step this small, in units of the largest
-#: algebraic variable at the start, or one.
+#: Newton's iteration for consistent values ends with a step or a residual this small, in units of
+#: the largest algebraic variable at the start, or one.
 LAST_STEP = 1e-12
 MAX_ITERATIONS = 50
 
@@ -50,15 +50,46 @@ class Variables:
     n_differential: int
 
 
-def semi_explicit(mass: np.ndarray, units: np.ndarray) -> Variables:
-    """The variables of ``M y' = f``, an orthogonal change from the state in its `units`."""
-    left, sizes, right = np.linalg.svd(mass.astype(np.float64) * units)
-    kept = sizes > sizes[0] * sizes.size * np.finfo(mass.dtype).eps
-    return Variables(
-        units=_sparse(units[:, None] * right.T),
-        to_units=_sparse(right / units),
-        rows=_sparse(left.T / np.where(kept, sizes, 1.0)[:, None]),
-        n_differential=int(np.count_nonzero(kept)),
+def semi_explicit(problem: Problem, equations: Equations, units: np.ndarray) -> Variables:
+    """The variables of ``M y' = f``, an orthogonal change from the state in its `units`.
+
+    Algebraic rows are scaled: a residual is as large as the error of some algebraic variable.
+
+    Raises
+    ------
+    ValueError
+        Where the index is 2 or more at the problem's own values.
+    """
+    assert problem.mass is not None
+    mass = problem.mass.astype(np.float64) * units
+    norms = np.linalg.norm(mass, axis=1, keepdims=True)  # units of equations differ
+    norms[norms == 0] = 1.0
+    left, sizes, right = np.linalg.svd(mass / norms)
+    kept = sizes > sizes[0] * sizes.size * np.finfo(problem.mass.dtype).eps
+    columns, r = units[:, None] * right.T, int(np.count_nonzero(kept))
+    rows = left.T / np.where(kept, sizes, 1.0)[:, None] / norms.T
+    if r < sizes.size:
+        rows[r:] /= _row_sizes(problem, rows[r:] @ _jacobian(problem, equations) @ columns[:, r:])
+    return Variables(_sparse(columns), _sparse(right / units), _sparse(rows), r)
+
+
+def _jacobian(problem: Problem, equations: Equations) -> np.ndarray:
+    """Of the right-hand side by the state, at the problem's own values."""
+    t, y, theta = symbols(equations.rhs)
+    jacobian = ca.Function("jacobian", [t, y, theta], [ca.jacobian(equations.rhs(t, y, theta), y)])
+    return jacobian(problem.t_span[0], problem.y0.ravel(), pack(problem.params)).full()
+
+
+def _row_sizes(problem: Problem, jacobian: np.ndarray) -> np.ndarray:
+    """The largest entry of each row of a matrix that must be regular."""
+    sizes = np.abs(jacobian).max(axis=1)
+    usable = np.isfinite(sizes).all() and sizes.all()
+    if usable and np.linalg.cond(jacobian / sizes[:, None]) < 1 / np.finfo(np.float64).eps:
+        return sizes[:, None]
+    raise ValueError(
+        f"problem {problem.name!r}: the algebraic equations do not determine the algebraic "
+        "variables at y0, as their derivative by these is singular or not finite: the index is 2 "
+        "or more; differentiate the constraints by time until it is 1, or start elsewhere"
     )
 
 
@@ -80,11 +111,6 @@ def consistent_values(
     -------
     callable
         From a time to a function ``(y, theta) -> y``.
-
-    Raises
-    ------
-    ValueError
-        Where the index is 2 or more at the problem's own values.
     """
     root = _root(problem, equations, variables)
 
@@ -98,37 +124,17 @@ def consistent_values(
 
 
 def _root(problem: Problem, equations: Equations, variables: Variables) -> ca.Function:
-    """``(z, (t, x, theta)) -> z``, with ``alg = 0``; ``RuntimeError`` where Newton's iteration fails.
-
-    Rows are scaled so that a residual is as large as the error of some algebraic variable.
-    """
+    """``(z, (t, x, theta)) -> z`` with ``alg = 0``: fails, or is NaN, where none is found."""
     r = variables.n_differential
     t, y, theta = symbols(equations.rhs)
-    x, z = y[:r], y[r:]
     residual = variables.rows[r:, :] @ equations.rhs(t, variables.units @ y, theta)
-    start = variables.to_units @ problem.y0.ravel().astype(np.float64)
-    by_z = ca.Function("by_z", [t, y, theta], [ca.jacobian(residual, z)])
-    jacobian = by_z(problem.t_span[0], start, pack(problem.params)).full()
-    sizes = _row_sizes(problem, jacobian)
-    largest = max(1.0, float(np.abs(start[r:].full()).max()))
+    start = (variables.to_units @ problem.y0.ravel().astype(np.float64))[r:]
+    smallest = LAST_STEP * max(1.0, float(np.abs(start.full()).max()))
     options = {
-        "abstol": LAST_STEP * largest,
-        "abstolStep": LAST_STEP * largest,
+        "abstol": smallest,
+        "abstolStep": smallest,
         "max_iter": MAX_ITERATIONS,
         "show_eval_warnings": False,
     }
-    system = {"x": z, "p": ca.vertcat(t, x, theta), "g": ca.densify(residual / sizes)}
+    system = {"x": y[r:], "p": ca.vertcat(t, y[:r], theta), "g": ca.densify(residual)}
     return ca.rootfinder("algebraic", "newton", system, options)
-
-
-def _row_sizes(problem: Problem, jacobian: np.ndarray) -> np.ndarray:
-    """The largest entry of each row of a matrix that must be regular."""
-    sizes = np.abs(jacobian).max(axis=1)
-    usable = np.isfinite(sizes).all() and sizes.all()
-    if usable and np.linalg.cond(jacobian / sizes[:, None]) < 1 / np.finfo(np.float64).eps:
-        return sizes
-    raise ValueError(
-        f"problem {problem.name!r}: the algebraic equations do not determine the algebraic "
-        "variables at y0, their derivative by these is singular: the index is 2 or more; "
-        "differentiate the constraints by time until it is 1, or start elsewhere"
-    )
