@@ -19,8 +19,8 @@ import numpy as np
 
 from .. import problems
 from ..problems import Problem
-from ..problems.functions import framework_of
 from ..problems.reference import Reference
+from .certified_by import computations_for, loss_computation, without_derivatives
 from .directions import UnseenDerivativeError, compare_with_loss
 from .error_bars.distance import relative_distance
 from .gradient import gradient
@@ -29,37 +29,6 @@ from .witness import witness_of
 
 #: What two computations should agree to, wherever double precision allows it.
 TARGET = 1e-8
-
-#: Up to this size the augmented system of forward sensitivities is integrated; of a stiff
-#: problem its matrices are dense.
-_LARGEST_FORWARD_SYSTEM = 20_000
-_LARGEST_STIFF_FORWARD_SYSTEM = 600
-
-_MAX_STEPS = 10_000_000
-_TIGHT: dict[str, Any] = {"rtol": 1e-13, "atol": 1e-15, "max_steps": _MAX_STEPS}
-#: Storage for steps is reserved on JAX.
-_MANY_STEPS: dict[str, Any] = {"max_steps": 200_000}
-#: Components of 1e-5, as in Robertson's problem, still get ten digits.
-_TIGHT_STIFF: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-17, "max_steps": _MAX_STEPS}
-
-_MULTISTEP_ADJOINT = {"method": "scipy-adjoint", "solver": "lsoda", **_TIGHT}
-_MULTISTEP_STIFF = {"method": "scipy-adjoint", "solver": "lsoda", **_TIGHT_STIFF}
-
-#: A one-step method on the forward sensitivity equations, in which nothing is interpolated or
-#: integrated backwards, against a multistep method on the adjoint equations.
-_SMALL = ({"method": "scipy-forward", "solver": "dop853", **_TIGHT}, _MULTISTEP_ADJOINT)
-_SMALL_STIFF = ({"method": "scipy-forward", "solver": "radau", **_TIGHT_STIFF}, _MULTISTEP_STIFF)
-#: The adjoint equations on SciPy against the derivative of the steps taken on JAX.
-_LARGE = (
-    {"method": "scipy-adjoint", "solver": "dop853", **_TIGHT},
-    {"method": "jax-discrete", "solver": "dop853", **_TIGHT},
-)
-#: The same for stiff problems: a multistep method on the adjoint equations, and the derivative
-#: of the steps of a Rosenbrock method. States are of the order of one.
-_LARGE_STIFF = (
-    {**_MULTISTEP_STIFF, "atol": 1e-15},
-    {"method": "jax-discrete", "solver": "rodas5p", "rtol": 1e-11, "atol": 1e-16, **_MANY_STEPS},
-)
 
 
 class CertificationError(RuntimeError):
@@ -106,11 +75,12 @@ def certify(
     Forward sensitivities by DOP853 (Radau for stiff problems) against adjoint equations by
     LSODA, both with error control on what they differentiate. Where states times parameters are
     too many for that, and for stiff oscillations: adjoint equations on SciPy, by DOP853 or for
-    stiff problems by LSODA, against the discrete adjoint on JAX, by DOP853 or Rodas5P. Then the
-    loss is differenced along random directions of each array of parameters and of the start
+    stiff problems by LSODA, against the discrete adjoint on JAX, by DOP853 or Rodas5P. For problems
+    with events, times that move or a mass matrix: two methods that take them, on two backends. Then
+    the loss is differenced along random directions of each array of parameters and of the start
     value, by DOP853 or LSODA, which takes about 10 solves a direction and 32 at most: a derivative
-    that no sensitivity or adjoint equation sees, as that by a time at which the equations switch,
-    is found there. Last, a gradient that estimates its own error is one more witness
+    that no sensitivity or adjoint equation sees, as that by a time at which the equations switch
+    undeclared, is found there. Last, a gradient that estimates its own error is one more witness
     (:mod:`.witness`), where that takes little of the time. A problem in float32 is solved in
     float64 from its float32 values.
 
@@ -140,7 +110,7 @@ def certify(
         differences could tell.
     """
     in_double, began = problem.with_dtype(np.float64), time.perf_counter()
-    pair = computations_for(problem) if differentiable else _without_derivatives(problem)
+    pair = computations_for(problem) if differentiable else without_derivatives(problem)
     computations = tuple(_loosen(options, loosened) for options in pair)
     results = []
     for options in computations:
@@ -149,7 +119,7 @@ def certify(
         results.append(_compute(in_double, options))
     first, second = results
     difference = _difference(in_double.params, second, first)
-    by_loss = _loosen(_loss_computation(problem, differentiable), loosened)
+    by_loss = _loosen(loss_computation(problem, differentiable), loosened)
     if progress is not None:
         progress(f"{problem.name}: differences of the loss by {by_loss['solver']}")
     try:
@@ -185,46 +155,6 @@ def compare(found: Reference, stored: Reference) -> Difference:
     """How far a new certificate is from the stored one of the same problem and settings."""
     params = problems.get(stored.problem, **stored.settings).params
     return _difference(params, found, stored)
-
-
-def computations_for(problem: Problem) -> tuple[dict[str, Any], ...]:
-    """The arguments of the two calls of ``gradient`` that certify `problem`."""
-    if framework_of(problem.rhs) == "torch":
-        return tuple(_on_torch(options) for options in _computations(problem))
-    return _computations(problem)
-
-
-def _on_torch(options: dict[str, Any]) -> dict[str, Any]:
-    """The same computation for equations that run on PyTorch alone."""
-    on_jax = options["method"] == "jax-discrete"
-    return {**options, "method": "torch-discrete"} if on_jax else options
-
-
-def _computations(problem: Problem) -> tuple[dict[str, Any], ...]:
-    size = problem.n_states * (1 + problem.n_states + problem.n_params)
-    if problem.stiff:
-        # On a limit cycle the sensitivities grow with every period and change their signs: where
-        # they pass zero no step of Radau is small enough.
-        small = size <= _LARGEST_STIFF_FORWARD_SYSTEM and "oscillatory" not in problem.tags
-        return _SMALL_STIFF if small else _LARGE_STIFF
-    return _SMALL if size <= _LARGEST_FORWARD_SYSTEM else _LARGE
-
-
-def _without_derivatives(problem: Problem) -> tuple[dict[str, Any], ...]:
-    """Two computations that call the equations on NumPy arrays alone."""
-    tight = _TIGHT_STIFF if problem.stiff else _TIGHT
-    return (
-        {"method": "complex-step", "solver": "bdf" if problem.stiff else "dop853", **tight},
-        {"method": "finite-difference", "solver": "lsoda", **tight},
-    )
-
-
-def _loss_computation(problem: Problem, differentiable: bool) -> dict[str, Any]:
-    """How the loss is computed many times over; the method only lends its Jacobian."""
-    method = "scipy-adjoint" if differentiable else "finite-difference"
-    if problem.stiff:
-        return {"method": method, "solver": "lsoda", **_TIGHT_STIFF}
-    return {"method": method, "solver": "dop853", **_TIGHT}
 
 
 def _loosen(options: Mapping[str, Any], factor: float) -> dict[str, Any]:

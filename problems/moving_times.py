@@ -113,4 +113,5 @@ def _flat(value: Array) -> Array:
 
 
 def _is_floating(value: Array) -> bool:
-    return array_namespace(value).isdtype(value.dtype, "real floating")
+    # Complex where a complex step perturbs a parameter, and objects where equations are traced.
+    return not array_namespace(value).isdtype(value.dtype, ("integral", "bool"))

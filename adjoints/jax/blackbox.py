@@ -97,7 +97,8 @@ def blackbox_solve(
     call = checked_call(rhs, y0, leaf_types, **given)
     box = _blackbox(call, structure)
     theta = callback_arrays.joined([leaf.astype(y0.dtype) for leaf in leaves], y0.dtype)
-    ys, report = solve_blackbox(box, theta, y0.reshape(-1), jnp.zeros(len(COUNTS), y0.dtype), {})
+    probe = jnp.zeros(len(COUNTS), y0.dtype)
+    ys, _, report = solve_blackbox(box, theta, y0.reshape(-1), probe, {})
     return BlackboxSolution(ys.reshape((-1, *y0.shape)), report[0], report[1], report[2], report[3])
 
 

@@ -30,7 +30,7 @@ from ..scipy.flat import FlatSystem
 from ..scipy.integrate import Options
 from ..scipy.jax_derivatives import FRAMEWORK
 from ..scipy.primal import solve_primal
-from ..scipy.segments import Trajectory
+from ..scipy.trajectory import Trajectory
 from .callback_arrays import INTEGER, Parcel, call
 from .callback_thread import DONE, Ask, Dialogues
 
@@ -61,13 +61,20 @@ class Blackbox:
         """The derivatives that the reverse solve asks for, by number."""
         return self.how.keys(self.how.reverse.solver)
 
-    def forward(self, theta: np.ndarray, y0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Saved states and counts, on NumPy."""
+    def forward(self, theta: np.ndarray, y0: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Saved states, times of events and counts, on NumPy."""
         trajectory = self._solve(theta, y0, keep=False)
-        return trajectory.ys, _report(trajectory.status, trajectory.counts)
+        times = trajectory.event_times(self.how.system.times_seen)
+        return trajectory.ys, times, _report(trajectory.status, trajectory.counts)
 
     def backward(
-        self, theta: np.ndarray, y0: np.ndarray, dys: np.ndarray, ask: Ask, dtype: Any
+        self,
+        theta: np.ndarray,
+        y0: np.ndarray,
+        dys: np.ndarray,
+        dtimes: np.ndarray,
+        ask: Ask,
+        dtype: Any,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Cotangents of parameters and start value, and counts, on NumPy.
 
@@ -79,7 +86,8 @@ class Blackbox:
             asking = {key: _asking(ask, number) for number, key in enumerate(self.keys)}
             point = Point(self.how.system, asking, theta, None)
             reverse = _above_rounding(self.how.reverse, dtype)
-            adjoint = solve_adjoint(point, self.how.plan, trajectory, dys, reverse)
+            plan = self.how.plan.at(theta)
+            adjoint = solve_adjoint(point, plan, trajectory, dys, reverse, dtimes)
         report = _report(adjoint.status, adjoint.counts)
         if adjoint.status != "ok":
             return np.full(theta.shape, np.nan), np.full(y0.shape, np.nan), report
@@ -90,7 +98,7 @@ class Blackbox:
         return solve_primal(
             self.how.system.at(theta),
             y0,
-            self.how.plan,
+            self.how.plan.at(theta),
             self.how.options,
             jacobian=(lambda t, y: self.how.system.jacobian(t, y, theta)) if own else None,
             keep=keep,
@@ -118,8 +126,8 @@ def solve_blackbox(
     y0: jax.Array,
     probe: jax.Array,
     constants: Mapping[str, jax.Array],
-) -> tuple[jax.Array, jax.Array]:
-    """Saved states, shape ``(saves, n)``, and :data:`COUNTS` of the forward solve.
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Saved states, shape ``(saves, n)``, times of events, and :data:`COUNTS` of the solve.
 
     ``probe`` holds zeros; its cotangent carries :data:`COUNTS` of the reverse pass, which has no
     other way out of a derivative. ``constants`` are those of the equations, for the derivatives.
@@ -134,12 +142,14 @@ def _solve(
     y0: jax.Array,
     probe: jax.Array,
     constants: Mapping[str, jax.Array],
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     del probe, constants
-    ys = jax.ShapeDtypeStruct((len(box.how.plan.save_at), box.how.system.n), y0.dtype)
-    takes, gives = Parcel(_type(theta), _type(y0)), Parcel(ys, _COUNTS_TYPE)
-    found, report = call(box.forward, takes, gives, theta, y0)
-    return found, report
+    system = box.how.system
+    ys = jax.ShapeDtypeStruct((box.how.plan.saves, system.n), y0.dtype)
+    times = jax.ShapeDtypeStruct((system.times_seen,), y0.dtype)
+    takes, gives = Parcel(_type(theta), _type(y0)), Parcel(ys, times, _COUNTS_TYPE)
+    found, times, report = call(box.forward, takes, gives, theta, y0)
+    return found, times, report
 
 
 def _forward_rule(
@@ -148,16 +158,16 @@ def _forward_rule(
     y0: jax.Array,
     probe: jax.Array,
     constants: Mapping[str, jax.Array],
-) -> tuple[tuple[jax.Array, jax.Array], tuple[Any, ...]]:
+) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[Any, ...]]:
     return solve_blackbox(box, theta, y0, probe, constants), (theta, y0, constants)
 
 
 def _reverse_rule(
-    box: Blackbox, kept: tuple[Any, ...], cotangents: tuple[jax.Array, Any]
+    box: Blackbox, kept: tuple[Any, ...], cotangents: tuple[jax.Array, jax.Array, Any]
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
     # One lane after the other: a batched loop would go on until the last lane is done.
     reverse = sequential_vmap(functools.partial(_reverse, box))
-    dtheta, dy0, report = reverse(*kept, cotangents[0])
+    dtheta, dy0, report = reverse(*kept, *cotangents[:2])
     return dtheta, dy0, report.astype(dy0.dtype), None
 
 
@@ -170,14 +180,17 @@ def _reverse(
     y0: jax.Array,
     constants: Mapping[str, jax.Array],
     dys: jax.Array,
+    dtimes: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The reverse solve: a loop that answers what the adjoint in its thread asks for."""
     catalogue = Catalogue(box.how.system, box.keys)
     z = jax.ShapeDtypeStruct((catalogue.longest_question,), y0.dtype)
     answer = jax.ShapeDtypeStruct((catalogue.longest_answer,), y0.dtype)
 
-    def begin(theta: np.ndarray, y0: np.ndarray, dys: np.ndarray) -> tuple[Any, ...]:
-        dialogue = _DIALOGUES.begin(lambda ask: box.backward(theta, y0, dys, ask, z.dtype))
+    def begin(
+        theta: np.ndarray, y0: np.ndarray, dys: np.ndarray, dtimes: np.ndarray
+    ) -> tuple[Any, ...]:
+        dialogue = _DIALOGUES.begin(lambda ask: box.backward(theta, y0, dys, dtimes, ask, z.dtype))
         return dialogue, *catalogue.padded(*_DIALOGUES.question(dialogue, 0))
 
     def go_on(dialogue: Any, turn: Any, number: Any, answer: np.ndarray) -> tuple[Any, ...]:
@@ -187,8 +200,9 @@ def _reverse(
     def end(dialogue: Any, turn: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return _DIALOGUES.result(int(dialogue), int(turn))
 
-    takes, gives = Parcel(_type(theta), _type(y0), _type(dys)), Parcel(INTEGER, INTEGER, z)
-    dialogue, number, question = call(begin, takes, gives, theta, y0, dys)
+    takes = Parcel(_type(theta), _type(y0), _type(dys), _type(dtimes))
+    gives = Parcel(INTEGER, INTEGER, z)
+    dialogue, number, question = call(begin, takes, gives, theta, y0, dys, dtimes)
 
     def unfinished(carry: Any) -> jax.Array:
         return carry[1] != DONE

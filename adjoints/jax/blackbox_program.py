@@ -19,7 +19,7 @@ from .compiled_loss import CompiledLoss, LossProgram
 
 def prepare(problem: Problem, settings: Settings) -> BlackboxProgram:
     """The gradient of `problem` by SciPy behind a callback, compiled."""
-    box = Blackbox(adjoint_solve(problem, settings))
+    box = Blackbox(adjoint_solve(problem, settings, problem.dtype))
     return BlackboxProgram(problem, settings, box)
 
 
@@ -32,8 +32,8 @@ class BlackboxProgram(LossProgram):
         def loss(params: Any, y0: Any, probe: Any, constants: Any) -> tuple[Any, Any]:
             # Not in the order of the dict that arrives here: JAX sorts its keys.
             theta = callback_arrays.joined([params[name] for name in problem.params], y0.dtype)
-            ys, report = solve_blackbox(box, theta, y0.reshape(-1), probe, constants)
-            p = {**params, **constants}
+            ys, times, report = solve_blackbox(box, theta, y0.reshape(-1), probe, constants)
+            p = {**params, **constants, **problem.events_seen_by_loss(times)}
             return problem.loss(ys.reshape((-1, *y0.shape)), p), report
 
         probe = np.zeros(len(COUNTS), problem.dtype)

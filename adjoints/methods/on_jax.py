@@ -35,6 +35,7 @@ def _jax(
         stiff_solver="rodas5p",
         supports=JAX_OPTIONS | {"linear_solver"} | set(extra),
         requires=("jax", "scipy"),
+        models=frozenset({"events", "moving times"}),
         version=version,
     )
 

@@ -15,10 +15,11 @@ ON_NATIVE = (
         "jax-discrete with no framework around them, for small systems.",
         cost="one forward and about one more pass; memory O(n) a step",
         reference=SANDU,
-        target="native.program:NativeProgram",
+        target="native.program:prepare",
         solvers=(*EXPLICIT_SOLVERS, "rodas5p", "rodas4p"),
         stiff_solver="rodas5p",
         supports=SCIPY_OPTIONS,
+        models=frozenset({"moving times"}),
         estimates=(),
     ),
 )

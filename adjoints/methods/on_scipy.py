@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .method import ADJOINT_OPTIONS, CVODES, JAX_OPTIONS, SCIPY_OPTIONS, Method
 
+#: Whatever happens at times that are not known beforehand.
+EVENTS = frozenset({"events", "moving times"})
+
 #: Adjoints on SciPy's solvers, and the baselines.
 ON_SCIPY = (
     Method(
@@ -18,6 +21,7 @@ ON_SCIPY = (
         solvers=("dop853", "rk45", "radau", "bdf", "lsoda"),
         stiff_solver="radau",
         supports=SCIPY_OPTIONS,
+        models=EVENTS,
         requires=("scipy",),
     ),
     Method(
@@ -32,6 +36,7 @@ ON_SCIPY = (
         solvers=("dop853", "rk45", "radau", "bdf", "lsoda"),
         stiff_solver="radau",
         supports=SCIPY_OPTIONS | ADJOINT_OPTIONS,
+        models=EVENTS,
         requires=("scipy",),
     ),
     Method(
@@ -46,6 +51,7 @@ ON_SCIPY = (
         solvers=("dop853", "rk45", "radau", "bdf", "lsoda"),
         stiff_solver="lsoda",
         supports=JAX_OPTIONS | ADJOINT_OPTIONS,
+        models=EVENTS,
         requires=("jax", "scipy"),
     ),
     Method(
@@ -60,6 +66,7 @@ ON_SCIPY = (
         solvers=("dop853", "rk45", "radau", "bdf", "lsoda"),
         stiff_solver="radau",
         supports=SCIPY_OPTIONS,
+        models=EVENTS,
         requires=("scipy",),
     ),
     Method(
@@ -74,6 +81,7 @@ ON_SCIPY = (
         solvers=("dop853", "rk45", "bdf"),
         stiff_solver="bdf",
         supports=SCIPY_OPTIONS,
+        models=EVENTS,
         requires=("scipy",),
     ),
 )
@@ -92,6 +100,7 @@ INSIDE_TORCH = (
         solvers=("dop853", "rk45", "radau", "bdf", "lsoda"),
         stiff_solver="lsoda",
         supports=frozenset({"first_step", "max_steps", "device"}) | ADJOINT_OPTIONS,
+        models=EVENTS,
         requires=("torch", "scipy"),
     ),
 )

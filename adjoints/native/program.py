@@ -10,7 +10,8 @@ import numpy as np
 
 from ...problems import Problem
 from ..error_bars.pieces import PIECES, words_of
-from ..program import NumpyProgram, Settings, failed_result, gradient_result
+from ..events.held_program import with_held_times
+from ..program import NumpyProgram, Program, Settings, failed_result, gradient_result
 from ..result import GradientResult, Stats
 from ..scipy.flat import pack, unpack
 from ..steps.tableaus import tableau
@@ -19,6 +20,11 @@ from .compiler import NoCompilerError
 from .translation import UntranslatableError
 
 Params = Mapping[str, np.ndarray]
+
+
+def prepare(problem: Problem, settings: Settings) -> Program:
+    """The gradient of `problem`, compiled; anew where parameters move a time."""
+    return with_held_times(NativeProgram)(problem, settings)
 
 
 class NativeProgram(NumpyProgram):

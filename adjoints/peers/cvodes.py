@@ -53,7 +53,10 @@ import casadi as ca
 import numpy as np
 
 from ...problems import Problem
+from ...problems.moving_times import moves
+from ..events.held_program import with_held_times
 from ..program import (
+    Program,
     Settings,
     TrainingGradient,
     failed_result,
@@ -86,15 +89,35 @@ SHORT_STRETCH = 20
 LONGEST_STRETCH, ROOM = 16384, 2**30
 
 
-def prepare_adjoint(problem: Problem, settings: Settings) -> CvodesProgram:
+def prepare_adjoint(problem: Problem, settings: Settings) -> Program:
     """CVODES' adjoint sensitivity analysis."""
-    algebraic = problem.mass is not None
-    return CvodesProgram(problem, settings, _adjoint_call, stop_at_saves=algebraic)
+    return _prepared(problem, settings, _adjoint_call, stop_at_saves=problem.mass is not None)
 
 
-def prepare_forward(problem: Problem, settings: Settings) -> CvodesProgram:
+def prepare_forward(problem: Problem, settings: Settings) -> Program:
     """Forward sensitivities, all at once with the state."""
-    return CvodesProgram(problem, settings, lambda solve, primal: cvodes_calls.forward(solve))
+    return _prepared(problem, settings, lambda solve, primal: cvodes_calls.forward(solve))
+
+
+def _prepared(
+    problem: Problem,
+    settings: Settings,
+    build: Callable[[Solve, Call], Call],
+    *,
+    stop_at_saves: bool = False,
+) -> Program:
+    if problem.mass is not None and moves(problem):
+        raise ValueError(
+            f"problem {problem.name!r} has a mass matrix, and discontinuities or jump times that "
+            f"move with the parameters: method={settings.method.name!r} takes one or the other, as "
+            "the derivative by a time is made of slopes, which rhs is not; give the times as "
+            "numbers"
+        )
+
+    def held(problem: Problem, settings: Settings) -> CvodesProgram:
+        return CvodesProgram(problem, settings, build, stop_at_saves=stop_at_saves)
+
+    return with_held_times(held)(problem, settings)
 
 
 class CvodesProgram:

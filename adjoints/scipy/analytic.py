@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
-from .flat import flat_system, pack
-from .segments import schedule
+from ...problems.moving_times import MovingTimes
+from .flat import FlatSystem, flat_system, pack
 
 #: Elementwise functions that are not analytic, or branch on what is not.
 REFUSED = frozenset(
@@ -130,18 +130,49 @@ def _functions(
     def rhs(x: np.ndarray) -> Any:
         return system.rhs(time, x[m:], x[:m], constants)
 
+    times = np.linspace(t0, t1, system.times_seen + 2)[1:-1]
+
     def loss(x: np.ndarray) -> Any:
-        return system.loss(x[m:].reshape(saves, n), x[:m], constants)
+        return system.loss(x[m:].reshape(saves, n), x[:m], constants, times)
 
-    def jump(x: np.ndarray) -> Any:
-        parts = [
-            system.jump(i, np.asarray(t), x[m:], x[:m], constants)
-            for i, t in schedule(problem).jumps
-        ]
-        return np.concatenate(parts)
+    return [("rhs", rhs, n), ("loss", loss, saves * n), *_of_stops(problem, system, time)]
 
-    found = [("rhs", rhs, n), ("loss", loss, saves * n)]
-    return [*found, ("jump", jump, n)] if problem.jump_times else found
+
+def _of_stops(
+    problem: Problem, system: FlatSystem, time: np.ndarray
+) -> list[tuple[str, Callable[[np.ndarray], Any], int]]:
+    """The same of what happens at declared times and at events."""
+    n, m, shape = system.n, system.m, problem.y0.shape
+
+    def made(name: str, function: Callable[[Any, Any], Any]) -> Any:
+        def of_all(x: np.ndarray) -> Any:
+            p = system.arguments(x[:m], system.constants)
+            return np.ravel(function(x[m:].reshape(shape), p))
+
+        return name, of_all, n
+
+    def moving(times: MovingTimes) -> Callable[[Any, Any], Any]:
+        # Times alone do not depend on the state, which may be complex where they are real.
+        return lambda y, p: times.at(p)
+
+    def jumping(i: int, t: float) -> Callable[[Any, Any], Any]:
+        jump = problem.jump
+        assert jump is not None
+        return lambda y, p: jump(i, np.asarray(t), y, p)
+
+    def event_jump(jump: Any) -> Callable[[Any, Any], Any]:
+        return lambda y, p: jump(time, y, p)
+
+    found = [made("jump", jumping(i, t)) for i, t in enumerate(problem.jump_times)]
+    for name in ("discontinuities", "jump_times"):
+        times = getattr(problem, name)
+        if isinstance(times, MovingTimes):
+            found.append(made(name, moving(times)))
+    for event in problem.events:
+        found.append(made("when of an event", event_jump(event.when)))
+        if event.jump is not None:
+            found.append(made("jump of an event", event_jump(event.jump)))
+    return found
 
 
 def _start(problem: Problem, size: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from .continuous import AdjointSolve
 from .flat import FlatSystem
 from .integrate import Options
 from .program import flat_tolerance
-from .segments import make_schedule
+from .segments import fixed_plan, make_schedule
 
 
 class BlackboxOptions(TypedDict, total=False):
@@ -245,4 +245,6 @@ def solve_of_call(call: Call, unflatten: Callable[[list[Any]], Any]) -> AdjointS
     )
     t0, save_at, discontinuities, jump_times = call.times
     plan = make_schedule(t0, np.array(save_at), discontinuities, jump_times, call.dtype)
-    return AdjointSolve(system, plan, _with_arrays(call.options), _with_arrays(call.reverse))
+    return AdjointSolve(
+        system, fixed_plan(plan), _with_arrays(call.options), _with_arrays(call.reverse)
+    )

@@ -28,22 +28,20 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
-from ..adjoint_units import AdjointUnits, adjoint_units
 from ..program import Settings
 from .counted import Counts
 from .derivatives import Derivatives, Key, Point
 from .flat import FlatSystem, flat_system
 from .found_sparsity import sparsity_of
-from .integrate import IMPLICIT, TAKE_SPARSE, Options, Piece, integrate
+from .integrate import IMPLICIT, ONE_STEP, TAKE_SPARSE, Options, Piece, integrate
 from .primal import primal_loss, solve_primal
 from .program import Outcome, ScipyProgram, flat_tolerance, forward_options, forward_stats
-from .segments import Schedule, Segment, Trajectory, jumped, schedule
+from .reverse_units import options_of, units_of
+from .segments import Plan, Schedule, Segment, plan_of
+from .trajectory import Trajectory, jumped
 
 #: Adjoint systems above this size get a sparse Jacobian, whatever their entries.
 DENSE_LIMIT = 200
-
-#: Solvers of one step keep their step size over the restart at a save.
-_ONE_STEP = frozenset({"rk45", "dop853", "radau"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +49,7 @@ class AdjointSolve:
     """What is solved forwards and then back: equations, times, and the two solvers' options."""
 
     system: FlatSystem
-    plan: Schedule
+    plan: Plan
     options: Options
     reverse: Options
 
@@ -68,11 +66,15 @@ class AdjointSolve:
             else:
                 needed.append(("parameter_jacobian",))
                 needed += [] if own else [("jacobian",)]
-        return needed + [("jump_vjp", i) for i, _ in self.plan.jumps]
+        needed += [("jump_vjp", i) for i in self.plan.jumps]
+        return needed + [("event_vjp", e) for e in range(len(self.system.events))]
 
 
-def adjoint_solve(problem: Problem, settings: Settings) -> AdjointSolve:
-    """How a problem is solved; backwards with a solver and tolerances of its own."""
+def adjoint_solve(problem: Problem, settings: Settings, dtype: Any = np.float64) -> AdjointSolve:
+    """How a problem is solved; backwards with a solver and tolerances of its own.
+
+    `dtype` is what its derivatives are computed in.
+    """
     options = forward_options(problem, settings)
     reverse = replace(
         options,
@@ -81,10 +83,10 @@ def adjoint_solve(problem: Problem, settings: Settings) -> AdjointSolve:
         atol=flat_tolerance(settings.adjoint_atol),
         first_step=None,
     )
-    system = flat_system(problem)
+    system = flat_system(problem, dtype)
     if TAKE_SPARSE.intersection((options.solver, reverse.solver)):
         system = replace(system, sparsity=sparsity_of(problem))
-    return AdjointSolve(system, schedule(problem), options, reverse)
+    return AdjointSolve(system, plan_of(problem, dtype), options, reverse)
 
 
 def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
@@ -93,11 +95,11 @@ def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
     plan, options = how.plan, how.options
     derivatives = Derivatives(how.system)
     keys = how.keys(options.solver, how.reverse.solver)
-    compile_s = derivatives.compile(*keys, ("loss_gradient",), saves=len(plan.save_at))
+    compile_s = derivatives.compile(*keys, ("loss_gradient",), saves=plan.saves)
 
     def compute(theta: np.ndarray, y0: np.ndarray) -> Outcome:
         with derivatives.active():
-            return _gradient(derivatives, theta, y0, plan, options, how.reverse)
+            return _gradient(derivatives, theta, y0, plan.at(theta), options, how.reverse)
 
     return ScipyProgram(problem, compute, primal_loss(derivatives, plan, options), compile_s)
 
@@ -117,10 +119,11 @@ def _gradient(
     stats = forward_stats(trajectory.counts, derivatives=derivatives.source)
     if trajectory.status != "ok":
         return Outcome(status=trajectory.status, stats=stats)
-    loss, dys, direct = point.loss_gradient(trajectory.ys)
+    times = trajectory.event_times(point.system.times_seen)
+    loss, dys, dtimes, direct = point.loss_gradient(trajectory.ys, times)
     if not np.isfinite(loss):
         return Outcome(status="nonfinite", stats=stats)
-    adjoint = solve_adjoint(point, plan, trajectory, dys, reverse)
+    adjoint = solve_adjoint(point, plan, trajectory, dys, reverse, dtimes)
     counts, ahead = adjoint.counts, trajectory.counts
     stats = replace(
         stats,
@@ -153,8 +156,9 @@ def solve_adjoint(
     trajectory: Trajectory,
     dys: np.ndarray,
     options: Options,
+    dtimes: np.ndarray,
 ) -> Adjoint:
-    """Carry the cotangents `dys` of the saved states back to the start.
+    """Carry the cotangents of the saved states and of the times of events back to the start.
 
     Parameters
     ----------
@@ -166,17 +170,25 @@ def solve_adjoint(
     dys : ndarray, shape (saves, n)
     options : Options
         Of the reverse solve.
+    dtimes : ndarray, shape (max_events,)
+        Those of events that did not happen do not count.
     """
     n, m = point.system.n, point.system.m
-    if not np.isfinite(dys).all():
+    dtimes = dtimes[: len(trajectory.events)]
+    if not (np.isfinite(dys).all() and np.isfinite(dtimes).all()):
         return Adjoint("nonfinite", np.full(n, np.nan), np.full(m, np.nan))
-    units = _units(point, plan, trajectory, dys, options)
+    units = units_of(point, plan, trajectory, dys, dtimes, options)
     sizes = point.system.parameter_sizes(point.theta, plan.span)
-    options, dys = _adjoint_options(options, units, sizes, n), dys / units.unit
+    options = options_of(options, units, sizes, n)
+    dys, of_times = dys / units.unit, (dtimes / units.unit).tolist()
     result = Adjoint("ok", np.zeros(n), np.zeros(m))
     z = np.zeros(n + m)
-    for segment, piece in zip(reversed(plan.segments), reversed(trajectory.pieces), strict=True):
+    solved = zip(reversed(trajectory.segments), reversed(trajectory.pieces), strict=True)
+    for segment, piece in solved:
         z[:n] += dys[list(segment.end_saves)].sum(axis=0)
+        if segment.event is not None:
+            e, t = segment.event, segment.stop
+            z = _added(point.event_vjp(e, t, piece.y, z[:n], of_times.pop()), z, n)
         z = _back_through_jumps(point, segment.jumps, segment.stop, piece.y, z)
         result.status, z = _back_over(point, segment, piece, plan, dys, z, options, result.counts)
         if result.status != "ok":
@@ -194,9 +206,13 @@ def _back_through_jumps(
     n = y.size
     states = jumped(point.jump, numbers, t, y)[:-1]
     for i, state in zip(reversed(numbers), reversed(states), strict=True):
-        pulled = point.jump_vjp(i, t, state, z[:n])
-        z = np.hstack([pulled[:n], z[n:] + pulled[n:]])
+        z = _added(point.jump_vjp(i, t, state, z[:n]), z, n)
     return z
+
+
+def _added(pulled: np.ndarray, z: np.ndarray, n: int) -> np.ndarray:
+    """``[w, q]`` before something that pulls ``w`` back to `pulled`, behind which they were `z`."""
+    return np.hstack([pulled[:n], z[n:] + pulled[n:]])
 
 
 def _back_over(
@@ -222,7 +238,7 @@ def _back_over(
             if done.status != "ok":
                 return done.status, z
             z = done.y
-            first_step = done.next_step if options.solver in _ONE_STEP else None
+            first_step = done.next_step if options.solver in ONE_STEP else None
         t = stop
         if save is not None:
             z = np.hstack([z[:n] + dys[save], z[n:]])
@@ -253,25 +269,3 @@ def _adjoint_equations(
         return np.hstack([both, np.zeros((z.size, z.size - n))])
 
     return rates, jacobian
-
-
-def _units(
-    point: Point, plan: Schedule, trajectory: Trajectory, dys: np.ndarray, options: Options
-) -> AdjointUnits:
-    """The units of the reverse solve, for a parameter of size one."""
-    rtol, atol = np.asarray(options.rtol), np.asarray(options.atol)
-    one = [np.ones(1)]
-    span = np.asarray(plan.span)
-    return adjoint_units(trajectory.ys, trajectory.y0, dys, one, span, rtol, atol)
-
-
-def _adjoint_options(options: Options, units: AdjointUnits, sizes: np.ndarray, n: int) -> Options:
-    """Tolerances of ``[w, q]`` in the units of the reverse solve.
-
-    Each parameter has its own size: rates of one array can be ten orders of magnitude apart.
-    """
-    rtol: float | np.ndarray = options.rtol
-    if np.ndim(rtol):
-        rtol = np.hstack([rtol, np.full(sizes.size, np.min(rtol))])
-    atol = np.hstack([np.broadcast_to(units.atol, n), units.atol_params[0] / sizes])
-    return replace(options, rtol=rtol, atol=atol)

@@ -133,15 +133,16 @@ def curvature(system: FlatSystem, ad: Framework) -> Formula:
 
 
 def loss_gradient(system: FlatSystem, ad: Framework) -> Formula:
-    """``ys -> [loss, dloss/dys, dloss/dtheta]``, all flat."""
-    n = system.n
+    """``[ys, times] -> [loss, dloss/dys, dloss/dtimes, dloss/dtheta]``, all flat."""
+    n, seen = system.n, system.times_seen
+
+    def value(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        stop = z.shape[0] - seen
+        ys = z[:stop].reshape((-1, n))
+        return system.loss(ys, theta, constants, z[stop:]).reshape((1,))
 
     def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
-        loss, pull = ad.vjp(
-            lambda ys, theta: system.loss(ys.reshape((-1, n)), theta, constants).reshape((1,)),
-            z,
-            theta,
-        )
+        loss, pull = ad.vjp(lambda z, theta: value(z, theta, constants), z, theta)
         return ad.concat([loss, *pull(loss * 0 + 1)])
 
     return formula
@@ -175,6 +176,34 @@ def jump_vjp(system: FlatSystem, ad: Framework, i: int) -> Formula:
     return formula
 
 
+def event_jacobians(system: FlatSystem, ad: Framework, e: int) -> Formula:
+    """``[t, y] -> d[state, time]/d[y, theta]`` of event number `e`, shape ``(n + 1, n + m)``."""
+    n = system.n
+
+    def after(y: Array, theta: Array, t: Array, constants: Mapping[str, Array]) -> Array:
+        return system.event(e, t, y, theta, constants)
+
+    both = ad.jacrev(after, argnums=(0, 1))
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        return ad.concat(both(z[1 : n + 1], theta, z[0], constants), axis=1)
+
+    return formula
+
+
+def event_vjp(system: FlatSystem, ad: Framework, e: int) -> Formula:
+    """``[t, y, w, s] -> [w, s] d[state, time]/d[y, theta]`` of event number `e`."""
+    n = system.n
+
+    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
+        _, pull = ad.vjp(
+            lambda y, theta: system.event(e, z[0], y, theta, constants), z[1 : n + 1], theta
+        )
+        return ad.concat(pull(z[n + 1 :]))
+
+    return formula
+
+
 def input_size(name: str, system: FlatSystem, saves: int = 0) -> int:
     """The length of the vector ``z`` that the formula called `name` takes."""
     n, m = system.n, system.m
@@ -184,7 +213,8 @@ def input_size(name: str, system: FlatSystem, saves: int = 0) -> int:
         "jump_vjp": 1 + 2 * n,
         "sensitivities": 1 + n + (m + n) * n,
         "curvature": 1 + n + (m + n) * n,
-        "loss_gradient": saves * n,
+        "event_vjp": 2 + 2 * n,
+        "loss_gradient": saves * n + system.times_seen,
     }
     return sizes.get(name, 1 + n)
 
@@ -198,5 +228,6 @@ def output_shape(name: str, system: FlatSystem) -> tuple[int, ...]:
         "vjp": (n + m,),
         "parameter_vjp": (m,),
         "jump_vjp": (n + m,),
+        "event_vjp": (n + m,),
     }
     return shapes[name]

@@ -55,8 +55,7 @@ class Backend(Protocol):
 
 def backends_for(system: FlatSystem) -> Iterator[Backend]:
     """What may run the formulas of `system`, in the order in which to try."""
-    functions = (system.function, system.loss_function, system.jump_function)
-    written_for = {framework_of(function) for function in functions} - {""}
+    written_for = _written_for(system)
     for name, make in (("jax", _jax_backend), ("torch", _torch_backend)):
         asked = not written_for or name in written_for
         if asked and importlib.util.find_spec(name) is not None:
@@ -65,9 +64,18 @@ def backends_for(system: FlatSystem) -> Iterator[Backend]:
         yield NumpyBackend(system.problem)
 
 
+def _written_for(system: FlatSystem) -> set[str]:
+    """The frameworks for which alone a function of the user's is written."""
+    functions = [system.function, system.loss_function, system.jump_function]
+    if system.problem is not None:
+        functions.append(system.problem.jump)
+    for event in system.events:
+        functions += [event.when, event.jump]
+    return {framework_of(function) for function in functions} - {""}
+
+
 def _refuse(system: FlatSystem) -> NoReturn:
-    functions = (system.function, system.loss_function, system.jump_function)
-    needed = {framework_of(function) for function in functions} - {""} or {"jax"}
+    needed = _written_for(system) or {"jax"}
     raise ValueError(
         "this method needs derivatives of rhs and loss, which nothing here can take; "
         f"{how_to_install(needed.pop())}, or use method='finite-difference'"
@@ -232,15 +240,25 @@ class Point(BoundSystem):
         """The derivative of ``S'`` in ``y``, shape ``((m + n) n, n)``."""
         return self._call(("curvature",), t, z)
 
-    def loss_gradient(self, ys: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Loss, its derivative in the saved states (as they are) and in the parameters."""
-        value = self._call(("loss_gradient",), ys.ravel())
-        stop = 1 + ys.size
-        return float(value[0]), value[1:stop].reshape(ys.shape), value[stop:]
+    def loss_gradient(
+        self, ys: np.ndarray, times: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """Loss, and its derivatives in saved states (as they are), event times and parameters."""
+        value = self._call(("loss_gradient",), ys.ravel(), times)
+        dys, dtimes, direct = np.split(value[1:], [ys.size, ys.size + times.size])
+        return float(value[0]), dys.reshape(ys.shape), dtimes, direct
 
     def jump_jacobians(self, i: int, t: float, y: np.ndarray) -> np.ndarray:
         """The derivatives of jump number `i`, shape ``(n, n + m)``."""
         return self._call(("jump_jacobians", i), t, y)
+
+    def event_jacobians(self, e: int, t: float, y: np.ndarray) -> np.ndarray:
+        """The derivatives of ``[state, time]`` of event number `e`, shape ``(n + 1, n + m)``."""
+        return self._call(("event_jacobians", e), t, y)
+
+    def event_vjp(self, e: int, t: float, y: np.ndarray, w: np.ndarray, s: float) -> np.ndarray:
+        """``[w, s]`` of state and time of event number `e`, pulled back to ``[y, theta]``."""
+        return self._call(("event_vjp", e), t, y, w, s)
 
     def jump_vjp(self, i: int, t: float, y: np.ndarray, w: np.ndarray) -> np.ndarray:
         """``[w djump/dy, w djump/dtheta]`` of jump number `i`."""

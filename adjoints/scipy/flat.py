@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from array_api_compat import array_namespace
 
-from ...problems import Problem
+from ...problems import Event, Problem
 from ..adjoint_units import size_of_parameters
+from ..events.calculus import calculus_of
+from ..events.crossing import Passed, pass_event
+from ..events.held_times import beside, held_jump, seen_from
 from .sparsity import Sparsity
 
 #: An array of whatever framework runs the formulas: NumPy, JAX or PyTorch.
@@ -41,6 +46,8 @@ class FlatSystem:
         Arrays that are not differentiated.
     loss_function, jump_function, jacobian_function : callable or None
         The user's ``loss(ys, p)``, ``jump(i, t, y, p)`` and ``jacobian(t, y, p)``.
+    events : tuple of Event
+        The user's.
     problem : Problem or None
         What it was made of; ``None`` for a solve without a problem.
     sparsity : Sparsity or None
@@ -56,6 +63,7 @@ class FlatSystem:
     loss_function: Callable[[Array, Any], Array] | None = None
     jump_function: Callable[[int, Array, Array, Any], Array] | None = None
     jacobian_function: Callable[[Array, Array, Any], Array] | None = None
+    events: tuple[Event, ...] = ()
     problem: Problem | None = None
     sparsity: Sparsity | None = None
 
@@ -83,10 +91,24 @@ class FlatSystem:
         p = self.arguments(theta, constants)
         return self.function(t, y.reshape(self.shape), p).reshape((self.n,))
 
-    def loss(self, ys: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
-        """The loss of states of shape ``(saves, n)``."""
+    @property
+    def times_seen(self) -> int:
+        """How many times of events the loss sees."""
+        return self.problem.max_events if self.problem is not None and self.events else 0
+
+    def loss(
+        self,
+        ys: Array,
+        theta: Array,
+        constants: Mapping[str, Array],
+        times: Array | None = None,
+    ) -> Array:
+        """The loss of states of shape ``(saves, n)`` and the times of events, if there are any."""
         assert self.loss_function is not None
         p = self.arguments(theta, constants)
+        if self.events:
+            assert self.problem is not None
+            p = {**p, **self.problem.events_seen_by_loss(times)}
         return self.loss_function(ys.reshape((ys.shape[0], *self.shape)), p)
 
     def jump(
@@ -96,6 +118,29 @@ class FlatSystem:
         assert self.jump_function is not None
         p = self.arguments(theta, constants)
         return self.jump_function(i, t, y.reshape(self.shape), p).reshape((self.n,))
+
+    def passed(
+        self, e: int, t: Array, y: Array, theta: Array, constants: Mapping[str, Array]
+    ) -> Passed:
+        """What event number `e`, located at `t`, does to the flat state `y`."""
+        p, event = self.arguments(theta, constants), self.events[e]
+        y, given = y.reshape(self.shape), event.jump
+        jump = None if given is None else lambda t, y: given(t, y, p)
+        sides = seen_from(lambda t, y: self.function(t, y, p), *beside(t, np.float64))
+        calculus = calculus_of(sides.before, t, y)
+        found = pass_event(lambda t, y: event.when(t, y, p), jump, sides, t, y, *calculus)
+        return Passed(found.time, *(part.reshape((self.n,)) for part in found[1:]))
+
+    def event(
+        self, e: int, t: Array, y: Array, theta: Array, constants: Mapping[str, Array]
+    ) -> Array:
+        """The state behind event number `e`, located at `t`, and its time, shape ``(n + 1,)``.
+
+        The solve goes on with this state at `t`, or ends with it where the event is terminal.
+        """
+        found = self.passed(e, t, y, theta, constants)
+        state = found.after if self.events[e].terminal else found.held
+        return array_namespace(state).concat([state, found.time.reshape((1,))])
 
     def jacobian(self, t: float, y: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """The user's own Jacobian on NumPy, shape ``(n, n)``."""
@@ -115,6 +160,10 @@ class BoundSystem:
         self.system = system
         self.theta: np.ndarray = theta
 
+    @functools.cached_property
+    def _p(self) -> Any:
+        return self.system.arguments(self.theta, self.system.constants)
+
     def rhs(self, t: float, y: np.ndarray) -> np.ndarray:
         """The right-hand side, shape ``(n,)``."""
         return self.system.rhs(np.asarray(t), y, self.theta, self.system.constants)
@@ -123,13 +172,29 @@ class BoundSystem:
         """The state after jump number `i`, shape ``(n,)``."""
         return self.system.jump(i, np.asarray(t), y, self.theta, self.system.constants)
 
-    def loss(self, ys: np.ndarray) -> complex:
-        """The loss of states of shape ``(saves, n)``: a real or complex number."""
-        return self.system.loss(ys, self.theta, self.system.constants).item()
+    def loss(self, ys: np.ndarray, times: np.ndarray) -> complex:
+        """The loss of states of shape ``(saves, n)`` and times: a real or complex number."""
+        return self.system.loss(ys, self.theta, self.system.constants, times).item()
+
+    def when(self, e: int, t: float, y: np.ndarray) -> complex:
+        """The value of event number `e`: a real or complex number."""
+        system = self.system
+        return system.events[e].when(np.asarray(t), y.reshape(system.shape), self._p).item()
+
+    def passed(self, e: int, t: float, y: np.ndarray) -> Passed:
+        """What event number `e`, located at `t`, does."""
+        return self.system.passed(e, np.asarray(t), y, self.theta, self.system.constants)
 
 
-def flat_system(problem: Problem) -> FlatSystem:
-    """The functions of `problem` on flat float64 vectors."""
+def flat_system(problem: Problem, dtype: Any = np.float64) -> FlatSystem:
+    """The functions of `problem` on flat float64 vectors.
+
+    Parameters
+    ----------
+    problem : Problem
+    dtype : dtype
+        In which the equations tell times apart.
+    """
     shapes = {name: value.shape for name, value in problem.params.items()}
 
     def arguments(theta: Array, constants: Mapping[str, Array]) -> dict[str, Array]:
@@ -143,8 +208,9 @@ def flat_system(problem: Problem) -> FlatSystem:
         sizes=tuple(value.size for value in problem.params.values()),
         constants={name: in_double(value) for name, value in problem.constants.items()},
         loss_function=problem.loss,
-        jump_function=problem.jump,
+        jump_function=held_jump(problem, dtype),
         jacobian_function=problem.jacobian,
+        events=problem.events,
         problem=problem,
     )
 

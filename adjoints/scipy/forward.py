@@ -26,14 +26,17 @@ import numpy as np
 from scipy import sparse
 
 from ...problems import Problem
+from ..events.crossing import Passed
 from ..program import Settings
 from ..result import status_message
 from .derivatives import Derivatives, Point
+from .event_search import Search, search_of
 from .flat import flat_system
 from .integrate import IMPLICIT, Options
 from .primal import primal_loss, solve_primal
 from .program import Outcome, ScipyProgram, forward_options, forward_stats
-from .segments import Schedule, Trajectory, schedule, solve
+from .segments import Schedule, plan_of
+from .trajectory import Trajectory, solve
 
 #: Augmented systems above this size get a sparse Jacobian.
 DENSE_LIMIT = 200
@@ -41,7 +44,7 @@ DENSE_LIMIT = 200
 
 def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
     """Forward sensitivities of `problem`, derivatives compiled."""
-    system, plan = flat_system(problem), schedule(problem)
+    system, plan = flat_system(problem), plan_of(problem)
     options = forward_options(problem, settings)
     derivatives = Derivatives(system)
     needed: list[Any] = [("sensitivities",), ("loss_gradient",)]
@@ -51,12 +54,13 @@ def prepare(problem: Problem, settings: Settings) -> ScipyProgram:
         needed.append(("jacobian",))
     if options.solver in IMPLICIT:
         needed.append(("curvature",))
-    needed += [("jump_jacobians", i) for i, _ in plan.jumps]
-    compile_s = derivatives.compile(*needed, saves=len(plan.save_at))
+    needed += [("jump_jacobians", i) for i in plan.jumps]
+    needed += [("event_jacobians", e) for e in range(len(system.events))]
+    compile_s = derivatives.compile(*needed, saves=plan.saves)
 
     def compute(theta: np.ndarray, y0: np.ndarray) -> Outcome:
         with derivatives.active():
-            return _gradient(derivatives, theta, y0, plan, options)
+            return _gradient(derivatives, theta, y0, plan.at(theta), options)
 
     return ScipyProgram(problem, compute, primal_loss(derivatives, plan, options), compile_s)
 
@@ -76,8 +80,13 @@ def _gradient(
         return Outcome(status=trajectory.status, message=message, stats=stats)
     ys = trajectory.ys[:, : y0.size]
     rows = trajectory.ys[:, y0.size :].reshape(len(ys), columns, y0.size)
-    loss, dys, direct = point.loss_gradient(ys)
+    times = trajectory.event_times(point.system.times_seen)
+    loss, dys, dtimes, direct = point.loss_gradient(ys, times)
     total = np.einsum("si,sji->j", dys, rows)
+    for event, dtime in zip(trajectory.events, dtimes, strict=False):
+        number, held, _, before = event
+        of_time = point.event_jacobians(number, held, before[: y0.size])[-1:]
+        total += dtime * _carried(of_time, before, y0.size)[:, 0]
     return Outcome(loss, direct + total[: theta.size], total[theta.size :], stats=stats)
 
 
@@ -108,11 +117,8 @@ def solve_sensitivities(
     start = np.hstack([y0, np.zeros(m * n), np.eye(n).ravel()])
 
     def jump(i: int, t: float, z: np.ndarray) -> np.ndarray:
-        y, rows = z[:n], z[n:].reshape(m + n, n)
-        both = point.jump_jacobians(i, t, y)
-        after = rows @ both[:, :n].T
-        after[:m] += both[:, n:].T
-        return np.hstack([point.jump(i, t, y), after.ravel()])
+        rows = _carried(point.jump_jacobians(i, t, z[:n]), z, n)
+        return np.hstack([point.jump(i, t, z[:n]), rows.ravel()])
 
     return solve(
         point.sensitivities,
@@ -121,7 +127,29 @@ def solve_sensitivities(
         _augmented_options(options, scale, n),
         jump=jump,
         jacobian=lambda t, z: _augmented_jacobian(point, t, z, n),
+        search=_search(point, options),
     )
+
+
+def _search(point: Point, options: Options) -> Search | None:
+    """The events, which act on state and sensitivities."""
+    events, n = point.system.events, point.system.n
+
+    def cross(e: int, t: float, z: np.ndarray) -> tuple[np.ndarray, Passed]:
+        passed = point.passed(e, t, z[:n])
+        state = passed.after if events[e].terminal else passed.held
+        rows = _carried(point.event_jacobians(e, t, z[:n])[:n], z, n)
+        return np.hstack([state, rows.ravel()]), passed
+
+    return search_of(point, options, cross)
+
+
+def _carried(jacobians: np.ndarray, z: np.ndarray, n: int) -> np.ndarray:
+    """The sensitivities of what has the `jacobians` ``[d/dy, d/dtheta]``, in as many columns."""
+    rows = z[n:].reshape(-1, n)
+    after = rows @ jacobians[:, :n].T
+    after[: len(rows) - n] += jacobians[:, n:].T
+    return after
 
 
 def _scale(point: Point, y0: np.ndarray, plan: Schedule, options: Options) -> np.ndarray:

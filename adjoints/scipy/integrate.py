@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import integrate as scipy_integrate
@@ -34,6 +34,9 @@ SOLVERS: dict[str, type[scipy_integrate.OdeSolver]] = {
 
 #: Solvers that use the Jacobian; LSODA only once it has found the problem to be stiff.
 IMPLICIT = frozenset({"radau", "bdf", "lsoda"})
+
+#: Solvers of one step, which keep their step size over a restart.
+ONE_STEP = frozenset({"rk45", "dop853", "radau"})
 
 #: Solvers that factorise sparse matrices; ODEPACK takes dense Jacobians only.
 TAKE_SPARSE = frozenset({"radau", "bdf"})
@@ -76,6 +79,10 @@ class Piece:
         The accepted steps and their dense output, where it was to be kept.
     next_step : float or None
         The step size that the solver would have tried next.
+    end : float
+        The time of ``y``.
+    located : tuple of (float, int) or None
+        When and which event happens on the step that would come next, where one was found there.
     """
 
     status: str
@@ -84,6 +91,8 @@ class Piece:
     times: list[float] = field(default_factory=list)
     interpolants: list[Any] = field(default_factory=list)
     next_step: float | None = None
+    end: float = math.nan
+    located: tuple[float, int] | None = None
 
     def dense(self) -> Callable[[float], np.ndarray]:
         """The state as a function of time, where the interpolants were kept."""
@@ -93,6 +102,26 @@ class Piece:
         """Bytes of the arrays kept for :meth:`dense`."""
         arrays = (a for piece in self.interpolants for a in vars(piece).values())
         return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
+
+
+class Watching(Protocol):
+    """Looks for events on accepted steps."""
+
+    def look(
+        self, t0: float, t1: float, path: Callable[[Any], np.ndarray]
+    ) -> tuple[str, float, int] | None:
+        """Status, time and number of the first event between two times; ``None`` for none."""
+        ...
+
+
+def joined(first: Piece, second: Piece) -> Piece:
+    """Two pieces, one after the other, as one."""
+    return replace(
+        second,
+        saved=first.saved + second.saved,
+        times=first.times + second.times[1:],
+        interpolants=first.interpolants + second.interpolants,
+    )
 
 
 def integrate(
@@ -106,6 +135,7 @@ def integrate(
     jacobian: Jacobian | None = None,
     save_at: Sequence[float] = (),
     keep: bool = False,
+    watch: Watching | None = None,
 ) -> Piece:
     """Integrate ``y' = rhs(t, y)`` from `t0` to `t1`, forwards or backwards.
 
@@ -126,6 +156,8 @@ def integrate(
         Times strictly between `t0` and `t1`, in the order of the integration.
     keep : bool
         Whether to keep the dense output of all steps.
+    watch : Watching, optional
+        Finds events: the piece then ends with the last step before one.
 
     Returns
     -------
@@ -139,7 +171,7 @@ def integrate(
     try:
         with np.errstate(all="ignore"):
             solver = _make_solver(watched, t0, t1, y0, options, counts, jacobian)
-            piece = _step_through(solver, watched, options, counts, save_at, keep)
+            piece = _step_through(solver, watched, options, counts, save_at, keep, watch)
     except NonfiniteJacobianError:
         return Piece("nonfinite", y0)
     except RuntimeError as error:
@@ -191,6 +223,7 @@ def _step_through(
     counts: Counts,
     save_at: Sequence[float],
     keep: bool,
+    watch: Watching | None,
 ) -> Piece:
     piece = Piece("ok", solver.y, times=[solver.t])
     per_attempt = _EVALS_PER_ATTEMPT.get(options.solver)
@@ -204,17 +237,32 @@ def _step_through(
             piece.status = "max_steps"
             return piece
         before = counts.rhs_evals
+        if watch is not None:
+            # Some solvers write over it.
+            piece.end, piece.y = solver.t, np.array(solver.y)
         _step(solver)
         attempts = (counts.rhs_evals - before) // per_attempt if per_attempt else 1
         counts.attempts += max(attempts, 1)
         piece.status = _status(solver, rhs)
         if piece.status != "ok":
             return piece
+        if watch is not None and _event_found(piece, solver, watch):
+            return piece
         counts.steps += 1
         _record(piece, solver, save_at, keep)
-    piece.y = solver.y
+    piece.end, piece.y = solver.t, solver.y
     piece.next_step = getattr(solver, "h_abs", None)
     return piece
+
+
+def _event_found(piece: Piece, solver: Any, watch: Watching) -> bool:
+    """Whether something happens on the step just taken, which then does not count."""
+    found = watch.look(solver.t_old, solver.t, solver.dense_output())
+    if found is None:
+        return False
+    piece.status, time, number = found
+    piece.located = (time, number) if piece.status == "ok" else None
+    return True
 
 
 def _step(solver: Any) -> None:

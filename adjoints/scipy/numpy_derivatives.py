@@ -123,4 +123,6 @@ def _vjp(jacfwd: Callable[..., Any]) -> Callable[..., Any]:
 
 def _sizes(x: np.ndarray) -> np.ndarray:
     """The size of each element: its own, or where it is zero that of the largest."""
-    return np.where(x == 0, np.max(np.abs(x), initial=0.0) or 1.0, np.abs(x))
+    # Infinite are the times of events that did not happen.
+    known = np.where(np.isfinite(x), np.abs(x), 0.0)
+    return np.where(known == 0, np.max(known, initial=0.0) or 1.0, known)

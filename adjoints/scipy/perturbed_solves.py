@@ -13,9 +13,10 @@ from ..result import STATUS_MESSAGES
 from .counted import Counts
 from .flat import BoundSystem, flat_system
 from .integrate import Options
-from .primal import solve_primal
+from .primal import loss_of, solve_primal
 from .program import Outcome, ScipyProgram, forward_options, forward_stats
-from .segments import Schedule, TimeFunction, Trajectory, schedule
+from .segments import Plan, TimeFunction, plan_of
+from .trajectory import Trajectory
 
 #: ``jacobian(functions) -> (jacobian(t, y) or None)`` for implicit solvers.
 JacobianMaker = Callable[[BoundSystem], TimeFunction | None]
@@ -46,7 +47,7 @@ class PerturbedLoss:
 
     def __init__(self, problem: Problem, settings: Settings, jacobian: JacobianMaker) -> None:
         self.system = flat_system(problem)
-        self.plan: Schedule = schedule(problem)
+        self.plan: Plan = plan_of(problem)
         self.options: Options = forward_options(problem, settings)
         self._jacobian = jacobian
 
@@ -56,11 +57,11 @@ class PerturbedLoss:
         trajectory = solve_primal(
             functions,
             x[self.system.m :],
-            self.plan,
+            self.plan.at(x[: self.system.m]),
             self.options,
             jacobian=self._jacobian(functions),
         )
-        return functions.loss(trajectory.ys) if trajectory.status == "ok" else np.nan, trajectory
+        return loss_of(functions, trajectory), trajectory
 
     def sizes(self, x: np.ndarray, trajectory: Trajectory) -> np.ndarray:
         """The size of every component of `x`, in whose units it is perturbed.
@@ -76,7 +77,7 @@ class PerturbedLoss:
         least = np.where(start == 0, np.inf, options.atol / np.asarray(options.rtol))
         start = np.maximum(start, np.minimum(least, reached))
         start = np.where(start == 0, max(reached.max(), start.max()) or 1.0, start)
-        sizes = self.system.parameter_sizes(theta, self.plan.span)
+        sizes = self.system.parameter_sizes(theta, self.plan.at(theta).span)
         unknown = [np.full(leaf.size, not leaf.any()) for leaf in self.system.leaves(theta)]
         for j in np.flatnonzero(np.hstack([np.zeros(0), *unknown])).tolist():
             sizes[j] = self._size_by_effect(theta, j, sizes[j], trajectory)
@@ -93,16 +94,17 @@ class PerturbedLoss:
         """
         moved = theta + guess * (np.arange(theta.size) == j)
         here, there = self.system.at(theta), self.system.at(moved)
-        ys, save_at = trajectory.ys, self.plan.save_at
+        ys, plan = trajectory.ys, self.plan.at(theta)
+        save_at = plan.save_at
         last = len(save_at) - 1
         with np.errstate(all="ignore"):
             slopes = [(here.rhs(t, y), there.rhs(t, y)) for t, y in zip(save_at, ys, strict=True)]
             jumps = [
                 (here.jump(i, t, y), there.jump(i, t, y))
-                for i, t in self.plan.jumps
+                for i, t in plan.jumps
                 for y in ys[[min(int(np.searchsorted(save_at, t)), last)]]
             ]
-        carrying = np.abs(ys).max(axis=0) / self.plan.span
+        carrying = np.abs(ys).max(axis=0) / plan.span
         found = _shares(slopes, carrying) + _shares(jumps, np.abs(ys).max(axis=0))
         return guess * min(found) if found else 1.0
 
@@ -135,10 +137,12 @@ class PerturbedLoss:
             return Outcome(status=trajectory.status, stats=stats)
 
         def loss(perturbed: np.ndarray, component: int) -> complex:
-            value, trajectory = self.solve(perturbed)
-            others.add(trajectory.counts)
-            if trajectory.status != "ok":
-                raise PerturbedSolveError(trajectory.status, component)
+            value, there = self.solve(perturbed)
+            others.add(there.counts)
+            if there.status != "ok":
+                raise PerturbedSolveError(there.status, component)
+            if there.order != trajectory.order:
+                raise PerturbedSolveError("event", component)
             return value
 
         try:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from .derivatives import Derivatives
+from .event_search import search_of
 from .flat import BoundSystem
 from .integrate import Options
-from .segments import Schedule, TimeFunction, Trajectory, solve
+from .segments import Plan, Schedule, TimeFunction
+from .trajectory import Trajectory, solve
 
 
 def solve_primal(
@@ -23,19 +25,34 @@ def solve_primal(
 ) -> Trajectory:
     """Integrate the state alone."""
     return solve(
-        functions.rhs, y0, plan, options, jump=functions.jump, jacobian=jacobian, keep=keep
+        functions.rhs,
+        y0,
+        plan,
+        options,
+        jump=functions.jump,
+        jacobian=jacobian,
+        keep=keep,
+        search=search_of(functions, options),
     )
 
 
+def loss_of(functions: BoundSystem, trajectory: Trajectory) -> complex:
+    """The loss of a solve of the state alone, NaN where it broke down."""
+    if trajectory.status != "ok":
+        return np.nan
+    return functions.loss(trajectory.ys, trajectory.event_times(functions.system.times_seen))
+
+
 def primal_loss(
-    derivatives: Derivatives, plan: Schedule, options: Options
+    derivatives: Derivatives, plan: Plan, options: Options
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """``loss(theta, y0)``, NaN where the solve breaks down."""
 
     def loss(theta: np.ndarray, y0: np.ndarray) -> float:
         with derivatives.active():
             point = derivatives.at(theta)
-            trajectory = solve_primal(point, y0, plan, options, jacobian=point.jacobian_for_solver)
-        return float(point.loss(trajectory.ys).real) if trajectory.status == "ok" else np.nan
+            jacobian = point.jacobian_for_solver
+            trajectory = solve_primal(point, y0, plan.at(theta), options, jacobian=jacobian)
+        return float(loss_of(point, trajectory).real)
 
     return loss

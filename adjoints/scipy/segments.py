@@ -1,4 +1,4 @@
-"""The smooth pieces of a problem's time span, and a solve over all of them.
+"""The smooth pieces of a problem's time span.
 
 Discontinuities and jumps cut the span. A solver is started afresh on each segment, and the times
 at which it evaluates the right-hand side are clipped into the open segment, so that an equation
@@ -8,21 +8,20 @@ that switches at a boundary is seen from the correct side.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...problems import Problem
+from ...problems.moving_times import moves
+from ..events.held_times import held_times
 from ..steps.stops import stops_between
-from .counted import Counts
-from .integrate import Options, Piece, integrate
+from .flat import unpack
 
 #: ``rhs(t, y)`` or ``jacobian(t, y)``.
 TimeFunction = Callable[[float, np.ndarray], np.ndarray]
-#: ``jump(i, t, y)``.
-JumpFunction = Callable[[int, float, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class Segment:
         Indices of the save times at ``stop``: the state there, after all jumps.
     jumps : tuple of int
         Numbers of the jumps at ``stop``, in the order in which they act.
+    event : int or None
+        Number of the event at ``stop``.
     """
 
     start: float
@@ -49,6 +50,23 @@ class Segment:
     saves: tuple[int, ...]
     end_saves: tuple[int, ...]
     jumps: tuple[int, ...]
+    event: int | None = None
+
+    def cut(self, time: float, event: int, save_at: np.ndarray) -> tuple[Segment, Segment]:
+        """Up to an event at a time inside, and from there on."""
+        ahead = tuple(i for i in self.saves if save_at[i] < time)
+        first = replace(
+            self,
+            stop=time,
+            highest=float(np.nextafter(time, self.start)),
+            saves=ahead,
+            end_saves=(),
+            jumps=(),
+            event=event,
+        )
+        rest = self.saves[len(ahead) :]
+        after = float(np.nextafter(time, self.stop))
+        return first, replace(self, start=time, lowest=after, saves=rest)
 
     def clip(self, function: TimeFunction) -> TimeFunction:
         """`function` with its time kept inside the segment."""
@@ -69,6 +87,8 @@ class Schedule:
     start_saves, start_jumps : tuple of int
         Indices of the save times and numbers of the jumps at ``t0``; the state is saved after
         the jumps.
+    status : str
+        ``"event"`` where what happens at a time has no defined derivative.
     """
 
     t0: float
@@ -76,6 +96,7 @@ class Schedule:
     segments: tuple[Segment, ...]
     start_saves: tuple[int, ...]
     start_jumps: tuple[int, ...]
+    status: str = "ok"
 
     @property
     def span(self) -> float:
@@ -89,15 +110,61 @@ class Schedule:
         return (*at_start, *((i, s.stop) for s in self.segments for i in s.jumps))
 
 
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The schedules of a solve, by its parameters.
+
+    Attributes
+    ----------
+    at : callable
+        ``at(theta) -> Schedule``.
+    jumps : tuple of int
+        The numbers of all jumps that may act.
+    saves : int
+        How many states are saved.
+    """
+
+    at: Callable[[np.ndarray], Schedule]
+    jumps: tuple[int, ...]
+    saves: int
+
+
+def fixed_plan(made: Schedule) -> Plan:
+    """A plan with one schedule, whatever the parameters."""
+    return Plan(lambda theta: made, tuple(i for i, _ in made.jumps), len(made.save_at))
+
+
+def plan_of(problem: Problem, dtype: Any = np.float64) -> Plan:
+    """The schedules of a problem, by its parameters.
+
+    Parameters
+    ----------
+    problem : Problem
+    dtype : dtype
+        To which times that move are rounded; those that do not are in the problem's own.
+    """
+    if not moves(problem):
+        return fixed_plan(schedule(problem))
+    shapes = {name: value.shape for name, value in problem.params.items()}
+
+    def at(theta: np.ndarray) -> Schedule:
+        return _schedule(problem, unpack(np.real(theta), shapes), dtype)
+
+    declared = held_times(problem, problem.params).jump_times
+    return Plan(at, tuple(range(len(declared))), len(problem.save_at))
+
+
 def schedule(problem: Problem) -> Schedule:
-    """The schedule of a problem."""
-    return make_schedule(
-        problem.t_span[0],
-        problem.save_at,
-        problem.discontinuities,
-        problem.jump_times,
-        problem.dtype,
+    """The schedule of a problem at its own parameters."""
+    return _schedule(problem, problem.params, problem.dtype)
+
+
+def _schedule(problem: Problem, params: Mapping[str, np.ndarray], dtype: Any) -> Schedule:
+    held = held_times(problem, params)
+    made = make_schedule(
+        problem.t_span[0], problem.save_at, held.discontinuities, held.jump_times, dtype
     )
+    return made if held.defined else replace(made, status="event")
 
 
 def make_schedule(
@@ -144,95 +211,3 @@ def make_schedule(
 def _next(time: float, towards: float, dtype: Any) -> float:
     """The next number of `dtype`, so that equations that round to it see it on its side."""
     return float(np.nextafter(np.asarray(time, dtype), np.asarray(towards, dtype)))
-
-
-@dataclass
-class Trajectory:
-    """A solve over all segments.
-
-    Attributes
-    ----------
-    status : str
-    ys : ndarray, shape (saves, n)
-        NaN where the solve did not get to.
-    y0 : ndarray, shape (n,)
-        The start value, before any jump.
-    pieces : list of Piece
-        One a segment; the state at the end of a piece is the one before the jumps.
-    counts : Counts
-    """
-
-    status: str
-    ys: np.ndarray
-    y0: np.ndarray
-    pieces: list[Piece] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counts)
-
-    def saved_bytes(self) -> int:
-        """Bytes kept for a reverse pass."""
-        return sum(piece.saved_bytes() + piece.y.nbytes for piece in self.pieces)
-
-
-def solve(
-    rhs: TimeFunction,
-    y0: np.ndarray,
-    plan: Schedule,
-    options: Options,
-    *,
-    jump: JumpFunction | None = None,
-    jacobian: TimeFunction | None = None,
-    keep: bool = False,
-) -> Trajectory:
-    """Integrate over all segments, jump where the plan says so, and save.
-
-    Parameters
-    ----------
-    rhs, jacobian : callable
-        ``rhs(t, y)`` and, for implicit solvers, ``jacobian(t, y)`` on flat vectors.
-    y0 : ndarray
-    plan : Schedule
-    options : Options
-    jump : callable, optional
-        ``jump(i, t, y)``.
-    keep : bool
-        Whether to keep the dense output, for a reverse pass.
-    """
-    result = Trajectory("ok", np.full((len(plan.save_at), y0.size), np.nan, dtype=y0.dtype), y0)
-    first_step = options.first_step
-    y = jumped(jump, plan.start_jumps, plan.t0, y0)[-1]
-    result.ys[list(plan.start_saves)] = y
-    for segment in plan.segments:
-        piece = integrate(
-            segment.clip(rhs),
-            segment.start,
-            segment.stop,
-            y,
-            replace(options, first_step=first_step),
-            result.counts,
-            jacobian=None if jacobian is None else segment.clip(jacobian),
-            save_at=[plan.save_at[i] for i in segment.saves],
-            keep=keep,
-        )
-        result.pieces.append(piece)
-        if piece.status != "ok":
-            result.status = piece.status
-            return result
-        first_step = None
-        y = jumped(jump, segment.jumps, segment.stop, piece.y)[-1]
-        for i, value in zip(segment.saves, piece.saved, strict=True):
-            result.ys[i] = value
-        result.ys[list(segment.end_saves)] = y
-    if not np.isfinite(result.ys).all():
-        result.status = "nonfinite"
-    return result
-
-
-def jumped(
-    jump: JumpFunction | None, numbers: Sequence[int], t: float, y: np.ndarray
-) -> list[np.ndarray]:
-    """The state `y` before all jumps at the time `t`, and after each of them in order."""
-    states = [y]
-    for i in numbers:
-        assert jump is not None
-        states.append(jump(i, t, states[-1]))
-    return states

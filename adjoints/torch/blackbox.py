@@ -101,7 +101,7 @@ def blackbox_solve(
     call = checked_call(rhs, y0, leaf_types, **given)
     _check_closures(call, structure, y0, leaves)
     box = _blackbox(call, structure)
-    ys, done = solve_blackbox(box, joined(leaves), y0)
+    ys, _, done = solve_blackbox(box, joined(leaves), y0)
     counts = done.trajectory.counts
     return BlackboxSolution(
         ys, done.trajectory.status, counts.steps, counts.rejected, counts.rhs_evals

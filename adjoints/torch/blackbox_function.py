@@ -21,7 +21,7 @@ from ..scipy.continuous import Adjoint, AdjointSolve, solve_adjoint
 from ..scipy.derivatives import Derivatives
 from ..scipy.integrate import IMPLICIT
 from ..scipy.primal import solve_primal
-from ..scipy.segments import Trajectory
+from ..scipy.trajectory import Trajectory
 
 
 class Blackbox:
@@ -54,18 +54,24 @@ class Blackbox:
         with self._derivatives.active():
             point = self._derivatives.at(theta)
             jacobian = point.jacobian if self._jacobian else None
-            plan, options = self._how.plan, self._how.options
+            plan, options = self._how.plan.at(theta), self._how.options
             return solve_primal(point, y0, plan, options, jacobian=jacobian, keep=keep)
 
-    def backward(self, theta: np.ndarray, trajectory: Trajectory, dys: np.ndarray) -> Adjoint:
+    def event_times(self, trajectory: Trajectory) -> np.ndarray:
+        """The times of events, as many as a loss sees."""
+        return trajectory.event_times(self._how.system.times_seen)
+
+    def backward(
+        self, theta: np.ndarray, trajectory: Trajectory, dys: np.ndarray, dtimes: np.ndarray
+    ) -> Adjoint:
         """The cotangents of parameters and start value, on NumPy; NaN after a breakdown."""
         adjoint = Adjoint(trajectory.status, np.zeros(0), np.zeros(0))
         if trajectory.status == "ok":
             self.compile()
             with self._derivatives.active():
                 point = self._derivatives.at(theta)
-                plan, reverse = self._how.plan, self._how.reverse
-                adjoint = solve_adjoint(point, plan, trajectory, dys, reverse)
+                plan, reverse = self._how.plan.at(theta), self._how.reverse
+                adjoint = solve_adjoint(point, plan, trajectory, dys, reverse, dtimes)
         if adjoint.status != "ok":
             adjoint.dtheta = np.full(self._how.system.m, np.nan)
             adjoint.dy0 = np.full(self._how.system.n, np.nan)
@@ -98,8 +104,8 @@ class Done:
 
 def solve_blackbox(
     box: Blackbox, theta: torch.Tensor, y0: torch.Tensor
-) -> tuple[torch.Tensor, Done]:
-    """Saved states, shape ``(saves, *y0.shape)``, and what it took.
+) -> tuple[torch.Tensor, torch.Tensor, Done]:
+    """Saved states, shape ``(saves, *y0.shape)``, times of events, and what it took.
 
     Parameters
     ----------
@@ -111,9 +117,8 @@ def solve_blackbox(
     """
     start = joined([y0])
     done = Done(torch.is_grad_enabled() and (theta.requires_grad or start.requires_grad))
-    ys = _Solve.apply(box, done, theta, start)
-    assert isinstance(ys, torch.Tensor)
-    return ys.reshape((-1, *y0.shape)).to(y0), done
+    ys, times = _Solve.apply(box, done, theta, start)  # type: ignore[misc]
+    return ys.reshape((-1, *y0.shape)).to(y0), times.to(y0), done
 
 
 def joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -123,19 +128,21 @@ def joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 class _Solve(torch.autograd.Function):
-    """``apply(box, done, theta, y0) -> ys`` on vectors of the host in float64."""
+    """``apply(box, done, theta, y0) -> (ys, times)`` on vectors of the host in float64."""
 
     @staticmethod
     def forward(ctx: Any, box: Blackbox, done: Done, theta: torch.Tensor, y0: torch.Tensor) -> Any:
         # Memory of its own: what autograd does not watch is kept, and may be changed in place.
         ctx.box, ctx.done, ctx.theta = box, done, _copied(theta)
         done.trajectory = box.forward(ctx.theta, _copied(y0), keep=done.keep)
-        return torch.from_numpy(done.trajectory.ys.copy())
+        times = box.event_times(done.trajectory)
+        return torch.from_numpy(done.trajectory.ys.copy()), torch.from_numpy(times)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dys: torch.Tensor) -> Any:  # type: ignore[override]
-        adjoint = ctx.box.backward(ctx.theta, ctx.done.trajectory, _copied(dys))
+    def backward(ctx: Any, dys: torch.Tensor, dtimes: torch.Tensor) -> Any:  # type: ignore[override]
+        cotangents = _copied(dys), _copied(dtimes)
+        adjoint = ctx.box.backward(ctx.theta, ctx.done.trajectory, *cotangents)
         ctx.done.adjoint = adjoint
         *_, of_theta, of_y0 = ctx.needs_input_grad
         return (

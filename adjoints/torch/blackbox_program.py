@@ -35,8 +35,9 @@ class BlackboxProgram:
 
         def loss(params: Any, y0: Any, constants: Any) -> tuple[torch.Tensor, Done]:
             theta = joined([params[name] for name in problem.params])
-            ys, done = solve_blackbox(box, theta, y0)
-            return problem.loss(ys, {**params, **constants}), done
+            ys, times, done = solve_blackbox(box, theta, y0)
+            seen = problem.events_seen_by_loss(times)
+            return problem.loss(ys, {**params, **constants, **seen}), done
 
         self._differentiable = AutogradLoss(loss, problem, settings.device)
         self._compile_s = box.compile()
