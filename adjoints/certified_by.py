@@ -46,7 +46,7 @@ _IDAS = {
     "method": "cvodes-forward",
     "solver": "idas",
     "rtol": 1e-12,
-    "atol": 1e-14,
+    "atol": 1e-15,
     "max_steps": _MAX_STEPS,
 }
 

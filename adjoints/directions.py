@@ -12,10 +12,11 @@ difference is known comes out with it (:mod:`.slopes`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from ..problems import Problem
 from .gradient import Run, prepare
@@ -79,7 +80,8 @@ def compare_with_loss(
         a kink, or where a slope is not known to three digits.
     """
     run = prepare(problem, **options)
-    sizes = sizes_of(problem, run.settings)
+    states = None if problem.mass is None else _sizes_of_states(problem, options)
+    sizes = sizes_of(problem, run.settings, states)
     x = np.hstack([pack(problem.params), np.ravel(problem.y0)])
     said = sizes * np.hstack([pack(gradient.dparams), np.ravel(gradient.dy0)])
     loss, size = _loss_of(run), float(np.linalg.norm(said))
@@ -116,6 +118,22 @@ def _loss_of(run: Run) -> Callable[[np.ndarray], float]:
     shapes = {name: value.shape for name, value in problem.params.items()}
     m, shape = problem.n_params, problem.y0.shape
     return lambda x: run.primal(unpack(x[:m], shapes), x[m:].reshape(shape))
+
+
+def _sizes_of_states(problem: Problem, options: Mapping[str, Any]) -> np.ndarray:
+    """How large states are, once a save: as at the start, or where they are zero there at most.
+
+    For solvers that are not SciPy's; one solve a component that starts at zero.
+    """
+    found = np.abs(np.ravel(problem.y0))
+    for i in np.flatnonzero(found == 0).tolist():
+
+        def largest(ys: Any, p: Mapping[str, Any], i: int = i) -> Any:
+            xp = array_namespace(ys)
+            return xp.max(xp.abs(xp.reshape(ys, (len(problem.save_at), -1))[:, i]))
+
+        found[i] = prepare(replace(problem, loss=largest), **options).primal()
+    return np.tile(found, (len(problem.save_at), 1))
 
 
 def _directions(problem: Problem) -> Iterator[tuple[str, np.ndarray]]:

@@ -11,6 +11,8 @@ from array_api_compat import array_namespace
 from ..problem import Problem
 from ..registry import register
 
+_PARAMS = {"gravity": 9.81, "damping": 0.2}
+
 
 @register(tags=("oscillatory", "dae"), stiff=True)
 def pendulum_dae(
@@ -36,12 +38,12 @@ def pendulum_dae(
     section VII.1.
     """
     start = length * np.array([np.sin(angle), -np.cos(angle)])
-    tension = 9.81 * np.cos(angle) / length
+    tension = _PARAMS["gravity"] * np.cos(angle) / length
     return Problem(
         name="pendulum_dae",
         rhs=_rhs,
         y0=np.array([*start, 0.0, 0.0, tension]),
-        params={"gravity": 9.81, "damping": 0.2},
+        params=_PARAMS,
         mass=np.diag([1.0, 1.0, 1.0, 1.0, 0.0]),
         t_span=(0.0, t_end),
         save_at=np.linspace(0.0, t_end, n_saves + 1)[1:],

@@ -59,7 +59,7 @@ def transistor_amplifier(*, t_end: float = 0.2, save_every: float = 0.004) -> Pr
         params=_PARAMS,
         mass=_mass(),
         t_span=(0.0, t_end),
-        save_at=save_every * np.arange(1, round(t_end / save_every) + 1),
+        save_at=np.linspace(0.0, t_end, round(t_end / save_every) + 1)[1:],
         loss=_loss,
     )
 
