@@ -63,25 +63,13 @@ from ..program import (
     gradient_result,
     refuse_training,
 )
-from ..result import GradientResult, Stats, status_message
+from ..result import GradientResult, Stats
 from ..scipy.flat import pack, unpack
 from . import cvodes_calls
+from .cvodes_breakdown import breakdown
 from .cvodes_integrators import Call, Solve
 
 Params = Mapping[str, np.ndarray]
-
-#: Return flags by our names, without the ``CV_`` of CVODES and the ``IDA_`` of IDAS; whatever else
-#: they may say is "failed".
-FLAGS = {
-    "TOO_MUCH_WORK": "max_steps",
-    "TOO_MUCH_ACC": "step_too_small",
-    **dict.fromkeys(("ERR_FAILURE", "ERR_FAIL"), "step_too_small"),
-    **dict.fromkeys(("CONV_FAILURE", "CONV_FAIL"), "newton"),
-    "LSETUP_FAIL": "linear_solve",
-    "LSOLVE_FAIL": "linear_solve",
-    **dict.fromkeys(("FIRST_RHSFUNC_ERR", "REPTD_RHSFUNC_ERR", "UNREC_RHSFUNC_ERR"), "nonfinite"),
-    **dict.fromkeys(("RHSFUNC_FAIL", "FIRST_RES_FAIL", "REP_RES_ERR", "RES_FAIL"), "nonfinite"),
-}
 
 #: CasADi's default.
 SHORT_STRETCH = 20
@@ -218,29 +206,6 @@ def _works(call: Call, inputs: tuple[np.ndarray, np.ndarray]) -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def breakdown(message: str) -> tuple[str, str, str]:
-    """Status, phase and a sentence of what CasADi says when CVODES or IDAS gives up."""
-    found = re.search(r'((?:CVode|IDA)\w*) returned "(\w+)"', message)
-    if found is None and "rootfinder process failed" in message:
-        return "newton", "forward", "no values that fulfil the algebraic equations were found"
-    if found is None:
-        return "failed", "forward", message.strip().splitlines()[-1]
-    function, flag = found.groups()
-    status = FLAGS.get(flag.partition("_")[2], "failed")
-    if not function.endswith("B"):
-        return status, "forward", f"{status_message(status, 'forward')} ({flag})"
-    if status == "max_steps":
-        return (
-            status,
-            "reverse",
-            (
-                "the backward solve took more than the 500 steps between two checkpoints or saves "
-                f"that CasADi leaves to CVODES; loosen the tolerances, or save more often ({flag})"
-            ),
-        )
-    return status, "reverse", f"{status_message(status, 'reverse')} ({flag})"
 
 
 def _total(integrators: Sequence[ca.Function]) -> Counter[str]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tiny_problems as tiny
 from array_api_compat import array_namespace
 
 import adjointbench as ab
@@ -168,20 +169,18 @@ def test_tolerances_of_components_and_float32(method):
 
 
 @EVERY_METHOD
-@pytest.mark.parametrize("name", ["chemical_equilibrium", "pendulum_dae", "transistor_amplifier"])
-def test_the_zoo(name, method):
+@pytest.mark.parametrize(
+    ("name", "bound"),
+    [("chemical_equilibrium", 5e-6), ("pendulum_dae", 2e-4), ("transistor_amplifier", 2e-4)],
+)
+def test_the_zoo(name, bound, method):
     problem = ab.problems.get(name)
     reference = problem.reference
     result = ab.gradient(problem, method, rtol=1e-6, atol=1e-9, max_steps=20_000)
     assert result.status == "ok"
-    assert result.loss == pytest.approx(reference.loss, rel=1e-3)
-    for key, value in problem.params.items():
-        np.testing.assert_allclose(
-            value * result.dparams[key],
-            value * reference.dparams[key],
-            rtol=2e-2,
-            atol=1e-3 * abs(reference.loss),
-        )
+    assert result.loss == pytest.approx(reference.loss, rel=bound)
+    assert tiny.log_error(result, reference.dparams, problem.params) < bound
+    assert error(result.dy0, reference.dy0) < bound
 
 
 def test_robertson_forwards_has_the_gradient_of_the_ordinary_equation():
