@@ -41,14 +41,8 @@ _LARGE_STIFF = (
     {"method": "jax-discrete", "solver": "rodas5p", "rtol": 1e-11, "atol": 1e-16, **_MANY_STEPS},
 )
 
-#: Forward sensitivities by IDAS, whose consistent derivatives are below rounding with less `atol`.
-_IDAS = {
-    "method": "cvodes-forward",
-    "solver": "idas",
-    "rtol": 1e-12,
-    "atol": 1e-15,
-    "max_steps": _MAX_STEPS,
-}
+#: Forward sensitivities by IDAS.
+_IDAS = {"method": "cvodes-forward", "solver": "idas", **_TIGHT}
 
 #: For problems with events, times that move or a mass matrix, in order of preference: of each
 #: backend the first that takes the problem.

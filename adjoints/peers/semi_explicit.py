@@ -84,7 +84,8 @@ def _row_sizes(problem: Problem, jacobian: np.ndarray) -> np.ndarray:
     """The largest entry of each row of a matrix that must be regular."""
     sizes = np.abs(jacobian).max(axis=1)
     usable = np.isfinite(sizes).all() and sizes.all()
-    if usable and np.linalg.cond(jacobian / sizes[:, None]) < 1 / np.finfo(np.float64).eps:
+    rounding = 32 * sizes.size * np.finfo(np.float64).eps
+    if usable and rounding * np.linalg.cond(jacobian / sizes[:, None]) < 1:
         return sizes[:, None]
     raise ValueError(
         f"problem {problem.name!r}: the algebraic equations do not determine the algebraic "
