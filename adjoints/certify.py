@@ -78,7 +78,7 @@ def certify(
     stiff problems by LSODA, against the discrete adjoint on JAX, by DOP853 or Rodas5P. For problems
     with events, times that move or a mass matrix: two methods that take them, on two backends. Then
     the loss is differenced along random directions of each array of parameters and of the start
-    value, by DOP853 or LSODA, which takes about 10 solves a direction and 32 at most: a derivative
+    value, by DOP853, LSODA or IDAS, in about 10 solves a direction and 32 at most: a derivative
     that no sensitivity or adjoint equation sees, as that by a time at which the equations switch
     undeclared, is found there. Last, a gradient that estimates its own error is one more witness
     (:mod:`.witness`), where that takes little of the time. A problem in float32 is solved in
@@ -203,7 +203,8 @@ def _relative(found: np.ndarray, true: np.ndarray) -> float:
 
 
 def _versions() -> dict[str, str]:
-    installed = (p for p in ("numpy", "scipy", "jax", "torch") if importlib.util.find_spec(p))
+    packages = ("numpy", "scipy", "jax", "torch", "casadi")
+    installed = (p for p in packages if importlib.util.find_spec(p))
     return {"python": platform.python_version()} | {
         p: importlib.metadata.version(p) for p in installed
     }

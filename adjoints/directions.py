@@ -12,10 +12,11 @@ difference is known comes out with it (:mod:`.slopes`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from ..problems import Problem
 from .gradient import Run, prepare
@@ -79,7 +80,8 @@ def compare_with_loss(
         a kink, or where a slope is not known to three digits.
     """
     run = prepare(problem, **options)
-    sizes = _sizes(problem, run)
+    states = None if problem.mass is None else _sizes_of_states(problem, options)
+    sizes = sizes_of(problem, run.settings, states)
     x = np.hstack([pack(problem.params), np.ravel(problem.y0)])
     said = sizes * np.hstack([pack(gradient.dparams), np.ravel(gradient.dy0)])
     loss, size = _loss_of(run), float(np.linalg.norm(said))
@@ -102,17 +104,6 @@ def compare_with_loss(
     return Differences(max(disagreements), max(errors), solves)
 
 
-def _sizes(problem: Problem, run: Run) -> np.ndarray:
-    """The sizes in which arrays are moved: told by a solve, where a solver of SciPy can take it."""
-    if problem.mass is None:
-        return sizes_of(problem, run.settings)
-    arrays = [*problem.params.values(), problem.y0]
-    largest = [np.full(value.size, np.max(np.abs(value), initial=0.0)) for value in arrays]
-    x = np.abs(np.hstack([np.ravel(value) for value in arrays]))
-    own = np.where(x > 0, x, np.hstack(largest))
-    return np.where(own > 0, own, 1.0)
-
-
 class _Whole(NamedTuple):
     """Of the whole logarithmic gradient: size, that or the loss, and how well it is known."""
 
@@ -127,6 +118,22 @@ def _loss_of(run: Run) -> Callable[[np.ndarray], float]:
     shapes = {name: value.shape for name, value in problem.params.items()}
     m, shape = problem.n_params, problem.y0.shape
     return lambda x: run.primal(unpack(x[:m], shapes), x[m:].reshape(shape))
+
+
+def _sizes_of_states(problem: Problem, options: Mapping[str, Any]) -> np.ndarray:
+    """How large states are, once a save: as at the start, or where they are zero there at most.
+
+    For solvers that are not SciPy's; one solve a component that starts at zero.
+    """
+    found = np.abs(np.ravel(problem.y0))
+    for i in np.flatnonzero(found == 0).tolist():
+
+        def largest(ys: Any, p: Mapping[str, Any], i: int = i) -> Any:
+            xp = array_namespace(ys)
+            return xp.max(xp.abs(xp.reshape(ys, (len(problem.save_at), -1))[:, i]))
+
+        found[i] = prepare(replace(problem, loss=largest), **options).primal()
+    return np.tile(found, (len(problem.save_at), 1))
 
 
 def _directions(problem: Problem) -> Iterator[tuple[str, np.ndarray]]:

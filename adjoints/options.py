@@ -10,7 +10,7 @@ from ..problems.installing import how_to_install
 from ..problems.moving_times import moves
 from .arguments import check_name
 from .methods import METHODS
-from .methods.method import MODELS, Method
+from .methods.method import MODELS, SOLVERS_WITH_MASS, Method
 from .regularizers.regularizer import Regularizer
 
 
@@ -87,6 +87,9 @@ def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
     """The solver asked for, or the method's own for the problem."""
     if solver is not None:
         check_name("solver", solver, entry.solvers)
+    if "mass" in entry.models and problem.mass is not None:
+        return _solver_with_mass(problem, entry, solver)
+    if solver is not None:
         return solver
     if not problem.stiff:
         return entry.solvers[0]
@@ -98,6 +101,16 @@ def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
             f"try an explicit one all the same, or use one of: {able}"
         )
     return entry.stiff_solver
+
+
+def _solver_with_mass(problem: Problem, entry: Method, solver: str | None) -> str:
+    able = [name for name in entry.solvers if name in SOLVERS_WITH_MASS]
+    if solver is not None and solver not in able:
+        raise ValueError(
+            f"solver={solver!r} takes no mass matrix, which problem {problem.name!r} has; use one "
+            f"of: {', '.join(able)}"
+        )
+    return solver or able[0]
 
 
 def check_installed(entry: Method) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
 IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint", "auto")
+#: Of all solvers those that take a mass matrix.
+SOLVERS_WITH_MASS = ("rodas5p", "rodas4p", "idas")
 SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
 
 #: Methods of other libraries are a family of their own.

@@ -8,10 +8,10 @@ call of it is all that is ever timed.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import casadi as ca
 
-from ..scipy.segments import Segment
 from .cvodes_integrators import Call, Solve
 
 
@@ -34,7 +34,7 @@ def adjoint(solve: Solve, steps_per_checkpoint: int) -> Call:
     y0, theta = solve.inputs()
     equations, segments = solve.equations, solve.plan.segments
     taped = solve.integrators(nadj=1, steps_per_checkpoint=steps_per_checkpoint, quad_err_con=True)
-    known = equations.linear and not segments[-1].jumps
+    known = equations.linear and not solve.maps_after(segments[-1])
     plain = solve.integrators()[: -1 if known else None]
     rows, ends, y = _forward(solve, plain, y0, theta)
     if known:
@@ -44,9 +44,9 @@ def adjoint(solve: Solve, steps_per_checkpoint: int) -> Call:
     else:
         ys = ca.vertcat(*rows)
     dys, _ = equations.loss_gradient(ys, theta)
-    costate, dtheta, last = _reverse(solve, taped, ends, dys, theta)
+    costate, dtheta, last = _reverse(solve, taped, ends, dys, y0, theta)
     if known:
-        ys = ca.vertcat(*rows, *_columns(solve, last["xf"]))
+        ys = ca.vertcat(*rows, *ca.horzsplit(solve.states(last)))
     _, direct = equations.loss_gradient(ys, theta)
     outputs = [equations.loss(ys, theta), costate, direct + dtheta]
     return Call([y0, theta], outputs, plain, taped)
@@ -62,12 +62,13 @@ def forward(solve: Solve) -> Call:
     integrators = solve.integrators(nfwd=m + n)
     by_theta = ca.horzcat(ca.diag(solve.theta_scale), ca.DM.zeros(m, n))
     block = ca.horzcat(y0, ca.DM.zeros(n, m), ca.DM.eye(n))
+    block = _sensitivities_after(solve.maps_at_start(), block, theta, by_theta)
     blocks = [block] * len(solve.plan.start_saves)
     units = ca.horzcat(theta / solve.theta_scale, ca.DM.eye(m), ca.DM.zeros(m, n))
     for segment, integrator in zip(solve.plan.segments, integrators, strict=True):
-        xf = integrator(x0=solve.to_units @ block, p=units)["xf"]
-        found = ca.horzsplit(solve.units @ xf, 1 + m + n)
-        block = _sensitivities_after_jumps(solve, segment, found[-1], theta, by_theta)
+        states = solve.states(integrator(**solve.start(block), p=units))
+        found = ca.horzsplit(states, 1 + m + n)
+        block = _sensitivities_after(solve.maps_after(segment), found[-1], theta, by_theta)
         blocks += [*found[:-1], *([block] * len(segment.end_saves))]
     ys = ca.vertcat(*(block[:, 0] for block in blocks))
     dys, direct = solve.equations.loss_gradient(ys, theta)
@@ -87,19 +88,19 @@ def _forward(
         The saved states; of each segment the states at its start and before its jumps; the state
         at the end, after the jumps.
     """
+    y = _mapped(solve.maps_at_start(), y, theta)[-1]
     rows, ends = [y] * len(solve.plan.start_saves), []
     for segment, integrator in zip(solve.plan.segments, integrators, strict=False):
-        columns = _columns(solve, integrator(**solve.scaled(y, theta))["xf"])
+        columns = ca.horzsplit(solve.states(integrator(**solve.scaled(y, theta))))
         ends.append((y, columns[-1]))
-        y = columns[-1]
-        for i in segment.jumps:
-            y = solve.equations.jump(i)(y, theta)
+        y = _mapped(solve.maps_after(segment), columns[-1], theta)[-1]
         rows += [*columns[:-1], *([y] * len(segment.end_saves))]
     return rows, ends, y
 
 
-def _columns(solve: Solve, xf: ca.MX) -> list[ca.MX]:
-    return ca.horzsplit(solve.units @ xf)
+def _mapped(maps: Sequence[ca.Function], y: ca.MX, theta: ca.MX) -> list[ca.MX]:
+    """The state before all maps and after each of them."""
+    return list(itertools.accumulate(maps, lambda state, map_: map_(state, theta), initial=y))
 
 
 def _reverse(
@@ -107,6 +108,7 @@ def _reverse(
     taped: tuple[ca.Function, ...],
     ends: list[tuple[ca.MX, ca.MX]],
     dys: ca.MX,
+    y0: ca.MX,
     theta: ca.MX,
 ) -> tuple[ca.MX, ca.MX, dict[str, ca.MX]]:
     """The adjoint swept back over all segments.
@@ -125,42 +127,38 @@ def _reverse(
     ):
         for save in segment.end_saves:
             costate += weights[save]
-        costate, by_jumps = _back_through_jumps(solve, segment, before, theta, costate)
-        dtheta += by_jumps
+        costate, by_maps = _back_through(solve.maps_after(segment), before, theta, costate)
+        dtheta += by_maps
         seeds = ca.horzcat(*(weights[i] for i in segment.saves), costate)
-        call = integrator(**solve.scaled(start, theta), adj_xf=solve.units.T @ seeds)
-        costate = solve.to_units.T @ call["adj_x0"]
+        call = integrator(**solve.scaled(start, theta), **solve.seeds(seeds))
+        costate = solve.costate(call)
         dtheta += call["adj_p"] / solve.theta_scale
         calls.append(call)
     for save in solve.plan.start_saves:
         costate += weights[save]
-    return costate, dtheta, calls[0]
+    costate, by_maps = _back_through(solve.maps_at_start(), y0, theta, costate)
+    return costate, dtheta + by_maps, calls[0]
 
 
-def _back_through_jumps(
-    solve: Solve, segment: Segment, y: ca.MX, theta: ca.MX, costate: ca.MX
+def _back_through(
+    maps: Sequence[ca.Function], y: ca.MX, theta: ca.MX, costate: ca.MX
 ) -> tuple[ca.MX, ca.MX]:
-    """The costate before all jumps at the end of a segment, and the parameters' share in them.
-
-    `y` is the state before them.
-    """
-    jumps = [solve.equations.jump(i) for i in segment.jumps]
-    states = list(itertools.accumulate(jumps, lambda state, jump: jump(state, theta), initial=y))
+    """The costate before all maps of the state `y`, and the parameters' share in them."""
+    states = _mapped(maps, y, theta)
     dtheta = ca.MX.zeros(theta.shape[0])
-    for jump, before, after in reversed(list(zip(jumps, states, states[1:], strict=False))):
-        costate, by_jump = jump.reverse(1)(before, theta, after, costate)
-        dtheta += by_jump
+    for map_, before, after in reversed(list(zip(maps, states, states[1:], strict=False))):
+        costate, by_map = map_.reverse(1)(before, theta, after, costate)
+        dtheta += by_map
     return costate, dtheta
 
 
-def _sensitivities_after_jumps(
-    solve: Solve, segment: Segment, block: ca.MX, theta: ca.MX, by_theta: ca.DM
+def _sensitivities_after(
+    maps: Sequence[ca.Function], block: ca.MX, theta: ca.MX, by_theta: ca.DM
 ) -> ca.MX:
-    """State and sensitivities after all jumps at the end of a segment."""
-    for i in segment.jumps:
-        jump = solve.equations.jump(i)
+    """State and sensitivities after all maps."""
+    for map_ in maps:
         before, slopes = block[:, 0], block[:, 1:]
-        after = jump(before, theta)
-        moved = jump.forward(slopes.shape[1])(before, theta, after, slopes, by_theta)
+        after = map_(before, theta)
+        moved = map_.forward(slopes.shape[1])(before, theta, after, slopes, by_theta)
         block = ca.horzcat(after, moved)
     return block

@@ -26,6 +26,7 @@ from .flat import BoundSystem, pack
 from .perturbed_solves import PerturbedLoss
 from .program import ScipyProgram
 from .segments import TimeFunction
+from .trajectory import Trajectory
 
 #: Noise of the difference of two solves, in units of ``rtol``.
 NOISE = 1e-3
@@ -50,11 +51,17 @@ def relative_step(rtol: float | np.ndarray) -> float:
     return float(max(NOISE * np.max(rtol), np.finfo(np.float64).eps) ** (1 / 3))
 
 
-def sizes_of(problem: Problem, settings: Settings) -> np.ndarray:
-    """The sizes of all parameters and start values, in which each may be perturbed; one solve."""
+def sizes_of(problem: Problem, settings: Settings, states: np.ndarray | None = None) -> np.ndarray:
+    """The sizes of all parameters and start values, in which each may be perturbed.
+
+    One solve, or none where the `states` at the saves are given.
+    """
     perturbed = PerturbedLoss(problem, settings, _jacobian)
-    x = np.hstack([pack(problem.params), np.ravel(problem.y0)])
-    return perturbed.sizes(x, perturbed.solve(x)[1])
+    start = np.ravel(problem.y0)
+    x = np.hstack([pack(problem.params), start])
+    if states is None:
+        return perturbed.sizes(x, perturbed.solve(x)[1])
+    return perturbed.sizes(x, Trajectory("ok", states, start))
 
 
 def _central_difference(
