@@ -14,9 +14,11 @@ from ..result import STATUSES
 from ..steps.acceptance import CODES
 from ..steps.tableau import Tableau
 from .engines import Engine
+from .event_rows import event_rows, with_cotangents
 from .forward_pass import Solved, solve_recording
 from .native import engine as native
 from .plain_fallback import with_plain_fallback
+from .recorded_step import plus
 from .schedule import Schedule
 from .state import Config, Tensors
 
@@ -111,8 +113,13 @@ class Call:
     def kept(self, solved: Solved) -> Solved:
         """What the reverse pass reads; the dense output is let go where it does not."""
         # What is returned leads here by its graph: both would live until garbage is collected.
-        solved = solved._replace(ys=solved.ys.detach(), times=solved.times[:0])
+        solved = solved._replace(ys=solved.ys.detach(), times=solved.times[:0], passed=())
         return solved if self.keeps_dense else solved._replace(coefficients=None)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs are differentiated."""
+        return 3 if self.schedule.events else 2
 
     def run(self, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
         """Solve, and keep what :meth:`pull` reads."""
@@ -123,11 +130,17 @@ class Call:
         self.solved = self.kept(solved)
         return outputs_of(self.config, solved)
 
-    def pull(
-        self, dys: torch.Tensor, dtotals: torch.Tensor, y0: torch.Tensor, *leaves: torch.Tensor
-    ) -> Tensors:
-        """Cotangents of `y0` and of the differentiated leaves."""
-        pulled = pulled_back(self, dys, dtotals, y0, *self.split(leaves))
+    def pull(self, *tensors: torch.Tensor) -> Tensors:
+        """Cotangents of `y0` and of the differentiated leaves, from those of the outputs.
+
+        Parameters
+        ----------
+        *tensors : tensor
+            The cotangents, `y0` and the leaves.
+        """
+        cotangents, (y0, *leaves) = tensors[: self.outputs], tensors[self.outputs :]
+        own = Cotangents(*cotangents)
+        pulled = pulled_back(self, own, y0, *self.split(tuple(leaves)))
         self._warn_of_breakdown(pulled)
         return (pulled.dy0, *pulled.dparams)
 
@@ -165,12 +178,36 @@ class Outputs(NamedTuple):
     """What a solve returns: ``numbers`` are status, accepted steps, attempts, iterations.
 
     Where dense output is wanted, ``ys`` goes on with the states from which the steps start.
+    ``events`` and ``event_index`` are :class:`.event_rows.EventRows`, where events are looked for.
     """
 
     ys: torch.Tensor
     totals: torch.Tensor
+    events: torch.Tensor | None
     numbers: torch.Tensor
+    event_index: torch.Tensor | None
     steps: torch.Tensor
+
+    @property
+    def given(self) -> Tensors:
+        """All that there are, those that are differentiated first."""
+        return tuple(x for x in self if x is not None)
+
+    @classmethod
+    def of(cls, given: Tensors) -> Outputs:
+        """From all that there are."""
+        if len(given) == len(cls._fields):
+            return cls(*given)
+        ys, totals, numbers, steps = given
+        return cls(ys, totals, None, numbers, None, steps)
+
+
+class Cotangents(NamedTuple):
+    """Those of the first :class:`Outputs`; ``None`` where nothing enters by one."""
+
+    ys: torch.Tensor
+    totals: torch.Tensor | None = None
+    events: torch.Tensor | None = None
 
 
 def solved_of(
@@ -214,7 +251,9 @@ def outputs_of(config: Config, solved: Solved) -> Outputs:
     elif solved.terms is not None:
         totals = reduced(config, solved.terms)
     ys = torch.cat([solved.ys, solved.record.y]) if config.dense_output else solved.ys
-    return Outputs(ys, totals, numbers, solved.times[:, :2])
+    rows = event_rows(solved)
+    events, index = (None, None) if rows is None else rows
+    return Outputs(ys, totals, events, numbers, index, solved.times[:, :2])
 
 
 def reduced(config: Config, terms: torch.Tensor, count: torch.Tensor | None = None) -> torch.Tensor:
@@ -238,8 +277,7 @@ def reduced(config: Config, terms: torch.Tensor, count: torch.Tensor | None = No
 
 def pulled_back(
     call: Call,
-    dys: torch.Tensor,
-    dtotals: torch.Tensor | None,
+    cotangents: Cotangents,
     y0: torch.Tensor,
     params: Tensors,
     constants: Tensors,
@@ -249,12 +287,11 @@ def pulled_back(
     Parameters
     ----------
     call : Call
-    dys, dtotals : tensor
-        Cotangents of the first two :class:`Outputs`.
+    cotangents : Cotangents
     y0, params, constants
         What the call was made with.
     """
-    solved = call.solved
+    solved, (dys, dtotals, devents) = call.solved, cotangents
     assert solved is not None
     if solved.work.status != CODES["ok"]:
         none = tuple(torch.full_like(x, float("nan")) for x in (y0, *params))
@@ -268,15 +305,31 @@ def pulled_back(
     if solved.terms is not None and dtotals is not None and bool(dtotals.any()):
         dterms = pulled_terms(call.config, solved.terms, dtotals)
 
-    told = call
+    told = replace(call, schedule=solved.schedule or call.schedule)
     if call.config.dense_output:
-        told, dys = _saved_at_steps(call, solved, dys)
+        told, dys = _saved_at_steps(told, solved, dys)
 
     def run(config: Config) -> Pulled:
-        return call.pull_back(replace(told, config=config), dys, dterms, params, constants)
+        own, added = replace(told, config=config), ()
+        if devents is not None:
+            own, added = _with_events(own, devents, params, constants)
+        pulled = call.pull_back(own, dys, dterms, params, constants)
+        return pulled._replace(dparams=plus(pulled.dparams, added)) if added else pulled
 
     call.pulled = with_plain_fallback(call.config, run)
     return call.pulled
+
+
+def _with_events(
+    call: Call, devents: torch.Tensor, params: Tensors, constants: Tensors
+) -> tuple[Call, Tensors]:
+    """The call with the cotangents of events in its record, and those of parameters."""
+    solved = call.solved
+    assert solved is not None
+    own = (call.config, call.schedule, solved.record.jumps, devents, params, constants)
+    jumps, dparams = with_cotangents(*own)
+    record = solved.record._replace(jumps=jumps)
+    return replace(call, solved=solved._replace(record=record)), dparams
 
 
 def _saved_at_steps(call: Call, solved: Solved, dys: torch.Tensor) -> tuple[Call, torch.Tensor]:

@@ -83,12 +83,12 @@ def pull_back(
     read = (*params, *constants)
     if not field.back:
         read = (*read, _rows(call.config, forward, solved, params, constants))
-    stops, events = _events(forward, solved.record)
-    config = _reverse_config(call, field, breaks=stops.breaks)
     span = forward.save_at[-1] - forward.t0
     own = (call.reverse.rtol, call.reverse.atol)
-    units = adjoint_units(solved.ys, solved.record.y[0], dys, params, span, *own)
-    dys = dys / units.unit
+    units = adjoint_units(*_seen_by_loss(solved, dys), params, span, *own)
+    dys, solved = dys / units.unit, solved._replace(record=_divided(solved.record, units.unit))
+    stops, events = _events(forward, solved.record)
+    config = _reverse_config(call, field, breaks=stops.breaks)
     z, m = _last_state(field, forward, solved, dys, read)
     beside = m if field.alone else torch.zeros_like(m)
     jump = AdjointStop(field, forward, events, solved.ys, dys, beside)
@@ -124,6 +124,24 @@ def pull_back(
         m = jump.beside + integral
         counts = counts._replace(transfers=counts.transfers + waits)
     return Pulled(units.unit * w.reshape(shape), unflat(units.unit * m, params), counts)
+
+
+def _seen_by_loss(
+    solved: Solved, dys: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The states that cotangents enter at, the first state, and the cotangents."""
+    record, pairs = solved.record, [(x.before, x.dbefore) for x in solved.record.jumps]
+    known = [(y, dy) for y, dy in pairs if dy is not None]
+    ys = torch.cat([solved.ys, *(y[None] for y, _ in known)])
+    return ys, record.y[0], torch.cat([dys, *(dy[None] for _, dy in known)])
+
+
+def _divided(record: Record, unit: torch.Tensor) -> Record:
+    """The record with cotangents in another unit."""
+    jumps = (
+        x if x.dbefore is None else x._replace(dbefore=x.dbefore / unit) for x in record.jumps
+    )
+    return record._replace(jumps=tuple(jumps))
 
 
 def _field(

@@ -19,7 +19,7 @@ def solve_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Output
     """Solve with its own derivative; `leaves` are parameters and constants."""
     tensors = (y0, *leaves, *call.own_times)
     call.transformed = any(map(is_wrapped, tensors))
-    return Outputs(*SolveFunction.apply(call, *tensors))
+    return Outputs.of(SolveFunction.apply(call, *tensors))
 
 
 def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs:
@@ -38,7 +38,7 @@ def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs
 
 
 class SolveFunction(torch.autograd.Function):
-    """``(call, y0, *leaves) -> Outputs``; a :class:`~.call.Call`, or :class:`~.lanes.Lanes`."""
+    """``(call, y0, *leaves) -> Outputs``, but for what there is none of; a :class:`~.call.Call`, or :class:`~.lanes.Lanes`."""
 
     @staticmethod
     def forward(
@@ -48,7 +48,7 @@ class SolveFunction(torch.autograd.Function):
 
         def run() -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                return tuple(call.run(y0, *leaves))
+                return call.run(y0, *leaves).given
 
         return aside(run) if call.transformed else run()
 
@@ -58,14 +58,13 @@ class SolveFunction(torch.autograd.Function):
         call, *tensors = inputs
         ctx.call = call
         ctx.save_for_backward(*tensors)
-        ctx.mark_non_differentiable(*output[2:])
+        ctx.mark_non_differentiable(*output[call.outputs :])
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor) -> tuple[Any, ...]:
         """Cotangents of start value and parameters."""
-        dys, dtotals = cotangents[:2]
         tensors = ctx.saved_tensors
-        found = _PullBack.apply(ctx.call, dys, dtotals, *tensors)
+        found = _PullBack.apply(ctx.call, *cotangents[: ctx.call.outputs], *tensors)
         if isinstance(ctx.call, Lanes):
             found = ctx.call.summed(found)
         return (None, *found, *(None for _ in tensors[len(found) :]))
@@ -99,23 +98,21 @@ class SolveFunction(torch.autograd.Function):
             SolveFunction.apply(lane, *_lane(tensors, shared, i))
             for i, lane in enumerate(call.lanes)
         ]
-        ys, totals, numbers, steps = zip(*found, strict=True)
-        stacked = tuple(torch.stack(x) for x in (ys, totals, numbers))
-        return (*stacked, padded(steps)), (0, 0, 0, 0)
+        *others, steps = zip(*found, strict=True)
+        stacked = tuple(torch.stack(x) for x in others)
+        return (*stacked, padded(steps)), (0,) * (1 + len(stacked))
 
 
 class _PullBack(torch.autograd.Function):
-    """``(call, dys, dtotals, y0, *leaves) -> (dy0, *dparams)``."""
+    """``(call, *cotangents, y0, *leaves) -> (dy0, *dparams)``."""
 
     @staticmethod
-    def forward(
-        call: Call | Lanes, dys: torch.Tensor, dtotals: torch.Tensor, *tensors: torch.Tensor
-    ) -> tuple[torch.Tensor, ...]:
+    def forward(call: Call | Lanes, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The reverse pass."""
 
         def run() -> tuple[torch.Tensor, ...]:
             with torch.no_grad():
-                return call.pull(dys, dtotals, *tensors)
+                return call.pull(*tensors)
 
         return aside(run) if call.transformed else run()
 
@@ -137,7 +134,7 @@ class _PullBack(torch.autograd.Function):
         call, *tensors = inputs
         tensors = _lanes_first(tensors, in_dims[1:])
         shared = tuple(dim is None for dim in in_dims[1:])
-        lanes = not all(shared[2:])
+        lanes = not all(shared[call.outputs :])
         if lanes and isinstance(call.lanes[0], Lanes):
             (together,) = call.lanes
             found = _PullBack.apply(

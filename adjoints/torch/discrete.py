@@ -64,7 +64,11 @@ def pull_back(
     """
     assert call.solved is not None
     record = call.solved.record
-    swept = swept_back(call.config, call.schedule, record, dys, dterms, params, constants)
+    config = call.config
+    if call.schedule.inner == 0:
+        # Where only events read the dense output, nothing enters by it.
+        config = replace(config, dense=False)
+    swept = swept_back(config, call.schedule, record, dys, dterms, params, constants)
     return Pulled(swept.dy0, swept.dparams, _counts(call, swept))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 
 import torch
 
 from ..steps.acceptance import CODES, RUNNING, Step, control_error
 from .attempt import terms_of_step
+from .event_watch import Watch
 from .explicit_stages import take_explicit
 from .given_steps import GivenSteps
 from .host_control import HostControl, Proposal
@@ -28,6 +30,8 @@ class EagerAttempts:
         The steps to take, without control.
     iterations : list of tensor
         Newton's, of each attempt.
+    watch : Watch, optional
+        Looks at every accepted step for events; one that has any is not taken.
     transfers : int
         How often the host waited for numbers from the device.
     """
@@ -35,12 +39,13 @@ class EagerAttempts:
     config: Config
     given: GivenSteps | None = None
     iterations: list[torch.Tensor] = field(default_factory=list)
+    watch: Watch | None = None
     transfers: int = 0
 
     def __call__(
         self, state: State, ops: Operands, rows: Rows, stop: float
     ) -> tuple[State, HostControl]:
-        """The state at the stop, and the counts and the status there.
+        """The state at the stop, or before a step with an event; and the counts and the status.
 
         Parameters
         ----------
@@ -58,10 +63,26 @@ class EagerAttempts:
             row = self._row(control, tried, y, slope)
             step = self._step(row, slope, ops)
             judgement, failure = self._judgement(control, tried, row, step, ops)
-            if control.judged(tried, judgement.error, failure, given=self.given is not None):
-                self._record(rows, row, step, ops, judgement)
-                y, slope = step.y1, step.slope
+            before = copy.copy(control)
+            if not control.judged(tried, judgement.error, failure, given=self.given is not None):
+                continue
+            coefficients = dense_of_step(self.config, row, step, ops) if self.config.dense else None
+            if self._has_event(row, coefficients, ops):
+                control = before.taken_back(control)
+                break
+            self._record(rows, row, coefficients, step, ops, judgement)
+            y, slope = step.y1, step.slope
         return control.state(y, slope), control
+
+    def _has_event(
+        self, row: Row, coefficients: torch.Tensor | None, ops: Operands
+    ) -> bool:
+        """Whether an accepted step meets an event."""
+        if self.watch is None:
+            return False
+        assert coefficients is not None
+        t, h = row.times[:2]
+        return self.watch.look(t, h, row.y, coefficients, ops)
 
     def _row(
         self, control: HostControl, tried: Proposal, y: torch.Tensor, slope: torch.Tensor
@@ -102,11 +123,16 @@ class EagerAttempts:
         return Judgement(tried.h.dtype.type(found), None), int(failure)
 
     def _record(
-        self, rows: Rows, row: Row, step: Step, ops: Operands, judgement: Judgement
+        self,
+        rows: Rows,
+        row: Row,
+        coefficients: torch.Tensor | None,
+        step: Step,
+        ops: Operands,
+        judgement: Judgement,
     ) -> None:
         """Record an accepted step."""
         config, terms = self.config, None
-        coefficients = dense_of_step(config, row, step, ops) if config.dense else None
         if config.terms and judgement.terms is not None:
             terms = row.y.new_tensor([float(x) for x in judgement.terms])
         elif config.terms:

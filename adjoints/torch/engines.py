@@ -78,6 +78,8 @@ class Engine:
             dense_output=config.dense_output,
             differentiate_step_size=config.through_step_size,
             compile=config.compile,
+            **{"a solve with events": bool(schedule.events)},
+            **{"a solve with times that move": schedule.happenings is not None},
             **{"torch.compile around it": torch.compiler.is_compiling(), **beyond},
             **{f"linear_solver={self.linear_solver!r}": self.linear_solver in ("banded", "sparse")},
         )

@@ -8,21 +8,27 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..events.crossing import Passed
 from ..steps.acceptance import CODES, RUNNING
+from .event_watch import Seen, Watch
 from .rows import Rows
-from .schedule import Schedule, Segments
+from .schedule import Schedule
 from .state import Config, Operands, State, Tensors
 from .step_loop import StepLoop
 from .stepping import clipper
 
 
 class Jumped(NamedTuple):
-    """A jump of the state: its number and time, the state before it, and the rows before it."""
+    """A jump of the state: its number and time, the state before it, and the rows before it.
+
+    ``dbefore`` is a cotangent that enters at the state before it, where one does.
+    """
 
     number: int
     t: torch.Tensor
     before: torch.Tensor
     rows: int
+    dbefore: torch.Tensor | None = None
 
 
 class Record(NamedTuple):
@@ -102,7 +108,11 @@ class Work(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """A finished solve. ``terms``, ``coefficients`` and ``times`` have one row a step."""
+    """A finished solve. ``terms``, ``coefficients`` and ``times`` have one row a step.
+
+    ``schedule`` is the one that was followed, in which events have stops, and ``passed`` what
+    happened at these.
+    """
 
     ys: torch.Tensor
     terms: torch.Tensor | None
@@ -111,6 +121,8 @@ class Solved(NamedTuple):
     record: Record
     final: State
     work: Work
+    schedule: Schedule | None = None
+    passed: tuple[Passed, ...] = ()
 
 
 def solve_recording(
@@ -133,35 +145,122 @@ def solve_recording(
     keep : bool
         Whether the accepted steps are recorded; otherwise the record holds the jumps alone.
     """
-    save_at = schedule.save_at[: schedule.inner] if config.dense and schedule.inner else None
-    rows, jumps, counts = Rows(keep, config.window, save_at), [], []
-    segments = schedule.segments()
-    ops = _operands(params, constants, schedule, segments, 0)
-    loop = StepLoop(config, differentiable, schedule)
-    state = loop.start(y0, ops)
-    for k, numbers in enumerate(segments.jumps):
-        ops = _operands(params, constants, schedule, segments, k)
+    run = _Recording(config, (params, constants), schedule, y0, differentiable, keep)
+    return run.finished(run.until_the_end(y0))
+
+
+class _Recording:
+    """One solve from stop to stop, and what is found on the way.
+
+    The schedule grows by the events that happen.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        params: tuple[Tensors, Tensors],
+        schedule: Schedule,
+        y0: torch.Tensor,
+        differentiable: bool,
+        keep: bool,
+    ) -> None:
+        self.config, self.params, self.schedule = config, params, schedule
+        self.segments = schedule.segments()
+        self.loop = StepLoop(config, differentiable, schedule)
+        save_at = schedule.save_at[: schedule.inner] if config.dense and schedule.inner else None
+        self.rows = Rows(keep, config.window, save_at)
+        self.jumps: list[Jumped] = []
+        self.counts: list[int] = []
+        self.passed: list[Passed] = []
+        self.watch: Watch | None = None
+        if schedule.events and not config.given_steps:
+            self.watch = Watch(config, schedule, y0, *params)
+
+    def until_the_end(self, y0: torch.Tensor) -> State:
+        """The last state, with the loop's status."""
+        state, k = self.loop.start(y0, self._operands(0)), 0
+        if self.schedule.happenings is not None and self.schedule.happenings.undefined:
+            self.loop.status = CODES["event"]
+            return state
+        armed_at = (state.t, state.y)
+        going_on = True
+        while going_on and k < len(self.segments.jumps):
+            state = self._segment(k, state, armed_at)
+            self.counts.append(self.loop.accepted)
+            if self.loop.status == CODES["ok"]:
+                state, armed_at = self._through_stop(k, state)
+            going_on, k = self.loop.status == CODES["ok"], k + 1
+        return state
+
+    def _segment(
+        self, k: int, state: State, armed_at: tuple[torch.Tensor, torch.Tensor]
+    ) -> State:
+        """The state at the end of a segment, which may be an event within it."""
+        config, ops = self.config, self._operands(k)
         if k > 0:
             clip = clipper(config, ops.lower, ops.upper)
-            slope = config.rhs(clip(state.t), state.y, (params, constants))
+            slope = config.rhs(clip(state.t), state.y, self.params)
             state = state._replace(slope=slope, status=torch.full_like(state.status, RUNNING))
-        state = loop(state, ops, rows, schedule.stops.times[schedule.stops.first + k])
-        counts.append(loop.accepted)
-        if loop.status != CODES["ok"]:
-            break
-        for number in numbers:
-            jumps.append(Jumped(number, state.t, state.y, loop.accepted))
-            state = state._replace(y=schedule.jumped(number, state.t, state.y, (params, constants)))
-    record = (tuple(jumps), tuple(counts))
-    return _finished(config, schedule, rows, record, state, loop)
+        if self.watch is not None:
+            self.watch.arm(*armed_at, ops)
+        stop = self.schedule.stops.times[self.schedule.stops.first + k]
+        state = self.loop(state, ops, self.rows, stop, self.watch)
+        if self.watch is None or self.watch.seen is None or self.loop.status != RUNNING:
+            return state
+        return self._up_to_event(k, state, self.watch, self.watch.seen)
 
+    def _up_to_event(self, k: int, state: State, watch: Watch, seen: Seen) -> State:
+        """The state at an event, which is a stop from now on."""
+        if seen.status != RUNNING:
+            self.loop.status = seen.status
+            return state
+        self.schedule = self.schedule.with_event(seen.which, seen.t)
+        self.segments = self.schedule.segments()
+        watch.passed(self.schedule)
+        if self.rows.save_at is not None:
+            self.rows.save_at = self.schedule.save_at[: self.schedule.inner]
+        if seen.at_start:
+            self.loop.status = CODES["ok"]
+            return state
+        return self.loop(state, self._operands(k), self.rows, seen.t)
 
-def _operands(
-    params: Tensors, constants: Tensors, schedule: Schedule, segments: Segments, k: int
-) -> Operands:
-    """What the attempts within segment `k` read."""
-    own = (segments.ends[k], segments.lower[k], segments.upper[k])
-    return Operands(params, constants, schedule.rtol, schedule.atol, *own)
+    def _through_stop(
+        self, k: int, state: State
+    ) -> tuple[State, tuple[torch.Tensor, torch.Tensor]]:
+        """The state behind the stop at the end of a segment, and time and state to be armed at."""
+        event = None
+        for number in self.segments.jumps[k]:
+            state, event = self._through(number, state)
+        # An event's own value is zero where it happens, and not quite where the solve goes on.
+        return state, (state.t, state.y) if event is None else (event.time, event.after)
+
+    def _through(self, number: int, state: State) -> tuple[State, Passed | None]:
+        """The state after what happens at a stop; and what that was, if it was an event."""
+        schedule, own = self.schedule, (number, state.t, state.y, self.params)
+        self.jumps.append(Jumped(number, state.t, state.y, self.loop.accepted))
+        passed = schedule.passed(*own, self.config.derivatives)
+        if passed is None:
+            return state._replace(y=schedule.jumped(*own)), None
+        state = state._replace(y=schedule.gone_on(number, passed))
+        if schedule.event_of(number) is None:
+            return state, None
+        self.passed.append(passed)
+        if self.watch is not None and not self.watch.is_near(passed.time, state.t):
+            self.loop.status = CODES["event"]
+        return state, passed
+
+    def _operands(self, k: int) -> Operands:
+        """What the attempts within segment `k` read."""
+        own = (self.segments.ends[k], self.segments.lower[k], self.segments.upper[k])
+        return Operands(*self.params, self.schedule.rtol, self.schedule.atol, *own)
+
+    def finished(self, state: State) -> Solved:
+        """What was found, after the last state."""
+        record = (tuple(self.jumps), tuple(self.counts))
+        solved = _finished(self.config, self.schedule, self.rows, record, state, self.loop)
+        waits = 0 if self.watch is None else self.watch.waits
+        work = solved.work._replace(transfers=solved.work.transfers + waits)
+        return solved._replace(schedule=self.schedule, passed=tuple(self.passed), work=work)
 
 
 def _finished(

@@ -14,6 +14,7 @@ import torch
 
 from ..arguments import check_jacobian, check_like_state
 from .closures import names_in
+from .happenings import SolveEvent
 from .recorded_function import MOST_MET, RecordedFunction
 from .schedule import Schedule
 from .state import Config, Tensors
@@ -81,6 +82,7 @@ def check_functions(
     for name, function, number in (("rhs", config.rhs, ()), ("jump", schedule.jump, (0,))):
         if function is not None and (found := called(function, name, *number)) is not None:
             check_like_state(name, found, y0)
+    _check_events(schedule.events, y0, called)
     if config.jacobian is not None:
         matrix = called(config.jacobian, "jacobian")
         if matrix is not None:
@@ -89,6 +91,23 @@ def check_functions(
         while len(_PASSED) >= MOST_MET:
             _PASSED.pop(next(iter(_PASSED)))
         _PASSED[known] = None
+
+
+def _check_events(
+    events: Sequence[SolveEvent],
+    y0: torch.Tensor,
+    called: Callable[..., torch.Tensor | None],
+) -> None:
+    """Call the functions of every event."""
+    for event in events:
+        value = called(event.when, "when")
+        if value is not None and value.shape != ():
+            raise ValueError(
+                f"when returned shape {tuple(value.shape)}; it must be (), one number that passes "
+                "through zero at the event"
+            )
+        if event.jump is not None and (after := called(event.jump, "event jump")) is not None:
+            check_like_state("event jump", after, y0)
 
 
 def _known(config: Config, schedule: Schedule, y0: torch.Tensor, *, hidden: bool) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..steps.acceptance import next_size, status_after
+from ..steps.acceptance import CODES, next_size, status_after
 from ..steps.step_size import SMALLEST_ERROR, nearest_eight_bits
 from .device import dtype_name
 from .state import Config, Operands, State
@@ -86,6 +86,19 @@ class HostControl:
             self.t, self.accepted = tried.t1, self.accepted + 1
             self.previous_error = max(error, error.dtype.type(SMALLEST_ERROR))
         return accept
+
+    def taken_back(self, judged: HostControl) -> HostControl:
+        """What held before an attempt that was accepted, as if it had been rejected.
+
+        Parameters
+        ----------
+        judged : HostControl
+            What holds after it.
+        """
+        self.attempts = judged.attempts
+        if self.attempts >= self.config.max_steps:
+            self.status = CODES["max_steps"]
+        return self
 
     def _size_after(self, tried: Proposal, error: Any, reached: bool) -> Any:
         """The step size to try next."""

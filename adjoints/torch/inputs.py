@@ -69,10 +69,10 @@ def checked_times(t0: Any, save_at: Any, like: torch.Tensor) -> Times:
         raise ValueError(f"t0 has shape {tuple(start.shape)}; pass one number")
     start, saves = (x.to(dtype=like.dtype, device=like.device) for x in (start, saves))
     own = is_batched(start) or is_batched(saves)
-    starts, ends = (_of_lanes(x) if own else _number_of(x)[None] for x in (start, saves))
+    starts, ends = (_of_lanes(x) if own else number_of(x)[None] for x in (start, saves))
     backwards = _direction(starts, ends)
     _check_lanes(starts, ends, backwards=backwards)
-    wanted = (_is_wanted(t0), _is_wanted(save_at))
+    wanted = (is_wanted(t0), is_wanted(save_at))
     if backwards:
         start, saves, starts, ends = -start, -saves, -starts, -ends
     return Times(start, saves, float(starts.min()), ends.max(axis=0), wanted, backwards, own)
@@ -110,10 +110,10 @@ def _check_lanes(starts: np.ndarray, ends: np.ndarray, *, backwards: bool) -> No
         check_times(ends[j], float(starts[i]), backwards=backwards)
 
 
-def _is_wanted(times: Any) -> bool:
+def is_wanted(times: Any) -> bool:
     """Whether a derivative by times may be asked for: by numbers it can't be."""
     if isinstance(times, list | tuple):
-        return any(map(_is_wanted, times))
+        return any(map(is_wanted, times))
     if not isinstance(times, torch.Tensor):
         return False
     return is_differentiated(times) or carries_derivative(times)
@@ -149,7 +149,7 @@ def checked_steps(
 def checked_tolerance(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
     """A tolerance as a tensor: one number, or one for each component of `like`."""
     _refuse_derivative(argument, value)
-    number = _number_of(value) if isinstance(value, torch.Tensor) else value
+    number = number_of(value) if isinstance(value, torch.Tensor) else value
     tolerance(argument, number, tuple(like.shape), dtype_name(like))
     return held(argument, value, like)
 
@@ -172,7 +172,8 @@ def held(argument: str, value: Any, like: torch.Tensor) -> torch.Tensor:
     return unwrapped(value.detach().to(dtype=like.dtype, device=like.device, copy=True))
 
 
-def _number_of(tensor: torch.Tensor) -> np.ndarray:
+def number_of(tensor: torch.Tensor) -> np.ndarray:
+    """The numbers of a tensor, in whatever transforms it is."""
     # By a list, as inside a transform no tensor has an array.
     dtype = dtype_name(tensor)
     return np.array(unwrapped(tensor.detach()).tolist(), dtype)
@@ -180,12 +181,16 @@ def _number_of(tensor: torch.Tensor) -> np.ndarray:
 
 def _refuse_derivative(argument: str, value: Any) -> None:
     """Refuse a tensor whose gradient would silently be left out."""
-    _refuse_lanes(argument, value)
+    refuse_lanes(argument, value)
     if isinstance(value, torch.Tensor) and carries_derivative(value):
         raise ValueError(f"{argument} is not differentiated here, and requires grad; detach it")
 
 
-def _refuse_lanes(argument: str, value: Any) -> None:
+def refuse_lanes(argument: str, value: Any) -> None:
+    """Refuse a tensor that differs from lane to lane, or a list with one."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            refuse_lanes(argument, part)
     if isinstance(value, torch.Tensor) and is_batched(value):
         raise ValueError(
             f"{argument} differs from lane to lane under vmap; call solve once for each instead"

@@ -28,7 +28,7 @@ def solved_together(call: Call) -> bool:
     """Whether lanes of the call can be solved in one loop; others are, one after the other."""
     config, rhs = call.config, call.config.rhs
     able = call.pull_back is discrete.pull_back and not config.compile and not config.given_steps
-    able = able and config.window is None
+    able = able and config.window is None and call.schedule.happenings is None
     # Newton's iterations end at different numbers from lane to lane.
     able = able and config.tableau.kind != "dirk"
     return able and rhs not in NEEDS_PLAIN and rhs not in _ONE_BY_ONE
@@ -74,6 +74,8 @@ class Lanes:
     ran: str = "torch"
     lanes: list[Lanes] = field(default_factory=list)
     transformed: bool = True
+    #: How many outputs are differentiated.
+    outputs: int = 2
 
     @property
     def config(self) -> Config:
@@ -105,7 +107,7 @@ class Lanes:
         steps = [x[:count] for x, count in zip(steps, kept.counts[:, 1].tolist(), strict=True)]
         shape = (self.size, len(call.schedule.save_at), *first[0].shape)
         totals = torch.from_numpy(calls.estimates(kept))
-        return Outputs(torch.from_numpy(ys).reshape(shape), totals, numbers, padded(steps))
+        return Outputs.of((torch.from_numpy(ys).reshape(shape), totals, numbers, padded(steps)))
 
     def _lane(self, tensors: Tensors, i: int) -> Tensors:
         """What one of the lanes is called with."""

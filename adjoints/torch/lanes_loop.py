@@ -179,7 +179,7 @@ class ForwardPass:
         numbers = torch.stack(counts, dim=-1)
         t, h = torch.cat([steps[..., 0], state.t[:, None]], dim=1), steps[..., 1]
         found = Found(state.status, state.accepted, t, h, y, terms, *made)
-        return found, Outputs(ys, totals, numbers, steps)
+        return found, Outputs.of((ys, totals, numbers, steps))
 
 
 def pulled_back(

@@ -133,9 +133,10 @@ def jump_cotangent(
     """The cotangent ``w`` pulled back through a jump, and what the jump adds to the parameters'."""
 
     def after(y: torch.Tensor, p: Tensors) -> torch.Tensor:
-        return schedule.jumped(jumped.number, jumped.t, y, (p, constants))
+        return schedule.jumped(jumped.number, jumped.t, y, (p, constants), derivatives)
 
-    return derivatives.vjp(after, jumped.before, params)[1](w)
+    dy, dparams = derivatives.vjp(after, jumped.before, params)[1](w)
+    return (dy if jumped.dbefore is None else dy + jumped.dbefore), dparams
 
 
 def plus(a: Tensors, b: Tensors) -> Tensors:

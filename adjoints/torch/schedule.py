@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
+from ..events.crossing import Passed
 from ..steps.stops import Stops, stops_between
+from .derivatives import TRANSFORMS, Derivatives
 from .device import dtype_name
+from .happenings import Happenings, SolveEvent
 from .state import Tensors
 
 
@@ -18,7 +22,8 @@ class Schedule(NamedTuple):
 
     ``save_at`` does not decrease; its first ``inner`` times lie before the end, all others are
     the end. ``jump(number, t, y, (params, constants))`` is the state just after a jump; jumps at
-    the start are the caller's to apply.
+    the start are the caller's to apply. ``happenings`` tells what else happens at stops, and
+    ``happened`` which events do, in order: their stops are among ``stops``.
     """
 
     t0: torch.Tensor
@@ -30,13 +35,73 @@ class Schedule(NamedTuple):
     first_step: torch.Tensor | None = None
     steps: tuple[torch.Tensor, torch.Tensor] | None = None
     jump: Callable[..., torch.Tensor] | None = None
+    happenings: Happenings | None = None
+    happened: tuple[int, ...] = ()
+
+    @property
+    def events(self) -> tuple[SolveEvent, ...]:
+        """The events that are looked for."""
+        return () if self.happenings is None else self.happenings.events
+
+    def event_of(self, number: int) -> SolveEvent | None:
+        """The event that happens under a stop's number, if it is one."""
+        if self.happenings is None or number < self.happenings.first_event:
+            return None
+        return self.events[self.happened[number - self.happenings.first_event]]
 
     def jumped(
-        self, number: int, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
+        self,
+        number: int,
+        t: torch.Tensor,
+        y: torch.Tensor,
+        params: tuple[Tensors, Tensors],
+        derivatives: Derivatives = TRANSFORMS,
     ) -> torch.Tensor:
-        """The state just after a jump."""
-        assert self.jump is not None
-        return self.jump(number, t, y, params)
+        """The state just after what happens at a stop, where the solve goes on."""
+        passed = self.passed(number, t, y, params, derivatives)
+        if passed is None:
+            assert self.jump is not None
+            return self.jump(number, t, y, params)
+        return self.gone_on(number, passed)
+
+    def gone_on(self, number: int, passed: Passed) -> torch.Tensor:
+        """The state with which a solve goes on, or ends."""
+        event = self.event_of(number)
+        return passed.after if event is not None and event.terminal else passed.held
+
+    def passed(
+        self,
+        number: int,
+        t: torch.Tensor,
+        y: torch.Tensor,
+        params: tuple[Tensors, Tensors],
+        derivatives: Derivatives = TRANSFORMS,
+    ) -> Passed | None:
+        """What happens at a time that moves; ``None`` where it does not."""
+        if self.happenings is None or not self.happenings.moves(number):
+            return None
+        at = next(i for i, numbers in enumerate(self.stops.jumps) if number in numbers)
+        # Of several things at one time the first passes from one side to the other; one that does
+        # not move does so before anything else.
+        switches = self.stops.jumps[at][0] == number
+        switches = switches and self.stops.times[at] not in self.happenings.breaks_held
+        own = (number, self.event_of(number), t, y, params, derivatives)
+        return self.happenings.passed(*own, switches=switches)
+
+    def with_event(self, which: int, t: float) -> Schedule:
+        """The same with a stop more, where an event happens."""
+        assert self.happenings is not None
+        number = self.happenings.first_event + len(self.happened)
+        happened = (*self.happened, which)
+        if not self.events[which].terminal:
+            return self._replace(stops=with_stop(self.stops, t, number), happened=happened)
+        inner = int((self.save_at[: self.inner] < t).sum())
+        return self._replace(
+            stops=ended_at(self.stops, t, number),
+            save_at=torch.clamp(self.save_at, max=t),
+            inner=inner,
+            happened=happened,
+        )
 
     def of_one_lane(self, t0: torch.Tensor, save_at: torch.Tensor) -> Schedule:
         """The same with other times, and no stop before the end."""
@@ -60,6 +125,32 @@ class Schedule(NamedTuple):
         before = torch.where(sided, torch.nextafter(ends, -endless), endless)
         lower = torch.cat([-endless[:1], after])[:-1]
         return Segments(ends[first:], lower[first:], before[first:], stops.jumps[first:])
+
+
+def with_stop(stops: Stops, t: float, number: int) -> Stops:
+    """`stops` and one more at `t`, where what has this number happens."""
+    at = bisect.bisect_left(stops.times, t)
+
+    def inserted(row: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+        return (*row[:at], value, *row[at:])
+
+    return Stops(
+        times=inserted(stops.times, t),
+        first=stops.first,
+        sided=inserted(stops.sided, True),
+        jumps=inserted(stops.jumps, (number,)),
+    )
+
+
+def ended_at(stops: Stops, t: float, number: int) -> Stops:
+    """`stops` up to `t`, where what has this number happens last."""
+    at = bisect.bisect_left(stops.times, t)
+    return Stops(
+        times=(*stops.times[:at], t),
+        first=stops.first,
+        sided=(*stops.sided[:at], True),
+        jumps=(*stops.jumps[:at], (number,)),
+    )
 
 
 class Segments(NamedTuple):

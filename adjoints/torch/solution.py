@@ -77,4 +77,21 @@ def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view
         dense_output=dense_output,
         engine=ran,
         linear_solver=solved_how(call.config, ran),
+        **_events(out, view),
     )
+
+
+def _events(out: Outputs, view: View) -> dict[str, Any]:
+    """The events, as their user sees them; nothing where none are looked for."""
+    if out.events is None or out.event_index is None:
+        return {}
+    index, times = out.event_index, view.turned(out.events[..., 0])
+    before, after = (
+        view.structure(part.reshape(*index.shape, *out.ys.shape[index.ndim :]))
+        for part in out.events[..., 1:].chunk(2, dim=-1)
+    )
+    return {
+        "event_times": torch.where(index >= 0, times, torch.inf),
+        "event_index": index,
+        "event_states": (before, after),
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,20 +10,23 @@ from typing import Any, NamedTuple
 import torch
 
 from ..arguments import check_choices, check_name, positive, positive_int
-from ..steps.stops import Stops, check_jumps, stops_between
+from ...problems.event import DEFAULT_MAX_EVENTS, Event, check_max_events, listed_events
+from ..steps.stops import Stops, check_jumps
 from ..steps.tableaus import tableau
 from . import continuous, discrete
 from .call import Call, Outputs
 from .constant_steps import constant_steps
+from .declared_times import check_happenings, declared_stops, declared_times
 from .dense_output import DenseOutput, check_dense_output, split_dense_output
 from .differentiable import solve_outputs, tape_outputs
 from .engines import engine_of
+from .event_rows import before_terminal
 from .function_checks import check_functions
+from .happenings import Happenings
 from .inputs import (
     Times,
     check_params,
     checked_steps,
-    checked_stops,
     checked_times,
     checked_tolerance,
     held,
@@ -74,9 +77,11 @@ def solve(
     checkpoints: int | None = None,
     dense_output: bool = False,
     differentiate_step_size: bool = False,
-    discontinuities: Iterable[float] = (),
-    jump_times: Iterable[float] = (),
+    discontinuities: Iterable[Any] = (),
+    jump_times: Iterable[Any] = (),
     jump: Callable[..., Any] | None = None,
+    events: Event | Sequence[Event] = (),
+    max_events: int = DEFAULT_MAX_EVENTS,
     adjoint_solver: str | None = None,
     adjoint_rtol: Any = None,
     adjoint_atol: Any = None,
@@ -92,10 +97,11 @@ def solve(
     Works with ``backward()``, ``torch.autograd.grad``, ``torch.func.grad``, ``vjp``, ``jacrev``
     and ``vmap``: all lanes in one loop, each with its own steps, status and, where `t0` or
     `save_at` is mapped over, times; lane after lane for a continuous adjoint, ``steps``,
-    ``compile=True`` and an `rhs` that ``vmap`` cannot map. Gradients flow to `y0`, `params`, `t0`
-    and `save_at`, and to nothing else: `rhs` must not close over values to be differentiated, and
-    is refused if it does. At a stop, derivatives by times are those of the equations after it; the
-    estimates' are those at the steps that were taken.
+    ``compile=True``, events, times that move and an `rhs` that ``vmap`` cannot map. Gradients flow
+    to `y0`, `params`, `t0`, `save_at`, `discontinuities` and `jump_times`, and to nothing else:
+    `rhs` must not close over values to be differentiated, and is refused if it does. At a stop,
+    derivatives by `t0` and `save_at` are those of the equations after it; the estimates' are those
+    at the steps that were taken.
 
     Parameters
     ----------
@@ -162,11 +168,21 @@ def solve(
     differentiate_step_size : bool
         Differentiate through the step-size control as well, with ``adjoint="tape"`` or
         ``"forward"``.
-    discontinuities : iterable of float
-        Times to step onto because `rhs` is not smooth there.
-    jump_times, jump : iterable of float, callable
+    discontinuities : iterable of float or tensor
+        Times to step onto because `rhs` is not smooth there. Tensors that require a gradient get
+        it: how `rhs` differs on their two sides.
+    jump_times, jump : iterable of float or tensor, callable
         ``jump(i, t, y, params)`` is the state just after ``jump_times[i]``, in the direction of
-        the solve; a save at a jump time is the value after it.
+        the solve; a save at a jump time is the value after it. A derivative by a time at the start
+        or at a save is not defined: status ``"event"``.
+    events : Event or sequence of Event
+        Where the state crosses a threshold, and what happens to it there; rising and falling are
+        meant in the direction of the solve. ``solution.event_times``, ``event_index`` and
+        ``event_states`` tell which happened, and are differentiable, by the derivative of the
+        solve with the saltation matrix of every event. Not with ``steps``, ``step_size``,
+        ``number_of_steps``, ``dense_output`` and ``compile``.
+    max_events : int
+        More are the status ``"max_events"``.
     adjoint_solver, adjoint_rtol, adjoint_atol : optional
         For the reverse solve of a continuous adjoint; the forward ones by default.
     jacobian : callable, optional
@@ -212,20 +228,31 @@ def solve(
     start, layout = flat_state(y0)
     times = checked_times(t0, save_at, start)
     view = TorchView(layout, times.backwards)
-    user = user_functions((rhs, jump, jacobian), params, args, view, start, compile=compile)
+    user = user_functions(
+        (rhs, jump, jacobian),
+        params,
+        args,
+        view,
+        start,
+        compile=compile,
+        events=listed_events(events),
+    )
     check_params(user.constants)
-    jump_times = checked_stops("jump_times", jump_times, backwards=times.backwards)
-    stops = _stops(times, discontinuities, jump_times, jump)
+    user, stops, happenings, jump_times = _stops(
+        times, discontinuities, jump_times, jump, user, start
+    )
     given = _steps(steps, step_size, number_of_steps, times, stops, start)
+    happenings = replace(happenings, max_events=check_max_events(max_events))
+    check_happenings(happenings, given=given, dense_output=dense_output, compile=compile)
     config = Config(
         rhs=user.rhs,
         solver=solver,
         # Those that are given are counted by their own number, at most.
         max_steps=positive_int("max_steps", max_steps) if given is None else len(given[0]) + 1,
-        breaks=stops.breaks,
+        breaks=stops.breaks or bool(user.events),
         given_steps=given is not None,
         max_step=_max_step(max_step, given),
-        dense=times.inner > 0 or dense_output,
+        dense=times.inner > 0 or dense_output or bool(user.events),
         dense_output=dense_output,
         terms=True,
         error_norm=error_norm,
@@ -233,7 +260,7 @@ def solve(
         through_step_size=differentiate_step_size,
         jacobian=user.jacobian,
         compile=compile,
-        look_every=_look_every(look_every, adjoint),
+        look_every=1 if user.events else _look_every(look_every, adjoint),
     )
     config = replace(config, window=window_size(config, adjoint, checkpoints))
     _check(config, adjoint)
@@ -250,6 +277,7 @@ def solve(
         first_step=_first_step(first_step, start),
         steps=given,
         jump=user.jump,
+        happenings=happenings if happenings.events or happenings.moving else None,
     )
     if adjoint_solver is not None:
         check_name("adjoint_solver", adjoint_solver, SOLVERS)
@@ -276,19 +304,32 @@ def solve(
 
 
 def _stops(
-    times: Times, discontinuities: Iterable[float], jump_times: tuple[float, ...], jump: Any
-) -> Stops:
-    """The stops of a solve, from what its user gave."""
-    check_jumps(jump_times, jump)
-    smooth_no_more = checked_stops("discontinuities", discontinuities, backwards=times.backwards)
-    end, dtype = float(times.saves[-1]), times.saves.dtype
-    stops = stops_between(smooth_no_more, jump_times, times.start, end, dtype)
-    if times.own and len(stops.times) > 1:
+    times: Times,
+    discontinuities: Iterable[Any],
+    jump_times: Iterable[Any],
+    jump: Any,
+    user: UserFunctions,
+    like: torch.Tensor,
+) -> tuple[UserFunctions, Stops, Happenings, tuple[float, ...]]:
+    """What a user declared: functions with the times that move, stops, and the times of jumps."""
+    smooth, found = user.smooth, []
+    for argument, given in (("discontinuities", discontinuities), ("jump_times", jump_times)):
+        own = (argument, given, like, smooth)
+        declared, smooth = declared_times(*own, backwards=times.backwards)
+        found.append(declared)
+    breaks, jumps = found
+    check_jumps(jumps.values, jump)
+    happenings = Happenings(user.rhs, user.jump, events=user.events)
+    saves = times.saves.tolist()
+    stops, happenings = declared_stops(
+        breaks, jumps, happenings, times.start, saves, times.saves.dtype
+    )
+    if times.own and (len(stops.times) > 1 or user.events):
         raise ValueError(
-            "t0 or save_at differs from lane to lane under vmap; with discontinuities or jumps "
-            "between them, call solve once for each instead"
+            "t0 or save_at differs from lane to lane under vmap; with discontinuities, jumps or "
+            "events between them, call solve once for each instead"
         )
-    return stops
+    return user._replace(smooth=smooth), stops, happenings, jumps.values
 
 
 def _steps(
@@ -329,7 +370,8 @@ def _solved(
     if call.config.dense_output:
         out, dense = split_dense_output(call, out, given, leaves, jump_times, user.rhs.view)
     if times.wanted[1]:
-        out = out._replace(ys=moved_by_times(call, 1, times.save_at, out.ys, leaves))
+        save_at = before_terminal(call.schedule, out, times.save_at)
+        out = out._replace(ys=moved_by_times(call, 1, save_at, out.ys, leaves))
     return out, dense
 
 

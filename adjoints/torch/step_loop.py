@@ -13,6 +13,7 @@ from .compiled_runs import run_compiled
 from .compiled_steps import Attempts
 from .eager_attempts import EagerAttempts
 from .eager_start import start_eagerly
+from .event_watch import Watch
 from .given_steps import GivenSteps, given_step
 from .host_control import Proposal
 from .program_inputs import Source, in_loops, open_axes, unflat
@@ -71,14 +72,19 @@ class StepLoop:
                 return State(*made.call(inputs))
         return begin(*inputs)
 
-    def __call__(self, state: State, ops: Operands, rows: Rows, stop: float) -> State:
-        """The state at the stop, whose time the host knows as well."""
+    def __call__(
+        self, state: State, ops: Operands, rows: Rows, stop: float, watch: Watch | None = None
+    ) -> State:
+        """The state at the stop, whose time the host knows as well.
+
+        Where a `watch` sees an event before, it is the state before the step with it.
+        """
         if self.config.compile and not self.differentiable and self.given is None:
             done = self._compiled(state, ops, rows)
             if done is not None:
                 return done
         if self._judges_on_host:
-            return self._eagerly(state, ops, rows, stop)
+            return self._eagerly(state, ops, rows, stop, watch)
         self._read(state.accepted, state.attempts, state.status)
         while self.status == RUNNING:
             if self.given is None and self.config.look_every > 1:
@@ -90,19 +96,28 @@ class StepLoop:
                 if given is None:
                     self.status = CODES["failed"]
                     break
-            state = self._look_at_once(state, ops, given, rows)
+            state = self._look_at_once(state, ops, given, rows, watch)
+            if watch is not None and watch.seen is not None:
+                break
         return state
 
-    def _eagerly(self, state: State, ops: Operands, rows: Rows, stop: float) -> State:
+    def _eagerly(
+        self, state: State, ops: Operands, rows: Rows, stop: float, watch: Watch | None
+    ) -> State:
         """Make attempts that are judged on the host."""
-        attempts = EagerAttempts(self.config, self.given, self._iterations)
+        attempts = EagerAttempts(self.config, self.given, self._iterations, watch)
         state, control = attempts(state, ops, rows, stop)
         self.accepted, self.attempts = control.accepted, control.attempts
         self.status, self.transfers = control.status, self.transfers + attempts.transfers
         return state
 
     def _look_at_once(
-        self, state: State, ops: Operands, given: Proposal | None, rows: Rows
+        self,
+        state: State,
+        ops: Operands,
+        given: Proposal | None,
+        rows: Rows,
+        watch: Watch | None = None,
     ) -> State:
         """Make one attempt on autograd's graph; of a rejected one none is kept."""
         own = None if given is None else given_step(given, state.t)
@@ -113,8 +128,20 @@ class StepLoop:
         (taken,) = self._read(new.accepted, new.attempts, new.status, tried.accept.to(torch.int64))
         if not taken:
             return rejected(state, new)
+        if watch is not None and tried.coefficients is not None:
+            t, h = tried.row.times[:2]
+            if watch.look(t, h, tried.row.y, tried.coefficients, ops):
+                return self._taken_back(state, new)
         _append(rows, tried)
         return new
+
+    def _taken_back(self, state: State, tried: State) -> State:
+        """The state before an attempt that was accepted, as if it had been rejected."""
+        self.accepted -= 1
+        full = self.attempts >= self.config.max_steps
+        self.status = CODES["max_steps"] if full else RUNNING
+        status = torch.full_like(state.status, self.status)
+        return state._replace(attempts=tried.attempts, status=status)
 
     def _look_seldom(self, state: State, ops: Operands, rows: Rows) -> State:
         """Make attempts and then look; those made past the end change nothing."""

@@ -12,7 +12,9 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ..arguments import accepts, argument_names, check_function
+from ...problems.event import Event
 from ..state_layout import Split, Still, View
+from .happenings import SolveEvent
 from .state import Tensors
 from .state_layout import stacked
 from .transforms import carries_derivative, is_wrapped
@@ -91,6 +93,29 @@ class Jump(UserFunction):
         return self.view.state("jump", self.returned(t, y, params, number), y)
 
 
+class When(UserFunction):
+    """An event's ``when(t, y, p)`` as the loop calls it."""
+
+    def __call__(
+        self, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
+    ) -> torch.Tensor:
+        """The value that passes through zero."""
+        found = stacked(self.returned(t, y, params), y)
+        # An axis of one element is one number as well.
+        one = isinstance(found, torch.Tensor) and found.numel() == 1
+        return found.reshape(()) if one else found
+
+
+class EventJump(UserFunction):
+    """An event's ``jump(t, y, p)`` as the loop calls it."""
+
+    def __call__(
+        self, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
+    ) -> torch.Tensor:
+        """The state just after."""
+        return self.view.state("event jump", self.returned(t, y, params), y)
+
+
 class Jacobian(UserFunction):
     """A user's matrix of derivatives, by the flat state, as the loop calls it."""
 
@@ -133,6 +158,7 @@ class UserFunctions(NamedTuple):
     jacobian: Jacobian | None
     smooth: Tensors
     constants: Tensors
+    events: tuple[SolveEvent, ...] = ()
 
 
 def user_functions(
@@ -143,8 +169,9 @@ def user_functions(
     like: torch.Tensor,
     *,
     compile: bool,
+    events: tuple[Event, ...] = (),
 ) -> UserFunctions:
-    """What a user passed as ``(rhs, jump, jacobian)``, ``params`` and ``args``.
+    """What a user passed as ``(rhs, jump, jacobian)``, ``params``, ``args`` and `events`.
 
     Each function is called as ``(t, y, params)``, or ``(t, y, *args)``; without either it may take
     ``(t, y)`` alone. A module has parameters of its own.
@@ -171,6 +198,15 @@ def user_functions(
         None if jacobian is None else Jacobian(*seen("jacobian", jacobian, "t", "y")),
         smooth,
         constants,
+        tuple(
+            SolveEvent(
+                When(*seen("when", event.when, "t", "y")),
+                None if event.jump is None else EventJump(*seen("event jump", event.jump, "t", "y")),
+                event.direction,
+                event.terminal,
+            )
+            for event in events
+        ),
     )
 
 

@@ -73,7 +73,7 @@ def _states_again(
         y, slope = step.y1, None if row in ends else step.slope
         for jumped in jumps:
             if jumped.rows == row:
-                y = schedule.jumped(jumped.number, jumped.t, y, params)
+                y = schedule.jumped(jumped.number, jumped.t, y, params, config.derivatives)
         states.append(y)
     return torch.stack(states)
 

@@ -1,0 +1,168 @@
+"""Looks at every accepted step for events: which happens first, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ..events.location import PIECES, Located, armed, bracketed, located, resolution_of
+from ..steps.acceptance import CODES, RUNNING
+from .event_path import EventPath, When, gradients_on, numbers
+from .happenings import SolveEvent
+from .schedule import Schedule
+from .state import Config, Operands, Tensors
+from .transforms import aside, is_wrapped, unwrapped
+
+#: Shorter steps, in units of rounding, are not taken: their ends are the same.
+SHORTEST = 4.0
+
+
+class Seen(NamedTuple):
+    """An event on a step: its number among the problem's, and its time.
+
+    ``status`` is that with which the solve ends because of it; ``RUNNING`` where it goes on.
+    ``at_start`` tells that the event is where the step starts.
+    """
+
+    which: int
+    t: float
+    status: int
+    at_start: bool = False
+
+
+class Watch:
+    """Looks for the events of a solve.
+
+    Nothing that it does is differentiated.
+
+    Attributes
+    ----------
+    seen : Seen, optional
+        What the last step that was looked at met.
+    waits : int
+        How often the host waited for numbers from the device.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        schedule: Schedule,
+        y0: torch.Tensor,
+        params: Tensors,
+        constants: Tensors,
+    ) -> None:
+        self._config, self._schedule = config, schedule
+        self._params = (_plain(params), _plain(constants))
+        self._wrapped = any(map(is_wrapped, (y0, *params, *constants)))
+        self._events: tuple[SolveEvent, ...] = schedule.events
+        self._signs = np.zeros(len(self._events))
+        self._directions = np.array([event.direction for event in self._events])
+        self._piece = 0.0
+        self.seen: Seen | None = None
+        self.waits = 0
+
+    @property
+    def _whens(self) -> list[When]:
+        def when(event: SolveEvent, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return event.when(t, y, self._params)
+
+        return [partial(when, event) for event in self._events]
+
+    def arm(self, t: torch.Tensor, y: torch.Tensor, ops: Operands) -> None:
+        """Take the signs of all values at `t`, from which steps within `ops` start."""
+        t, y, lower = _plain((t, y, ops.lower))
+        self._signs = self._apart(lambda: self._armed(t, y, lower))
+
+    def _armed(self, t: torch.Tensor, y: torch.Tensor, lower: torch.Tensor) -> np.ndarray:
+        config = self._config
+        slope = config.rhs(torch.maximum(t, lower), y, self._params)
+
+        def along(when: When, dt: torch.Tensor) -> torch.Tensor:
+            return when(t + dt, y + dt * slope)
+
+        zero, one = torch.zeros_like(t), torch.ones_like(t)
+        whens = [partial(along, when) for when in self._whens]
+        values = torch.stack([when(zero) for when in whens])
+        slopes = torch.stack([config.derivatives.jvp(when, zero, one) for when in whens])
+        self.waits += 1
+        found = numbers(torch.stack([values, slopes, t.expand_as(values)]))
+        return armed(found[0], found[1], self._resolution(found[2]))
+
+    def look(
+        self,
+        t: torch.Tensor,
+        h: torch.Tensor,
+        y: torch.Tensor,
+        coefficients: torch.Tensor,
+        ops: Operands,
+    ) -> bool:
+        """Whether an event happens on an accepted step, or ends the solve: see ``seen``."""
+        t, h, y, coefficients = _plain((t, h, y, coefficients))
+        path = EventPath(self._whens, self._config.derivatives, ops, t, h, y, coefficients)
+        found = self._apart(lambda: self._located(path))
+        self._signs, self._piece = np.asarray(found.signs), float(h) / PIECES
+        self.waits += path.waits
+        self.seen = None
+        if bool(found.undefined):
+            self.seen = Seen(-1, float(t), CODES["event"])
+        elif bool(found.happens):
+            self.seen = self._seen(int(found.which), float(found.fraction), numbers(t), numbers(h))
+        return self.seen is not None
+
+    def _located(self, path: EventPath) -> Located:
+        bracket = bracketed(path, self._signs, self._directions)
+        resolution = self._resolution(numbers(path.t)) / numbers(path.h)
+        return located(path, bracket, resolution, _repeat)
+
+    def _seen(self, which: int, fraction: float, t: np.ndarray, h: np.ndarray) -> Seen:
+        schedule, events = self._schedule, self._schedule.happenings
+        assert events is not None
+        time = t.dtype.type(t + fraction * h)
+        beside = [*schedule.stops.times, float(schedule.t0), *schedule.save_at.tolist()]
+        close = np.abs(np.array(beside) - time) <= self._resolution(time)
+        status = RUNNING
+        if len(schedule.happened) >= events.max_events:
+            status = CODES["max_events"]
+        if close.any():
+            status = CODES["event"]
+        same = time - t <= SHORTEST * np.finfo(t.dtype).eps * np.abs(time)
+        return Seen(which, float(t if same else time), status, bool(same))
+
+    def is_near(self, time: torch.Tensor, t: torch.Tensor) -> bool:
+        """Whether an event that was located at `t` does happen about there.
+
+        It may not where its value hardly changes.
+        """
+        self.waits += 1
+        return bool((time.detach() - t.detach()).abs() <= self._piece)
+
+    def passed(self, schedule: Schedule) -> None:
+        """Go on with a schedule that has the event in it."""
+        self._schedule, self.seen = schedule, None
+
+    def _resolution(self, t: Any) -> np.ndarray:
+        end = self._schedule.save_at[-1].item()
+        return resolution_of(np.asarray(t), np.asarray(end, np.asarray(t).dtype))
+
+    def _apart(self, run: Callable[[], Any]) -> Any:
+        """What `run` returns, with nothing of a transform or a tape around it."""
+
+        def unrecorded() -> Any:
+            with gradients_on(self._config.derivatives):
+                return run()
+
+        return aside(unrecorded) if self._wrapped else unrecorded()
+
+
+def _plain(tensors: Sequence[torch.Tensor]) -> Tensors:
+    return tuple(unwrapped(x.detach()) for x in tensors)
+
+
+def _repeat(times: int, turn: Callable[[Any], Any], carry: Any) -> Any:
+    for _ in range(times):
+        carry = turn(carry)
+    return carry
