@@ -29,6 +29,7 @@ def _torch(
         stiff_solver="rodas5p",
         supports=frozenset({*_COMMON, *extra}),
         requires=("torch",),
+        models=frozenset({"events", "moving times"}),
         version=version,
     )
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from ..steps.acceptance import CODES
-from .call import Call, outputs_of, pulled_back, solved_of
+from .call import Call, Cotangents, outputs_of, pulled_back, solved_of
 from .compiled_programs import Compiled, compiled
 from .derivatives import TRANSFORMS
+from .event_rows import cotangents_of_events, times_of_events
 from .problem_loss import Fixed, Found, ProblemLoss
 from .program_inputs import Source
 from .saved_bytes import SavedBytes
@@ -58,14 +59,17 @@ class ByReversePass:
     ) -> Found:
         """Loss and gradients at `params` and `y0`."""
         with torch.no_grad():
-            call = (call or self._loss.call).again()
+            call = self._loss.at(call or self._loss.call, params, fixed).again()
             solved = solved_of(call, y0, params, fixed.constants)
             call.solved = call.kept(solved)
             out = outputs_of(call.config, solved)
-            inputs = (out.ys, out.totals, *params, *fixed.constants, fixed.coefficients)
-            loss, dys, dtotals, *direct = self._cotangents(inputs)
-            wanted = dtotals if call.config.terms else None
-            pulled = pulled_back(call, dys, wanted, y0, params, fixed.constants)
+            seen = (out.ys, out.totals, times_of_events(out))
+            inputs = (*seen, *params, *fixed.constants, fixed.coefficients)
+            loss, dys, dtotals, dtimes, *direct = self._cotangents(inputs)
+            wanted = Cotangents(
+                dys, dtotals if call.config.terms else None, cotangents_of_events(out, dtimes)
+            )
+            pulled = pulled_back(call, wanted, y0, params, fixed.constants)
             dparams = tuple(a + b for a, b in zip(direct, pulled.dparams, strict=True))
             return Found(loss, dparams, pulled.dy0, call.solved, pulled.counts)
 
@@ -85,11 +89,11 @@ class ByReversePass:
         return tuple(made.call(inputs))
 
     def _eager_cotangents(self, *inputs: torch.Tensor) -> Tensors:
-        n = 2 + len(self._loss.names.params)
+        n = 3 + len(self._loss.names.params)
         fixed = Fixed(inputs[n:-1], inputs[-1])
 
         def loss(*smooth: torch.Tensor) -> torch.Tensor:
-            return self._loss(smooth[0], smooth[1], smooth[2:], fixed)
+            return self._loss(*smooth[:3], smooth[3:], fixed)
 
         value, pull = TRANSFORMS.vjp(loss, *inputs[:n])
         return (value, *pull(torch.ones_like(value)))
@@ -108,7 +112,7 @@ class ByReversePass:
         found = self.found(params, y0, fixed)
         ys, work = found.solved.ys, found.solved.work
         loss = self._compiled_loss(
-            (ys, ys.new_zeros(3), *params, *fixed.constants, fixed.coefficients)
+            (ys, ys.new_zeros(3), ys.new_zeros(0), *params, *fixed.constants, fixed.coefficients)
         )
         parts = [Compilation(work.compile_s, work.compiled)]
         if found.counts is not None and found.counts.compiled:
@@ -134,7 +138,7 @@ class ByTape:
         leaves = tuple(p.detach().requires_grad_() for p in params)
         start = y0.detach().requires_grad_()
         with torch.enable_grad():
-            call = (call or self._loss.call).again()
+            call = self._loss.at(call or self._loss.call, params, fixed).again()
             out = outputs(call, start, (*leaves, *fixed.constants))
             loss = self._loss.of_outputs(out, leaves, fixed)
             assert call.solved is not None
@@ -148,11 +152,12 @@ class ByTape:
         """What autograd keeps; counted once, at the problem's own values."""
         if self._saved is None:
             params, y0 = self._loss.own()
+            call = self._loss.at(self._loss.call, params, self._loss.fixed)
             start, leaves = y0.requires_grad_(), tuple(p.requires_grad_() for p in params)
             # The call would keep what was found along the way: nobody holds it.
             with SavedBytes(*leaves, start) as kept:
                 constants = self._loss.fixed.constants
-                held = outputs(self._loss.call.again(), start, (*leaves, *constants))
+                held = outputs(call.again(), start, (*leaves, *constants))
             del held
             self._saved = kept.total
         return self._saved
@@ -170,9 +175,10 @@ class ByForwardMode:
     ) -> Found:
         """Loss and gradients at `params` and `y0`."""
         kept: list[Any] = []
+        own = self._loss.at(call or self._loss.call, params, fixed)
 
         def total(params: Tensors, y0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            one = (call or self._loss.call).again()
+            one = own.again()
             out = outputs(one, y0, (*params, *fixed.constants))
             kept.append(one.solved)
             loss = self._loss.of_outputs(out, params, fixed)

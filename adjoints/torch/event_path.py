@@ -81,12 +81,9 @@ class EventPath:
         return along(at[0])[None] if len(at) == 1 else self.derivatives.rows(along, at)
 
     def _with_slope(self, when: When, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        along, one = self._along(when), torch.ones_like(at[0])
-
-        def both(fraction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return along(fraction), self.derivatives.jvp(along, fraction, one)
-
-        return self.derivatives.rows(both, at)
+        """Each value depends on its own fraction: one product has the slopes of all."""
+        values, pull = self.derivatives.vjp(lambda at: self._along_rows(when, at), at)
+        return values, pull(torch.ones_like(values))[0]
 
     def _spread(self, when: When, fraction: float) -> float:
         t, y = self._at(self.y.new_tensor(fraction))

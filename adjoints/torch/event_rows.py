@@ -101,6 +101,20 @@ def _cotangent(
     return config.derivatives.vjp(seen, jumped.before, params)[1](own)
 
 
+def times_of_events(out: Outputs) -> torch.Tensor:
+    """The times of a solve's events; none where none are looked for."""
+    return out.totals.new_zeros(0) if out.events is None else out.events[:, 0]
+
+
+def cotangents_of_events(out: Outputs, dtimes: torch.Tensor) -> torch.Tensor | None:
+    """The cotangents of the table, from those of the times."""
+    if out.events is None:
+        return None
+    dtable = torch.zeros_like(out.events)
+    dtable[:, 0] = dtimes
+    return dtable
+
+
 def before_terminal(schedule: Schedule, out: Outputs, times: torch.Tensor) -> torch.Tensor:
     """Save times, those behind a terminal event without a derivative: the state rests there."""
     if out.events is None or out.event_index is None:

@@ -12,7 +12,7 @@ import torch
 from ..events.location import PIECES, Located, armed, bracketed, located, resolution_of
 from ..steps.acceptance import CODES, RUNNING
 from .event_path import EventPath, When, gradients_on, numbers
-from .happenings import SolveEvent
+from .happenings import SolveEvent, value_and_slope
 from .schedule import Schedule
 from .state import Config, Operands, Tensors
 from .transforms import aside, is_wrapped, unwrapped
@@ -84,10 +84,11 @@ class Watch:
         def along(when: When, dt: torch.Tensor) -> torch.Tensor:
             return when(t + dt, y + dt * slope)
 
-        zero, one = torch.zeros_like(t), torch.ones_like(t)
-        whens = [partial(along, when) for when in self._whens]
-        values = torch.stack([when(zero) for when in whens])
-        slopes = torch.stack([config.derivatives.jvp(when, zero, one) for when in whens])
+        found = [
+            value_and_slope(config.derivatives, partial(along, when), torch.zeros_like(t))
+            for when in self._whens
+        ]
+        values, slopes = map(torch.stack, zip(*found, strict=True))
         self.waits += 1
         found = numbers(torch.stack([values, slopes, t.expand_as(values)]))
         return armed(found[0], found[1], self._resolution(found[2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -148,13 +149,21 @@ def _event_passed(
         assert event.jump is not None
         return event.jump(t, y, params)
 
-    def derivative(
-        function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        return function(x), derivatives.jvp(function, x, torch.ones_like(x))
-
     after = None if event.jump is None else jump
+    derivative = partial(value_and_slope, derivatives)
     return pass_event(when, after, sides, t, y, derivative, torch.Tensor.detach)
+
+
+def value_and_slope(
+    derivatives: Derivatives, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A function of one number, and its derivative.
+
+    By reverse mode: for numbers without axes forward mode runs operations that are written in
+    Python.
+    """
+    value, pull = derivatives.vjp(function, x)
+    return value, pull(torch.ones_like(value))[0]
 
 
 def _sides(rhs: Rhs, t: torch.Tensor, params: Params, *, switches: bool) -> Sides:

@@ -11,16 +11,21 @@ import numpy as np
 import torch
 
 from ...problems import Problem
+from ...problems.moving_times import moves
 from ..native.loop import NativeLoop
 from ..program import Settings
 from ..regularizers.regularizer import estimates_of
 from ..steps.acceptance import Terms
-from ..steps.stops import stops_between
+from ..steps.stops import Stops
 from .call import Call, Counts, Outputs, outputs_of, solved_of
+from .declared_times import check_happenings, declared_stops
 from .device import find_device, put, put_named
 from .discrete import passes_slopes
 from .engines import Engine, engine_of
+from .event_rows import times_of_events
 from .forward_pass import Solved
+from .happenings import Happenings
+from .problem_stops import events_of_problem, times_of_problem
 from .schedule import Schedule
 from .solve import Reverse, new_call
 from .state import Config, Tensors
@@ -97,13 +102,31 @@ class ProblemLoss:
 
     def solved(self, params: Tensors, y0: torch.Tensor, fixed: Fixed) -> Solved:
         """The forward pass, with no graph of autograd's."""
-        return solved_of(self.call, y0, params, fixed.constants)
+        call = self.at(self.call, params, fixed)
+        return solved_of(call, y0, params, fixed.constants)
+
+    def at(self, call: Call, params: Tensors, fixed: Fixed) -> Call:
+        """A call of the loss's, with declared times where `params` put them.
+
+        Steps that are given have been taken at `params`.
+        """
+        if not moves(self.problem) or call.config.given_steps:
+            return call
+        stops, happenings = self._stops(params, fixed.constants)
+        schedule = call.schedule._replace(stops=stops, happenings=happenings)
+        return replace(call, schedule=schedule)
 
     def __call__(
-        self, ys: torch.Tensor, totals: torch.Tensor, params: Tensors, fixed: Fixed
+        self,
+        ys: torch.Tensor,
+        totals: torch.Tensor,
+        times: torch.Tensor,
+        params: Tensors,
+        fixed: Fixed,
     ) -> torch.Tensor:
-        """The loss of saves and estimates, with the regulariser."""
-        loss = self.problem.loss(ys, self.names(params, fixed.constants))
+        """The loss of saves, estimates and times of events, with the regulariser."""
+        named = self.names(params, fixed.constants)
+        loss = self.problem.loss(ys, {**named, **self.problem.events_seen_by_loss(times)})
         if self.settings.regularizer is None:
             return loss
         for number, name in enumerate(self.settings.regularizer.terms):
@@ -112,7 +135,7 @@ class ProblemLoss:
 
     def of_outputs(self, out: Outputs, params: Tensors, fixed: Fixed) -> torch.Tensor:
         """The loss of a solve."""
-        return self(out.ys, out.totals, params, fixed)
+        return self(out.ys, out.totals, times_of_events(out), params, fixed)
 
     def alone(self, params: Tensors, y0: torch.Tensor) -> torch.Tensor:
         """The loss at `params` and `y0`, with no gradient."""
@@ -120,15 +143,31 @@ class ProblemLoss:
             solved = self.solved(params, y0, self.fixed)
             return self.of_outputs(outputs_of(self.call.config, solved), params, self.fixed)
 
+    def _stops(self, params: Tensors, constants: Tensors) -> tuple[Stops, Happenings | None]:
+        """When the solve stops, and what happens there where more does than a held jump."""
+        problem, names = self.problem, self.names
+        breaks, jumps = (
+            times_of_problem(times, names, params, constants)
+            for times in (problem.discontinuities, problem.jump_times)
+        )
+        happenings = Happenings(
+            rhs=Field(problem.rhs, names),
+            jump=None if problem.jump is None else Jump(problem.jump, names),
+            events=events_of_problem(problem, names),
+            max_events=problem.max_events,
+        )
+        own = (happenings, problem.t_span[0], problem.save_at.tolist(), problem.dtype)
+        stops, happenings = declared_stops(breaks, jumps, *own)
+        needed = problem.events or moves(problem)
+        return stops, happenings if needed else None
+
     def _new_call(self) -> Call:
         problem, settings = self.problem, self.settings
-        stops = stops_between(
-            problem.discontinuities,
-            problem.jump_times,
-            problem.t_span[0],
-            float(problem.save_at[-1]),
-            problem.dtype,
-        )
+        stops, happenings = self._stops(self.own()[0], self.fixed.constants)
+        if happenings is not None:
+            check_happenings(
+                happenings, given=None, dense_output=False, compile=settings.compile
+            )
         inner = int((problem.save_at < problem.save_at[-1]).sum())
         dtype = put(problem.y0, self.device).dtype
         tensor = partial(torch.as_tensor, dtype=dtype, device=self.device)
@@ -141,6 +180,7 @@ class ProblemLoss:
             atol=tensor(settings.atol),
             first_step=None if settings.first_step is None else tensor(settings.first_step),
             jump=None if problem.jump is None else Jump(problem.jump, self.names),
+            happenings=happenings,
         )
         reverse = Reverse(
             settings.method.adjoint,
@@ -148,7 +188,10 @@ class ProblemLoss:
             tensor(settings.adjoint_rtol),
             tensor(settings.adjoint_atol),
         )
-        config = self._config(breaks=stops.breaks, dense=inner > 0)
+        config = self._config(
+            breaks=stops.breaks or happenings is not None,
+            dense=inner > 0 or bool(problem.events),
+        )
         window = window_size(config, settings.method.adjoint, settings.checkpoints)
         config = replace(config, window=window)
         passed = settings.method.adjoint == "discrete" and passes_slopes(config, problem.n_states)

@@ -26,8 +26,9 @@ def again(call: Call, solved: Solved, pieces: float) -> Call:
     pieces : float
         One half: joined in pairs.
     """
-    t, h = solved.record.times(call.schedule)[:, :2].unbind(dim=1)
-    stops = torch.tensor(call.schedule.stops.times, dtype=t.dtype, device=t.device)
+    schedule = solved.schedule or call.schedule
+    t, h = solved.record.times(schedule)[:, :2].unbind(dim=1)
+    stops = torch.tensor(schedule.stops.times, dtype=t.dtype, device=t.device)
     steps = joined(t, h, stops) if pieces < 1 else cut(t, h, int(pieces))
     gain = float(pieces) ** call.config.tableau.order
     tightest = 8 * torch.finfo(t.dtype).eps
@@ -41,7 +42,7 @@ def again(call: Call, solved: Solved, pieces: float) -> Call:
         through_step_size=False,
     )
     return replace(
-        call, config=config, schedule=call.schedule._replace(steps=steps), reverse=reverse
+        call, config=config, schedule=schedule._replace(steps=steps), reverse=reverse
     )
 
 

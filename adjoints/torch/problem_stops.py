@@ -1,0 +1,41 @@
+"""The events of a problem and its declared times, as the loop reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ...problems import Problem
+from ...problems.moving_times import MovingTimes
+from .declared_times import Declared, moving_rows
+from .happenings import SolveEvent
+from .state import Tensors
+from .user_functions import EventJump, Names, When
+
+
+def events_of_problem(problem: Problem, names: Names) -> tuple[SolveEvent, ...]:
+    """The events of a problem."""
+    return tuple(
+        SolveEvent(
+            When(event.when, names),
+            None if event.jump is None else EventJump(event.jump, names),
+            event.direction,
+            event.terminal,
+        )
+        for event in problem.events
+    )
+
+
+def times_of_problem(times: Any, names: Names, params: Tensors, constants: Tensors) -> Declared:
+    """Declared times of a problem, where its parameters put them."""
+    if not isinstance(times, MovingTimes):
+        return Declared(tuple(times), (False,) * len(times))
+
+    def of(params: tuple[Tensors, Tensors]) -> torch.Tensor:
+        return times.at(names(*params))
+
+    with torch.no_grad():
+        values = of((params, constants))
+    moving = moving_rows(lambda params: of((params, constants)), params)
+    return Declared(tuple(values.tolist()), moving, of)
