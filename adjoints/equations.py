@@ -11,7 +11,7 @@ from ..problems.functions import LABELS, framework_of
 from ..problems.torch_module import ModuleField
 from .methods import METHODS
 from .methods.method import Method
-from .trial import why_not
+from .trial import functions_of_stops, why_not
 
 
 def check_equations(problem: Problem, entry: Method) -> None:
@@ -61,6 +61,7 @@ def _functions(problem: Problem) -> Iterator[tuple[str, Callable[..., Any]]]:
     yield "loss", problem.loss
     if problem.jump is not None:
         yield "jump", problem.jump
+    yield from functions_of_stops(problem)
 
 
 def _kind(function: Any) -> str:

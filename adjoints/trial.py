@@ -11,10 +11,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from ..problems import Problem
 from ..problems.functions import LABELS, framework_of
 from ..problems.installing import how_to_install
+from ..problems.moving_times import MovingTimes
 
 #: The frameworks that can be tried; a problem ran on NumPy when it was made.
 FRAMEWORKS = tuple(LABELS)
@@ -77,12 +79,41 @@ def _found(problem: Problem, framework: str, only: tuple[str, ...]) -> str:
 def _parts(problem: Problem) -> Iterator[tuple[str, Callable[..., Any], Part]]:
     """The functions of a problem by name, each summed to one number."""
     yield "rhs", problem.rhs, lambda t, ys, y, p: _of_shape(problem.rhs(t, y, p), y).sum()
-    yield "loss", problem.loss, lambda t, ys, y, p: problem.loss(ys, p)
+    yield "loss", problem.loss, lambda t, ys, y, p: problem.loss(ys, _seen(problem, t, p))
     jump, jacobian = problem.jump, problem.jacobian
     if jacobian is not None:
         yield "jacobian", jacobian, lambda t, ys, y, p: jacobian(t, y, p).sum()
     if jump is not None:
         yield "jump", jump, lambda t, ys, y, p: _of_shape(jump(0, t, y, p), y).sum()
+    yield from _parts_of_stops(problem)
+
+
+def _parts_of_stops(problem: Problem) -> Iterator[tuple[str, Callable[..., Any], Part]]:
+    """The functions that tell when something happens, and what an event does."""
+    for name, function in functions_of_stops(problem):
+        if isinstance(function, MovingTimes):
+            yield name, function.at, lambda t, ys, y, p, times=function: times.at(p).sum()
+        else:
+            yield name, function, lambda t, ys, y, p, f=function: f(t, y, p).sum()
+
+
+def functions_of_stops(problem: Problem) -> Iterator[tuple[str, Any]]:
+    """The same functions by name; times that move as they are declared."""
+    for name in ("discontinuities", "jump_times"):
+        times = getattr(problem, name)
+        if isinstance(times, MovingTimes):
+            yield name, times
+    for event in problem.events:
+        yield "when", event.when
+        if event.jump is not None:
+            yield "jump of an event", event.jump
+
+
+def _seen(problem: Problem, t: Any, p: Mapping[str, Any]) -> dict[str, Any]:
+    """What the loss gets, with events at the time `t`."""
+    xp = array_namespace(t)
+    times = xp.broadcast_to(t, (problem.max_events,))
+    return {**p, **problem.events_seen_by_loss(times)}
 
 
 def _of_shape(value: Any, y: Any) -> Any:

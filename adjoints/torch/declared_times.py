@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -17,6 +17,9 @@ from .happenings import Happenings, TimesOf
 from .inputs import checked_stops, is_wanted, number_of, refuse_lanes
 from .state import Tensors
 
+#: Derivatives of times that differ by less, relatively, are the same.
+SAME_SLOPE = 1e-9
+
 
 class Declared(NamedTuple):
     """Declared times in the direction of the solve.
@@ -28,11 +31,21 @@ class Declared(NamedTuple):
         For each, whether a derivative by it may be asked for.
     of : callable, optional
         The times as a function of ``(params, constants)``, where any of them moves.
+    slopes : sequence of ndarray, optional
+        The derivatives of each by the parameters, where they are known.
     """
 
     values: tuple[float, ...]
     moving: tuple[bool, ...]
     of: TimesOf | None = None
+    slopes: Sequence[np.ndarray] | None = None
+
+    @property
+    def rows(self) -> Sequence[np.ndarray | None]:
+        """The derivatives of each; that of a time that is held is zero."""
+        if self.slopes is not None:
+            return self.slopes
+        return [None if moves else np.zeros(1) for moves in self.moving]
 
 
 def declared_times(
@@ -81,59 +94,70 @@ def declared_stops(
     """
     stops = stops_between(discontinuities.values, jump_times.values, start, saves[-1], dtype)
     kind, count = np.dtype(dtype).type, len(jump_times.values)
-    breaks = [float(kind(t)) for t in discontinuities.values]
-    both = [*(float(kind(t)) for t in jump_times.values), *breaks]
-    moving = frozenset(i for i, does in enumerate(jump_times.moving + discontinuities.moving) if does)
-    more = {i: both[i] for i in sorted(moving) if i >= count}
+    times = [float(kind(t)) for t in (*jump_times.values, *discontinuities.values)]
+    moving = frozenset(np.flatnonzero(jump_times.moving + discontinuities.moving).tolist())
+    breaks = [i for i in sorted(moving) if i >= count]
     jumps = tuple(
-        (*(i for i, at in more.items() if at == t), *numbers)
+        (*(i for i in breaks if times[i] == t), *numbers)
         for t, numbers in zip(stops.times, stops.jumps, strict=True)
     )
-    at = [both[i] for i in sorted(moving)]
     happenings = replace(
         happenings,
         jump_times=jump_times.of,
         discontinuities=discontinuities.of,
         jumps=count,
-        breaks=len(breaks),
+        breaks=len(discontinuities.values),
         moving=moving,
-        breaks_held=frozenset(t for i, t in enumerate(breaks) if count + i not in moving),
-        undefined=_are_undefined(at, [*more.values()], breaks, start, saves),
+        undefined=_by_chance(times, moving, (jump_times, discontinuities))
+        or _meet(times, moving, start, saves),
     )
     return replace(stops, jumps=jumps), happenings
 
 
-def _are_undefined(
-    moving: list[float],
-    moving_breaks: list[float],
-    breaks: list[float],
-    start: float,
-    saves: Sequence[float],
+def _meet(
+    times: list[float], moving: frozenset[int], start: float, saves: Sequence[float]
 ) -> bool:
-    """Whether a time moves over the start or a save, or from one discontinuity away or over it."""
-    several = Counter(breaks)
-    if any(several[t] > 1 for t in moving_breaks):
-        return True
-    beside = np.array([start, *saves])
-    end = np.asarray(saves[-1])
+    """Whether a time moves over the start or a save."""
+    beside, end = np.array([start, *saves]), np.asarray(saves[-1])
     return any(
-        bool((np.abs(beside - t) <= resolution_of(np.asarray(t), end)).any()) for t in moving
+        bool((np.abs(beside - times[i]) <= resolution_of(np.asarray(times[i]), end)).any())
+        for i in moving
     )
 
 
-def moving_rows(of: Callable[[Tensors], torch.Tensor], params: Tensors) -> tuple[bool, ...]:
-    """Which of the times that parameters decide have a derivative by any of them."""
+def _by_chance(
+    times: list[float], moving: frozenset[int], declared: tuple[Declared, Declared]
+) -> bool:
+    """Whether two times are the same at these parameters, and not at others near by."""
+    slopes = [row for one in declared for row in one.rows]
+    jumps = len(declared[0].values)
+    for i, j in itertools.combinations(range(len(times)), 2):
+        if times[i] != times[j] or not {i, j} & moving:
+            continue
+        a, b = slopes[i], slopes[j]
+        if a is None or b is None:
+            # What is not known may be one time that is declared twice, for a jump and what else
+            # changes there; but not where only one of both moves.
+            if i >= jumps or not {i, j} <= moving:
+                return True
+        elif not np.allclose(a, b, rtol=SAME_SLOPE, atol=0.0):
+            return True
+    return False
+
+
+def slopes_of(of: Callable[[Tensors], torch.Tensor], params: Tensors) -> list[np.ndarray]:
+    """The derivatives of the times that parameters decide by all of these, flat."""
     with torch.enable_grad():
         leaves = tuple(p.detach().requires_grad_() for p in params)
-        times = of(leaves)
-        return tuple(_has_derivative(t, leaves) for t in times.unbind())
+        return [_slope_of(t, leaves) for t in of(leaves).unbind()]
 
 
-def _has_derivative(time: torch.Tensor, leaves: Tensors) -> bool:
-    if not time.requires_grad:
-        return False
-    slopes = torch.autograd.grad(time, leaves, retain_graph=True, allow_unused=True)
-    return any(slope is not None and bool((slope != 0).any()) for slope in slopes)
+def _slope_of(time: torch.Tensor, leaves: Tensors) -> np.ndarray:
+    found = [torch.zeros_like(leaf) for leaf in leaves]
+    if time.requires_grad:
+        own = {"retain_graph": True, "materialize_grads": True}
+        found = torch.autograd.grad(time, leaves, **own)
+    return np.array(torch.cat([x.reshape(-1) for x in found]).tolist())
 
 
 def check_happenings(happenings: Happenings, *, given: Any, dense_output: bool, compile: bool) -> None:

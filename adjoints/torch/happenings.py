@@ -46,8 +46,6 @@ class Happenings:
         How many of either are declared.
     moving : frozenset of int
         The numbers of those that move.
-    breaks_held : frozenset of float
-        The times of discontinuities that do not.
     undefined : bool
         Whether derivatives by the declared times are not defined.
     events : tuple of SolveEvent
@@ -61,7 +59,6 @@ class Happenings:
     jumps: int = 0
     breaks: int = 0
     moving: frozenset[int] = frozenset()
-    breaks_held: frozenset[float] = frozenset()
     undefined: bool = False
     events: tuple[SolveEvent, ...] = ()
     max_events: int = 0

@@ -8,7 +8,7 @@ import torch
 
 from ...problems import Problem
 from ...problems.moving_times import MovingTimes
-from .declared_times import Declared, moving_rows
+from .declared_times import Declared, slopes_of
 from .happenings import SolveEvent
 from .state import Tensors
 from .user_functions import EventJump, Names, When
@@ -37,5 +37,6 @@ def times_of_problem(times: Any, names: Names, params: Tensors, constants: Tenso
 
     with torch.no_grad():
         values = of((params, constants))
-    moving = moving_rows(lambda params: of((params, constants)), params)
-    return Declared(tuple(values.tolist()), moving, of)
+    slopes = slopes_of(lambda params: of((params, constants)), params)
+    moving = tuple(bool(slope.any()) for slope in slopes)
+    return Declared(tuple(values.tolist()), moving, of, slopes)

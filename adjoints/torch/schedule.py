@@ -81,10 +81,8 @@ class Schedule(NamedTuple):
         if self.happenings is None or not self.happenings.moves(number):
             return None
         at = next(i for i, numbers in enumerate(self.stops.jumps) if number in numbers)
-        # Of several things at one time the first passes from one side to the other; one that does
-        # not move does so before anything else.
+        # Of several things at one time the first passes from one side to the other.
         switches = self.stops.jumps[at][0] == number
-        switches = switches and self.stops.times[at] not in self.happenings.breaks_held
         own = (number, self.event_of(number), t, y, params, derivatives)
         return self.happenings.passed(*own, switches=switches)
 

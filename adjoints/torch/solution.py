@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,6 +16,31 @@ from .dense_output import DenseOutput
 from .stats import linear_solves, rhs_evals
 from .systems.found import solved_how
 from .transforms import is_wrapped
+
+
+class Events(NamedTuple):
+    """All events in order, and behind the last what fills up.
+
+    Attributes
+    ----------
+    times : tensor, shape ``(max_events,)``
+        Infinite behind the last.
+    which : tensor of int
+        Which event of those declared; -1 behind the last.
+    before, after : tensor, shape ``(max_events, *y0.shape)``, or structures of them
+        The states just before and just after; zero behind the last.
+    """
+
+    times: torch.Tensor
+    which: torch.Tensor
+    before: Any
+    after: Any
+
+
+class EventRecord(NamedTuple):
+    """What a solution has of its events."""
+
+    events: Events
 
 
 @dataclass(frozen=True)
@@ -77,21 +102,18 @@ def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view
         dense_output=dense_output,
         engine=ran,
         linear_solver=solved_how(call.config, ran),
-        **_events(out, view),
+        event_record=_event_record(out, view),
     )
 
 
-def _events(out: Outputs, view: View) -> dict[str, Any]:
-    """The events, as their user sees them; nothing where none are looked for."""
+def _event_record(out: Outputs, view: View) -> EventRecord | None:
+    """The events, as their user sees them; ``None`` where none are looked for."""
     if out.events is None or out.event_index is None:
-        return {}
-    index, times = out.event_index, view.turned(out.events[..., 0])
+        return None
+    which, times = out.event_index, view.turned(out.events[..., 0])
     before, after = (
-        view.structure(part.reshape(*index.shape, *out.ys.shape[index.ndim :]))
+        view.structure(part.reshape(*which.shape, *out.ys.shape[which.ndim :]))
         for part in out.events[..., 1:].chunk(2, dim=-1)
     )
-    return {
-        "event_times": torch.where(index >= 0, times, torch.inf),
-        "event_index": index,
-        "event_states": (before, after),
-    }
+    times = torch.where(which >= 0, times, torch.inf)
+    return EventRecord(Events(times, which, before, after))
