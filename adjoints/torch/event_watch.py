@@ -62,6 +62,7 @@ class Watch:
         self._signs = np.zeros(len(self._events))
         self._directions = np.array([event.direction for event in self._events])
         self._piece = 0.0
+        self._last = (self._signs, self._signs)
         self.seen: Seen | None = None
         self.waits = 0
 
@@ -106,6 +107,8 @@ class Watch:
         path = EventPath(self._whens, self._config.derivatives, ops, t, h, y, coefficients)
         found = self._apart(lambda: self._located(path))
         self._signs, self._piece = np.asarray(found.signs), float(h) / PIECES
+        assert path.last is not None
+        self._last = path.last[0], path.last[1] / float(h)
         self.waits += path.waits
         self.seen = None
         if bool(found.undefined):
@@ -132,6 +135,18 @@ class Watch:
             status = CODES["event"]
         same = time - t <= SHORTEST * np.finfo(t.dtype).eps * np.abs(time)
         return Seen(which, float(t if same else time), status, bool(same))
+
+    def is_zero_at(self, stop: float) -> bool:
+        """Whether an event happens at a declared stop to which the last step went, but for rounding.
+
+        On the way there its value has not changed its sign, and behind it it would be taken for
+        one that starts at zero.
+        """
+        values, slopes = self._last
+        zero = np.abs(values) <= np.abs(slopes) * self._resolution(np.asarray(stop, values.dtype))
+        moves = np.sign(slopes)
+        counts = (self._directions == 0) | (self._directions == moves)
+        return bool((zero & counts & (self._signs * moves < 0)).any())
 
     def is_near(self, time: torch.Tensor, t: torch.Tensor) -> bool:
         """Whether an event that was located at `t` does happen about there.
