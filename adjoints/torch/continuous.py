@@ -138,9 +138,7 @@ def _seen_by_loss(
 
 def _divided(record: Record, unit: torch.Tensor) -> Record:
     """The record with cotangents in another unit."""
-    jumps = (
-        x if x.dbefore is None else x._replace(dbefore=x.dbefore / unit) for x in record.jumps
-    )
+    jumps = (x if x.dbefore is None else x._replace(dbefore=x.dbefore / unit) for x in record.jumps)
     return record._replace(jumps=tuple(jumps))
 
 

@@ -114,9 +114,7 @@ def declared_stops(
     return replace(stops, jumps=jumps), happenings
 
 
-def _meet(
-    times: list[float], moving: frozenset[int], start: float, saves: Sequence[float]
-) -> bool:
+def _meet(times: list[float], moving: frozenset[int], start: float, saves: Sequence[float]) -> bool:
     """Whether a time moves over the start or a save."""
     beside, end = np.array([start, *saves]), np.asarray(saves[-1])
     return any(
@@ -160,7 +158,9 @@ def _slope_of(time: torch.Tensor, leaves: Tensors) -> np.ndarray:
     return np.array(torch.cat([x.reshape(-1) for x in found]).tolist())
 
 
-def check_happenings(happenings: Happenings, *, given: Any, dense_output: bool, compile: bool) -> None:
+def check_happenings(
+    happenings: Happenings, *, given: Any, dense_output: bool, compile: bool
+) -> None:
     """Refuse what does not combine with events, or with times that move."""
     what = "events are" if happenings.events else "a time that moves is"
     if compile and (happenings.events or happenings.moving):

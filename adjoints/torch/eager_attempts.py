@@ -74,9 +74,7 @@ class EagerAttempts:
             y, slope = step.y1, step.slope
         return control.state(y, slope), control
 
-    def _has_event(
-        self, row: Row, coefficients: torch.Tensor | None, ops: Operands
-    ) -> bool:
+    def _has_event(self, row: Row, coefficients: torch.Tensor | None, ops: Operands) -> bool:
         """Whether an accepted step meets an event."""
         if self.watch is None:
             return False

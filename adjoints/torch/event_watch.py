@@ -120,7 +120,8 @@ class Watch:
     def _located(self, path: EventPath) -> Located:
         bracket = bracketed(path, self._signs, self._directions)
         resolution = self._resolution(numbers(path.t)) / numbers(path.h)
-        return located(path, bracket, resolution, _repeat)
+        # Where nothing crosses, there is nothing to be halved.
+        return located(path, bracket, resolution, _repeat if bracket.crosses.any() else _once_not)
 
     def _seen(self, which: int, fraction: float, t: np.ndarray, h: np.ndarray) -> Seen:
         schedule, events = self._schedule, self._schedule.happenings
@@ -137,7 +138,7 @@ class Watch:
         return Seen(which, float(t if same else time), status, bool(same))
 
     def is_zero_at(self, stop: float) -> bool:
-        """Whether an event happens at a declared stop to which the last step went, but for rounding.
+        """Whether an event happens at the declared stop that was reached, but for rounding.
 
         On the way there its value has not changed its sign, and behind it it would be taken for
         one that starts at zero.
@@ -176,6 +177,11 @@ class Watch:
 
 def _plain(tensors: Sequence[torch.Tensor]) -> Tensors:
     return tuple(unwrapped(x.detach()) for x in tensors)
+
+
+def _once_not(times: int, turn: Callable[[Any], Any], carry: Any) -> Any:
+    del times, turn
+    return carry
 
 
 def _repeat(times: int, turn: Callable[[Any], Any], carry: Any) -> Any:

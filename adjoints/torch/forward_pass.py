@@ -192,9 +192,7 @@ class _Recording:
             going_on, k = self.loop.status == CODES["ok"], k + 1
         return state
 
-    def _segment(
-        self, k: int, state: State, armed_at: tuple[torch.Tensor, torch.Tensor]
-    ) -> State:
+    def _segment(self, k: int, state: State, armed_at: tuple[torch.Tensor, torch.Tensor]) -> State:
         """The state at the end of a segment, which may be an event within it."""
         config, ops = self.config, self._operands(k)
         if k > 0:

@@ -165,9 +165,7 @@ class ProblemLoss:
         problem, settings = self.problem, self.settings
         stops, happenings = self._stops(self.own()[0], self.fixed.constants)
         if happenings is not None:
-            check_happenings(
-                happenings, given=None, dense_output=False, compile=settings.compile
-            )
+            check_happenings(happenings, given=None, dense_output=False, compile=settings.compile)
         inner = int((problem.save_at < problem.save_at[-1]).sum())
         dtype = put(problem.y0, self.device).dtype
         tensor = partial(torch.as_tensor, dtype=dtype, device=self.device)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..arguments import check_choices, check_name, positive, positive_int
 from ...problems.event import DEFAULT_MAX_EVENTS, Event, check_max_events, listed_events
+from ..arguments import check_choices, check_name, positive, positive_int
 from ..steps.stops import Stops, check_jumps
 from ..steps.tableaus import tableau
 from . import continuous, discrete

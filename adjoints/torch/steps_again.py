@@ -41,9 +41,7 @@ def again(call: Call, solved: Solved, pieces: float) -> Call:
         max_steps=math.ceil(pieces) * call.config.max_steps,
         through_step_size=False,
     )
-    return replace(
-        call, config=config, schedule=schedule._replace(steps=steps), reverse=reverse
-    )
+    return replace(call, config=config, schedule=schedule._replace(steps=steps), reverse=reverse)
 
 
 def cut(t: torch.Tensor, h: torch.Tensor, pieces: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from ..arguments import accepts, argument_names, check_function
 from ...problems.event import Event
+from ..arguments import accepts, argument_names, check_function
 from ..state_layout import Split, Still, View
 from .happenings import SolveEvent
 from .state import Tensors
@@ -201,7 +201,9 @@ def user_functions(
         tuple(
             SolveEvent(
                 When(*seen("when", event.when, "t", "y")),
-                None if event.jump is None else EventJump(*seen("event jump", event.jump, "t", "y")),
+                None
+                if event.jump is None
+                else EventJump(*seen("event jump", event.jump, "t", "y")),
                 event.direction,
                 event.terminal,
             )
