@@ -251,9 +251,8 @@ def outputs_of(config: Config, solved: Solved) -> Outputs:
     elif solved.terms is not None:
         totals = reduced(config, solved.terms)
     ys = torch.cat([solved.ys, solved.record.y]) if config.dense_output else solved.ys
-    rows = event_rows(solved)
-    events, index = (None, None) if rows is None else rows
-    return Outputs(ys, totals, events, numbers, index, solved.times[:, :2])
+    events, which = event_rows(solved) or (None, None)
+    return Outputs(ys, totals, events, numbers, which, solved.times[:, :2])
 
 
 def reduced(config: Config, terms: torch.Tensor, count: torch.Tensor | None = None) -> torch.Tensor:

@@ -153,8 +153,7 @@ def slopes_of(of: Callable[[Tensors], torch.Tensor], params: Tensors) -> list[np
 def _slope_of(time: torch.Tensor, leaves: Tensors) -> np.ndarray:
     found = [torch.zeros_like(leaf) for leaf in leaves]
     if time.requires_grad:
-        own = {"retain_graph": True, "materialize_grads": True}
-        found = torch.autograd.grad(time, leaves, **own)
+        found = torch.autograd.grad(time, leaves, retain_graph=True, materialize_grads=True)
     return np.array(torch.cat([x.reshape(-1) for x in found]).tolist())
 
 

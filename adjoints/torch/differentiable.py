@@ -38,7 +38,7 @@ def tape_outputs(call: Call, y0: torch.Tensor, *leaves: torch.Tensor) -> Outputs
 
 
 class SolveFunction(torch.autograd.Function):
-    """``(call, y0, *leaves) -> Outputs.given`` of a :class:`~.call.Call` or :class:`~.lanes.Lanes`."""
+    """``(call, y0, *leaves) -> Outputs.given`` of a call, or of lanes."""
 
     @staticmethod
     def forward(

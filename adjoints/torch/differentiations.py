@@ -93,7 +93,8 @@ class ByReversePass:
         fixed = Fixed(inputs[n:-1], inputs[-1])
 
         def loss(*smooth: torch.Tensor) -> torch.Tensor:
-            return self._loss(*smooth[:3], smooth[3:], fixed)
+            ys, totals, times, *params = smooth
+            return self._loss(ys, totals, times, tuple(params), fixed)
 
         value, pull = TRANSFORMS.vjp(loss, *inputs[:n])
         return (value, *pull(torch.ones_like(value)))

@@ -32,8 +32,6 @@ class EventPath:
         Its start, its size, the state there and the coefficients of its dense output.
     waits : int
         How often the host waited for numbers from the device.
-    last : pair of ndarray, optional
-        Values and slopes at the end of the step, once slopes were asked for.
     """
 
     whens: Sequence[When]
@@ -44,7 +42,6 @@ class EventPath:
     y: torch.Tensor
     coefficients: torch.Tensor
     waits: int = 0
-    last: tuple[np.ndarray, np.ndarray] | None = None
 
     def with_slopes(self, fractions: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """Values and their derivatives by the fraction, shapes ``(len(fractions), E)``."""
@@ -54,7 +51,6 @@ class EventPath:
         found = torch.stack([torch.stack(values, dim=1), torch.stack(slopes, dim=1)])
         self.waits += 1
         values, slopes = numbers(found)
-        self.last = values[-1], slopes[-1]
         return values, slopes
 
     def values(self, fractions: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 if TYPE_CHECKING:
     from .call import Outputs
 
+from ..steps.acceptance import CODES
 from .forward_pass import Jumped, Solved
 from .schedule import Schedule
 from .state import Config, Tensors
@@ -21,13 +22,14 @@ class EventRows(NamedTuple):
     Attributes
     ----------
     table : tensor, shape ``(max_events, 1 + 2 n)``
-        The time, and the flat states before and after; infinite and zeros beyond the last.
-    index : tensor of int, shape ``(max_events,)``
+        The time, and the flat states before and after; infinite and zeros beyond the last. NaN
+        after a breakdown.
+    which : tensor of int, shape ``(max_events,)``
         Which of the events; -1 beyond the last.
     """
 
     table: torch.Tensor
-    index: torch.Tensor
+    which: torch.Tensor
 
 
 def event_rows(solved: Solved) -> EventRows | None:
@@ -45,6 +47,8 @@ def event_rows(solved: Solved) -> EventRows | None:
     ]
     which = (*schedule.happened[: len(own)], *(-1,) * beyond)
     table = torch.cat([torch.stack(own), rest]) if own else rest
+    if solved.work.status != CODES["ok"]:
+        table = torch.full_like(table, math.nan)
     return EventRows(table, torch.tensor(which, device=like.device))
 
 

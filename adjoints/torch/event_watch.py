@@ -17,21 +17,16 @@ from .schedule import Schedule
 from .state import Config, Operands, Tensors
 from .transforms import aside, is_wrapped, unwrapped
 
-#: Shorter steps, in units of rounding, are not taken: their ends are the same.
-SHORTEST = 4.0
-
 
 class Seen(NamedTuple):
     """An event on a step: its number among the problem's, and its time.
 
     ``status`` is that with which the solve ends because of it; ``RUNNING`` where it goes on.
-    ``at_start`` tells that the event is where the step starts.
     """
 
     which: int
     t: float
     status: int
-    at_start: bool = False
 
 
 class Watch:
@@ -62,7 +57,6 @@ class Watch:
         self._signs = np.zeros(len(self._events))
         self._directions = np.array([event.direction for event in self._events])
         self._piece = 0.0
-        self._last = (self._signs, self._signs)
         self.seen: Seen | None = None
         self.waits = 0
 
@@ -107,8 +101,6 @@ class Watch:
         path = EventPath(self._whens, self._config.derivatives, ops, t, h, y, coefficients)
         found = self._apart(lambda: self._located(path))
         self._signs, self._piece = np.asarray(found.signs), float(h) / PIECES
-        assert path.last is not None
-        self._last = path.last[0], path.last[1] / float(h)
         self.waits += path.waits
         self.seen = None
         if bool(found.undefined):
@@ -118,8 +110,8 @@ class Watch:
         return self.seen is not None
 
     def _located(self, path: EventPath) -> Located:
-        bracket = bracketed(path, self._signs, self._directions)
         resolution = self._resolution(numbers(path.t)) / numbers(path.h)
+        bracket = bracketed(path, self._signs, self._directions, resolution)
         # Where nothing crosses, there is nothing to be halved.
         return located(path, bracket, resolution, _repeat if bracket.crosses.any() else _once_not)
 
@@ -127,27 +119,15 @@ class Watch:
         schedule, events = self._schedule, self._schedule.happenings
         assert events is not None
         time = t.dtype.type(t + fraction * h)
-        beside = [*schedule.stops.times, float(schedule.t0), *schedule.save_at.tolist()]
-        close = np.abs(np.array(beside) - time) <= self._resolution(time)
+        beside = [*schedule.stops.times, float(t)]
+        if events.events[which].changes:
+            beside += schedule.save_at.tolist()
         status = RUNNING
         if len(schedule.happened) >= events.max_events:
             status = CODES["max_events"]
-        if close.any():
+        if (np.abs(np.array(beside) - time) <= self._resolution(time)).any():
             status = CODES["event"]
-        same = time - t <= SHORTEST * np.finfo(t.dtype).eps * np.abs(time)
-        return Seen(which, float(t if same else time), status, bool(same))
-
-    def is_zero_at(self, stop: float) -> bool:
-        """Whether an event happens at the declared stop that was reached, but for rounding.
-
-        On the way there its value has not changed its sign, and behind it it would be taken for
-        one that starts at zero.
-        """
-        values, slopes = self._last
-        zero = np.abs(values) <= np.abs(slopes) * self._resolution(np.asarray(stop, values.dtype))
-        moves = np.sign(slopes)
-        counts = (self._directions == 0) | (self._directions == moves)
-        return bool((zero & counts & (self._signs * moves < 0)).any())
+        return Seen(which, float(time), status)
 
     def is_near(self, time: torch.Tensor, t: torch.Tensor) -> bool:
         """Whether an event that was located at `t` does happen about there.

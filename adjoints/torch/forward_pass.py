@@ -203,11 +203,7 @@ class _Recording:
             self.watch.arm(*armed_at, ops)
         stop = self.schedule.stops.times[self.schedule.stops.first + k]
         state = self.loop(state, ops, self.rows, stop, self.watch)
-        if self.watch is None:
-            return state
-        if self.loop.status == CODES["ok"] and self.watch.is_zero_at(stop):
-            self.loop.status = CODES["event"]
-        if self.watch.seen is None or self.loop.status != RUNNING:
+        if self.watch is None or self.watch.seen is None or self.loop.status != RUNNING:
             return state
         return self._up_to_event(k, state, self.watch, self.watch.seen)
 
@@ -221,9 +217,6 @@ class _Recording:
         watch.passed(self.schedule)
         if self.rows.save_at is not None:
             self.rows.save_at = self.schedule.save_at[: self.schedule.inner]
-        if seen.at_start:
-            self.loop.status = CODES["ok"]
-            return state
         return self.loop(state, self._operands(k), self.rows, seen.t)
 
     def _through_stop(

@@ -27,6 +27,11 @@ class SolveEvent:
     direction: int
     terminal: bool
 
+    @property
+    def changes(self) -> bool:
+        """Whether anything is not as before it."""
+        return self.jump is not None or self.terminal
+
 
 @dataclass(frozen=True)
 class Happenings:
@@ -116,17 +121,16 @@ class Happenings:
     def _declared_passed(
         self, number: int, sides: Sides, t: torch.Tensor, y: torch.Tensor, params: Params
     ) -> Passed:
-        jump, times, place = None, self.discontinuities, number - self.jumps
-        if number < self.jumps:
-            times, place = self.jump_times, number
+        def jump(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            assert self.jump is not None
+            return self.jump(number, t, y, params)
 
-            def jump(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-                assert self.jump is not None
-                return self.jump(number, t, y, params)
-
+        jumps = number < self.jumps
+        times = self.jump_times if jumps else self.discontinuities
         assert times is not None
-        time = times(params)[place]
-        return pass_declared(jump, sides, t, y, t + (time - time.detach()))
+        time = times(params)[number if jumps else number - self.jumps]
+        after = jump if jumps else None
+        return pass_declared(after, sides, t, y, t + (time - time.detach()))
 
 
 def _event_passed(
