@@ -40,6 +40,7 @@ ROOMS = {
         "jax/sde": "with noise",
         "jax/systems": "implicit steps",
         "torch": "open solver",
+        "torch/events": "stops that move",
         "torch/native": "graphs → C",
         "torch/systems": "implicit steps",
         "native": "as one C loop",

@@ -14,9 +14,10 @@ from ..result import STATUSES
 from ..steps.acceptance import CODES
 from ..steps.tableau import Tableau
 from .engines import Engine
-from .event_rows import event_rows, with_cotangents
+from .events.outputs import with_cotangents
 from .forward_pass import Solved, solve_recording
 from .native import engine as native
+from .outputs import Cotangents, Outputs, outputs_of, pulled_terms
 from .plain_fallback import with_plain_fallback
 from .recorded_step import plus
 from .schedule import Schedule
@@ -174,42 +175,6 @@ class Call:
         return replace(self, solved=None, pulled=None, lanes=[])
 
 
-class Outputs(NamedTuple):
-    """What a solve returns: ``numbers`` are status, accepted steps, attempts, iterations.
-
-    Where dense output is wanted, ``ys`` goes on with the states from which the steps start.
-    ``events`` and ``event_index`` are :class:`.event_rows.EventRows`, where events are looked for.
-    """
-
-    ys: torch.Tensor
-    totals: torch.Tensor
-    events: torch.Tensor | None
-    numbers: torch.Tensor
-    event_index: torch.Tensor | None
-    steps: torch.Tensor
-
-    @property
-    def given(self) -> Tensors:
-        """All that there are, those that are differentiated first."""
-        return tuple(x for x in self if x is not None)
-
-    @classmethod
-    def of(cls, given: Tensors) -> Outputs:
-        """From all that there are."""
-        if len(given) == len(cls._fields):
-            return cls(*given)
-        ys, totals, numbers, steps = given
-        return cls(ys, totals, None, numbers, None, steps)
-
-
-class Cotangents(NamedTuple):
-    """Those of the first :class:`Outputs`; ``None`` where nothing enters by one."""
-
-    ys: torch.Tensor
-    totals: torch.Tensor | None = None
-    events: torch.Tensor | None = None
-
-
 def solved_of(
     call: Call,
     y0: torch.Tensor,
@@ -237,41 +202,6 @@ def solved_of(
         )
 
     return with_plain_fallback(call.config, run)
-
-
-def outputs_of(config: Config, solved: Solved) -> Outputs:
-    """The outputs of a finished solve."""
-    work = solved.work
-    device = solved.ys.device
-    counts = (work.status, work.accepted, work.attempts, work.iterations)
-    numbers = torch.tensor(counts, device=device)
-    totals = solved.ys.new_zeros(3)
-    if isinstance(solved.record, native.NativeRecord):
-        totals = solved.record.totals
-    elif solved.terms is not None:
-        totals = reduced(config, solved.terms)
-    ys = torch.cat([solved.ys, solved.record.y]) if config.dense_output else solved.ys
-    events, which = event_rows(solved) or (None, None)
-    return Outputs(ys, totals, events, numbers, which, solved.times[:, :2])
-
-
-def reduced(config: Config, terms: torch.Tensor, count: torch.Tensor | None = None) -> torch.Tensor:
-    """The regularisers, shape (3,), from the terms of all steps.
-
-    Parameters
-    ----------
-    config
-    terms : tensor, shape (rows, 3)
-    count : tensor, optional
-        How many of the rows are steps, where others of zeros fill them up.
-    """
-    if len(terms) == 0:
-        return terms.sum(dim=0)
-    if config.reduction == "max":
-        return terms.max(dim=0).values
-    if config.reduction == "sum":
-        return terms.sum(dim=0)
-    return terms.mean(dim=0) if count is None else terms.sum(dim=0) / count
 
 
 def pulled_back(
@@ -346,16 +276,3 @@ def _saved_at_steps(call: Call, solved: Solved, dys: torch.Tensor) -> tuple[Call
     solved = solved._replace(ys=merged(solved.ys, record.y))
     told = replace(call, schedule=schedule, solved=solved)
     return told, merged(dys[:saves], dys[saves:])
-
-
-def pulled_terms(
-    config: Config, terms: torch.Tensor, dtotals: torch.Tensor, count: torch.Tensor | None = None
-) -> torch.Tensor:
-    """The cotangents of the `terms` of :func:`reduced`."""
-    found = dtotals.nan_to_num().expand_as(terms)
-    if config.reduction == "sum":
-        return found
-    if config.reduction == "mean":
-        return found / (len(terms) if count is None else count)
-    largest = terms.argmax(dim=0, keepdim=True)
-    return torch.zeros_like(terms).scatter(0, largest, found[:1])

@@ -11,8 +11,9 @@ from ..arguments import check_name
 from ..state_layout import View
 from ..steps.acceptance import CODES
 from ..steps.runge_kutta import dense_value
-from .call import Call, Outputs
+from .call import Call
 from .continuous import dense_of_rows
+from .outputs import Outputs
 from .plain_fallback import with_plain_fallback
 from .slopes_by_times import moved_by_times
 from .state import Config, Tensors

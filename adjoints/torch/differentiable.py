@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from .call import Call, Outputs, outputs_of, solved_of
+from .call import Call, solved_of
 from .lanes import Lanes, lanes_of, padded, solved_together, tell_one_by_one
+from .outputs import Outputs, outputs_of
 from .transforms import aside, is_wrapped
 
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from ..steps.acceptance import CODES
-from .call import Call, Cotangents, outputs_of, pulled_back, solved_of
+from .call import Call, pulled_back, solved_of
 from .compiled_programs import Compiled, compiled
 from .derivatives import TRANSFORMS
-from .event_rows import cotangents_of_events, times_of_events
+from .events.outputs import cotangents_of_events, times_of_events
+from .outputs import Cotangents, outputs_of
 from .problem_loss import Fixed, Found, ProblemLoss
 from .program_inputs import Source
 from .saved_bytes import SavedBytes

@@ -9,7 +9,7 @@ import torch
 
 from ..steps.acceptance import CODES, RUNNING, Step, control_error
 from .attempt import terms_of_step
-from .event_watch import Watch
+from .events.detection import Watch
 from .explicit_stages import take_explicit
 from .given_steps import GivenSteps
 from .host_control import HostControl, Proposal

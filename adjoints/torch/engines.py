@@ -79,7 +79,7 @@ class Engine:
             differentiate_step_size=config.through_step_size,
             compile=config.compile,
             **{"a solve with events": bool(schedule.events)},
-            **{"a solve with times that move": schedule.happenings is not None},
+            **{"a solve with times that move": schedule.stop_map is not None},
             **{"torch.compile around it": torch.compiler.is_compiling(), **beyond},
             **{f"linear_solver={self.linear_solver!r}": self.linear_solver in ("banded", "sparse")},
         )

@@ -10,7 +10,7 @@ import torch
 
 from ..events.crossing import Passed
 from ..steps.acceptance import CODES, RUNNING
-from .event_watch import Seen, Watch
+from .events.detection import Seen, Watch
 from .rows import Rows
 from .schedule import Schedule
 from .state import Config, Operands, State, Tensors
@@ -179,7 +179,7 @@ class _Recording:
     def until_the_end(self, y0: torch.Tensor) -> State:
         """The last state, with the loop's status."""
         state, k = self.loop.start(y0, self._operands(0)), 0
-        if self.schedule.happenings is not None and self.schedule.happenings.undefined:
+        if self.schedule.stop_map is not None and self.schedule.stop_map.undefined:
             self.loop.status = CODES["event"]
             return state
         armed_at = (state.t, state.y)

@@ -14,7 +14,7 @@ import torch
 
 from ..arguments import check_jacobian, check_like_state
 from .closures import names_in
-from .happenings import SolveEvent
+from .events.stop_map import WhenEvent
 from .recorded_function import MOST_MET, RecordedFunction
 from .schedule import Schedule
 from .state import Config, Tensors
@@ -94,7 +94,7 @@ def check_functions(
 
 
 def _check_events(
-    events: Sequence[SolveEvent],
+    events: Sequence[WhenEvent],
     y0: torch.Tensor,
     called: Callable[..., torch.Tensor | None],
 ) -> None:

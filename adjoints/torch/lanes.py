@@ -14,9 +14,10 @@ import torch
 from ..native.calls import Calls, Kept
 from ..native.loop import NativeLoop
 from . import discrete
-from .call import Call, Outputs
+from .call import Call
 from .lanes_loop import ForwardPass, Found, pulled_back
 from .native import engine as native
+from .outputs import Outputs
 from .plain_fallback import NEEDS_PLAIN, Functions, with_plain_fallback
 from .state import Config, Tensors
 
@@ -28,7 +29,7 @@ def solved_together(call: Call) -> bool:
     """Whether lanes of the call can be solved in one loop; others are, one after the other."""
     config, rhs = call.config, call.config.rhs
     able = call.pull_back is discrete.pull_back and not config.compile and not config.given_steps
-    able = able and config.window is None and call.schedule.happenings is None
+    able = able and config.window is None and call.schedule.stop_map is None
     # Newton's iterations end at different numbers from lane to lane.
     able = able and config.tableau.kind != "dirk"
     return able and rhs not in NEEDS_PLAIN and rhs not in _ONE_BY_ONE

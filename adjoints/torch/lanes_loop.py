@@ -17,8 +17,9 @@ from torch.utils import _pytree as pytree
 from ..steps.acceptance import CODES, RUNNING
 from . import discrete
 from .attempt import attempt, evaluate, judged, start
-from .call import Call, Outputs, pulled_terms, reduced
+from .call import Call
 from .forward_pass import Jumped, Record
+from .outputs import Outputs, pulled_terms, reduced
 from .state import Config, Operands, State, Tensors
 from .stepping import clipper
 

@@ -17,15 +17,16 @@ from ..program import Settings
 from ..regularizers.regularizer import estimates_of
 from ..steps.acceptance import Terms
 from ..steps.stops import Stops
-from .call import Call, Counts, Outputs, outputs_of, solved_of
-from .declared_times import check_happenings, declared_stops
+from .call import Call, Counts, solved_of
 from .device import find_device, put, put_named
 from .discrete import passes_slopes
 from .engines import Engine, engine_of
-from .event_rows import times_of_events
+from .events.declared import check_stop_map, declared_stops
+from .events.of_problem import events_of_problem, times_of_problem
+from .events.outputs import times_of_events
+from .events.stop_map import StopMap
 from .forward_pass import Solved
-from .happenings import Happenings
-from .problem_stops import events_of_problem, times_of_problem
+from .outputs import Outputs, outputs_of
 from .schedule import Schedule
 from .solve import Reverse, new_call
 from .state import Config, Tensors
@@ -112,8 +113,8 @@ class ProblemLoss:
         """
         if not moves(self.problem) or call.config.given_steps:
             return call
-        stops, happenings = self._stops(params, fixed.constants)
-        schedule = call.schedule._replace(stops=stops, happenings=happenings)
+        stops, stop_map = self._stops(params, fixed.constants)
+        schedule = call.schedule._replace(stops=stops, stop_map=stop_map)
         return replace(call, schedule=schedule)
 
     def __call__(
@@ -143,29 +144,29 @@ class ProblemLoss:
             solved = self.solved(params, y0, self.fixed)
             return self.of_outputs(outputs_of(self.call.config, solved), params, self.fixed)
 
-    def _stops(self, params: Tensors, constants: Tensors) -> tuple[Stops, Happenings | None]:
+    def _stops(self, params: Tensors, constants: Tensors) -> tuple[Stops, StopMap | None]:
         """When the solve stops, and what happens there where more does than a held jump."""
         problem, names = self.problem, self.names
         breaks, jumps = (
             times_of_problem(times, names, params, constants)
             for times in (problem.discontinuities, problem.jump_times)
         )
-        happenings = Happenings(
+        stop_map = StopMap(
             rhs=Field(problem.rhs, names),
             jump=None if problem.jump is None else Jump(problem.jump, names),
             events=events_of_problem(problem, names),
             max_events=problem.max_events,
         )
-        own = (happenings, problem.t_span[0], problem.save_at.tolist(), problem.dtype)
-        stops, happenings = declared_stops(breaks, jumps, *own)
+        own = (stop_map, problem.t_span[0], problem.save_at.tolist(), problem.dtype)
+        stops, stop_map = declared_stops(breaks, jumps, *own)
         needed = problem.events or moves(problem)
-        return stops, happenings if needed else None
+        return stops, stop_map if needed else None
 
     def _new_call(self) -> Call:
         problem, settings = self.problem, self.settings
-        stops, happenings = self._stops(self.own()[0], self.fixed.constants)
-        if happenings is not None:
-            check_happenings(happenings, given=None, dense_output=False, compile=settings.compile)
+        stops, stop_map = self._stops(self.own()[0], self.fixed.constants)
+        if stop_map is not None:
+            check_stop_map(stop_map, given=None, dense_output=False, compile=settings.compile)
         inner = int((problem.save_at < problem.save_at[-1]).sum())
         dtype = put(problem.y0, self.device).dtype
         tensor = partial(torch.as_tensor, dtype=dtype, device=self.device)
@@ -178,7 +179,7 @@ class ProblemLoss:
             atol=tensor(settings.atol),
             first_step=None if settings.first_step is None else tensor(settings.first_step),
             jump=None if problem.jump is None else Jump(problem.jump, self.names),
-            happenings=happenings,
+            stop_map=stop_map,
         )
         reverse = Reverse(
             settings.method.adjoint,
@@ -187,7 +188,7 @@ class ProblemLoss:
             tensor(settings.adjoint_atol),
         )
         config = self._config(
-            breaks=stops.breaks or happenings is not None,
+            breaks=stops.breaks or stop_map is not None,
             dense=inner > 0 or bool(problem.events),
         )
         window = window_size(config, settings.method.adjoint, settings.checkpoints)

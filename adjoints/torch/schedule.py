@@ -13,7 +13,7 @@ from ..events.crossing import Passed
 from ..steps.stops import Stops, stops_between
 from .derivatives import TRANSFORMS, Derivatives
 from .device import dtype_name
-from .happenings import Happenings, SolveEvent
+from .events.stop_map import StopMap, WhenEvent
 from .state import Tensors
 
 
@@ -22,7 +22,7 @@ class Schedule(NamedTuple):
 
     ``save_at`` does not decrease; its first ``inner`` times lie before the end, all others are
     the end. ``jump(number, t, y, (params, constants))`` is the state just after a jump; jumps at
-    the start are the caller's to apply. ``happenings`` tells what else happens at stops, and
+    the start are the caller's to apply. ``stop_map`` tells what else happens at stops, and
     ``happened`` which events do, in order: their stops are among ``stops``.
     """
 
@@ -35,19 +35,19 @@ class Schedule(NamedTuple):
     first_step: torch.Tensor | None = None
     steps: tuple[torch.Tensor, torch.Tensor] | None = None
     jump: Callable[..., torch.Tensor] | None = None
-    happenings: Happenings | None = None
+    stop_map: StopMap | None = None
     happened: tuple[int, ...] = ()
 
     @property
-    def events(self) -> tuple[SolveEvent, ...]:
+    def events(self) -> tuple[WhenEvent, ...]:
         """The events that are looked for."""
-        return () if self.happenings is None else self.happenings.events
+        return () if self.stop_map is None else self.stop_map.events
 
-    def event_of(self, number: int) -> SolveEvent | None:
+    def event_of(self, number: int) -> WhenEvent | None:
         """The event that happens under a stop's number, if it is one."""
-        if self.happenings is None or number < self.happenings.first_event:
+        if self.stop_map is None or number < self.stop_map.first_event:
             return None
-        return self.events[self.happened[number - self.happenings.first_event]]
+        return self.events[self.happened[number - self.stop_map.first_event]]
 
     def jumped(
         self,
@@ -78,18 +78,18 @@ class Schedule(NamedTuple):
         derivatives: Derivatives = TRANSFORMS,
     ) -> Passed | None:
         """What happens at a time that moves; ``None`` where it does not."""
-        if self.happenings is None or not self.happenings.moves(number):
+        if self.stop_map is None or not self.stop_map.moves(number):
             return None
         at = next(i for i, numbers in enumerate(self.stops.jumps) if number in numbers)
         # Of several things at one time the first passes from one side to the other.
         switches = self.stops.jumps[at][0] == number
         own = (number, self.event_of(number), t, y, params, derivatives)
-        return self.happenings.passed(*own, switches=switches)
+        return self.stop_map.passed(*own, switches=switches)
 
     def with_event(self, which: int, t: float) -> Schedule:
         """The same with a stop more, where an event happens."""
-        assert self.happenings is not None
-        number = self.happenings.first_event + len(self.happened)
+        assert self.stop_map is not None
+        number = self.stop_map.first_event + len(self.happened)
         happened = (*self.happened, which)
         if not self.events[which].terminal:
             return self._replace(stops=with_stop(self.stops, t, number), happened=happened)

@@ -11,8 +11,9 @@ import torch
 from ..result import STATUSES
 from ..solution import OpenSolution
 from ..state_layout import View
-from .call import Call, Outputs
+from .call import Call
 from .dense_output import DenseOutput
+from .outputs import Outputs
 from .stats import linear_solves, rhs_evals
 from .systems.found import solved_how
 from .transforms import is_wrapped

@@ -11,18 +11,18 @@ import torch
 
 from ...problems.event import DEFAULT_MAX_EVENTS, Event, check_max_events, listed_events
 from ..arguments import check_choices, check_name, positive, positive_int
-from ..steps.stops import Stops, check_jumps
+from ..steps.stops import Stops
 from ..steps.tableaus import tableau
 from . import continuous, discrete
-from .call import Call, Outputs
+from .call import Call
 from .constant_steps import constant_steps
-from .declared_times import check_happenings, declared_stops, declared_times
 from .dense_output import DenseOutput, check_dense_output, split_dense_output
 from .differentiable import solve_outputs, tape_outputs
 from .engines import engine_of
-from .event_rows import before_terminal
+from .events.declared import check_stop_map
+from .events.of_solve import stops_of_solve
+from .events.outputs import before_terminal
 from .function_checks import check_functions
-from .happenings import Happenings
 from .inputs import (
     Times,
     check_params,
@@ -31,6 +31,7 @@ from .inputs import (
     checked_tolerance,
     held,
 )
+from .outputs import Outputs
 from .recorded_function import recorded_function
 from .schedule import Schedule
 from .slopes_by_times import moved_by_times
@@ -238,12 +239,12 @@ def solve(
         events=listed_events(events),
     )
     check_params(user.constants)
-    user, stops, happenings, jump_times = _stops(
+    user, stops, stop_map, jump_times = stops_of_solve(
         times, discontinuities, jump_times, jump, user, start
     )
     given = _steps(steps, step_size, number_of_steps, times, stops, start)
-    happenings = replace(happenings, max_events=check_max_events(max_events))
-    check_happenings(happenings, given=given, dense_output=dense_output, compile=compile)
+    stop_map = replace(stop_map, max_events=check_max_events(max_events))
+    check_stop_map(stop_map, given=given, dense_output=dense_output, compile=compile)
     config = Config(
         rhs=user.rhs,
         solver=solver,
@@ -277,7 +278,7 @@ def solve(
         first_step=_first_step(first_step, start),
         steps=given,
         jump=user.jump,
-        happenings=happenings if happenings.events or happenings.moving else None,
+        stop_map=stop_map if stop_map.events or stop_map.moving else None,
     )
     if adjoint_solver is not None:
         check_name("adjoint_solver", adjoint_solver, SOLVERS)
@@ -301,35 +302,6 @@ def solve(
             )
         call.own_times = (times.t0.detach(), times.save_at.detach())
     return solution_of(call, *_solved(call, start, user, times, jump_times), view)
-
-
-def _stops(
-    times: Times,
-    discontinuities: Iterable[Any],
-    jump_times: Iterable[Any],
-    jump: Any,
-    user: UserFunctions,
-    like: torch.Tensor,
-) -> tuple[UserFunctions, Stops, Happenings, tuple[float, ...]]:
-    """What a user declared: functions with the times that move, stops, and the times of jumps."""
-    smooth, found = user.smooth, []
-    for argument, given in (("discontinuities", discontinuities), ("jump_times", jump_times)):
-        own = (argument, given, like, smooth)
-        declared, smooth = declared_times(*own, backwards=times.backwards)
-        found.append(declared)
-    breaks, jumps = found
-    check_jumps(jumps.values, jump)
-    happenings = Happenings(user.rhs, user.jump, events=user.events)
-    saves = times.saves.tolist()
-    stops, happenings = declared_stops(
-        breaks, jumps, happenings, times.start, saves, times.saves.dtype
-    )
-    if times.own and (len(stops.times) > 1 or user.events):
-        raise ValueError(
-            "t0 or save_at differs from lane to lane under vmap; with discontinuities, jumps or "
-            "events between them, call solve once for each instead"
-        )
-    return user._replace(smooth=smooth), stops, happenings, jumps.values
 
 
 def _steps(

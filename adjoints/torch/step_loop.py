@@ -13,7 +13,7 @@ from .compiled_runs import run_compiled
 from .compiled_steps import Attempts
 from .eager_attempts import EagerAttempts
 from .eager_start import start_eagerly
-from .event_watch import Watch
+from .events.detection import Watch
 from .given_steps import GivenSteps, given_step
 from .host_control import Proposal
 from .program_inputs import Source, in_loops, open_axes, unflat

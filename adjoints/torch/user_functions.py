@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from ...problems.event import Event
 from ..arguments import accepts, argument_names, check_function
 from ..state_layout import Split, Still, View
-from .happenings import SolveEvent
+from .events.stop_map import WhenEvent
 from .state import Tensors
 from .state_layout import stacked
 from .transforms import carries_derivative, is_wrapped
@@ -158,7 +158,7 @@ class UserFunctions(NamedTuple):
     jacobian: Jacobian | None
     smooth: Tensors
     constants: Tensors
-    events: tuple[SolveEvent, ...] = ()
+    events: tuple[WhenEvent, ...] = ()
 
 
 def user_functions(
@@ -199,7 +199,7 @@ def user_functions(
         smooth,
         constants,
         tuple(
-            SolveEvent(
+            WhenEvent(
                 When(*seen("when", event.when, "t", "y")),
                 None
                 if event.jump is None

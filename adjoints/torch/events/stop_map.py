@@ -8,10 +8,10 @@ from functools import partial
 
 import torch
 
-from ..events.crossing import Passed, Sides, pass_declared, pass_event
-from ..steps.runge_kutta import Rhs
-from .derivatives import PLAIN, Derivatives
-from .state import Tensors
+from ...events.crossing import Passed, Sides, pass_declared, pass_event
+from ...steps.runge_kutta import Rhs
+from ..derivatives import PLAIN, Derivatives
+from ..state import Tensors
 
 Params = tuple[Tensors, Tensors]
 #: Declared times as a function of ``(params, constants)``: one axis, in declared order.
@@ -19,7 +19,7 @@ TimesOf = Callable[[Params], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class SolveEvent:
+class WhenEvent:
     """An event as the loop calls it: ``when(t, y, params)`` and ``jump(t, y, params)``."""
 
     when: Callable[[torch.Tensor, torch.Tensor, Params], torch.Tensor]
@@ -34,7 +34,7 @@ class SolveEvent:
 
 
 @dataclass(frozen=True)
-class Happenings:
+class StopMap:
     """What happens at stops, by their numbers.
 
     Declared jumps have the numbers 0, 1, ..., declared discontinuities those that follow, and
@@ -53,7 +53,7 @@ class Happenings:
         The numbers of those that move.
     undefined : bool
         Whether derivatives by the declared times are not defined.
-    events : tuple of SolveEvent
+    events : tuple of WhenEvent
     max_events : int
     """
 
@@ -65,7 +65,7 @@ class Happenings:
     breaks: int = 0
     moving: frozenset[int] = frozenset()
     undefined: bool = False
-    events: tuple[SolveEvent, ...] = ()
+    events: tuple[WhenEvent, ...] = ()
     max_events: int = 0
 
     @property
@@ -80,7 +80,7 @@ class Happenings:
     def passed(
         self,
         number: int,
-        event: SolveEvent | None,
+        event: WhenEvent | None,
         t: torch.Tensor,
         y: torch.Tensor,
         params: Params,
@@ -93,7 +93,7 @@ class Happenings:
         Parameters
         ----------
         number : int
-        event : SolveEvent, optional
+        event : WhenEvent, optional
             The one of this number.
         t, y : tensor
             The time that is held, and the state that the solve has there, before.
@@ -134,7 +134,7 @@ class Happenings:
 
 
 def _event_passed(
-    event: SolveEvent,
+    event: WhenEvent,
     sides: Sides,
     t: torch.Tensor,
     y: torch.Tensor,

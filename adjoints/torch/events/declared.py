@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..arguments import listed
-from ..events.location import resolution_of
-from ..steps.stops import Stops, stops_between
-from .happenings import Happenings, TimesOf
-from .inputs import checked_stops, is_wanted, number_of, refuse_lanes
-from .state import Tensors
+from ...arguments import listed
+from ...events.location import resolution_of
+from ...steps.stops import Stops, stops_between
+from ..inputs import checked_stops, is_wanted, number_of, refuse_lanes
+from ..state import Tensors
+from .stop_map import StopMap, TimesOf
 
 #: Derivatives of times that differ by less, relatively, are the same.
 SAME_SLOPE = 1e-9
@@ -71,11 +71,11 @@ def declared_times(
 def declared_stops(
     discontinuities: Declared,
     jump_times: Declared,
-    happenings: Happenings,
+    stop_map: StopMap,
     start: float,
     saves: Sequence[float],
     dtype: Any,
-) -> tuple[Stops, Happenings]:
+) -> tuple[Stops, StopMap]:
     """The stops of a solve, and what happens there.
 
     What moves has a number among the jumps of its stop, discontinuities first: the right-hand side
@@ -84,7 +84,7 @@ def declared_stops(
     Parameters
     ----------
     discontinuities, jump_times : Declared
-    happenings : Happenings
+    stop_map : StopMap
         With the functions.
     start : float
     saves : sequence of float
@@ -101,8 +101,8 @@ def declared_stops(
         (*(i for i in breaks if times[i] == t), *numbers)
         for t, numbers in zip(stops.times, stops.jumps, strict=True)
     )
-    happenings = replace(
-        happenings,
+    stop_map = replace(
+        stop_map,
         jump_times=jump_times.of,
         discontinuities=discontinuities.of,
         jumps=count,
@@ -111,7 +111,7 @@ def declared_stops(
         undefined=_by_chance(times, moving, (jump_times, discontinuities))
         or _meet(times, moving, start, saves),
     )
-    return replace(stops, jumps=jumps), happenings
+    return replace(stops, jumps=jumps), stop_map
 
 
 def _meet(times: list[float], moving: frozenset[int], start: float, saves: Sequence[float]) -> bool:
@@ -157,14 +157,12 @@ def _slope_of(time: torch.Tensor, leaves: Tensors) -> np.ndarray:
     return np.array(torch.cat([x.reshape(-1) for x in found]).tolist())
 
 
-def check_happenings(
-    happenings: Happenings, *, given: Any, dense_output: bool, compile: bool
-) -> None:
+def check_stop_map(stop_map: StopMap, *, given: Any, dense_output: bool, compile: bool) -> None:
     """Refuse what does not combine with events, or with times that move."""
-    what = "events are" if happenings.events else "a time that moves is"
-    if compile and (happenings.events or happenings.moving):
+    what = "events are" if stop_map.events else "a time that moves is"
+    if compile and (stop_map.events or stop_map.moving):
         raise ValueError(f"compile=True: {what} met by the eager loop alone; leave compile out")
-    if not happenings.events:
+    if not stop_map.events:
         return
     if given is not None:
         raise ValueError(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..steps.runge_kutta import dense_value
-from .derivatives import PLAIN, Derivatives
-from .device import dtype_name
-from .state import Operands
+from ...steps.runge_kutta import dense_value
+from ..derivatives import PLAIN, Derivatives
+from ..device import dtype_name
+from ..state import Operands
 
 #: ``when(t, y)``, with its parameters.
 When = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -6,18 +6,18 @@ from typing import Any
 
 import torch
 
-from ...problems import Problem
-from ...problems.moving_times import MovingTimes
-from .declared_times import Declared, slopes_of
-from .happenings import SolveEvent
-from .state import Tensors
-from .user_functions import EventJump, Names, When
+from ....problems import Problem
+from ....problems.moving_times import MovingTimes
+from ..state import Tensors
+from ..user_functions import EventJump, Names, When
+from .declared import Declared, slopes_of
+from .stop_map import WhenEvent
 
 
-def events_of_problem(problem: Problem, names: Names) -> tuple[SolveEvent, ...]:
+def events_of_problem(problem: Problem, names: Names) -> tuple[WhenEvent, ...]:
     """The events of a problem."""
     return tuple(
-        SolveEvent(
+        WhenEvent(
             When(event.when, names),
             None if event.jump is None else EventJump(event.jump, names),
             event.direction,

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..events.location import PIECES, Located, armed, bracketed, located, resolution_of
-from ..steps.acceptance import CODES, RUNNING
-from .event_path import EventPath, When, gradients_on, numbers
-from .happenings import SolveEvent, value_and_slope
-from .schedule import Schedule
-from .state import Config, Operands, Tensors
-from .transforms import aside, is_wrapped, unwrapped
+from ...events.location import PIECES, Located, armed, bracketed, located, resolution_of
+from ...steps.acceptance import CODES, RUNNING
+from ..schedule import Schedule
+from ..state import Config, Operands, Tensors
+from ..transforms import aside, is_wrapped, unwrapped
+from .path import EventPath, When, gradients_on, numbers
+from .stop_map import WhenEvent, value_and_slope
 
 
 class Seen(NamedTuple):
@@ -53,7 +53,7 @@ class Watch:
         self._config, self._schedule = config, schedule
         self._params = (_plain(params), _plain(constants))
         self._wrapped = any(map(is_wrapped, (y0, *params, *constants)))
-        self._events: tuple[SolveEvent, ...] = schedule.events
+        self._events: tuple[WhenEvent, ...] = schedule.events
         self._signs = np.zeros(len(self._events))
         self._directions = np.array([event.direction for event in self._events])
         self._piece = 0.0
@@ -62,7 +62,7 @@ class Watch:
 
     @property
     def _whens(self) -> list[When]:
-        def when(event: SolveEvent, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        def when(event: WhenEvent, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             return event.when(t, y, self._params)
 
         return [partial(when, event) for event in self._events]
@@ -116,7 +116,7 @@ class Watch:
         return located(path, bracket, resolution, _repeat if bracket.crosses.any() else _once_not)
 
     def _seen(self, which: int, fraction: float, t: np.ndarray, h: np.ndarray) -> Seen:
-        schedule, events = self._schedule, self._schedule.happenings
+        schedule, events = self._schedule, self._schedule.stop_map
         assert events is not None
         time = t.dtype.type(t + fraction * h)
         beside = [*schedule.stops.times, float(t)]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 if TYPE_CHECKING:
-    from .call import Outputs
+    from ..outputs import Outputs
 
-from ..steps.acceptance import CODES
-from .forward_pass import Jumped, Solved
-from .schedule import Schedule
-from .state import Config, Tensors
+from ...steps.acceptance import CODES
+from ..forward_pass import Jumped, Solved
+from ..schedule import Schedule
+from ..state import Config, Tensors
 
 
 class EventRows(NamedTuple):
@@ -35,10 +35,10 @@ class EventRows(NamedTuple):
 def event_rows(solved: Solved) -> EventRows | None:
     """Those of a solve; ``None`` where none are looked for."""
     schedule = solved.schedule
-    if schedule is None or schedule.happenings is None or not schedule.events:
+    if schedule is None or schedule.stop_map is None or not schedule.events:
         return None
     like = solved.ys[0]
-    beyond = schedule.happenings.max_events - len(solved.passed)
+    beyond = schedule.stop_map.max_events - len(solved.passed)
     rest = like.new_zeros(beyond, 1 + 2 * like.numel())
     rest[:, 0] = math.inf
     own = [
