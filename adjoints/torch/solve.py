@@ -22,6 +22,7 @@ from .engines import engine_of
 from .events.declared import check_stop_map
 from .events.of_solve import stops_of_solve
 from .events.outputs import before_terminal
+from .events.stop_map import WhenEvent
 from .function_checks import check_functions
 from .inputs import (
     Times,
@@ -261,7 +262,7 @@ def solve(
         through_step_size=differentiate_step_size,
         jacobian=user.jacobian,
         compile=compile,
-        look_every=1 if user.events else _look_every(look_every, adjoint),
+        look_every=_look_every(look_every, adjoint, user.events),
     )
     config = replace(config, window=window_size(config, adjoint, checkpoints))
     _check(config, adjoint)
@@ -373,13 +374,14 @@ def _first_step(value: Any, like: torch.Tensor) -> torch.Tensor | None:
     return None if value is None else held("first_step", positive("first_step", value), like)
 
 
-def _look_every(look_every: Any, adjoint: str) -> int:
+def _look_every(look_every: Any, adjoint: str, events: tuple[WhenEvent, ...]) -> int:
     if positive_int("look_every", look_every) > 1 and adjoint in BY_AUTOGRAD:
         raise ValueError(
             f"look_every={look_every!r}: adjoint={adjoint!r} would record attempts made in vain; "
             "use adjoint='discrete', or leave it at 1"
         )
-    return int(look_every)
+    # Every accepted step is looked at for events.
+    return 1 if events else int(look_every)
 
 
 def _check(config: Config, adjoint: str) -> None:

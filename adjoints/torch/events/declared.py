@@ -96,6 +96,7 @@ def declared_stops(
     kind, count = np.dtype(dtype).type, len(jump_times.values)
     times = [float(kind(t)) for t in (*jump_times.values, *discontinuities.values)]
     moving = frozenset(np.flatnonzero(jump_times.moving + discontinuities.moving).tolist())
+    acting = frozenset(i for i in moving if start <= times[i] <= saves[-1])
     breaks = [i for i in sorted(moving) if i >= count]
     jumps = tuple(
         (*(i for i in breaks if times[i] == t), *numbers)
@@ -108,8 +109,8 @@ def declared_stops(
         jumps=count,
         breaks=len(discontinuities.values),
         moving=moving,
-        undefined=_by_chance(times, moving, (jump_times, discontinuities))
-        or _meet(times, moving, start, saves),
+        undefined=_by_chance(times, acting, (jump_times, discontinuities))
+        or _meet(times, acting, start, saves),
     )
     return replace(stops, jumps=jumps), stop_map
 
@@ -126,21 +127,34 @@ def _meet(times: list[float], moving: frozenset[int], start: float, saves: Seque
 def _by_chance(
     times: list[float], moving: frozenset[int], declared: tuple[Declared, Declared]
 ) -> bool:
-    """Whether two times are the same at these parameters, and not at others near by."""
+    """Whether times are the same at these parameters, and not at others near by."""
     slopes = [row for one in declared for row in one.rows]
     jumps = len(declared[0].values)
-    for i, j in itertools.combinations(range(len(times)), 2):
-        if times[i] != times[j] or not {i, j} & moving:
-            continue
-        a, b = slopes[i], slopes[j]
-        if a is None or b is None:
-            # What is not known may be one time that is declared twice, for a jump and what else
-            # changes there; but not where only one of both moves.
-            if i >= jumps or not {i, j} <= moving:
-                return True
-        elif not np.allclose(a, b, rtol=SAME_SLOPE, atol=0.0):
-            return True
-    return False
+    together: dict[float, list[int]] = {}
+    for number, time in enumerate(times):
+        together.setdefault(time, []).append(number)
+    return any(
+        _part(i, j, slopes, moving, jumps)
+        for numbers in together.values()
+        if not moving.isdisjoint(numbers)
+        for i, j in itertools.combinations(numbers, 2)
+    )
+
+
+def _part(
+    i: int,
+    j: int,
+    slopes: Sequence[np.ndarray | None],
+    moving: frozenset[int],
+    jumps: int,
+) -> bool:
+    """Whether two of them part, from their derivatives by the parameters."""
+    a, b = slopes[i], slopes[j]
+    if a is not None and b is not None:
+        return not np.allclose(a, b, rtol=SAME_SLOPE, atol=0.0)
+    # What is not known may be one time that is declared twice, for a jump and what else changes
+    # there; but not where only one of both moves.
+    return i >= jumps or (i in moving) != (j in moving)
 
 
 def slopes_of(of: Callable[[Tensors], torch.Tensor], params: Tensors) -> list[np.ndarray]:

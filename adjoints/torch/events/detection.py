@@ -13,6 +13,7 @@ from ...events.location import PIECES, Located, armed, bracketed, located, resol
 from ...steps.acceptance import CODES, RUNNING
 from ..schedule import Schedule
 from ..state import Config, Operands, Tensors
+from ..stepping import Clip, clipper
 from ..transforms import aside, is_wrapped, unwrapped
 from .path import EventPath, When, gradients_on, numbers
 from .stop_map import WhenEvent, value_and_slope
@@ -69,15 +70,16 @@ class Watch:
 
     def arm(self, t: torch.Tensor, y: torch.Tensor, ops: Operands) -> None:
         """Take the signs of all values at `t`, from which steps within `ops` start."""
-        t, y, lower = _plain((t, y, ops.lower))
-        self._signs = self._apart(lambda: self._armed(t, y, lower))
+        t, y = _plain((t, y))
+        clip = self._clip(ops)
+        self._signs = self._apart(lambda: self._armed(clip, t, y))
 
-    def _armed(self, t: torch.Tensor, y: torch.Tensor, lower: torch.Tensor) -> np.ndarray:
+    def _armed(self, clip: Clip, t: torch.Tensor, y: torch.Tensor) -> np.ndarray:
         config = self._config
-        slope = config.rhs(torch.maximum(t, lower), y, self._params)
+        slope = config.rhs(clip(t), y, self._params)
 
         def along(when: When, dt: torch.Tensor) -> torch.Tensor:
-            return when(t + dt, y + dt * slope)
+            return when(clip(t + dt), y + dt * slope)
 
         found = [
             value_and_slope(config.derivatives, partial(along, when), torch.zeros_like(t))
@@ -98,7 +100,8 @@ class Watch:
     ) -> bool:
         """Whether an event happens on an accepted step, or ends the solve: see ``seen``."""
         t, h, y, coefficients = _plain((t, h, y, coefficients))
-        path = EventPath(self._whens, self._config.derivatives, ops, t, h, y, coefficients)
+        own = (self._whens, self._config.derivatives, ops, self._clip(ops))
+        path = EventPath(*own, t, h, y, coefficients)
         found = self._apart(lambda: self._located(path))
         self._signs, self._piece = np.asarray(found.signs), float(h) / PIECES
         self.waits += path.waits
@@ -108,6 +111,9 @@ class Watch:
         elif bool(found.happens):
             self.seen = self._seen(int(found.which), float(found.fraction), numbers(t), numbers(h))
         return self.seen is not None
+
+    def _clip(self, ops: Operands) -> Clip:
+        return clipper(self._config, *_plain((ops.lower, ops.upper)))
 
     def _located(self, path: EventPath) -> Located:
         resolution = self._resolution(numbers(path.t)) / numbers(path.h)

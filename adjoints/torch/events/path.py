@@ -12,6 +12,7 @@ from ...steps.runge_kutta import dense_value
 from ..derivatives import PLAIN, Derivatives
 from ..device import dtype_name
 from ..state import Operands
+from ..stepping import Clip
 
 #: ``when(t, y)``, with its parameters.
 When = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -28,6 +29,8 @@ class EventPath:
         How theirs are taken.
     ops : Operands
         Of the step.
+    clip : callable
+        Keeps times on its side of stops.
     t, h, y, coefficients : tensor
         Its start, its size, the state there and the coefficients of its dense output.
     waits : int
@@ -37,6 +40,7 @@ class EventPath:
     whens: Sequence[When]
     derivatives: Derivatives
     ops: Operands
+    clip: Clip
     t: torch.Tensor
     h: torch.Tensor
     y: torch.Tensor
@@ -70,7 +74,7 @@ class EventPath:
 
     def _at(self, fraction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Time and state."""
-        t = self.t + fraction * self.h
+        t = self.clip(self.t + fraction * self.h)
         return t, dense_value(self.coefficients, self.y, self.h, fraction)
 
     def _along(self, when: When) -> Callable[[torch.Tensor], torch.Tensor]:
