@@ -10,8 +10,7 @@ from ..steps.acceptance import CODES
 from .call import Call, pulled_back, solved_of
 from .compiled_programs import Compiled, compiled
 from .derivatives import TRANSFORMS
-from .events.outputs import cotangents_of_events, times_of_events
-from .outputs import Cotangents, outputs_of
+from .outputs import Cotangents, cotangents_of_events, outputs_of, times_of_events
 from .problem_loss import Fixed, Found, ProblemLoss
 from .program_inputs import Source
 from .saved_bytes import SavedBytes

@@ -9,6 +9,7 @@ import torch
 from .events.outputs import event_rows
 from .forward_pass import Solved
 from .native import engine as native
+from .schedule import Schedule
 from .state import Config, Tensors
 
 
@@ -94,3 +95,28 @@ def pulled_terms(
         return found / (len(terms) if count is None else count)
     largest = terms.argmax(dim=0, keepdim=True)
     return torch.zeros_like(terms).scatter(0, largest, found[:1])
+
+
+def times_of_events(out: Outputs) -> torch.Tensor:
+    """The times of a solve's events; none where none are looked for."""
+    return out.totals.new_zeros(0) if out.events is None else out.events[:, 0]
+
+
+def cotangents_of_events(out: Outputs, dtimes: torch.Tensor) -> torch.Tensor | None:
+    """The cotangents of the table, from those of the times."""
+    if out.events is None:
+        return None
+    dtable = torch.zeros_like(out.events)
+    dtable[:, 0] = dtimes
+    return dtable
+
+
+def before_terminal(schedule: Schedule, out: Outputs, times: torch.Tensor) -> torch.Tensor:
+    """Save times, those behind a terminal event without a derivative: the state rests there."""
+    if out.events is None or out.event_index is None:
+        return times
+    ends = times.new_tensor([*(event.terminal for event in schedule.events), False])
+    # Behind the last event the index is -1.
+    ended = ends[out.event_index] > 0
+    at = torch.where(ended, out.events[:, 0].detach(), torch.inf).amin()
+    return torch.where(times.detach() > at, times.detach(), times)

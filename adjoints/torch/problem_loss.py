@@ -23,10 +23,9 @@ from .discrete import passes_slopes
 from .engines import Engine, engine_of
 from .events.declared import check_stop_map, declared_stops
 from .events.of_problem import events_of_problem, times_of_problem
-from .events.outputs import times_of_events
 from .events.stop_map import StopMap
 from .forward_pass import Solved
-from .outputs import Outputs, outputs_of
+from .outputs import Outputs, outputs_of, times_of_events
 from .schedule import Schedule
 from .solve import Reverse, new_call
 from .state import Config, Tensors

@@ -21,7 +21,6 @@ from .differentiable import solve_outputs, tape_outputs
 from .engines import engine_of
 from .events.declared import check_stop_map
 from .events.of_solve import stops_of_solve
-from .events.outputs import before_terminal
 from .events.stop_map import WhenEvent
 from .function_checks import check_functions
 from .inputs import (
@@ -32,7 +31,7 @@ from .inputs import (
     checked_tolerance,
     held,
 )
-from .outputs import Outputs
+from .outputs import Outputs, before_terminal
 from .recorded_function import recorded_function
 from .schedule import Schedule
 from .slopes_by_times import moved_by_times

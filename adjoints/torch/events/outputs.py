@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
-
-if TYPE_CHECKING:
-    from ..outputs import Outputs
 
 from ...steps.acceptance import CODES
 from ..forward_pass import Jumped, Solved
@@ -103,28 +100,3 @@ def _cotangent(
     shape = jumped.before.shape
     own = (dtime[0], dbefore.reshape(shape), dafter.reshape(shape))
     return config.derivatives.vjp(seen, jumped.before, params)[1](own)
-
-
-def times_of_events(out: Outputs) -> torch.Tensor:
-    """The times of a solve's events; none where none are looked for."""
-    return out.totals.new_zeros(0) if out.events is None else out.events[:, 0]
-
-
-def cotangents_of_events(out: Outputs, dtimes: torch.Tensor) -> torch.Tensor | None:
-    """The cotangents of the table, from those of the times."""
-    if out.events is None:
-        return None
-    dtable = torch.zeros_like(out.events)
-    dtable[:, 0] = dtimes
-    return dtable
-
-
-def before_terminal(schedule: Schedule, out: Outputs, times: torch.Tensor) -> torch.Tensor:
-    """Save times, those behind a terminal event without a derivative: the state rests there."""
-    if out.events is None or out.event_index is None:
-        return times
-    ends = times.new_tensor([*(event.terminal for event in schedule.events), False])
-    # Behind the last event the index is -1.
-    ended = ends[out.event_index] > 0
-    at = torch.where(ended, out.events[:, 0].detach(), torch.inf).amin()
-    return torch.where(times.detach() > at, times.detach(), times)
