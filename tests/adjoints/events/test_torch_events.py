@@ -140,10 +140,10 @@ def test_an_event_happens_once_at_loose_tolerances(rtol):
         return torch.stack([y[1], -y[0]])
 
     event = Event(when=lambda t, y: y[0], jump=lambda t, y: 0.98 * y)
-    own = {"rtol": rtol, "atol": 1e-2 * rtol}
+    own = {"rtol": rtol, "atol": 1e-2 * rtol, "max_events": 8}
     solution = solve(rhs, tensors([1.0, 0.0]), [17.0], events=event, **own)
     times = (np.arange(5) + 0.5) * np.pi
-    assert solution.event_index.tolist() == [0] * 5 + [-1] * 59
+    assert solution.event_index.tolist() == [0] * 5 + [-1] * 3
     np.testing.assert_allclose(solution.event_times[:5], times, rtol=10 * rtol)
 
 
