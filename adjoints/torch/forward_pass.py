@@ -180,6 +180,7 @@ class _Recording:
         """The last state, with the loop's status."""
         state, k = self.loop.start(y0, self._operands(0)), 0
         if self.schedule.stop_map is not None and self.schedule.stop_map.undefined:
+            self.counts.append(self.loop.accepted)
             self.loop.status = CODES["event"]
             return state
         armed_at = (state.t, state.y)

@@ -63,7 +63,10 @@ def check_params(leaves: Tensors) -> None:
 
 def checked_times(t0: Any, save_at: Any, like: torch.Tensor) -> Times:
     """Start and save times in the dtype and on the device of `like`."""
-    start = t0 if isinstance(t0, torch.Tensor) else torch.tensor(number("t0", t0))
+    # PyTorch's default for numbers may be single precision.
+    start = t0
+    if not isinstance(t0, torch.Tensor):
+        start = torch.tensor(number("t0", t0), dtype=torch.float64)
     saves = _stacked("save_at", save_at)
     if start.ndim != 0:
         raise ValueError(f"t0 has shape {tuple(start.shape)}; pass one number")

@@ -45,7 +45,9 @@ def _is_array(leaf: Any) -> bool:
 def _tensor(value: Any, like: torch.Tensor) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return value
-    found = torch.as_tensor(value, device=like.device)
+    # PyTorch's default for numbers may be single precision.
+    dtype = like.dtype if isinstance(value, float) else None
+    found = torch.as_tensor(value, dtype=dtype, device=like.device)
     return found.to(like.dtype) if found.is_floating_point() else found
 
 

@@ -76,6 +76,14 @@ def test_integers_are_numbers_of_the_default_dtype():
     np.testing.assert_allclose(ys[0], np.array([1, 2]) * np.exp(-K), rtol=1e-5)
 
 
+def test_numbers_are_of_the_precision_of_the_state():
+    """And not of PyTorch's default, which is single precision here."""
+    assert torch.get_default_dtype() == torch.float32
+    solution = solve(decay, number([1.0]), [1.9], 0.1, t0=0.7, rtol=1e-11, atol=1e-13)
+    assert solution.steps[0][0] == number(0.7)
+    np.testing.assert_allclose(solution.ys[0], np.exp(-0.12), rtol=1e-11)
+
+
 @pytest.mark.parametrize("kind", [list, tuple])
 @pytest.mark.parametrize("adjoint", ["discrete", "tape", "interpolating"])
 def test_a_right_hand_side_may_return_a_list_as_for_scipy(kind, adjoint):

@@ -11,6 +11,8 @@ TIGHT = {"rtol": 1e-10, "atol": 1e-12, "solver": "dop853"}
 CLOSE = {"rtol": 1e-8, "atol": 0.0}
 METHODS = [m.name for m in ab.methods(backend="torch") if "events" in m.models]
 EVERY = pytest.mark.parametrize("method", METHODS)
+#: Forward mode takes several times as long as the others, which its solves are tested with.
+MOST = [pytest.param(m, marks=pytest.mark.long) if m == "torch-forward" else m for m in METHODS]
 #: Between the second bounce and the third.
 END = 1.7
 
@@ -78,7 +80,7 @@ def test_events(method):
     assert "events" in result.stats.engine or "adjoint" in result.stats.engine
 
 
-@EVERY
+@pytest.mark.parametrize("method", MOST)
 def test_times_follow_the_parameters(method):
     run = ab.prepare(changed(), method, **TIGHT)
     for time, change in ((1.2, 0.7), (1.5, 0.8)):
