@@ -9,6 +9,7 @@ from ..problems import Problem
 from ..problems.installing import how_to_install
 from ..problems.moving_times import moves
 from .arguments import check_name
+from .mass.solvers import check_takes_mass
 from .methods import METHODS
 from .methods.method import MODELS, Method
 from .regularizers.regularizer import Regularizer
@@ -87,7 +88,11 @@ def choose_solver(problem: Problem, entry: Method, solver: str | None) -> str:
     """The solver asked for, or the method's own for the problem."""
     if solver is not None:
         check_name("solver", solver, entry.solvers)
+        if problem.mass is not None and "mass" in entry.models:
+            check_takes_mass(solver, entry.solvers)
         return solver
+    if problem.mass is not None and entry.stiff_solver is not None:
+        return entry.stiff_solver
     if not problem.stiff:
         return entry.solvers[0]
     if entry.stiff_solver is None:

@@ -1,0 +1,52 @@
+"""Equations with mass matrices for the tests of every framework, and their solutions."""
+
+import numpy as np
+from array_api_compat import array_namespace
+
+#: ``y' = -k z``, ``0 = z^2 - (1 + sin t)^2 y^2`` in other unknowns and other equations:
+#: ``y = A u`` and each equation a combination, so that no row and no column of M is zero.
+EQUATIONS = np.array([[1.0, 0.5], [-0.3, 2.0]])
+UNKNOWNS = np.array([[1.0, 0.25], [0.5, -1.0]])
+MASS = EQUATIONS @ np.diag([1.0, 0.0]) @ UNKNOWNS
+
+#: y(0) = 1, and z(0) = 1 only roughly.
+ROUGH = np.linalg.solve(UNKNOWNS, [1.0, 0.8])
+RATE, END = 0.7, 2.0
+
+
+def rhs(t, u, p):
+    """In the array API."""
+    xp = array_namespace(u)
+    y = UNKNOWNS[0, 0] * u[0] + UNKNOWNS[0, 1] * u[1]
+    z = UNKNOWNS[1, 0] * u[0] + UNKNOWNS[1, 1] * u[1]
+    slope, apart = -p["k"] * z, z**2 - ((1 + xp.sin(t)) * y) ** 2
+    return xp.stack([row[0] * slope + row[1] * apart for row in EQUATIONS.tolist()])
+
+
+def jacobian(t, u, p):
+    """In NumPy."""
+    y, z = UNKNOWNS @ u
+    inner = np.array([[0.0 * y, -p["k"]], [-2 * (1 + np.sin(t)) ** 2 * y, 2 * z]])
+    return EQUATIONS @ inner @ UNKNOWNS
+
+
+def time_slope(t, u, p):
+    """In NumPy."""
+    y, _ = UNKNOWNS @ u
+    return EQUATIONS @ np.array([0.0 * y, -2 * (1 + np.sin(t)) * np.cos(t) * y**2])
+
+
+def exact(t, k=RATE, y0=1.0):
+    """The solution at a time."""
+    y = y0 * np.exp(-k * (t + 1 - np.cos(t)))
+    return np.linalg.solve(UNKNOWNS, np.stack([y, (1 + np.sin(t)) * y]))
+
+
+def by_rate(t, k=RATE):
+    """Its derivative by the rate."""
+    return -(t + 1 - np.cos(t)) * exact(t, k)
+
+
+def by_start(t):
+    """Its derivative by the rough start values, of which ``y(0)`` alone counts."""
+    return np.outer(exact(t), UNKNOWNS[0])
