@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from ..mass.algebraic import (
@@ -41,7 +40,7 @@ def step_matrix(config: Config, gamma: float, jacobian: Matrix, h: jax.Array) ->
     if mass is None:
         return system.shifted(jacobian, 1 / gamma, -h)
     # Entries of arrays that are known are taken before anything is compiled.
-    matrices: Any = (np.eye(mass.size, dtype=mass.matrix.dtype), mass.matrix)
+    matrices: Any = (mass.unit, mass.matrix)
     unit, own = map(system.of_matrix, matrices)
     known = jnp.where(h == 0, unit, own)
     return known / gamma - h * jacobian

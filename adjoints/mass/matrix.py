@@ -51,6 +51,11 @@ class MassMatrix:
         return self.matrix.shape[0]
 
     @cached_property
+    def unit(self) -> np.ndarray:
+        """The identity of its size."""
+        return np.eye(self.size, dtype=self.matrix.dtype)
+
+    @cached_property
     def diagonal(self) -> np.ndarray | None:
         """Its diagonal, where it has no other entries."""
         own = np.diagonal(self.matrix).copy()

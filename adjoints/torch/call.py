@@ -15,6 +15,7 @@ from ..steps.acceptance import CODES
 from ..steps.tableau import Tableau
 from .engines import Engine
 from .forward_pass import Solved, solve_recording
+from .mass import by_config
 from .native import engine as native
 from .plain_fallback import with_plain_fallback
 from .schedule import Schedule
@@ -196,7 +197,12 @@ def solved_of(
 
     def run(config: Config) -> Solved:
         return solve_recording(
-            config, y0, params, constants, call.schedule, differentiable=differentiable
+            config,
+            y0,
+            params,
+            constants,
+            by_config(call.schedule, config),
+            differentiable=differentiable,
         )
 
     return with_plain_fallback(call.config, run)
@@ -273,7 +279,8 @@ def pulled_back(
         told, dys = _saved_at_steps(call, solved, dys)
 
     def run(config: Config) -> Pulled:
-        return call.pull_back(replace(told, config=config), dys, dterms, params, constants)
+        own = replace(told, config=config, schedule=by_config(told.schedule, config))
+        return call.pull_back(own, dys, dterms, params, constants)
 
     call.pulled = with_plain_fallback(call.config, run)
     return call.pulled

@@ -78,6 +78,7 @@ class Engine:
             dense_output=config.dense_output,
             differentiate_step_size=config.through_step_size,
             compile=config.compile,
+            **{"a mass matrix": config.mass is not None},
             **{"torch.compile around it": torch.compiler.is_compiling(), **beyond},
             **{f"linear_solver={self.linear_solver!r}": self.linear_solver in ("banded", "sparse")},
         )

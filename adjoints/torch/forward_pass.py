@@ -10,7 +10,7 @@ import torch
 
 from ..steps.acceptance import CODES, RUNNING
 from .rows import Rows
-from .schedule import Schedule, Segments
+from .schedule import CONSISTENT, Schedule, Segments
 from .state import Config, Operands, State, Tensors
 from .step_loop import StepLoop
 from .stepping import clipper
@@ -138,7 +138,14 @@ def solve_recording(
     segments = schedule.segments()
     ops = _operands(params, constants, schedule, segments, 0)
     loop = StepLoop(config, differentiable, schedule)
+    begins = None
+    if schedule.consistent is not None:
+        jumps.append(Jumped(CONSISTENT, schedule.t0, y0, 0))
+        y0, begins = schedule.consistent(schedule.t0, y0, (params, constants))
     state = loop.start(y0, ops)
+    if begins is not None:
+        status = torch.where(begins == RUNNING, state.status, begins)
+        state = state._replace(status=status)
     for k, numbers in enumerate(segments.jumps):
         ops = _operands(params, constants, schedule, segments, k)
         if k > 0:

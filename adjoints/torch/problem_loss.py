@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...problems import Problem
+from ..mass.solvers import mass_of
 from ..native.loop import NativeLoop
 from ..program import Settings
 from ..regularizers.regularizer import estimates_of
@@ -21,6 +22,7 @@ from .device import find_device, put, put_named
 from .discrete import passes_slopes
 from .engines import Engine, engine_of
 from .forward_pass import Solved
+from .mass import check_compile, check_index, with_consistent_values
 from .schedule import Schedule
 from .solve import Reverse, new_call
 from .state import Config, Tensors
@@ -66,6 +68,8 @@ class ProblemLoss:
         )
         self.call = self._new_call()
         params, y0 = self.own()
+        with torch.no_grad():
+            check_index(self.call.schedule, y0, params, self.fixed.constants)
         engine = engine_of(settings.engine, settings.method.adjoint, settings.linear_solver)
         self.call.engine = engine.find(
             self.call.config, self.call.schedule, y0, params, self.fixed.constants
@@ -153,6 +157,7 @@ class ProblemLoss:
         config = replace(config, window=window)
         passed = settings.method.adjoint == "discrete" and passes_slopes(config, problem.n_states)
         config = replace(config, first_slopes=passed)
+        schedule = with_consistent_values(config, schedule)
         return new_call(config, schedule, len(self.names.params), reverse)
 
     def _with_system(self, y0: torch.Tensor) -> Config:
@@ -164,6 +169,8 @@ class ProblemLoss:
 
     def _config(self, **known: Any) -> Config:
         problem, settings = self.problem, self.settings
+        mass = mass_of(problem.mass, problem.n_states, problem.dtype)
+        check_compile(mass, compile=settings.compile)
         error_norm, reduction = estimates_of(settings.regularizer)
         return Config(
             rhs=Field(problem.rhs, self.names),
@@ -175,5 +182,6 @@ class ProblemLoss:
             through_step_size=settings.differentiate_step_size,
             jacobian=None if problem.jacobian is None else Field(problem.jacobian, self.names),
             compile=settings.compile,
+            mass=mass,
             **known,
         )

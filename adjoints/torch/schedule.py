@@ -12,13 +12,18 @@ from ..steps.stops import Stops, stops_between
 from .device import dtype_name
 from .state import Tensors
 
+#: The number of what is no jump of a user's: the change to consistent values.
+CONSISTENT = -1
+
 
 class Schedule(NamedTuple):
     """The times and tolerances of a solve, and the steps to take where they are given.
 
     ``save_at`` does not decrease; its first ``inner`` times lie before the end, all others are
     the end. ``jump(number, t, y, (params, constants))`` is the state just after a jump; jumps at
-    the start are the caller's to apply.
+    the start are the caller's to apply. ``consistent(t, y, (params, constants))`` is the state
+    that fulfils the algebraic equations there, and a status code; as a jump it has the number
+    :data:`CONSISTENT`, and a solve begins with it.
     """
 
     t0: torch.Tensor
@@ -30,11 +35,15 @@ class Schedule(NamedTuple):
     first_step: torch.Tensor | None = None
     steps: tuple[torch.Tensor, torch.Tensor] | None = None
     jump: Callable[..., torch.Tensor] | None = None
+    consistent: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None = None
 
     def jumped(
         self, number: int, t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]
     ) -> torch.Tensor:
         """The state just after a jump."""
+        if number == CONSISTENT:
+            assert self.consistent is not None
+            return self.consistent(t, y, params)[0]
         assert self.jump is not None
         return self.jump(number, t, y, params)
 

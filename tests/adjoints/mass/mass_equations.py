@@ -50,3 +50,32 @@ def by_rate(t, k=RATE):
 def by_start(t):
     """Its derivative by the rough start values, of which ``y(0)`` alone counts."""
     return np.outer(exact(t), UNKNOWNS[0])
+
+
+SHIFT, BREAK, DOSES = 0.4, 0.8, (0.5, END)
+KICKED = {"k": RATE, "shift": SHIFT, "dose": 0.3}
+
+
+def switched(t, u, p):
+    """``y' = -k z``, ``0 = z - y``, from the break on ``0 = z - y - shift``."""
+    xp = array_namespace(u)
+    shift = xp.where(t >= BREAK, p["shift"], 0.0 * p["shift"])
+    return xp.stack([-p["k"] * u[1], u[1] - u[0] - shift])
+
+
+def dose(i, t, u, p):
+    """A jump of y, which leaves z to the equations."""
+    return u + array_namespace(u).stack([p["dose"], 0.0 * p["dose"]])
+
+
+def switched_exact(p, y0=1.0):
+    """The states at 0.6 and at the end, its dose included; complex numbers pass through."""
+    decay = lambda t: np.exp(-p["k"] * t)  # noqa: E731
+    at = y0 * decay(0.5) + p["dose"]
+    broken = (at * decay(0.3) + p["shift"]) * decay(END - BREAK) - p["shift"] + p["dose"]
+    return np.array([[at * decay(0.1)] * 2, [broken, broken + p["shift"]]])
+
+
+def switched_derivative(name):
+    """The derivative of :func:`switched_exact` by a parameter."""
+    return switched_exact({**KICKED, name: KICKED[name] + 1e-30j}).imag / 1e-30

@@ -6,16 +6,23 @@ import numpy as np
 import pytest
 from implicit_replay import replay_implicit
 from mass_equations import (
+    BREAK,
+    DOSES,
     END,
+    KICKED,
     MASS,
     RATE,
     ROUGH,
     UNKNOWNS,
     by_rate,
     by_start,
+    dose,
     exact,
     jacobian,
     rhs,
+    switched,
+    switched_derivative,
+    switched_exact,
     time_slope,
 )
 
@@ -106,31 +113,7 @@ def test_forward_mode_and_second_derivatives_go_through_the_same_steps():
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
-SHIFT, BREAK, DOSES = 0.4, 0.8, (0.5, END)
-
-
-def switched(t, u, p):
-    """``y' = -k z``, ``0 = z - y``, from the break on ``0 = z - y - shift``."""
-    shift = jnp.where(t >= BREAK, p["shift"], 0.0)
-    return jnp.stack([-p["k"] * u[1], u[1] - u[0] - shift])
-
-
-def dose(i, t, u, p):
-    """It leaves the algebraic value to the equations."""
-    return u + jnp.stack([p["dose"], 0.0 * p["dose"]])
-
-
-def switched_exact(p):
-    """The state at 0.6 and at the end, its dose included."""
-    decay = lambda t: jnp.exp(-p["k"] * t)  # noqa: E731
-    at = decay(0.5) + p["dose"]
-    broken = (at * decay(0.3) + p["shift"]) * decay(END - BREAK) - p["shift"] + p["dose"]
-    return jnp.array([[at * decay(0.1)] * 2, [broken, broken + p["shift"]]])
-
-
 def test_values_are_consistent_again_after_jumps_and_discontinuities():
-    p = {"k": jnp.array(0.7), "shift": jnp.array(SHIFT), "dose": jnp.array(0.3)}
-
     def ys(p):
         return solve(
             switched,
@@ -146,10 +129,11 @@ def test_values_are_consistent_again_after_jumps_and_discontinuities():
             jump=dose,
         ).ys
 
+    p = {name: jnp.array(value) for name, value in KICKED.items()}
     found, pulled = jax.jit(lambda p: (ys(p), jax.jacrev(ys)(p)))(p)
-    np.testing.assert_allclose(found, switched_exact(p), rtol=1e-7)
-    expected = jax.jacfwd(switched_exact)(p)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), pulled, expected)
+    np.testing.assert_allclose(found, switched_exact(KICKED), rtol=1e-7)
+    for name in p:
+        np.testing.assert_allclose(pulled[name], switched_derivative(name), rtol=1e-6)
 
 
 def test_derivatives_by_times_are_the_slopes_of_the_solution():

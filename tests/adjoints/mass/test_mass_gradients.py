@@ -8,8 +8,8 @@ from mass_equations import END, MASS, RATE, ROUGH, UNKNOWNS, by_rate, by_start, 
 import adjointbench as ab
 from adjointbench.problems.zoo.robertson import robertson_rhs
 
-#: The methods that take a mass matrix, by steps that are the same for all.
-METHODS = ("jax-discrete", "jax-forward")
+#: The methods that take a mass matrix, whose steps are the same.
+METHODS = ("jax-discrete", "jax-forward", "torch-discrete", "torch-tape", "torch-forward")
 
 
 def closed_form(**changes):
@@ -28,7 +28,7 @@ def closed_form(**changes):
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["jax-discrete", "torch-discrete"])
 def test_the_gradient_is_that_of_the_solution(method):
     result = ab.gradient(closed_form(), method, rtol=1e-8, atol=1e-10)
     assert result.status == "ok", result.message
@@ -48,7 +48,17 @@ def conserved(t, y, p):
     return array_namespace(y).stack([first, second, y[0] + y[1] + y[2] - 1.0])
 
 
-@pytest.mark.parametrize("method", METHODS)
+def test_all_take_the_same_steps_and_have_one_derivative():
+    first, *others = (
+        ab.gradient(closed_form(), method, rtol=1e-5, atol=1e-7) for method in METHODS
+    )
+    for other in others:
+        assert other.stats.steps == first.stats.steps
+        np.testing.assert_allclose(other.dparams["k"], first.dparams["k"], rtol=1e-10)
+        np.testing.assert_allclose(other.dy0, first.dy0, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["jax-discrete", "torch-discrete"])
 def test_robertson_as_an_equation_with_a_constraint_has_its_certified_gradient(method):
     equation = ab.problems.get("robertson")
     problem = ab.Problem(
@@ -70,7 +80,7 @@ def test_robertson_as_an_equation_with_a_constraint_has_its_certified_gradient(m
     np.testing.assert_allclose(result.dy0, [*whole, 0.0], rtol=1e-3, atol=1e-9)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["jax-discrete", "torch-discrete"])
 def test_a_regular_matrix_is_the_ordinary_equation_solved_for_its_slope(method):
     matrix = np.array([[2.0, 0.5], [0.3, 1.0]])
     inverse = np.linalg.inv(matrix)
@@ -91,8 +101,9 @@ def test_a_regular_matrix_is_the_ordinary_equation_solved_for_its_slope(method):
     np.testing.assert_allclose(found.dy0, expected.dy0, rtol=1e-8)
 
 
-def test_an_error_bar_covers_the_error():
-    result = ab.gradient(closed_form(), "jax-discrete", rtol=1e-4, atol=1e-6, error_bar=True)
+@pytest.mark.parametrize("method", ["jax-discrete", "torch-discrete"])
+def test_an_error_bar_covers_the_error(method):
+    result = ab.gradient(closed_form(), method, rtol=1e-4, atol=1e-6, error_bar=True)
     assert result.gradient_error is not None
     true = sum(2 * exact(t) @ by_rate(t) for t in (0.5, END))
     off = abs(result.dparams["k"] / true - 1)
@@ -125,6 +136,8 @@ def test_a_start_from_which_newton_does_not_arrive_is_a_status(method):
 def test_what_takes_no_mass_matrix_names_what_does():
     with pytest.raises(ValueError, match="use one of: rodas5p, rodas4p"):
         ab.gradient(closed_form(), "jax-discrete", solver="tsit5")
+    with pytest.raises(ValueError, match="loops with a mass matrix run eagerly"):
+        ab.gradient(closed_form(), "torch-discrete", compile=True)
     for method in ("jax-backsolve", "torch-quadrature", "scipy-adjoint", "cvodes-adjoint"):
         with pytest.raises(ValueError, match=r"a mass matrix; use one of: .*jax-discrete"):
             ab.gradient(closed_form(stiff=True), method)
