@@ -49,10 +49,11 @@ def consistent(k, u0):
     return np.linalg.solve(UNKNOWNS, np.stack([y0, y0]))
 
 
+@pytest.mark.parametrize("engine", ["native", "xla"])
 @pytest.mark.parametrize("solver", ["rodas5p", pytest.param("rodas4p", marks=pytest.mark.long)])
-def test_the_gradient_is_the_exact_derivative_of_the_steps(solver):
+def test_the_gradient_is_the_exact_derivative_of_the_steps(solver, engine):
     def total(k, u0):
-        solution = solved(k, u0, solver=solver, **COARSE)
+        solution = solved(k, u0, solver=solver, engine=engine, **COARSE)
         return jnp.sum(solution.ys[-1] ** 2), solution
 
     gradients, solution = jax.jit(jax.grad(total, argnums=(0, 1), has_aux=True))(RATE, ROUGH)
@@ -149,10 +150,10 @@ def test_derivatives_by_times_are_the_slopes_of_the_solution():
         np.testing.assert_allclose(by_t0[i], RATE * exact(t), rtol=1e-6)
 
 
-@pytest.mark.long
-def test_lanes_give_what_each_gives_alone():
+@pytest.mark.parametrize("engine", ["native", pytest.param("xla", marks=pytest.mark.long)])
+def test_lanes_give_what_each_gives_alone(engine):
     def gradient(k):
-        return jax.grad(lambda k: jnp.sum(solved(k, **COARSE).ys ** 2))(k)
+        return jax.grad(lambda k: jnp.sum(solved(k, engine=engine, **COARSE).ys ** 2))(k)
 
     rates = jnp.array([0.2, RATE, 1.5])
     together = jax.vmap(gradient)(rates)
@@ -166,10 +167,16 @@ def large(t, u, p):
     return jnp.stack([slope, z + 0.1 * z**3 - y], axis=1).ravel()
 
 
-@pytest.mark.parametrize("linear_solver", ["dense", "sparse"])
-def test_large_states_are_swept_step_by_step_with_any_linear_solver(linear_solver):
+@pytest.mark.parametrize(
+    ("linear_solver", "engine"), [("dense", "xla"), ("sparse", "xla"), ("auto", "native")]
+)
+def test_large_states_are_swept_step_by_step_with_any_linear_solver(linear_solver, engine):
     pairs = 5
     y0 = jnp.ravel(jnp.stack([jnp.linspace(0.5, 1.0, pairs), jnp.zeros(pairs)], axis=1))
+
+    # An entry where the Jacobian has none, and beside the diagonal.
+    mass = np.diag([1.0, 0.0] * pairs)
+    mass[0, 6], mass[4, 2] = 0.25, -0.125
 
     def end(k, **settings):
         return solve(
@@ -177,7 +184,7 @@ def test_large_states_are_swept_step_by_step_with_any_linear_solver(linear_solve
             y0,
             jnp.ones(1),
             {"k": k},
-            mass=np.diag([1.0, 0.0] * pairs),
+            mass=mass,
             solver="rodas5p",
             linear_solver=linear_solver,
             **COARSE,
@@ -185,7 +192,7 @@ def test_large_states_are_swept_step_by_step_with_any_linear_solver(linear_solve
         )
 
     k = jnp.linspace(0.5, 1.0, pairs)
-    found = jax.jit(jax.grad(lambda k: jnp.sum(end(k).ys ** 2)))(k)
+    found = jax.jit(jax.grad(lambda k: jnp.sum(end(k, engine=engine).ys ** 2)))(k)
     exactly = jax.jit(jax.jacfwd(lambda k: jnp.sum(end(k, adjoint="forward").ys ** 2)))(k)
     np.testing.assert_allclose(found, exactly, rtol=1e-9)
 
@@ -233,7 +240,10 @@ def test_what_does_not_go_with_a_mass_matrix_is_refused():
         ({"solver": "tsit5"}, "use one of: rodas5p, rodas4p"),
         ({"solver": "auto"}, "use one of: rodas5p, rodas4p"),
         ({"adjoint": "backsolve"}, "use adjoint='discrete' or 'forward'"),
-        ({"engine": "native"}, "a mass matrix is nothing that a native loop does"),
+        (
+            {"engine": "native", "discontinuities": (1.0,)},
+            "a mass matrix with stops is nothing that a native loop does",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             solved(**settings)

@@ -50,7 +50,7 @@ def conserved(t, y, p):
 
 def test_all_take_the_same_steps_and_have_one_derivative():
     first, *others = (
-        ab.gradient(closed_form(), method, rtol=1e-5, atol=1e-7) for method in METHODS
+        ab.gradient(closed_form(save_at=None), method, rtol=1e-3, atol=1e-5) for method in METHODS
     )
     for other in others:
         assert other.stats.steps == first.stats.steps
