@@ -47,6 +47,13 @@ def check_model(problem: Problem, entry: Method, regularizer: Regularizer | None
             f"method={entry.name!r} does not take problem {problem.name!r}, which has "
             f"{' and '.join(MODELS[name] for name in lacking)}; use one of: {', '.join(able)}"
         )
+    if "mass" in has and len(has) > 1:
+        others = " and ".join(MODELS[name] for name in has if name != "mass")
+        raise ValueError(
+            f"problem {problem.name!r} has a mass matrix and {others}, which do not go together "
+            "here: what happens at a time that moves is carried along rhs, which is no derivative "
+            "of an algebraic unknown; solve for the algebraic unknowns in rhs, or hold the times"
+        )
     if has and regularizer is not None:
         raise ValueError(
             f"regularizer={regularizer.name!r} is for problems without events, moving times and "

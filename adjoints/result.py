@@ -28,8 +28,12 @@ STATUS_MESSAGES = {
     "step_too_small": "the step size fell below what the time variable can resolve; "
     "the solution may have a singularity, or the tolerances are below rounding",
     "nonfinite": "the right-hand side or the solution became NaN or infinite",
-    "linear_solve": "a linear system of an implicit step was singular",
-    "newton": "the Newton iteration of an implicit step did not converge",
+    "linear_solve": "a linear system of an implicit step was singular; with a mass matrix also: "
+    "the algebraic equations do not determine the algebraic unknowns at the start (index 2 or "
+    "more; differentiate the constraints by time)",
+    "newton": "the Newton iteration of an implicit step did not converge; with a mass matrix also: "
+    "none to values that fulfil the algebraic equations at the start, so that a y0 nearer to them "
+    "may do",
     "timeout": "the time allowed ran out",
     "failed": "the solver gave up",
     "inaccurate": "the gradient is estimated to be further off than it may be",

@@ -45,6 +45,7 @@ ROOMS = {
         "torch/systems": "implicit steps",
         "native": "as one C loop",
         "linear_systems": "sparse, in colors",
+        "mass": "M y' = f",
         "peers": "other libraries",
     },
     "training": {"": "tasks, trainers"},

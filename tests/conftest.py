@@ -22,6 +22,7 @@ SLOW = {
     "test_code", "test_code_key", "test_collect", "test_commands",
     "test_contributing", "test_diffrax_estimates", "test_directions", "test_jax_composes",
     "test_jax_discrete", "test_jax_implicit", "test_jax_odeint", "test_jax_orders",
+    "test_jax_mass", "test_mass_gradients", "test_torch_mass",
     "test_kernels", "test_kinds_of_models", "test_measure", "test_nonfinite_derivatives",
     "test_own_problem", "test_peers", "test_regularizers", "test_scipy_forward",
     "test_scipy_stops", "test_scipy_units", "test_sde", "test_sde_peers",

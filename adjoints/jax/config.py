@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import jax
 from jax import lax
 
+from ..mass.matrix import MassMatrix
 from ..steps.acceptance import Step
 from ..steps.runge_kutta import Rhs
 from ..steps.tableau import Tableau
@@ -202,6 +203,8 @@ class Config:
         formed by forward mode.
     system : System
         How an implicit solver forms that matrix by itself, and solves with it.
+    mass : MassMatrix, optional
+        ``M`` of ``M y' = rhs``, which a Rosenbrock method takes.
     native : NativeLoop, optional
         The program that solves and pulls back in place of what JAX compiles: see
         :mod:`~adjointbench.adjoints.jax.native.engine`.
@@ -231,6 +234,7 @@ class Config:
     through_step_size: bool = False
     jacobian: Callable[..., Any] | None = None
     system: System = DENSE
+    mass: MassMatrix | None = None
     native: Any = None
     jax_differentiates: bool = False
 
@@ -243,6 +247,17 @@ class Config:
     def controlled(self) -> bool:
         """Whether the embedded error controls the step size."""
         return self.tableau.adaptive and not (self.given_steps or self.constant_steps)
+
+    @property
+    def estimates_stiffness(self) -> bool:
+        """Whether there is an estimate; with a mass matrix the Jacobian alone tells nothing."""
+        return self.tableau.stiffness_stages is not None and self.mass is None
+
+    @property
+    def moves_at_stops(self) -> bool:
+        """Whether a state may change at a stop: by a jump, or to fulfil algebraic equations."""
+        algebraic = self.mass is not None and self.mass.algebraic > 0
+        return self.on_stop is not None or (algebraic and self.breaks)
 
     @property
     def choose(self) -> Callable[..., Any]:
@@ -258,7 +273,7 @@ class Config:
         """Steps to sweep over at once; 1 where they are swept step by step."""
         solver = self.solver
         large = states > solver.chunked_states
-        if solver.sweep_chunk is None or large or self.on_stop is not None:
+        if solver.sweep_chunk is None or large or self.moves_at_stops:
             return 1
         return max(SHORTEST_CHUNK, min(LONGEST_CHUNK, CHUNK_NUMBERS // states**3))
 

@@ -24,6 +24,7 @@ from ..steps.runge_kutta import error_scale
 from ..steps.step_size import STRETCH, first_step
 from ..steps.tableau import Tableau
 from .config import Config
+from .mass import first_slope
 from .state import Operands, State
 
 Tree = Any
@@ -75,13 +76,13 @@ class ErrorControl:
         span = _first_span(ops)
         if ops.first_step is not None:
             return _limited(ops.first_step.astype(ops.t0.dtype), ops)
-        n = config.components
+        n, slope = config.components, first_slope(config, slope)
         scale = error_scale(y0, y0, ops.rtol, ops.atol)
         part = (y0[:n], slope[:n], scale[:n]) if n is not None else (y0, slope, scale)
 
         def rhs(t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
             full = y if n is None else jnp.concatenate([y, y0[n:]])
-            slope = config.rhs(t, full, params)
+            slope = first_slope(config, config.rhs(t, full, params))
             return slope if n is None else slope[:n]
 
         params = (ops.params, ops.constants)

@@ -15,6 +15,7 @@ from . import continuous, discrete, through_control
 from .config import Config
 from .forward_mode import solve_forward
 from .forward_pass import outputs, solve_recording
+from .mass import begun
 from .native import engine
 from .outcomes import Outputs, Pulled
 from .reverse_warnings import differentiated_once, tell_breakdown
@@ -72,6 +73,8 @@ def solve_outputs(
         Everything else; its ``params`` are not read, and its times are held.
     """
     ops = rest._replace(params=params)
+    y0, ops = begun(config, t0, y0, ops)
+    rest = rest._replace(begins=ops.begins)
     start = start_by_time(config, t0, y0, ops)
     out: Any
     if config.adjoint == "forward":

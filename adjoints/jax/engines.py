@@ -79,6 +79,7 @@ def choose_engine(
         dense_output=config.dense_output,
         differentiate_step_size=config.through_step_size,
         **{"a second derivative": engine == "auto" and _differentiated(given) > 1},
+        **{"a mass matrix with stops": config.mass is not None and config.breaks},
         **{f"linear_solver={linear_solver!r}": linear_solver in ("banded", "sparse")},
         **beyond,
     )

@@ -60,7 +60,7 @@ def solve_recording(
     several = keep_rows and config.windows > 1
     buffers = empty_buffers(config, state, ops, keep_steps and not keep_rows, keep_rows)
     tab = config.tableau
-    known = (tab.adaptive, tab.adaptive, tab.stiffness_stages is not None)
+    known = (tab.adaptive, tab.adaptive, config.estimates_stiffness)
     carry = (state, no_terms(known, jnp.zeros_like(state.t)))
     if several:
         return _solve_in_windows(config, carry, buffers, ops, keep_steps=keep_steps)

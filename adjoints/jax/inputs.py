@@ -22,6 +22,8 @@ from ..arguments import (
     positive_int,
     tolerance,
 )
+from ..mass.matrix import MassMatrix
+from ..mass.solvers import check_takes_mass, mass_of
 from ..steps.stops import Stops
 from .config import Config
 from .continuous import CONTINUOUS
@@ -130,6 +132,20 @@ def checked_newton_tolerance(value: Any) -> float:
     if not 0 < found < 1:
         raise ValueError(f"newton_tolerance={value!r} must lie between 0 and 1, as 0.01 does")
     return found
+
+
+def checked_mass_of(mass: Any, y0: jax.Array, solver: str, adjoint: str) -> MassMatrix | None:
+    """The mass matrix, refused where it is not known, or nothing for the solver or the adjoint."""
+    if mass is None:
+        return None
+    if (held := known(mass)) is None:
+        raise ValueError("mass is traced; it must be known, and is not differentiated")
+    check_takes_mass(solver)
+    if adjoint in CONTINUOUS:
+        raise ValueError(
+            f"adjoint={adjoint!r} does not take a mass matrix; use adjoint='discrete' or 'forward'"
+        )
+    return mass_of(held, y0.size, y0.dtype)
 
 
 def check_config(

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .config import Config
+from .mass import after_stop
 from .sides import clipper, time_limits
 from .state import Operands, State
 
@@ -25,17 +26,16 @@ def pass_stop(
 ) -> tuple[jax.Array, jax.Array]:
     """State and slope just after a stop, where the step passes one."""
     params = (ops.params, ops.constants)
-    on_stop = config.on_stop
     next_stop = jnp.minimum(state.stop + 1, ops.stops.last)
     after = y1
-    if on_stop is not None:
+    if config.moves_at_stops:
         after = config.choose(
             passes,
-            lambda which, t, y, p: on_stop(which, t, y, p),
-            lambda which, t, y, p: y,
-            *(ops.stops.jumps[state.stop], t1, y1, params),
+            lambda number, t, y, ops: after_stop(config, number, t, y, ops),
+            lambda number, t, y, ops: y,
+            *(state.stop, t1, y1, ops),
         )
-    if on_stop is None and not config.breaks:
+    if config.on_stop is None and not config.breaks:
         return after, slope
     sides = (time_limits(config, at, ops) for at in (state.stop, next_stop))
     before_clip, after_clip = map(clipper, sides)

@@ -14,6 +14,7 @@ import numpy as np
 from ...problems import Problem
 from ...problems.moving_times import moves
 from ..error_bars.pieces import words_of
+from ..mass.solvers import mass_of
 from ..program import (
     Settings,
     TrainingGradient,
@@ -35,6 +36,7 @@ from .engines import choose_engine
 from .events.declared import with_problem_events
 from .events.outputs import events_of
 from .forward_mode import solve_forward
+from .mass import begun, check_index
 from .outcomes import Met
 from .record import bytes_of, bytes_of_step
 from .solve import operands, solve, window_size
@@ -122,8 +124,14 @@ class JaxProgram:
             )
             own = self._put(problem.y0), dict(problem.params), dict(problem.constants)
             self.config = self._with_system(config, *own)
+            check_index(self.config, *self._at_own_values())
         if compiled_ahead():
             _ = self._built
+
+    def _at_own_values(self) -> tuple[jax.Array, jax.Array, Operands]:
+        """Start time and value, and what a solve at the problem's own values reads."""
+        ops = self._operands(dict(self.problem.params), self._fixed)
+        return ops.t0, self._put(self.problem.y0), ops
 
     def _with_system(self, config: Config, y0: jax.Array, params: Tree, constants: Tree) -> Config:
         """The configuration with what solves the linear systems, where that is not the engine."""
@@ -272,7 +280,8 @@ class JaxProgram:
         """The gradient of the steps of a solve, each in so many pieces, `room` of them at most."""
         own, pieces = fixed
         ops = self._operands(params, own)
-        out = undifferentiated(self.config, True, y0, ops)
+        start, ops = begun(self.config, ops.t0, y0, ops)
+        out = undifferentiated(self.config, True, start, ops)
         ops = finer_operands(self.config, ops, out, pieces)
         config = again_config(self.config, room)
         return self._gradient_of(config, False, params, y0, ops, own)[:4]
@@ -289,14 +298,33 @@ class JaxProgram:
         """Loss, gradients and report of one solve, and what the solve returned."""
         if config.adjoint == "forward":
             return self._forward_gradient(config, keep_steps, params, y0, ops, fixed)
-        out, kept = recorder(config)(config, keep_steps, y0, ops)
+        start, pull_start, ops = self._begun(config, params, y0, ops)
+        out, kept = recorder(config)(config, keep_steps, start, ops)
         before = None if out.met is None else out.met.before
         value = jax.value_and_grad(partial(self._total, out.met), argnums=(0, 1, 2, 3))
         loss, (dys, dtotals, direct, dbefore) = value(out.ys, out.totals, params, before, fixed)
         wanted = self._wanted(dtotals)
         pulled = puller(config)(config, kept, dys, wanted, None, dbefore)
         dparams = jax.tree.map(jnp.add, direct, pulled.dparams)
-        return loss, dparams, pulled.dy0, pack_report(config, out.final, pulled.counts), out
+        if pull_start is None:
+            return loss, dparams, pulled.dy0, pack_report(config, out.final, pulled.counts), out
+        dy0, of_start = pull_start(pulled.dy0)
+        dparams = jax.tree.map(jnp.add, dparams, of_start)
+        return loss, dparams, dy0, pack_report(config, out.final, pulled.counts), out
+
+    def _begun(
+        self, config: Config, params: Tree, y0: jax.Array, ops: Operands
+    ) -> tuple[jax.Array, Callable[..., Any] | None, Operands]:
+        """A start value that fulfils the algebraic equations, and what pulls back to `y0`."""
+        if config.mass is None or not config.mass.algebraic:
+            return y0, None, ops
+
+        def begin(y0: jax.Array, params: Tree) -> tuple[jax.Array, Any]:
+            start, after = begun(config, ops.t0, y0, ops._replace(params=params))
+            return start, after.begins
+
+        start, pull, begins = jax.vjp(begin, y0, params, has_aux=True)
+        return start, pull, ops._replace(begins=begins)
 
     def _forward_gradient(
         self,
@@ -308,7 +336,8 @@ class JaxProgram:
         fixed: Fixed,
     ) -> tuple[Any, ...]:
         def total(params: Tree, y0: jax.Array) -> tuple[jax.Array, Any]:
-            out = solve_forward(config, keep_steps, y0, ops._replace(params=params))
+            start, moved = begun(config, ops.t0, y0, ops._replace(params=params))
+            out = solve_forward(config, keep_steps, start, moved)
             before = None if out.met is None else out.met.before
             loss = self._total(out.met, out.ys, out.totals, params, before, fixed)
             return loss, (loss, out)
@@ -319,7 +348,7 @@ class JaxProgram:
 
     def _loss_alone(self, params: Tree, y0: jax.Array, fixed: Fixed) -> jax.Array:
         ops = self._operands(params, fixed)
-        out = undifferentiated(self.config, False, y0, ops)
+        out = undifferentiated(self.config, False, *begun(self.config, ops.t0, y0, ops))
         before = None if out.met is None else out.met.before
         return self._total(out.met, out.ys, out.totals, params, before, fixed)
 
@@ -430,6 +459,7 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
         window=window_size(settings.max_steps, settings.checkpoints),
         jacobian=None if problem.jacobian is None else Jacobian(problem.jacobian, merge_named),
         through_step_size=settings.differentiate_step_size,
+        mass=mass_of(problem.mass, problem.n_states, problem.dtype),
         error_norm=error_norm,
         reduction=reduction,
     )
@@ -448,5 +478,6 @@ def accepted_times(problem: Problem, solver: str, rtol: Any, atol: Any) -> np.nd
             rtol=rtol,
             atol=atol,
             **of_problem(problem),
+            mass=problem.mass,
         )
         return np.asarray(solution.steps[0])

@@ -10,6 +10,7 @@ from jax import lax
 from ..steps.acceptance import Step, TermInputs, Terms, step_terms, term_inputs
 from ..steps.runge_kutta import dense_coefficients, dense_stages
 from .config import Config
+from .mass import after_stop
 from .sides import clipper, time_limits
 from .sources import Sources, StepOutputs
 from .state import Operands, Row, Trial
@@ -31,13 +32,12 @@ def take_step(
 
 def after_step(config: Config, row: Row, y1: jax.Array, ops: Operands) -> jax.Array:
     """The state behind the recorded step, past the jump that it reaches, if it does."""
-    on_stop = config.on_stop
-    if on_stop is None:
+    if not config.moves_at_stops:
         return y1
-    t1, which = ops.stops.times[row.stop], ops.stops.jumps[row.stop]
+    t1 = ops.stops.times[row.stop]
     return lax.cond(
         row.reaches & (row.h != 0),
-        lambda y: on_stop(which, t1, y, (ops.params, ops.constants)),
+        lambda y: after_stop(config, row.stop, t1, y, ops),
         lambda y: y,
         y1,
     )

@@ -15,6 +15,7 @@ from .config import ChunkSweep, Config, StepPull
 from .explicit import evals_at_start
 from .implicit_steps import failure_of, frozen_jacobian, implicit_pair, rhs_on_side
 from .linear import linear_solver
+from .mass import mass_times, step_matrix
 from .outcomes import Counts
 from .rosenbrock_back import pull_rosenbrock_step
 from .rosenbrock_chunks import sweep_rosenbrock_chunk
@@ -39,19 +40,22 @@ class Rosenbrock:
         rhs = rhs_on_side(config, trial, ops)
         slope = rhs(t, y) if first is None else first
         jacobian = frozen_jacobian(config, clipper(limits)(t), y, (ops.params, ops.constants))
-        matrix = system.shifted(jacobian, 1 / tab.gamma, -h)
+        matrix = step_matrix(config, tab.gamma, jacobian, h)
 
         def product(u: jax.Array) -> jax.Array:
             return jax.jvp(lambda y: rhs(t, y), (y,), (u,))[1]
 
         whole = system.whole(jacobian, product, y)
-        factors = system.factorize(system.shifted(whole, 1 / tab.gamma, -h))
+        factors = system.factorize(step_matrix(config, tab.gamma, whole, h))
         time_slope = jax.jvp(lambda t: rhs(t, y), (t,), (jnp.ones_like(t),))[1]
-        solve = linear_solver(lambda u: u / tab.gamma - h * product(u), factors, system.solve)
-        stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
+        mass = mass_times(config)
+        solve = linear_solver(lambda u: mass(u) / tab.gamma - h * product(u), factors, system.solve)
+        stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve, mass)
         y1 = y + h * combine(tab.b, stages)
         failure = failure_of(matrix, factors)
-        pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
+        pair = None
+        if config.mass is None:
+            pair = implicit_pair(tab, lambda y: rhs(t1, y), stages, y1, h)
         slope = rhs(t1, y1)
         solves = jnp.int32(tab.steps)
         radius = system.largest_row_sum(jacobian)

@@ -30,6 +30,7 @@ def take_again(
     y: jax.Array,
     h: jax.Array,
     time_slope: jax.Array,
+    mass: Callable[[jax.Array], jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     """The states of the stages of a recorded step, and the stages, or of many steps at once.
 
@@ -43,6 +44,8 @@ def take_again(
     y, h, time_slope : array
         The state before the step, its size, that can be multiplied with states, and the derivative
         of the right-hand side by time there.
+    mass : callable
+        The product with the mass matrix.
     """
     states = square_rows(tab.a, tab.steps, y.dtype)
     coupling = square_rows(tab.coupling, tab.steps, y.dtype)
@@ -51,7 +54,7 @@ def take_again(
     def stage(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         at, stages = carry
         state = y + h * combined(states[i], stages)
-        right = rhs(times[i], state) + combined(coupling[i], stages)
+        right = rhs(times[i], state) + mass(combined(coupling[i], stages))
         solved = solve(right + weights[i] * h * time_slope)
         return put(at, state, i), put(stages, solved, i)
 

@@ -2,11 +2,11 @@
 
 The stages ``U_i`` of a step over ``h`` solve, with ``J`` the Jacobian at its start,
 
-    (I / gamma - h J) U_i = f(t_i, g_i) + sum_j c_ij U_j + h d_i f_t,    g_i = y + h sum_j a_ij U_j
+    (M / gamma - h J) U_i = f(t_i, g_i) + M sum_j c_ij U_j + h d_i f_t,  g_i = y + h sum_j a_ij U_j
 
 Given the cotangents ``v_i`` that enter at the stages, those of the right-hand sides are
 
-    l_i = (I / gamma - h J)^-T (v_i + sum_m c_mi l_m + h sum_m a_mi J(g_m)^T l_m)    (m after i)
+    l_i = (M / gamma - h J)^-T (v_i + M^T sum_m c_mi l_m + h sum_m a_mi J(g_m)^T l_m)  (m after i)
 
 and the matrix adds the derivative of ``h sum_i l_i . J U_i``, for all stages at once. As JAX
 differentiates a step, its stages are compiled one by one: the program of a large right-hand side
@@ -25,6 +25,7 @@ from .chunks import stage_times
 from .config import Config
 from .implicit_steps import frozen_jacobian
 from .linear import linear_solver
+from .mass import mass_times, step_matrix
 from .recorded_step import after_step, step_outputs
 from .rosenbrock_again import rhs_of_row, slope_by_time, take_again
 from .rosenbrock_chunks import bends_along, step_of_stages
@@ -57,7 +58,9 @@ def pull_rosenbrock_step(
     rhs = rhs_of_row(config, row, ops)
     times = stage_times(config, row, tab.steps, ops)
     in_time = slope_by_time(rhs, row.t, y)
-    states, stages = take_again(tab, rhs, matrix.solve, times, y, row.h, in_time)
+    states, stages = take_again(
+        tab, rhs, matrix.solve, times, y, row.h, in_time, mass_times(config)
+    )
 
     def end(y: jax.Array, stages: jax.Array, params: Tree) -> tuple[jax.Array, StepOutputs]:
         own = ops._replace(params=params)
@@ -80,23 +83,24 @@ def pull_rosenbrock_step(
 
 
 def _matrix(config: Config, row: Row, ops: Operands) -> Matrix:
-    """``I / gamma - h J`` at the start of a step."""
+    """``M / gamma - h J`` at the start of a step."""
     gamma, h, y = config.tableau.gamma, row.h, row.y
     rhs = rhs_of_row(config, row, ops)
     clip = clipper(time_limits(config, row.stop, ops))
     jacobian = frozen_jacobian(config, clip(row.t), y, (ops.params, ops.constants))
     system = config.system
-    factors = system.factorize(system.shifted(jacobian, 1 / gamma, -h))
+    factors = system.factorize(step_matrix(config, gamma, jacobian, h))
+    mass, mass_back = mass_times(config), mass_times(config, transposed=True)
 
     def slope(y: jax.Array) -> jax.Array:
         return rhs(row.t, y)
 
     return Matrix(
         linear_solver(
-            lambda u: u / gamma - h * jax.jvp(slope, (y,), (u,))[1], factors, system.solve
+            lambda u: mass(u) / gamma - h * jax.jvp(slope, (y,), (u,))[1], factors, system.solve
         ),
         linear_solver(
-            lambda u: u / gamma - h * jax.vjp(slope, y)[1](u)[0],
+            lambda u: mass_back(u) / gamma - h * jax.vjp(slope, y)[1](u)[0],
             factors,
             system.solve,
             transposed=True,
@@ -114,14 +118,14 @@ def _pull_stages(
     dparams: Tree,
 ) -> tuple[jax.Array, jax.Array, Tree]:
     """The cotangents ``l_i``, ``J(g_i)^T l_i`` for each, and those of the parameters."""
-    tab, h = config.tableau, row.h
+    tab, h, mass = config.tableau, row.h, mass_times(config, transposed=True)
     states = square_rows(tab.a, tab.steps, row.y.dtype).T
     coupling = square_rows(tab.coupling, tab.steps, row.y.dtype).T
 
     def stage(turn: jax.Array, carry: Tree) -> Tree:
         right, through, dparams = carry
         i = tab.steps - 1 - turn
-        total = entering[i] + combined(coupling[i], right) + h * combined(states[i], through)
+        total = entering[i] + mass(combined(coupling[i], right)) + h * combined(states[i], through)
         solved = matrix.solve_transposed(total)
         t, y = at[0][i], at[1][i]
         _, vjp = jax.vjp(lambda y, p: config.rhs(t, y, (p, ops.constants)), y, ops.params)

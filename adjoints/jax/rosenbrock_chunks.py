@@ -1,16 +1,16 @@
 """A chunk of Rosenbrock steps backwards at once, for small states.
 
 The chunks of :mod:`~adjointbench.adjoints.jax.explicit_chunks`, for steps whose stages solve linear
-systems. With ``W = I / gamma - h J``, ``J_i`` the Jacobian at stage ``i`` and ``H_i`` the
+systems. With ``W = M / gamma - h J``, ``J_i`` the Jacobian at stage ``i`` and ``H_i`` the
 derivative of ``J U_i`` by the state (the second-order term of the Jacobian in ``W``), the
 stages' derivatives by the old state are
 
-    D_i = W^-1 (J_i (I + h sum_j a_ij D_j) + sum_j coupling_ij D_j
+    D_i = W^-1 (J_i (I + h sum_j a_ij D_j) + M sum_j coupling_ij D_j
                 + h (H_i + time_weights_i df_t/dy)),        A = I + h sum_i b_i D_i
 
 and the cotangents ``l_i`` of the stages' right-hand sides, from the last stage to the first,
 
-    l_i = (h b_i w + sum_(l>i) (coupling_li l_l + h a_li l_l J_l)) W^-1
+    l_i = (h b_i w + sum_(l>i) (coupling_li l_l M + h a_li l_l J_l)) W^-1
 
 References
 ----------
@@ -29,7 +29,6 @@ import numpy as np
 
 from ..steps.acceptance import Step
 from ..steps.runge_kutta import combine
-from ..steps.tableau import Tableau
 from .chunks import (
     add_trees,
     entering_cotangents,
@@ -44,6 +43,7 @@ from .chunks import (
 from .config import Config
 from .implicit_steps import implicit_pair
 from .linear import inverse_of, jacobian_of, solve_with
+from .mass import mass_times, step_matrix
 from .rosenbrock_again import rhs_of_row, slope_by_time, take_again
 from .sides import clipper, time_limits
 from .sources import Sources
@@ -73,13 +73,13 @@ def sweep_rosenbrock_chunk(
     bends = _bend_jacobians(config, rows, directions, ops)
     stages = list(directions)
     h = rows.h[:, None, None]
-    tangents = _tangents(tab, h, inverse, squares, bends)
+    tangents = _tangents(config, h, inverse, squares, bends)
     whole = jnp.asarray(np.eye(n, dtype=w.dtype)[None]) + h * combined(tab.b, tangents)
     entering, own, dp_own = entering_cotangents(
         config, rows, index, stages, tangents, ops, sources, step_of_stages
     )
     w, ahead = recur(whole, entering, w.reshape(n))
-    right = _right_cotangents(tab, h[..., 0], inverse, squares, ahead, own)
+    right = _right_cotangents(config, h[..., 0], inverse, squares, ahead, own)
     dp = _parameters(config, rows, ops, (times, states, directions), right, h[..., 0])
     return w.reshape(shape), add_trees(dparams, dp, dp_own)
 
@@ -128,9 +128,9 @@ def _parameters(
 
 def _inverse(config: Config, row: Row, ops: Operands) -> jax.Array:
     """The inverse of the matrix of a step."""
-    rhs, n = rhs_of_row(config, row, ops), row.y.size
+    rhs = rhs_of_row(config, row, ops)
     jacobian = jacobian_of(lambda y: rhs(row.t, y), row.y)
-    return inverse_of(np.eye(n, dtype=row.y.dtype) / config.tableau.gamma - row.h * jacobian)
+    return inverse_of(step_matrix(config, config.tableau.gamma, jacobian, row.h))
 
 
 def _take_again(
@@ -150,7 +150,8 @@ def _take_again(
         return slope_by_time(rhs_of_row(config, row, ops), row.t, row.y)
 
     h = rows.h.reshape(-1, *(1,) * (rows.y.ndim - 1))
-    return take_again(config.tableau, rhs, solve, times, rows.y, h, jax.vmap(by_time)(rows))
+    mass = mass_times(config, lead=1)
+    return take_again(config.tableau, rhs, solve, times, rows.y, h, jax.vmap(by_time)(rows), mass)
 
 
 def bends_along(
@@ -184,9 +185,10 @@ def _bend_jacobians(config: Config, rows: Row, directions: jax.Array, ops: Opera
 
 
 def _tangents(
-    tab: Tableau, h: jax.Array, inverse: jax.Array, squares: jax.Array, bends: jax.Array
+    config: Config, h: jax.Array, inverse: jax.Array, squares: jax.Array, bends: jax.Array
 ) -> jax.Array:
     """The derivatives ``D_i`` of the stages by the state at the start of the step."""
+    tab, mass = config.tableau, config.mass
     states = square_rows(tab.a, tab.steps, h.dtype)
     coupling = square_rows(tab.coupling, tab.steps, h.dtype)
     weights = jnp.asarray(tab.time_weights, h.dtype)
@@ -194,14 +196,17 @@ def _tangents(
     def stage(i: jax.Array, tangents: jax.Array) -> jax.Array:
         right = squares[i] + h * (bends[i] + weights[i] * bends[-1])
         right = right + product(squares[i], h * combined(states[i], tangents))
-        right = right + combined(coupling[i], tangents)
+        coupled = combined(coupling[i], tangents)
+        right = right + (
+            coupled if mass is None else product(jnp.asarray(mass.matrix, h.dtype)[None], coupled)
+        )
         return put(tangents, product(inverse, right), i)
 
     return in_turn(tab.steps, stage, jnp.zeros_like(squares))
 
 
 def _right_cotangents(
-    tab: Tableau,
+    config: Config,
     h: jax.Array,
     inverse: jax.Array,
     squares: jax.Array,
@@ -209,6 +214,7 @@ def _right_cotangents(
     own: list[jax.Array] | None,
 ) -> jax.Array:
     """The cotangents ``l_i`` of the stages' right-hand sides."""
+    tab, mass = config.tableau, mass_times(config, lead=1, transposed=True)
     states = square_rows(tab.a, tab.steps, h.dtype).T
     coupling = square_rows(tab.coupling, tab.steps, h.dtype).T
     entering = column(tab.b[: tab.steps], ahead[None]) * (h * ahead)[None]
@@ -218,7 +224,7 @@ def _right_cotangents(
     def stage(turn: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         right, through = carry
         i = tab.steps - 1 - turn
-        total = entering[i] + combined(coupling[i], right) + h * combined(states[i], through)
+        total = entering[i] + mass(combined(coupling[i], right)) + h * combined(states[i], through)
         solved = row_product(total, inverse)
         return put(right, solved, i), put(through, row_product(solved, squares[i]), i)
 
@@ -237,4 +243,7 @@ def step_of_stages(
     def slope(y: jax.Array) -> jax.Array:
         return config.rhs(clip(row.t + row.h), y, both)
 
-    return Step(y1, stages, slope(y1), implicit_pair(tab, slope, stages, y1, row.h))
+    pair = None
+    if config.mass is None:
+        pair = implicit_pair(tab, slope, stages, y1, row.h)
+    return Step(y1, stages, slope(y1), pair)

@@ -3,7 +3,9 @@
 A solve itself holds its times fixed. A start value that belongs to another start time is moved
 along the solution, and so is a saved state:
 
-    dy0/dt0 = -f(t0, y0),        dy(t)/dt = f(t, y(t)).
+    dy0/dt0 = -f(t0, y0),        dy(t)/dt = f(t, y(t)),
+
+and with a mass matrix by what solves for the slope.
 
 Both are written as functions whose value is the state and whose derivative this is. The slope is
 taken at the function's own value, so that derivatives of any order are right. Of a gradient by
@@ -22,6 +24,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from .config import Config
+from .mass import slope_by_state
 from .sides import beside, clipper, time_limits
 from .state import Operands
 
@@ -119,7 +122,7 @@ def start_by_time(config: Config, t0: jax.Array, y0: jax.Array, ops: Operands) -
 
     def slope(t: jax.Array, y: jax.Array, params: Tree, rest: Operands) -> jax.Array:
         clip = clipper(time_limits(config, rest.stops.first, rest))
-        return -config.rhs(clip(t), y, (params, rest.constants))
+        return -slope_by_state(config, t, y, (params, rest.constants), clip)
 
     return _along(slope, t0, y0, ops.params, ops._replace(params=None))
 
@@ -131,7 +134,8 @@ def saves_by_time(
 
     def slopes(t: jax.Array, y: jax.Array, params: Tree, rest: Operands) -> jax.Array:
         t = _beside_stops(t, rest, -jnp.inf if before else jnp.inf) if config.breaks else t
-        found = jax.vmap(lambda t, y: config.rhs(t, y, (params, rest.constants)))(t, y)
+        both = (params, rest.constants)
+        found = jax.vmap(lambda t, y: slope_by_state(config, t, y, both))(t, y)
         if config.events is None:
             return found
         # Behind a terminal event nothing moves.

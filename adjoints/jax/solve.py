@@ -21,6 +21,7 @@ from .events.outputs import event_record
 from .inputs import (
     check_config,
     checked_array,
+    checked_mass_of,
     checked_newton_tolerance,
     checked_size,
     checked_steps,
@@ -74,6 +75,7 @@ def solve(
     newton_tolerance: float = 1e-2,
     linear_solver: str = "auto",
     jacobian_sparsity: Any = None,
+    mass: Any = None,
     engine: str = "auto",
 ) -> Solution:
     """Solve ``y' = rhs(t, y, params)`` from `t0`, and be differentiable.
@@ -184,6 +186,12 @@ def solve(
     jacobian_sparsity : optional
         These places, where they are known: a matrix of SciPy, a boolean array of shape ``(n, n)``,
         or their rows and columns.
+    mass : array_like, shape (n, n), optional
+        ``M`` of ``M y' = rhs(t, y, params)``, for all components in the order of the leaves of
+        `y0`; known, and not differentiated. It may be singular, with algebraic equations of index
+        1: the solve begins with the consistent values whose ``M y`` is that of `y0`, and goes on
+        with such after jumps and discontinuities. For ``"rodas5p"`` and ``"rodas4p"``, with
+        ``adjoint="discrete"`` or ``"forward"``; there is no ``stiffness_estimate`` then.
     engine : {"auto", "native", "xla"}
         What runs: ``"native"`` a program in C that the equations are translated to, several times
         as fast for small systems on a CPU, with explicit and Rosenbrock solvers and
@@ -256,6 +264,7 @@ def solve(
         constant_steps=size is not None,
         through_step_size=differentiate_step_size,
         jacobian=user.jacobian,
+        mass=checked_mass_of(mass, start, solver, adjoint),
     )
     config = with_events(config, user, declared, room)
     check_events(config)

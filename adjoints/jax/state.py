@@ -50,7 +50,8 @@ class Operands(NamedTuple):
     ``params`` are differentiated; ``constants`` reach the right-hand side too and are not.
     ``reverse_rtol`` and ``reverse_atol`` are for the reverse solve of a continuous adjoint.
     ``limit`` is a time to step onto and pause at. ``sound`` is false where arguments whose
-    values were not known before make no sense.
+    values were not known before make no sense. ``begins`` is the status that the start value has:
+    running, unless no consistent one was found.
     """
 
     params: Tree
@@ -67,6 +68,7 @@ class Operands(NamedTuple):
     reverse_atol: jax.Array | None = None
     limit: jax.Array | None = None
     sound: jax.Array | None = None
+    begins: jax.Array | None = None
 
 
 class EventState(NamedTuple):

@@ -32,6 +32,8 @@ def start(config: Config, y0: jax.Array, ops: Operands) -> State:
     zero = jnp.int32(0)
     finite = jnp.isfinite(slope).all() & jnp.isfinite(y0).all()
     status = jnp.where(finite, RUNNING, CODES["nonfinite"])
+    if ops.begins is not None:
+        status = jnp.where(ops.begins == RUNNING, status, ops.begins)
     if ops.sound is not None:
         status = jnp.where(ops.sound, status, CODES["failed"])
     return State(

@@ -62,6 +62,11 @@ class Pattern:
         """Where each column begins among the places, and the end."""
         return np.searchsorted(self.columns, np.arange(self.size + 1)).astype(np.int32)
 
+    def joined(self, rows: np.ndarray, columns: np.ndarray) -> Pattern:
+        """A pattern of these places and of others."""
+        both = ((self.rows, rows), (self.columns, columns))
+        return Pattern(self.size, *(np.concatenate(parts) for parts in both))
+
     def matrix(self, entries: np.ndarray) -> csc_matrix:
         """A matrix of SciPy, of its entries in the order of the places."""
         from scipy.sparse import csc_matrix

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..arguments import check_name
+from ..mass.solvers import OPEN_SOLVERS
 
 if TYPE_CHECKING:
     from ..regularizers.regularizer import Regularizer
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 EXPLICIT_SOLVERS = ("tsit5", "dopri5", "dop853", "rk4", "euler")
 IMPLICIT_SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint", "auto")
 #: Of all solvers those that take a mass matrix.
-SOLVERS_WITH_MASS = ("rodas5p", "rodas4p", "idas")
+SOLVERS_WITH_MASS = (*OPEN_SOLVERS, "idas")
 SCIPY_SOLVERS = ("rk45", "dop853", "radau", "bdf", "lsoda")
 
 #: Methods of other libraries are a family of their own.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
+from ..mass.matrix import MassMatrix
 from ..scipy.flat import flat_system
 from .expressions import Expressions
 from .symbolic_array import symbolic
@@ -73,6 +74,8 @@ class Equations:
         The numbers of jumps that may act.
     loss : callable, optional
         ``loss(ys, p, data)`` of all saves, flat.
+    mass : MassMatrix, optional
+        ``M`` of ``M y' = rhs``.
     """
 
     n: int
@@ -81,6 +84,7 @@ class Equations:
     jump: Callable[..., Any] | None = None
     jumps: tuple[int, ...] = ()
     loss: Callable[..., Any] | None = None
+    mass: MassMatrix | None = None
 
 
 def equations_of(problem: Problem, jumps: tuple[int, ...]) -> Equations:

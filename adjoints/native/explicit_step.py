@@ -10,6 +10,7 @@ and that of the old state is ``w + sum_i g_i``.
 
 from __future__ import annotations
 
+from ..mass.matrix import MassMatrix
 from ..steps.tableau import Tableau
 from .step_formulas import (
     READ,
@@ -23,7 +24,7 @@ from .step_formulas import (
 )
 
 
-def step(tableau: Tableau) -> str:
+def step(tableau: Tableau, mass: MassMatrix | None = None) -> str:
     """The functions of a step that the loop calls."""
     return "\n".join(
         [
@@ -86,7 +87,7 @@ def _stages(tableau: Tableau) -> list[str]:
     ]
 
 
-def step_back(tableau: Tableau) -> str:
+def step_back(tableau: Tableau, mass: MassMatrix | None = None) -> str:
     """The step backwards, and its dense output."""
     own = " ".join(
         f"back->u[{i}][j] += row->h * number({weight!r}) * w[j];"

@@ -87,14 +87,17 @@ static real limited(const Lanes *lanes, real size) {
 
 /* The first size by slope and curvature at the start. */
 static real found_size(const Lanes *lanes) {
-    const real *y = lanes->y, *slope = lanes->slope;
+    const real *y = lanes->y;
+    real slope[N], later[N];
+    first_slope(lanes->slope, slope);
     real span = lanes->end - lanes->t, scale[N], ahead[N], at[N];
     for (int j = 0; j < N; j++) scale[j] = lanes->atol[j] + lanes->rtol[j] * fabs_lanes(y[j]);
     real size = root_mean_square(y, scale), speed = root_mean_square(slope, scale);
     truth tiny = (size < number(1e-5)) | (speed < number(1e-5));
     real guess = minimum(blend(tiny, number(1e-6), number(0.01) * size / speed), span);
     for (int j = 0; j < N; j++) at[j] = y[j] + guess * slope[j];
-    f(lanes->t + guess, at, lanes->p, ahead);
+    f(lanes->t + guess, at, lanes->p, later);
+    first_slope(later, ahead);
     for (int j = 0; j < N; j++) ahead[j] -= slope[j];
     real largest = maximum(speed, root_mean_square(ahead, scale) / guess);
     real second = blend(largest <= number(1e-15), maximum(number(1e-6), guess * number(1e-3)),

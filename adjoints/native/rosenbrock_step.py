@@ -1,9 +1,9 @@
 """One Rosenbrock step in C, forwards and backwards.
 
-With ``W = I / gamma - h J`` the stages solve ``W U_i = r_i``, and the cotangents of their
+With ``W = M / gamma - h J`` the stages solve ``W U_i = r_i``, and the cotangents of their
 right-hand sides are, from the last stage to the first,
 
-    l_i = (h b_i w + sum_(l>i) (coupling_li l_l + h a_li g_l)) W^-1,        g_l = l_l J(Y_l)
+    l_i = (h b_i w + sum_(l>i) (coupling_li l_l M + h a_li g_l)) W^-1,      g_l = l_l J(Y_l)
 
 The matrix enters as ``J U_i`` and as ``f_t``: the derivatives at the start of the step of
 ``h sum_i l_i (J U_i + time_weights_i f_t)``, the cotangents held, are added.
@@ -15,7 +15,9 @@ H. Zhang, A. Sandu, SIAM J. Sci. Comput. 36 (2014) C504-C523.
 
 from __future__ import annotations
 
+from ..mass.matrix import MassMatrix
 from ..steps.tableau import Tableau
+from .mass_terms import coupled_lines, matrix_lines
 from .step_formulas import (
     READ,
     STEP_BACK,
@@ -113,13 +115,13 @@ static void apply_inverse_transposed(const Step *step, const real *right, real *
 """
 
 
-def step(tableau: Tableau) -> str:
+def step(tableau: Tableau, mass: MassMatrix | None) -> str:
     """The functions of a step that the loop calls."""
     taken = f"{READ}, const real *slope, Limits side, Step *step"
     return "\n".join(
         [
             LINEAR_ALGEBRA,
-            function("truth", "take", taken, _stages(tableau)),
+            function("truth", "take", taken, _stages(tableau, mass)),
             function("void", "dense_stages", f"{READ}, Limits side, Step *step", []),
             error_and_dense_output(tableau),
         ]
@@ -138,18 +140,19 @@ def declarations(tableau: Tableau) -> str:
     )
 
 
-def _stages(tableau: Tableau) -> list[str]:
+def _stages(tableau: Tableau, mass: MassMatrix | None) -> list[str]:
     """The matrix, the stages and the new state; where the matrix is singular."""
     assert tableau.coupling is not None
     assert tableau.time_weights is not None
     lines = [
         "real right[N];",
+        *([] if mass is None else ["real sum[N], coupled[N];"]),
         "const real h = row->h;",
         "memset(step->matrix, 0, sizeof(step->matrix));",
         "jacobian(clip(row->t, side), row->y, lanes->p, &step->matrix[0][0], step->time_slope);",
         "truth finite = all_finite(&step->matrix[0][0], (long)N * N);",
-        "for (int i = 0; i < N; i++) { for (int j = 0; j < N; j++) step->matrix[i][j] *= -h;",
-        f"    step->matrix[i][i] += 1 / number({tableau.gamma!r}); }}",
+        "for (int i = 0; i < N; i++) for (int j = 0; j < N; j++) step->matrix[i][j] *= -h;",
+        *matrix_lines(mass, tableau.gamma),
         "truth singular = factorize(step);",
     ]
     for i in range(tableau.steps):
@@ -161,7 +164,9 @@ def _stages(tableau: Tableau) -> list[str]:
             time = f"clip(row->t + number({float(tableau.c[i])!r}) * h, side)"
             lines.append(each(f"step->at[{i}][j] = {state};"))
             lines.append(f"f({time}, step->at[{i}], lanes->p, right);")
-            right = f"right[j] + {weighted(tableau.coupling[i], 'step->k[{}][j]')}"
+            coupling = weighted(tableau.coupling[i], "step->k[{}][j]")
+            lines += coupled_lines(mass, coupling, transposed=False)
+            right = f"right[j] + {coupling if mass is None else 'coupled[j]'}"
         if weight := float(tableau.time_weights[i]):
             right += f" + number({weight!r}) * h * step->time_slope[j]"
         lines.append(each(f"right[j] = {right};"))
@@ -171,12 +176,13 @@ def _stages(tableau: Tableau) -> list[str]:
     return [*lines, each(f"step->y1[j] = {new};"), end, "return finite & singular;"]
 
 
-def step_back(tableau: Tableau) -> str:
+def step_back(tableau: Tableau, mass: MassMatrix | None) -> str:
     """The step backwards, and its dense output."""
     assert tableau.coupling is not None
     assert tableau.time_weights is not None
     lines = [
         "real total[N];",
+        *([] if mass is None else ["real sum[N], coupled[N];"]),
         "const real h = row->h;",
         "memset(back, 0, sizeof(*back));",
         each("total[j] = number(0);"),
@@ -197,6 +203,9 @@ def step_back(tableau: Tableau) -> str:
             if tableau.a[k, i]
         ]
         own = " + ".join([f"number({float(tableau.b[i])!r}) * w[j]", *through])
+        if mass is not None and coupled:
+            lines += coupled_lines(mass, " + ".join(coupled), transposed=True)
+            coupled = ["coupled[j]"]
         cotangent = " + ".join([f"h * ({own})", *coupled])
         lines += [
             each(f"back->u[{i}][j] += {cotangent};"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..steps.tableau import Tableau
 from . import explicit_step, rosenbrock_step
 from .equations import Equations
 from .estimate_terms import NO_TERMS, estimate_terms
+from .mass_terms import bands_with, products
 from .translation import Translator
 
 #: Bytes of accepted steps that are kept with their stages where trajectories are side by side.
@@ -70,7 +71,10 @@ def source_of(
     translator = Translator(equations)
     if most is not None:
         translator.check_worth(most)
-    implicit = tableau.kind == "rosenbrock"
+    implicit, mass = tableau.kind == "rosenbrock", equations.mass
+    if mass is not None:
+        # The Jacobian alone tells nothing of stiffness.
+        tableau = replace(tableau, stiffness_stages=None)
     kind = rosenbrock_step if implicit else explicit_step
     functions = [
         translator.rhs(),
@@ -85,15 +89,16 @@ def source_of(
         included(lanes),
         _constants(equations, tableau, dtype, BREAKS=int(breaks), DATA=len(data), W=width),
         _text("prelude.c"),
-        *(_bands(*translator.bands) if implicit else ()),
+        *(_bands(*bands_with(mass, *translator.bands)) if implicit else ()),
         kind.declarations(tableau),
         *functions,
         _jumps(equations.jumps),
-        kind.step(tableau),
+        products(mass),
+        kind.step(tableau, mass),
         _text("loop.c"),
         _text("forward.c"),
         estimate_terms(tableau) if saves is None else NO_TERMS,
-        kind.step_back(tableau),
+        kind.step_back(tableau, mass),
         _text("sweep.c"),
         _text("calls.c"),
         _text("groups.c"),

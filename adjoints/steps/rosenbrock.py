@@ -19,6 +19,7 @@ def rosenbrock_stages(
     slope: Array,
     time_slope: Array,
     solve: Callable[[Array], Array],
+    mass: Callable[[Array], Array] = lambda u: u,
 ) -> list[Array]:
     """The stages of one step from ``(t, y)`` over `h`.
 
@@ -34,11 +35,14 @@ def rosenbrock_stages(
     time_slope : array
         The partial derivative of `rhs` by time at ``(t, y)``.
     solve : callable
-        Solves with the matrix ``I / gamma - h J``.
+        Solves with the matrix ``M / gamma - h J``.
+    mass : callable
+        The product with the mass matrix ``M``, by default the identity.
 
     References
     ----------
-    E. Hairer, G. Wanner, Solving ODEs II, 2nd ed. (1996), IV.7, equation (7.25).
+    E. Hairer, G. Wanner, Solving ODEs II, 2nd ed. (1996), IV.7, equation (7.25);
+    with a mass matrix VI.4, equation (4.3).
     """
     assert tableau.coupling is not None
     assert tableau.time_weights is not None
@@ -47,7 +51,8 @@ def rosenbrock_stages(
         right = slope
         if i > 0:
             at = y + h * combine(tableau.a[i], stages)
-            right = rhs(t + float(tableau.c[i]) * h, at) + combine(tableau.coupling[i], stages)
+            right = rhs(t + float(tableau.c[i]) * h, at)
+            right = right + mass(combine(tableau.coupling[i], stages))
         if tableau.time_weights[i] != 0.0:
             right = right + float(tableau.time_weights[i]) * h * time_slope
         stages.append(solve(right))

@@ -29,6 +29,7 @@ from ..steps.step_size import (
     nearest_eight_bits,
     next_factor,
 )
+from .mass import first_slope
 from .state import Attempt, Config, Operands, Row, State, Tensors
 from .stepping import clipper, dense_of_step, take
 
@@ -90,7 +91,7 @@ def _first_size(
         return size
     if not config.tableau.adaptive:
         return (end - t0) / FIXED_STEPS
-    n, y = config.components, y0
+    n, y, slope = config.components, y0, first_slope(config, slope)
     scale = error_scale(y0, y0, ops.rtol, ops.atol)
     clip = clipper(config, ops.lower, ops.upper)
     finite: list[torch.Tensor] = []
@@ -98,6 +99,7 @@ def _first_size(
     def rhs(t: torch.Tensor, y: torch.Tensor, params: tuple[Tensors, Tensors]) -> torch.Tensor:
         found = config.rhs(clip(t), y if n is None else torch.cat([y, y0[n:]]), params)
         finite.append(torch.isfinite(found).all())
+        found = first_slope(config, found)
         return found if n is None else found[:n]
 
     if n is not None:

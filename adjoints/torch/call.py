@@ -16,6 +16,7 @@ from ..steps.tableau import Tableau
 from .engines import Engine
 from .events.outputs import with_cotangents
 from .forward_pass import Solved, solve_recording
+from .mass import by_config
 from .native import engine as native
 from .outputs import Cotangents, Outputs, outputs_of, pulled_terms
 from .plain_fallback import with_plain_fallback
@@ -198,7 +199,12 @@ def solved_of(
 
     def run(config: Config) -> Solved:
         return solve_recording(
-            config, y0, params, constants, call.schedule, differentiable=differentiable
+            config,
+            y0,
+            params,
+            constants,
+            by_config(call.schedule, config),
+            differentiable=differentiable,
         )
 
     return with_plain_fallback(call.config, run)
@@ -240,6 +246,7 @@ def pulled_back(
 
     def run(config: Config) -> Pulled:
         own, added = replace(told, config=config), ()
+        own = replace(own, schedule=by_config(told.schedule, config))
         if devents is not None:
             own, added = _with_events(own, devents, params, constants)
         pulled = call.pull_back(own, dys, dterms, params, constants)

@@ -11,6 +11,7 @@ from ..steps.acceptance import CODES, FIXED_STEPS, RUNNING
 from ..steps.runge_kutta import error_scale
 from ..steps.step_size import SMALLEST_ERROR, step_after_trial, trial_step
 from .device import dtype_name
+from .mass import first_slope
 from .schedule import Schedule
 from .state import Config, Operands, State
 from .step_norms import mean_square
@@ -26,7 +27,7 @@ def start_eagerly(config: Config, schedule: Schedule, y0: torch.Tensor, ops: Ope
     """
     at = clipper(config, ops.lower, ops.upper)(schedule.t0)
     slope = config.rhs(at, y0, (ops.params, ops.constants))
-    h, status = _first_size(config, schedule, y0, slope, ops)
+    h, status = _first_size(config, schedule, y0, first_slope(config, slope), ops)
     numbers = y0.new_tensor([float(h), SMALLEST_ERROR])
     counts = torch.tensor([0, 0, status], device=y0.device)
     return State(schedule.t0, y0, slope, *numbers.unbind(), *counts.unbind())
@@ -73,6 +74,7 @@ def _after_trial(
         moved = torch.cat([moved[: config.components], y0[config.components :]])
     clip = clipper(config, ops.lower, ops.upper)
     ahead = config.rhs(clip(t0 + float(guess)), moved, (ops.params, ops.constants))
+    ahead = first_slope(config, ahead)
     bent = mean_square((ahead - slope) / scale, config.components).item()
     with np.errstate(all="ignore"):
         bent = np.sqrt(span.dtype.type(bent))

@@ -80,6 +80,7 @@ class Engine:
             compile=config.compile,
             **{"a solve with events": bool(schedule.events)},
             **{"a solve with times that move": schedule.stop_map is not None},
+            **{"a mass matrix": config.mass is not None},
             **{"torch.compile around it": torch.compiler.is_compiling(), **beyond},
             **{f"linear_solver={self.linear_solver!r}": self.linear_solver in ("banded", "sparse")},
         )

@@ -12,7 +12,7 @@ from ..events.crossing import Passed
 from ..steps.acceptance import CODES, RUNNING
 from .events.detection import Seen, Watch
 from .rows import Rows
-from .schedule import Schedule
+from .schedule import CONSISTENT, Schedule
 from .state import Config, Operands, State, Tensors
 from .step_loop import StepLoop
 from .stepping import clipper
@@ -178,7 +178,11 @@ class _Recording:
 
     def until_the_end(self, y0: torch.Tensor) -> State:
         """The last state, with the loop's status."""
+        y0, begins = self._consistent(y0)
         state, k = self.loop.start(y0, self._operands(0)), 0
+        if begins is not None:
+            status = torch.where(begins == RUNNING, state.status, begins)
+            state = state._replace(status=status)
         if self.schedule.stop_map is not None and self.schedule.stop_map.undefined:
             self.counts.append(self.loop.accepted)
             self.loop.status = CODES["event"]
@@ -192,6 +196,14 @@ class _Recording:
                 state, armed_at = self._through_stop(k, state)
             going_on, k = self.loop.status == CODES["ok"], k + 1
         return state
+
+    def _consistent(self, y0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """A start that fulfils the algebraic equations, and whether there is one."""
+        schedule = self.schedule
+        if schedule.consistent is None:
+            return y0, None
+        self.jumps.append(Jumped(CONSISTENT, schedule.t0, y0, 0))
+        return schedule.consistent(schedule.t0, y0, self.params)
 
     def _segment(self, k: int, state: State, armed_at: tuple[torch.Tensor, torch.Tensor]) -> State:
         """The state at the end of a segment, which may be an event within it."""

@@ -47,7 +47,8 @@ def implicit_pair(
         Of the step.
     """
     tab = config.tableau
-    if not config.terms or tab.stiffness_stages is None:
+    if not (config.terms and config.estimates_stiffness):
         return None
+    assert tab.stiffness_stages is not None
     apart = h * combine(tab.b - tab.a[tab.stiffness_stages[0]], stages)
     return config.derivatives.jvp(slope, y1, apart), apart

@@ -20,6 +20,7 @@ from .attempt import attempt, evaluate, judged, start
 from .call import Call
 from .forward_pass import Jumped, Record
 from .outputs import Outputs, pulled_terms, reduced
+from .schedule import CONSISTENT
 from .state import Config, Operands, State, Tensors
 from .stepping import clipper
 
@@ -98,10 +99,20 @@ class ForwardPass:
         first = self.schedule.first_step
 
         def begin(t0: Any, save_at: Any, y0: torch.Tensor, *leaves: torch.Tensor) -> State:
-            return start(self.config, t0, y0, self.operands(0, leaves), first, save_at[-1])
+            begins, consistent = None, self.schedule.consistent
+            if consistent is not None:
+                y0, begins = consistent(t0, y0, self.call.split(leaves))
+            found = start(self.config, t0, y0, self.operands(0, leaves), first, save_at[-1])
+            if begins is None:
+                return found
+            return found._replace(status=torch.where(begins == RUNNING, found.status, begins))
 
         state = self.mapped(begin, self.t0, self.save_at)
         pieces, jumps, told, rows = [], [], [], []
+        if self.schedule.consistent is not None:
+            given = self.mapped(lambda t0, y0, *leaves: y0 + 0.0 * t0, self.t0)
+            jumps.append((self.t0, given))
+            told.append((CONSISTENT, 0))
         for k, numbers in enumerate(self.segments.jumps):
             if k > 0:
                 state = self.mapped(self.restarted(k), state)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
+from torch.autograd import forward_ad
 
 from ..steps.runge_kutta import Rhs
 from .derivatives import PLAIN
@@ -63,7 +64,11 @@ class WithGraph:
         if torch.is_grad_enabled():
             return self.rhs(t, y, params)
         with torch.enable_grad():
-            return self.rhs(t, y, params).detach()
+            found, tangent = forward_ad.unpack_dual(self.rhs(t, y, params))
+        if tangent is None:
+            return found.detach()
+        # Off the graph a tensor has no tangent either: that by time is a part of Rosenbrock steps.
+        return forward_ad.make_dual(found.detach(), tangent.detach())
 
 
 def with_plain_fallback(config: Config, run: Callable[[Config], T]) -> T:

@@ -12,6 +12,7 @@ import torch
 
 from ...problems import Problem
 from ...problems.moving_times import moves
+from ..mass.solvers import mass_of
 from ..native.loop import NativeLoop
 from ..program import Settings
 from ..regularizers.regularizer import estimates_of
@@ -25,6 +26,7 @@ from .events.declared import check_stop_map, declared_stops
 from .events.of_problem import events_of_problem, times_of_problem
 from .events.stop_map import StopMap
 from .forward_pass import Solved
+from .mass import check_compile, check_index, with_consistent_values
 from .outputs import Outputs, outputs_of, times_of_events
 from .schedule import Schedule
 from .solve import Reverse, new_call
@@ -71,6 +73,8 @@ class ProblemLoss:
         )
         self.call = self._new_call()
         params, y0 = self.own()
+        with torch.no_grad():
+            check_index(self.call.schedule, y0, params, self.fixed.constants)
         engine = engine_of(settings.engine, settings.method.adjoint, settings.linear_solver)
         self.call.engine = engine.find(
             self.call.config, self.call.schedule, y0, params, self.fixed.constants
@@ -194,6 +198,7 @@ class ProblemLoss:
         config = replace(config, window=window)
         passed = settings.method.adjoint == "discrete" and passes_slopes(config, problem.n_states)
         config = replace(config, first_slopes=passed)
+        schedule = with_consistent_values(config, schedule)
         return new_call(config, schedule, len(self.names.params), reverse)
 
     def _with_system(self, y0: torch.Tensor) -> Config:
@@ -205,6 +210,8 @@ class ProblemLoss:
 
     def _config(self, **known: Any) -> Config:
         problem, settings = self.problem, self.settings
+        mass = mass_of(problem.mass, problem.n_states, problem.dtype)
+        check_compile(mass, compile=settings.compile)
         error_norm, reduction = estimates_of(settings.regularizer)
         return Config(
             rhs=Field(problem.rhs, self.names),
@@ -216,5 +223,6 @@ class ProblemLoss:
             through_step_size=settings.differentiate_step_size,
             jacobian=None if problem.jacobian is None else Field(problem.jacobian, self.names),
             compile=settings.compile,
+            mass=mass,
             **known,
         )

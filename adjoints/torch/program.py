@@ -193,5 +193,6 @@ def accepted_times(problem: Problem, solver: str, rtol: Any, atol: Any) -> np.nd
             rtol=rtol,
             atol=atol,
             **of_problem(problem),
+            mass=problem.mass,
         )
     return solution.steps[0].numpy()

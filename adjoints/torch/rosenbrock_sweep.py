@@ -2,11 +2,11 @@
 
 The stages ``U_i`` of a step over ``h`` solve, with ``J`` the Jacobian at its start,
 
-    (I / gamma - h J) U_i = f(t_i, g_i) + sum_j c_ij U_j + h d_i f_t,    g_i = y + h sum_j a_ij U_j
+    (M / gamma - h J) U_i = f(t_i, g_i) + M sum_j c_ij U_j + h d_i f_t,  g_i = y + h sum_j a_ij U_j
 
 Given the cotangents ``v_i`` that enter at the stages, those of the right-hand sides are
 
-    l_i = (I / gamma - h J)^-T (v_i + sum_m c_mi l_m + h sum_m a_mi J(g_m)^T l_m)    (m after i)
+    l_i = (M / gamma - h J)^-T (v_i + M^T sum_m c_mi l_m + h sum_m a_mi J(g_m)^T l_m)  (m after i)
 
 and ``J`` and ``f_t`` add the derivative of ``h sum_i l_i . (J U_i + d_i f_t)``: of the slopes of
 ``h l_i . f`` along ``(U_i, d_i)``, for all stages at once.
@@ -30,6 +30,7 @@ from .attempt import terms_of_step
 from .evaluations import Evaluation
 from .implicit_steps import frozen_jacobian, implicit_pair
 from .linear import Factors
+from .mass import mass_times, step_matrix
 from .recorded_step import Sources
 from .stage_sweep import StageSweep
 from .state import Tensors
@@ -57,8 +58,8 @@ class RosenbrockSweep(StageSweep):
         by_states, by_stages = h * self.numbers(self.tab.a, y), self.numbers(self.tab.coupling, y)
         right, through = torch.zeros_like(entering), torch.zeros_like(entering)
         for i in reversed(range(self.tab.steps)):
-            total = torch.addmv(entering[i], right.T, by_stages[:, i])
-            total = torch.addmv(total, through.T, by_states[:, i]).view(y.shape)
+            coupled = mass_times(self.config, right.T @ by_stages[:, i], transposed=True)
+            total = torch.addmv(entering[i] + coupled, through.T, by_states[:, i]).view(y.shape)
             solved = self.config.system.solve(step.factors, total, transposed=True)
             dstate = step.evaluations[i].pull(self.field.leaves, solved, self.dparams)
             right[i], through[i] = solved.reshape(-1), dstate.reshape(-1)
@@ -74,7 +75,7 @@ class RosenbrockSweep(StageSweep):
         both = (self.ops.params, self.ops.constants)
         t, h, *_ = times
         formed = frozen_jacobian(config, clip(t), y, self.ops)
-        factors = system.factorize(system.shifted(formed.matrix, 1 / self.tab.gamma, -h))
+        factors = system.factorize(step_matrix(config, formed.matrix, h))
 
         def rhs(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             return self.field(clip(t), y, both)
@@ -83,8 +84,8 @@ class RosenbrockSweep(StageSweep):
             return config.rhs(clip(t), y, both)
 
         in_time = config.derivatives.jvp(slope, t, torch.ones_like(t))
-        solve = partial(system.solve, factors)
-        stages = rosenbrock_stages(rhs, self.tab, t, y, h, rhs(t, y), in_time, solve)
+        solve, mass = partial(system.solve, factors), partial(mass_times, config)
+        stages = rosenbrock_stages(rhs, self.tab, t, y, h, rhs(t, y), in_time, solve, mass)
         return Again(factors, torch.stack(stages), self.field.noted())
 
     def _all_entering(

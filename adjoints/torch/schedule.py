@@ -16,6 +16,9 @@ from .device import dtype_name
 from .events.stop_map import StopMap, WhenEvent
 from .state import Tensors
 
+#: The number of what is no jump of a user's: the change to consistent values.
+CONSISTENT = -1
+
 
 class Schedule(NamedTuple):
     """The times and tolerances of a solve, and the steps to take where they are given.
@@ -24,6 +27,9 @@ class Schedule(NamedTuple):
     the end. ``jump(number, t, y, (params, constants))`` is the state just after a jump; jumps at
     the start are the caller's to apply. ``stop_map`` tells what else happens at stops, and
     ``happened`` which events do, in order: their stops are among ``stops``.
+    ``consistent(t, y, (params, constants))`` is the state that fulfils the algebraic equations
+    there, and a status code; as a jump it has the number :data:`CONSISTENT`, and a solve begins
+    with it.
     """
 
     t0: torch.Tensor
@@ -37,6 +43,7 @@ class Schedule(NamedTuple):
     jump: Callable[..., torch.Tensor] | None = None
     stop_map: StopMap | None = None
     happened: tuple[int, ...] = ()
+    consistent: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None = None
 
     @property
     def events(self) -> tuple[WhenEvent, ...]:
@@ -58,6 +65,9 @@ class Schedule(NamedTuple):
         derivatives: Derivatives = TRANSFORMS,
     ) -> torch.Tensor:
         """The state just after what happens at a stop, where the solve goes on."""
+        if number == CONSISTENT:
+            assert self.consistent is not None
+            return self.consistent(t, y, params)[0]
         passed = self.passed(number, t, y, params, derivatives)
         if passed is None:
             assert self.jump is not None

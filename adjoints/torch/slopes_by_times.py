@@ -18,6 +18,7 @@ from ..steps.runge_kutta import combine, step_stages
 from ..steps.tableaus import tableau
 from .call import Call
 from .inputs import held
+from .mass import slope_by_state
 from .state import Tensors
 from .transforms import is_batched, unwrapped
 
@@ -34,7 +35,7 @@ def moved_by_times(
     before: bool = False,
 ) -> torch.Tensor:
     """States with a derivative by their times; at a stop, by what holds after or before it."""
-    n, field, stops = call.smooth, call.config.rhs, call.schedule.stops
+    n, config, stops = call.smooth, call.config, call.schedule.stops
     sided = [t for t, two in zip(stops.times, stops.sided, strict=True) if two]
     # Times that differ from lane to lane have no stops but the end.
     known = times.detach() if is_batched(times) else held("times", times.detach(), times)
@@ -45,7 +46,7 @@ def moved_by_times(
     beside = torch.nextafter(known, towards) - known
 
     def slope(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return sign * field(t, y, (leaves[:n], leaves[n:]))
+        return sign * slope_by_state(config, t, y, (leaves[:n], leaves[n:]))
 
     beside = torch.where(at_stop, beside, torch.zeros_like(beside))
     beside = beside if is_batched(times) else unwrapped(beside)

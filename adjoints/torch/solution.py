@@ -88,7 +88,7 @@ def solution_of(call: Call, out: Outputs, dense_output: DenseOutput | None, view
         ys=view.structure(out.ys),
         error_estimate=error if tab.adaptive else None,
         error_squared=squared if tab.adaptive else None,
-        stiffness_estimate=None if tab.stiffness_stages is None else stiff,
+        stiffness_estimate=stiff if call.config.estimates_stiffness else None,
         stats={
             "steps": accepted,
             "rejected": attempts - accepted,

@@ -31,6 +31,7 @@ from .inputs import (
     checked_tolerance,
     held,
 )
+from .mass import checked_mass_of, with_consistent_values
 from .outputs import Outputs, before_terminal
 from .recorded_function import recorded_function
 from .schedule import Schedule
@@ -89,6 +90,7 @@ def solve(
     jacobian: Callable[..., Any] | None = None,
     linear_solver: str = "auto",
     jacobian_sparsity: Any = None,
+    mass: Any = None,
     compile: bool = False,
     look_every: int = 1,
     engine: str = "auto",
@@ -199,6 +201,13 @@ def solve(
         Where the Jacobian may have entries, which PyTorch does not tell: a matrix of SciPy, a
         boolean array of shape ``(n, n)``, or their rows and columns, in the order of the flat
         state. A step that meets another entry ends the solve with status ``"linear_solve"``.
+    mass : array_like, shape (n, n), optional
+        ``M`` of ``M y' = rhs(t, y, params)``, for all components in the order of the tensors of
+        `y0`; not differentiated. It may be singular, with algebraic equations of index 1: the
+        solve begins with the consistent values whose ``M y`` is that of `y0`, and goes on with such
+        after jumps and discontinuities. For ``"rodas5p"`` and ``"rodas4p"``, with
+        ``adjoint="discrete"``, ``"tape"`` or ``"forward"``, eagerly; there is no
+        ``stiffness_estimate`` then.
     compile : bool
         Compile both passes: some ten seconds once, then several times faster. What was compiled
         serves every `rhs` of the same operations, as modules with other weights, and of a state
@@ -265,6 +274,7 @@ def solve(
     )
     config = replace(config, window=window_size(config, adjoint, checkpoints))
     _check(config, adjoint)
+    config = replace(config, mass=checked_mass_of(mass, start, config, adjoint))
     config = with_system(linear_solver, config, start, jacobian_sparsity)
     check_dense_output(config, (start, times.t0, times.save_at, *user.smooth, *user.constants))
     tolerance = partial(_tolerance, view, start)
@@ -292,6 +302,7 @@ def solve(
         config = replace(config, rhs=recorded_function(config.rhs, *inputs))
     hidden = adjoint not in BY_AUTOGRAD
     check_functions(config, schedule, start, user.smooth, user.constants, hidden=hidden)
+    schedule = with_consistent_values(config, schedule)
     call = new_call(config, schedule, len(user.smooth), reverse)
     call.engine = engine_of(engine, adjoint, linear_solver)
     if times.own:
@@ -337,6 +348,8 @@ def _solved(
     for i in schedule.stops.at_start:
         start = schedule.jumped(i, schedule.t0, start, (user.smooth, user.constants))
     if times.wanted[0]:
+        if schedule.consistent is not None:
+            start = schedule.consistent(times.t0, start, (user.smooth, user.constants))[0]
         start = moved_by_times(call, -1, times.t0[None], start[None], leaves)[0]
     out, dense = outputs(call, start, leaves), None
     if call.config.dense_output:

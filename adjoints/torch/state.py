@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..mass.matrix import MassMatrix
 from ..steps.acceptance import STRETCH_GIVEN, stretch_of
 from ..steps.runge_kutta import Rhs
 from ..steps.tableau import Tableau
@@ -55,6 +56,8 @@ class Config:
         ``jacobian(t, y, (params, constants))``, the matrix that an implicit solver takes.
     system : System
         How an implicit solver forms its matrices, and solves with them.
+    mass : MassMatrix, optional
+        ``M`` of ``M y' = rhs``, which a Rosenbrock method takes.
     window : int, optional
         How many states are kept at the end of the record; of as many before only the first is.
     compile : bool
@@ -83,6 +86,7 @@ class Config:
     through_step_size: bool = False
     jacobian: Callable[..., torch.Tensor] | None = None
     system: System = DENSE
+    mass: MassMatrix | None = None
     window: int | None = None
     compile: bool = False
     look_every: int = 1
@@ -100,6 +104,11 @@ class Config:
                 f"compile=True: solver={self.solver!r} runs eagerly only, as Newton's iterations "
                 "end by what they find; leave compile out, or use 'rodas5p'"
             )
+
+    @property
+    def estimates_stiffness(self) -> bool:
+        """Whether there is an estimate; with a mass matrix the Jacobian alone tells nothing."""
+        return self.tableau.stiffness_stages is not None and self.mass is None
 
     @property
     def keeps_slopes(self) -> bool:

@@ -13,6 +13,7 @@ from ..steps.runge_kutta import combine, dense_coefficients, dense_stages
 from .dirk import dirk_step
 from .implicit_steps import failure_of, frozen_jacobian, implicit_pair
 from .linear import linear_solver
+from .mass import mass_times, step_matrix
 from .state import Config, Operands, Row
 
 Clip = Callable[[torch.Tensor], torch.Tensor]
@@ -86,14 +87,16 @@ def _rosenbrock(
 
     slope = rhs(t, y) if first is None else first
     system, formed = config.system, frozen_jacobian(config, clip(t), y, ops)
-    factors = system.factorize(system.shifted(formed.matrix, 1 / tab.gamma, -h))
+    factors = system.factorize(step_matrix(config, formed.matrix, h))
+
+    mass = partial(mass_times, config)
 
     def matvec(u: torch.Tensor) -> torch.Tensor:
-        return u / tab.gamma - h * jvp(lambda y: rhs(t, y), y, u)
+        return mass(u) / tab.gamma - h * jvp(lambda y: rhs(t, y), y, u)
 
     time_slope = jvp(lambda t: rhs(t, y), t, torch.ones_like(t))
     solve = linear_solver(matvec, partial(system.solve, factors), order)
-    stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve)
+    stages = rosenbrock_stages(rhs, tab, t, y, h, slope, time_slope, solve, mass)
     y1 = y + h * combine(tab.b, stages)
     pair = implicit_pair(config, lambda y: rhs(t1, y), stages, y1, h)
     return Step(y1, stages, rhs(t1, y1), pair, failure_of(formed, factors))

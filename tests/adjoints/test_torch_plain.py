@@ -196,3 +196,23 @@ def test_an_error_of_the_right_hand_side_itself_is_raised():
     ys = solve(rhs, torch.ones(4096, dtype=torch.float64), [1.0], p).ys
     with pytest.raises(KeyError, match="missing"):
         ys.sum().backward()
+
+
+def test_a_rosenbrock_step_sees_the_slope_by_time_of_what_looks_at_values():
+    def forced(t, y, p):
+        return torch.stack([-p["k"] * y[0] * y[1] + torch.sin(3.0 * t), y[0] * torch.cos(t)])
+
+    def looking(t, y, p):
+        return forced(t, y, p) if float(t.detach()) >= 0.0 else 0.0 * y
+
+    def solved(rhs):
+        k = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+        start, end = (torch.tensor(x, dtype=torch.float64) for x in ([1.0, 0.5], [2.0]))
+        ys = solve(rhs, start, end, {"k": k}, solver="rodas5p", engine="torch", rtol=1e-4).ys
+        return ys.detach(), torch.autograd.grad(ys[-1, 0], k)[0]
+
+    expected = solved(forced)
+    # The first call finds out that it takes plain autograd, the second knows.
+    for _ in range(2):
+        for found, value in zip(solved(looking), expected, strict=True):
+            torch.testing.assert_close(found, value, rtol=1e-10, atol=1e-12)

@@ -19,7 +19,7 @@ from jax import lax
 from ...native.loop import NativeLoop
 from ...native.operands import Whole
 from ...scipy.flat import parts
-from ...steps.acceptance import Terms
+from ...steps.acceptance import RUNNING, Terms
 from .. import discrete
 from ..config import WINDOW, Config
 from ..outcomes import Outputs, Pulled
@@ -96,7 +96,7 @@ def _terms(values: jax.Array | None, like: Terms) -> Terms:
 def _outputs(config: Config, found: Found, y0: jax.Array, ops: Operands) -> Outputs:
     totals = _estimates(config, found, y0, ops)
     tab = config.tableau
-    known = (tab.adaptive, tab.adaptive, tab.stiffness_stages is not None)
+    known = (tab.adaptive, tab.adaptive, config.estimates_stiffness)
     terms = Terms(*(totals[i] if k else None for i, k in enumerate(known)))
     final = _final(config, found, y0)
     return Outputs(found.ys, terms, final, _steps(found, final, y0.dtype), None)
@@ -177,8 +177,10 @@ def _solved(config: Config, keeps: bool, y0: jax.Array, ops: Operands) -> Found:
         ((1,), dtype),
         *(((size,), jnp.uint8) for size in _room(config, dtype, keeps=keeps)),
     )
-    ys, *others = _call(config, "solve", shapes, _operands(config, y0, ops), ops)
-    return Found(ys.reshape(saves, *y0.shape), *others)
+    ys, counts, *others = _call(config, "solve", shapes, _operands(config, y0, ops), ops)
+    if ops.begins is not None:
+        counts = counts.at[0].set(jnp.where(ops.begins == RUNNING, counts[0], ops.begins))
+    return Found(ys.reshape(saves, *y0.shape), counts, *others)
 
 
 def _pulled(

@@ -130,4 +130,5 @@ def _equations(
         rhs=lambda t, y, p, data: at(rhs, t=t, y=y, p=p, data=data),
         jump=lambda i, t, y, p, data: at(jump, np.array([i], np.int32), t=t, y=y, p=p, data=data),
         jumps=jumps,
+        mass=config.mass,
     )

@@ -39,7 +39,8 @@ def with_system(
     places = checked_pattern(sparsity, y0.size)
     if config.native or not is_implicit(config):
         return config
-    system = find_system(choice, config.rhs, y0, params, places, platform)
+    mass = None if config.mass is None else config.mass.matrix
+    system = find_system(choice, config.rhs, y0, params, places, platform, mass)
     given = config.jacobian
     return replace(config, system=system, jacobian=given and Entries(given, system))
 
@@ -76,6 +77,7 @@ def find_system(
     params: Tree,
     given: tuple[np.ndarray, np.ndarray] | None,
     platform: str,
+    mass: np.ndarray | None = None,
 ) -> System:
     """The system for a right-hand side.
 
@@ -90,6 +92,8 @@ def find_system(
     given : tuple of ndarray, optional
         Rows and columns of the entries, where they are known; else they are found.
     platform : str
+    mass : ndarray, optional
+        A matrix whose entries have places too.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def find_system(
     found = pattern_of(rhs, y0, params) if given is None else Pattern(y0.size, *given)
     if isinstance(found, str):
         return _without(choice, found)
-    known = colored(found)
+    known = colored(found if mass is None else found.joined(*mass.nonzero()))
     kind = kind_for(choice, known, bands=handlers())
     if kind == "dense":
         return DENSE

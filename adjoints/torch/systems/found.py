@@ -63,6 +63,8 @@ def with_system(
         found = f"sparse systems are solved on the CPU, not on {y0.device.type!r}"
     else:
         found = look() if places is None else Pattern(y0.numel(), *places)
+    if config.mass is not None and isinstance(found, Pattern):
+        found = found.joined(*config.mass.matrix.nonzero())
     return replace(config, system=_system(choice, found))
 
 

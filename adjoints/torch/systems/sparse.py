@@ -54,6 +54,10 @@ class Sparse:
         """Entries, those of the diagonal among them."""
         return scale * jacobian + diagonal * self._on_diagonal.to(jacobian.dtype)
 
+    def entries(self, matrix: np.ndarray) -> np.ndarray:
+        """Those of the pattern."""
+        return matrix[self.pattern.rows, self.pattern.columns]
+
     def factorize(self, matrix: torch.Tensor) -> Factors:
         """The number of a factor, and what it is of."""
         matrix = matrix.detach()

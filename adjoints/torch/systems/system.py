@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
 from ..derivatives import Derivatives, Function
@@ -41,6 +42,10 @@ class System(Protocol):
         """``diagonal I + scale J``."""
         ...
 
+    def entries(self, matrix: np.ndarray) -> np.ndarray:
+        """Those of a known matrix, as the system keeps them."""
+        ...
+
     def factorize(self, matrix: torch.Tensor) -> Factors:
         """What solves with a matrix, and carries no derivative; ``info`` is not 0 if singular."""
         ...
@@ -70,6 +75,10 @@ class Dense:
         """A matrix of the same size."""
         identity = torch.eye(len(jacobian), dtype=jacobian.dtype, device=jacobian.device)
         return diagonal * identity + scale * jacobian
+
+    def entries(self, matrix: np.ndarray) -> np.ndarray:
+        """All."""
+        return matrix
 
     def factorize(self, matrix: torch.Tensor) -> Factors:
         """See :func:`~adjointbench.adjoints.torch.linear.factorize`."""

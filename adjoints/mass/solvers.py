@@ -1,0 +1,40 @@
+"""Which solvers take a mass matrix, and how one is given to ``solve``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...problems.validation import checked_mass
+from .matrix import MassMatrix
+
+#: Those of the open solvers that do: Rosenbrock methods.
+OPEN_SOLVERS = ("rodas5p", "rodas4p")
+
+
+def check_takes_mass(solver: str) -> None:
+    """Refuse an open solver without mass matrices.
+
+    Raises
+    ------
+    ValueError
+    """
+    if solver not in OPEN_SOLVERS:
+        raise ValueError(
+            f"solver={solver!r} does not take a mass matrix; use one of: {', '.join(OPEN_SOLVERS)}"
+        )
+
+
+def mass_of(mass: Any, n: int, dtype: Any) -> MassMatrix | None:
+    """The mass matrix of a state of `n` components, taken apart.
+
+    Raises
+    ------
+    ValueError
+        Where it is none.
+    """
+    checked = checked_mass(mass, n, np.dtype(dtype))
+    if checked is None or np.array_equal(checked, np.eye(n)):
+        return None
+    return MassMatrix(checked)
