@@ -10,7 +10,7 @@ left over solve nothing.
 
 With a root finder that is right: its derivative is that of the implicit function theorem on the
 interpolant, of a lower order than the steps. What a user has to know, or the gradient is silently
-wrong (measured in ``suite/claims/event_traps.py``):
+wrong (``suite/claims/event_traps.py`` measures the first, the third and the last of these):
 
 - Without ``root_finder``, which is the default, the time of an event is the end of a step, and so
   has no derivative; the state there is beyond the threshold, and so are saves on that step.
@@ -20,6 +20,8 @@ wrong (measured in ``suite/claims/event_traps.py``):
   that goes on in the same direction is an event again, or a second time.
 - The state where a solve has stopped, ``SaveAt(t1=True)``, is not the last of ``sol.ys`` where some
   ``ts`` lie behind it: these are infinite, and follow it.
+- Where the equations switch at the event, the step that found it has gone over the switch. The
+  state is right to the tolerance all the same; its gradient is not, and no tolerance helps.
 
 References
 ----------

@@ -37,6 +37,7 @@ def bouncing_ball(*, bounces: int = 20, restitution: float = 0.9) -> Problem:
     The flights are a geometric sequence, T_k = e T_{k-1}: each time of impact carries the errors
     of all before it, and a derivative that takes the time of an impact as given is wrong from the
     first one on. With e < 1 the impacts come to a limit, 1.1 after the last with the defaults.
+    Steps of second order and more are exact between impacts: what errs here are the events alone.
 
     Reference: A. van der Schaft, H. Schumacher, An Introduction to Hybrid Dynamical Systems,
     Springer 2000, chapter 2.
