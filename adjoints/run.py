@@ -8,8 +8,19 @@ from typing import Any
 import numpy as np
 
 from ..problems import Problem
+from ..problems.moving_times import moves
 from .arguments import check_name, like
-from .program import Array, BareGradient, BareLoss, Named, Program, Settings, TrainingGradient
+from .events.held_times import held_times
+from .program import (
+    Array,
+    BareGradient,
+    BareLoss,
+    Named,
+    Program,
+    Settings,
+    TrainingGradient,
+    failed_result,
+)
 from .result import GradientResult
 
 
@@ -50,11 +61,15 @@ class Run:
         ValueError
             Where a name is unknown, a shape does not fit, or a value is not finite.
         """
-        return self._program.gradient(*self._inputs(params, y0))
+        inputs = self._inputs(params, y0)
+        if self._undefined(inputs[0]):
+            return failed_result(self.problem, "event", "forward")
+        return self._program.gradient(*inputs)
 
     def primal(self, params: Mapping[str, Any] | None = None, y0: Any | None = None) -> float:
         """The loss alone: same solver, same settings, no gradient. NaN after a breakdown."""
-        return self._program.primal(*self._inputs(params, y0))
+        inputs = self._inputs(params, y0)
+        return float("nan") if self._undefined(inputs[0]) else self._program.primal(*inputs)
 
     @property
     def compiled(self) -> BareGradient:
@@ -79,6 +94,10 @@ class Run:
         `constants` are those of :attr:`prepared`; everything is an array of the backend.
         """
         return self._program.training_gradient(params, y0, constants, coefficients)
+
+    def _undefined(self, params: Mapping[str, np.ndarray]) -> bool:
+        """Whether the times that `params` decide lie where they have no derivative."""
+        return moves(self.problem) and not held_times(self.problem, params).defined
 
     def _inputs(
         self, params: Mapping[str, Any] | None, y0: Any | None

@@ -42,8 +42,8 @@ def package_of(folder: str) -> str:
 
 def test_public_names() -> None:
     expected = {
-        "GradientResult", "Problem", "Regularizer", "gradient", "methods", "prepare", "problems",
-        "__version__",
+        "Event", "GradientResult", "Problem", "Regularizer", "gradient", "methods", "prepare",
+        "problems", "__version__",
     }  # fmt: skip
     assert set(ab.__all__) == expected
     assert all(hasattr(ab, name) for name in expected)

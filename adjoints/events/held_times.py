@@ -5,9 +5,9 @@ own (:func:`~.crossing.pass_declared`): so are times without a jump, at which on
 side changes. Whatever solves problems with jumps solves these too.
 
 Times that coincide by chance, and not because the parameters put them at one place whatever their
-values, have no derivative, and neither has a time at the very start of the span, before which
-nothing would happen: :attr:`HeldTimes.defined`. At a save or at the end of the span the derivative
-is that from the side on which the state is saved after the jump.
+values, have no derivative, and neither has one that moves and lies at the start or the end of the
+span or at a save: what is saved would be before it if it came a little later.
+:attr:`HeldTimes.defined` tells.
 """
 
 from __future__ import annotations
@@ -80,13 +80,12 @@ def _floats(times: Any) -> tuple[float, ...]:
 def _defined(problem: Problem, params: Mapping[str, np.ndarray], held: HeldTimes) -> bool:
     """Whether the derivative is defined, see above.
 
-    Times that coincide must do so where all parameters are a little different as well.
+    What coincides must do so where all parameters are a little different as well.
     """
-    if (np.asarray(held.jump_times, problem.dtype) == problem.dtype.type(problem.t_span[0])).any():
-        return False
     times = np.hstack([held.jump_times, held.discontinuities])
-    rounding = _SAME * np.finfo(problem.dtype).eps * np.abs(times)
-    together = np.abs(times[:, None] - times) <= rounding
+    fixed = np.hstack([problem.t_span[0], problem.save_at.astype(np.float64)])
+    rounding = _SAME * np.finfo(problem.dtype).eps * np.abs(times[:, None])
+    together = np.abs(times[:, None] - np.hstack([times, fixed])) <= rounding
     if np.count_nonzero(together) == times.size:
         return True
     rng = np.random.default_rng(0)
@@ -96,9 +95,10 @@ def _defined(problem: Problem, params: Mapping[str, np.ndarray], held: HeldTimes
     }
     there = _held_times(problem, moved)
     then = np.hstack([there.jump_times, there.discontinuities])
-    apart = np.abs(then[:, None] - then) > APART * MOVED * np.maximum(np.abs(times), MOVED)
+    enough = APART * MOVED * np.maximum(np.abs(times[:, None]), MOVED)
+    apart = np.abs(then[:, None] - np.hstack([then, fixed])) > enough
     inside = np.isfinite(then) & (problem.t_span[0] <= times) & (times <= problem.t_span[1])
-    return not (together & apart & inside).any()
+    return not (together & apart & inside[:, None]).any()
 
 
 def _moved(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:

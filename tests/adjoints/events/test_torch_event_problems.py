@@ -77,7 +77,8 @@ def test_events(method):
     assert result.status == "ok", result.message
     np.testing.assert_allclose(result.loss, loss_of_ball(np.array(BALL)), **CLOSE)
     np.testing.assert_allclose(numbers(result)[:3], slopes(loss_of_ball, BALL), **CLOSE)
-    assert "events" in result.stats.engine or "adjoint" in result.stats.engine
+    if method != "torch-blackbox":
+        assert "events" in result.stats.engine or "adjoint" in result.stats.engine
 
 
 @pytest.mark.parametrize("method", MOST)

@@ -138,6 +138,6 @@ def test_what_takes_no_mass_matrix_names_what_does():
         ab.gradient(closed_form(), "jax-discrete", solver="tsit5")
     with pytest.raises(ValueError, match="loops with a mass matrix run eagerly"):
         ab.gradient(closed_form(), "torch-discrete", compile=True)
-    for method in ("jax-backsolve", "torch-quadrature", "scipy-adjoint", "cvodes-adjoint"):
+    for method in ("jax-backsolve", "torch-quadrature", "scipy-adjoint", "diffsol-adjoint"):
         with pytest.raises(ValueError, match=r"a mass matrix; use one of: .*jax-discrete"):
             ab.gradient(closed_form(stiff=True), method)
