@@ -9,7 +9,7 @@ from ..problems import Problem
 from ..problems.installing import how_to_install
 from ..problems.moving_times import moves
 from .arguments import check_name
-from .mass.solvers import check_takes_mass
+from .mass.solvers import NOT_WITH_MASS, check_takes_mass
 from .methods import METHODS
 from .methods.method import MODELS, Method
 from .regularizers.regularizer import Regularizer
@@ -48,6 +48,8 @@ def check_model(problem: Problem, entry: Method, regularizer: Regularizer | None
             f"method={entry.name!r} does not take problem {problem.name!r}, which has "
             f"{' and '.join(MODELS[name] for name in lacking)}; use one of: {', '.join(able)}"
         )
+    if "mass" in has and len(has) > 1:
+        raise ValueError(f"problem {problem.name!r}: {NOT_WITH_MASS}")
     if has and regularizer is not None:
         raise ValueError(
             f"regularizer={regularizer.name!r} is for problems without events, moving times and "

@@ -63,11 +63,15 @@ class OpenSolution(SolverOutputs[Array]):
     linear_solver : str or None
         Of an implicit solver, how its linear systems were solved: ``"dense"``, ``"banded (...)"``
         or ``"sparse (...)"``.
+    event_record : object or None
+        What was kept of events, where there are any; read by ``event_times``, ``event_index`` and
+        ``event_states``.
     """
 
     dense_output: Any = field(default=None, kw_only=True)
     engine: str = field(default="", kw_only=True)
     linear_solver: str | None = field(default=None, kw_only=True)
+    event_record: Any = field(default=None, kw_only=True)
 
     def __call__(self, t: Any, *, side: str = "after") -> Any:
         """The solution at `t`, as of the ``DenseOutput`` of the framework."""
@@ -77,6 +81,30 @@ class OpenSolution(SolverOutputs[Array]):
     def before_jumps(self) -> Any:
         """The states just before the jumps, as of the ``DenseOutput`` of the framework."""
         return self._kept().before_jumps
+
+    @property
+    def event_times(self) -> Any:
+        """When the events were, in order, shape ``(max_events,)``; infinite behind the last."""
+        return self._events().times
+
+    @property
+    def event_index(self) -> Any:
+        """Which of the declared events each was, shape ``(max_events,)``; -1 behind the last."""
+        return self._events().which
+
+    @property
+    def event_states(self) -> tuple[Any, Any]:
+        """The states just before and just after each, zero behind the last.
+
+        Of shape ``(max_events, *y0.shape)``, or structures of such.
+        """
+        events = self._events()
+        return events.before, events.after
+
+    def _events(self) -> Any:
+        if self.event_record is None:
+            raise ValueError("this solve looked for no events; call solve(..., events=...)")
+        return self.event_record.events
 
     def _kept(self) -> Any:
         if self.dense_output is None:

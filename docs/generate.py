@@ -15,7 +15,7 @@ import re
 import sys
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
@@ -26,7 +26,7 @@ from trainings import training_tables, training_verdicts
 
 import adjointbench.problems as zoo
 from adjointbench.adjoints.methods import methods
-from adjointbench.adjoints.methods.method import FAMILIES, Method
+from adjointbench.adjoints.methods.method import FAMILIES, MODELS, Method
 from adjointbench.problems import Problem
 from adjointbench.problems.reference import Reference, references
 from adjointbench.problems.registry import entry
@@ -61,6 +61,35 @@ def overview() -> str:
         for m in methods(family=family)
     )
     return table(("method", "family", "backend", "stiff", "cost"), rows)
+
+
+#: Columns of the table of features: a title, and whether a method has it.
+FEATURES: dict[str, Callable[[Method], bool]] = {
+    "stiff": lambda m: m.stiff,
+    **{name: (lambda m, name=name: name in m.models) for name in MODELS},
+    **{
+        title: (lambda m, option=option: option in m.supports)
+        for title, option in {
+            "estimates": "regularizer",
+            "checkpoints": "checkpoints",
+            "GPU": "device",
+            "sparse": "linear_solver",
+        }.items()
+    },
+}
+
+
+def features() -> str:
+    """What each method can take, from its entry in the table."""
+    rows = (
+        (
+            f"[`{m.name}`](methods.md#{m.name})",
+            *("yes" if has(m) else "" for has in FEATURES.values()),
+        )
+        for family in FAMILIES
+        for m in methods(family=family)
+    )
+    return table(("method", *FEATURES), rows)
 
 
 def some_methods(*names: str) -> str:
@@ -237,6 +266,7 @@ def arrows_between_rooms() -> str:
 MAKERS: dict[str, Maker] = {
     "families": families,
     "overview": overview,
+    "features": features,
     "methods": some_methods,
     "zoo": problems_in_short,
     "problems": each_problem,

@@ -13,8 +13,9 @@ from .function_checks import A_SCALAR, LIKE_Y0, check_function, checked_function
 #: An array of whatever framework runs the problem: NumPy, JAX or PyTorch.
 Array = Any
 
-#: How many events a solve has room for where nothing else is asked.
-DEFAULT_MAX_EVENTS = 64
+#: How many events a solve has room for where nothing else is asked. Their times take less than 512
+#: bytes: XLA runs a loop whose arrays are larger half as fast.
+DEFAULT_MAX_EVENTS = 60
 
 #: What the loss of a problem with events gets their times as.
 EVENT_TIMES = "event_times"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 #: An array of whatever framework runs the equations.
 Array = Any
@@ -106,7 +106,7 @@ def resolution_of(t: Array, end: Array) -> Array:
     return SAME_TIME * xp.finfo(t.dtype).eps * xp.maximum(xp.abs(t), xp.abs(end))
 
 
-def bracketed(path: Path, signs: Array, directions: Array) -> Bracket:
+def bracketed(path: Path, signs: Array, directions: Array, resolution: Array) -> Bracket:
     """Where on a step each value first changes its sign in its direction.
 
     Parameters
@@ -116,35 +116,49 @@ def bracketed(path: Path, signs: Array, directions: Array) -> Bracket:
         At the start of the step, of :func:`armed` or of the step before.
     directions : array, shape ``(E,)``
         -1, 0 or 1.
+    resolution : array
+        Fractions that differ by less are the same: a value that comes so near to zero at the end
+        of the step has crossed.
     """
     xp = array_namespace(signs)
     at = [j / PIECES for j in range(PIECES + 1)]
     values, slopes = path.with_slopes(at)
     nearest, turns = _nearest(values, slopes / PIECES)
-    between = xp.asarray(at[:-1], dtype=signs.dtype)[:, None] + nearest / PIECES
+    ends = xp.asarray(at, dtype=signs.dtype, device=device(signs))[:, None] + 0 * values
+    between = ends[:-1, ...] + nearest / PIECES
     inner = path.values(between)
-    crosses = xp.zeros_like(signs, dtype=xp.bool)
-    low, high, sign, now = 0 * signs, 0 * signs, signs, signs
-    before = 0 * signs
-    closest, where_closest = xp.full_like(signs, xp.inf), 0 * signs
-    for j in range(PIECES):
-        closer = turns[j, ...] & ~crosses & (xp.abs(inner[j, ...]) < closest)
-        closest = xp.where(closer, xp.abs(inner[j, ...]), closest)
-        where_closest = xp.where(closer, between[j, ...], where_closest)
-        for fraction, value in (
-            (between[j, ...], inner[j, ...]),
-            (0 * signs + at[j + 1], values[j + 1, ...]),
-        ):
-            # A value of exactly zero has crossed.
-            after = xp.where(value == 0, -now, xp.sign(value))
-            counts = (now * after < 0) & ((directions == 0) | (directions == after)) & ~crosses
-            low, high = xp.where(counts, before, low), xp.where(counts, fraction, high)
-            sign = xp.where(counts, now, sign)
-            crosses = crosses | counts
-            now, before = after, fraction
-    touches = xp.where(closest <= path.spreads(where_closest), where_closest, xp.inf + 0 * signs)
+    last = values[-1, ...]
+    arrives = (last * slopes[-1, ...] < 0) & (xp.abs(last) <= xp.abs(slopes[-1, ...]) * resolution)
+    last = xp.where(arrives, 0 * last, last)
+    # Two looks a piece, in order of time.
+    fractions = _alternating(between, ends[1:, ...])
+    looks = _alternating(inner, xp.concat([values[1:-1, ...], last[None, ...]]))
+    now = xp.sign(looks)
+    earlier = xp.concat([signs[None, ...], now[:-1, ...]])
+    # A value of exactly zero has crossed.
+    now = xp.where(now == 0, -earlier, now)
+    earlier = xp.concat([signs[None, ...], now[:-1, ...]])
+    counts = (earlier * now < 0) & ((directions == 0) | (directions == now))
+    crosses = xp.any(counts, axis=0)
+    number = xp.asarray(range(2 * PIECES), dtype=signs.dtype, device=device(signs))[:, None]
+    place = xp.min(xp.where(counts, number, 2.0 * PIECES), axis=0)
+    here, before = number == place, number + 1 == place
+    low = xp.sum(xp.where(before, fractions, 0 * fractions), axis=0)
+    high = xp.sum(xp.where(here, fractions, 0 * fractions), axis=0)
+    sign = xp.sum(xp.where(here, earlier, 0 * earlier), axis=0)
+    closer = turns & (2 * number[:PIECES, ...] <= place)
+    closest = xp.where(closer, xp.abs(inner), xp.inf + 0 * inner)
+    nearest = xp.min(closest, axis=0)
+    touching = xp.min(xp.where(closest == nearest, between, 2 + 0 * between), axis=0)
+    touches = xp.where(nearest <= path.spreads(touching), touching, xp.inf + 0 * signs)
     touches = xp.where(crosses & xp.isfinite(touches), xp.minimum(touches, low), touches)
-    return Bracket(crosses, low, high, sign, touches, now)
+    return Bracket(crosses, low, high, sign, touches, now[-1, ...])
+
+
+def _alternating(first: Array, second: Array) -> Array:
+    """The rows of two arrays by turns."""
+    xp = array_namespace(first)
+    return xp.reshape(xp.stack([first, second], axis=1), (2 * PIECES, -1))
 
 
 def _nearest(values: Array, slopes: Array) -> tuple[Array, Array]:

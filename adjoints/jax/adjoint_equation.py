@@ -28,7 +28,8 @@ class Along(NamedTuple):
     """What the reverse solve reads: the problem, the events, and the forward solution.
 
     ``order`` has the numbers of the events in the order in which they are met: saves first, and
-    stops after them. ``rtol`` and ``atol`` are those of the quadrature, flat.
+    stops after them. ``rtol`` and ``atol`` are those of the quadrature, flat, and ``dbefore`` the
+    cotangents of the states before the stops.
     """
 
     params: Tree
@@ -42,6 +43,7 @@ class Along(NamedTuple):
     rows: jax.Array
     rtol: jax.Array
     atol: jax.Array
+    dbefore: jax.Array | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,10 @@ def stop_cotangent(
         return on_stop(which, t, y, (p, along.constants))
 
     _, vjp = jax.vjp(jump, before, along.params)
-    return before, *vjp(w)
+    dy, dp = vjp(w)
+    if along.dbefore is not None:
+        dy = dy + along.dbefore[stop]
+    return before, dy, dp
 
 
 def dense_at(dense: DenseRow, rows: jax.Array, t: jax.Array) -> jax.Array:

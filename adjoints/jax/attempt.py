@@ -12,6 +12,7 @@ from ..steps.acceptance import Step, control_error, status_after, step_terms, te
 from ..steps.step_size import SMALLEST_ERROR
 from .config import Config
 from .control import Control, Reach, Recorded, control_of, reach_of_recorded, status_of_given
+from .events.detection import Looked, after_look, look_where
 from .pass_stop import pass_stop
 from .phases import present_phase, switched
 from .saves import count_saves, dense_of_step
@@ -54,11 +55,17 @@ def attempt(
     """
     control = control_of(config)
     state = state if config.through_step_size else _hold(state)
+    if state.events is not None:
+        ops = ops._replace(stops=state.events.stops)
     reach = _reach(control, state, ops, recorded)
     trial = _trial(config, state, ops, reach)
     step = take(config, trial, ops)
     error = _error(config, state, trial, step, ops)
     accept = error <= 1 if recorded is None else jnp.bool_(True)
+    looked = _look(config, state, trial, reach, step, accept, ops)
+    if looked is not None:
+        # The step is taken again, up to the event.
+        accept = accept & ~looked.happens
     has_save, saved = count_saves(state, ops, accept, trial.t1)
     verdict = Verdict(error, accept, accept & reach.stop, has_save, saved)
     dense_row, y_end = _dense_output(config, trial, step, verdict, ops, dense=dense)
@@ -66,6 +73,9 @@ def attempt(
     row = _row(config, state, trial, reach, verdict)
     following = _next_state(control, state, trial, reach, step, verdict, at_end, ops)
     status = _status(config, state, following, reach, step, verdict, ops)
+    if looked is not None:
+        following = after_look(config, state, following, looked, verdict.passes, y_end, ops)
+        status = jnp.where(looked.status >= 0, looked.status, status)
     inputs = term_inputs(config.tableau, step, state.y, config.error_norm)
     terms = step_terms(inputs, trial.h, ops.rtol, ops.atol)
     return Attempt(following._replace(status=status), accept, error, row, dense_row, terms, y_end)
@@ -108,6 +118,24 @@ def _error(config: Config, state: State, trial: Trial, step: Step, ops: Operands
         components=config.components,
     )
     return error if config.through_step_size else lax.stop_gradient(error)
+
+
+def _look(
+    config: Config,
+    state: State,
+    trial: Trial,
+    reach: Reach,
+    step: Step,
+    accept: jax.Array,
+    ops: Operands,
+) -> Looked | None:
+    """What events there are on the step; on one that reaches an event they are known."""
+    if state.events is None:
+        return None
+    known = reach.stop & config.events.stop_map.is_event(ops.stops.jumps[state.stop])
+    wanted = accept & ~known
+    coefficients = dense_of_step(config, ops, wanted, trial, step.stages)
+    return look_where(config, wanted, trial, coefficients, state, ops)
 
 
 def _dense_output(
@@ -168,6 +196,7 @@ def _next_state(
         phase=state.phase,
         radius=state.radius,
         status=state.status,
+        events=state.events,
     )
     return switched(following, state, trial, step, accept)
 

@@ -166,6 +166,9 @@ class Config:
     on_stop : callable, optional
         ``on_stop(which, t, y, params)``: the state just after a stop; ``which`` is the row of
         ``Operands.jumps`` that belongs to it.
+    events : Detection, optional
+        The events that are looked for on every step: see
+        :mod:`~adjointbench.adjoints.jax.events.detection`.
     on_accept : callable, optional
         ``on_accept(t, h, y, coefficients, y1, params)``: the state at the end of an accepted
         step from its dense output (a quadrature along the way).
@@ -213,6 +216,7 @@ class Config:
     rhs: Rhs
     solver: Solver
     on_stop: Callable[..., jax.Array] | None = None
+    events: Any = None
     on_accept: Callable[..., jax.Array] | None = None
     adjoint: str = "discrete"
     adjoint_solver: Solver | None = None

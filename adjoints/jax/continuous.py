@@ -62,11 +62,16 @@ def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tu
     rows = config.adjoint not in BACKWARD
     solved = solve_recording(config, y0, ops, keep_steps=keep_steps, keep_rows=rows)
     out = outputs(solved)
-    return out, (solved.record, out.ys, out.final, ops, y0)
+    return out, (solved.record, out.ys, out.final, solved.ops, y0)
 
 
 def pull_back(
-    config: Config, kept: Any, dys: jax.Array, dtotals: Terms, dpath: jax.Array | None = None
+    config: Config,
+    kept: Any,
+    dys: jax.Array,
+    dtotals: Terms,
+    dpath: jax.Array | None = None,
+    dbefore: jax.Array | None = None,
 ) -> Pulled:
     """Cotangents of start value and parameters, by the adjoint equation."""
     del dtotals
@@ -88,6 +93,8 @@ def pull_back(
     field = AdjointField(config, config.adjoint)
     atol_params = _atol_of_params(units, ops)
     along, stops = along_forward(config, record, ys, dys, ops, atol_params)
+    if dbefore is not None:
+        along = along._replace(dbefore=dbefore / units.unit)
     z = _last_state(config, field, along, end_cotangent(config, ops, dys))
     reverse = _reverse_config(config, field, along, z)
     rops = Operands(

@@ -32,7 +32,7 @@ def recorder(config: Config) -> Callable[..., tuple[Outputs, Any]]:
 
 
 def puller(config: Config) -> Callable[..., Pulled]:
-    """``pull_back(config, kept, dys, dtotals, dpath)`` of the adjoint asked for."""
+    """``pull_back(config, kept, dys, dtotals, dpath, dbefore)`` of the adjoint asked for."""
     return _module(config).pull_back
 
 
@@ -82,6 +82,8 @@ def solve_outputs(
     else:
         out = _solve_reverse(config, keep_steps, start, params, rest)
     y_end = out.ys[-1] if config.dense_output else None
+    if out.met is not None:
+        ops = ops._replace(stops=out.met.stops)
     return out._replace(ys=saves_by_time(config, save_at, out.ys, ops), y_end=y_end)
 
 
@@ -119,7 +121,9 @@ def _reverse(config: Config, keep_steps: bool, residuals: Any, cotangents: Outpu
     dys = jnp.zeros(dys.shape, dys.dtype) if zero(dys) else dys
     dtotals = Terms(*(None if d is None or zero(d) else d for d in cotangents.totals))
     dpath = None if zero(cotangents.path) else cotangents.path
-    pulled = _pulled_back(config, kept, dys, dtotals, dpath)
+    met = cotangents.met
+    dbefore = None if met is None or zero(met.before) else met.before
+    pulled = _pulled_back(config, kept, dys, dtotals, dpath, dbefore)
     ahead = status == CODES["ok"]
     back = jnp.where(ahead, pulled.counts.status, CODES["ok"]).astype(jnp.int32)
     if config.adjoint in continuous.CONTINUOUS:

@@ -35,11 +35,16 @@ def record(config: Config, keep_steps: bool, y0: jax.Array, ops: Operands) -> tu
     """Solve, and keep what :func:`pull_back` needs."""
     solved = solve_recording(config, y0, ops, keep_steps=keep_steps)
     largest = largest_steps(solved.totals)
-    return outputs(solved), (solved.record, solved.final, largest, ops, y0)
+    return outputs(solved), (solved.record, solved.final, largest, solved.ops, y0)
 
 
 def pull_back(
-    config: Config, kept: Any, dys: jax.Array, dtotals: Terms, dpath: jax.Array | None = None
+    config: Config,
+    kept: Any,
+    dys: jax.Array,
+    dtotals: Terms,
+    dpath: jax.Array | None = None,
+    dbefore: jax.Array | None = None,
 ) -> Pulled:
     """Cotangents of start value and parameters.
 
@@ -53,13 +58,15 @@ def pull_back(
         Cotangents of the regularisers; ``None`` where there is none.
     dpath : array, optional
         Cotangent of the path, of which the states count.
+    dbefore : array, optional
+        Cotangents of the states before all stops.
     """
     record, final, largest, ops, y0 = kept
     dense_y, dense_coefficients = _save_cotangents(config, record, final, ops, dys)
     weights = per_step(config.reduction, dtotals, final.accepted)
     only = largest if config.reduction == "max" else Terms(None, None, None)
     starts = None if dpath is None else path_rows(config, dpath, final).y
-    sources = Sources(dense_y, dense_coefficients, weights, only, starts)
+    sources = Sources(dense_y, dense_coefficients, weights, only, starts, dbefore)
     w = end_cotangent(config, ops, dys)
     dy0, dparams = sweep(config, record, final, y0, ops, w, sources)
     counts = config.solver.sweep_counts(final.accepted, final)

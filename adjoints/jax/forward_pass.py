@@ -11,7 +11,7 @@ from ..steps.acceptance import CODES
 from . import control_flow, storage
 from .config import Config
 from .lanes import Unselected
-from .outcomes import Outputs
+from .outcomes import Met, Outputs
 from .record import Record, dense_rows, empty_buffers, row_like, steps_of_rows
 from .saves import interior_saves
 from .state import Operands, Row, State
@@ -23,7 +23,7 @@ Tree = Any
 
 
 class Solved(NamedTuple):
-    """A finished solve."""
+    """A finished solve; ``ops`` are as a reverse pass reads them, with the stops that were met."""
 
     ys: jax.Array
     final: State
@@ -31,12 +31,14 @@ class Solved(NamedTuple):
     record: Record
     steps: jax.Array | None
     path: jax.Array | None
+    ops: Operands
+    met: Met | None
 
 
 def outputs(solved: Solved) -> Outputs:
     """The public part of a finished solve."""
     totals = values_of(solved.totals)
-    return Outputs(solved.ys, totals, solved.final, solved.steps, solved.path)
+    return Outputs(solved.ys, totals, solved.final, solved.steps, solved.path, met=solved.met)
 
 
 def solve_recording(
@@ -125,12 +127,31 @@ def _solved(
     sizes: jax.Array | None,
     ops: Operands,
 ) -> Solved:
+    met, final, ops = _met(config, final, buffers["before_stop"], ops)
     kept = (buffers["rows"], buffers["slopes"], starts, sizes)
     record = Record(*kept, buffers["dense"], buffers["before_stop"])
     ys = _saves(config, record, final, ops)
     path = record.rows if config.dense_output else None
     totals = reduced(config.reduction, totals, final.accepted)
-    return Solved(ys, final, totals, record, buffers["steps"], path)
+    return Solved(ys, final, totals, record, buffers["steps"], path, ops, met)
+
+
+def _met(
+    config: Config, final: State, before: jax.Array | None, ops: Operands
+) -> tuple[Met | None, State, Operands]:
+    """The events of a finished solve, which are stops like any others from here on."""
+    if config.events is None:
+        return None, final, ops
+    assert before is not None
+    rows = before.reshape(before.shape[0], *final.y.shape)
+    if final.events is None:
+        count = jnp.sum(config.events.stop_map.is_event(ops.stops.jumps), dtype=jnp.int32)
+        met = Met(ops.stops, rows, count)
+    else:
+        met = Met(final.events.stops, rows, final.events.number)
+    # Saves behind a terminal event are saves at it.
+    ops = ops._replace(stops=met.stops, save_at=jnp.minimum(ops.save_at, met.stops.end))
+    return met, final._replace(events=None), ops
 
 
 def _saves(config: Config, record: Record, final: State, ops: Operands) -> jax.Array:

@@ -7,16 +7,28 @@ from typing import Any, NamedTuple
 import jax
 
 from ..steps.acceptance import Terms
-from .state import State
+from .state import State, StopArrays
 
 Tree = Any
+
+
+class Met(NamedTuple):
+    """The events of a finished solve.
+
+    ``stops`` are all stops, ``before`` the states before each, of which a row is added that is none
+    of theirs, and ``number`` says how many of them are events.
+    """
+
+    stops: StopArrays
+    before: jax.Array
+    number: jax.Array
 
 
 class Outputs(NamedTuple):
     """What a differentiable solve returns.
 
     ``path`` has all accepted steps as they were recorded, and ``y_end`` is the last state, where
-    dense output is wanted.
+    dense output is wanted. ``met`` are the events, where any are looked for.
     """
 
     ys: jax.Array
@@ -25,6 +37,7 @@ class Outputs(NamedTuple):
     steps: jax.Array | None
     path: jax.Array | None
     y_end: jax.Array | None = None
+    met: Met | None = None
 
 
 class Counts(NamedTuple):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...problems import Problem
+from ...problems.moving_times import moves
 from ..error_bars.pieces import words_of
 from ..mass.solvers import mass_of
 from ..program import (
@@ -32,8 +33,11 @@ from .config import Config
 from .device import find_device
 from .differentiable import puller, recorder, undifferentiated
 from .engines import choose_engine
+from .events.declared import with_problem_events
+from .events.outputs import events_of
 from .forward_mode import solve_forward
 from .mass import begun, check_index
+from .outcomes import Met
 from .record import bytes_of, bytes_of_step
 from .solve import operands, solve, window_size
 from .solvers import find_solver
@@ -116,6 +120,7 @@ class JaxProgram:
                 self.device.platform,
                 settings.checkpoints,
                 settings.linear_solver,
+                **{"events": bool(problem.events), "times that move": moves(problem)},
             )
             own = self._put(problem.y0), dict(problem.params), dict(problem.constants)
             self.config = self._with_system(config, *own)
@@ -295,9 +300,11 @@ class JaxProgram:
             return self._forward_gradient(config, keep_steps, params, y0, ops, fixed)
         start, pull_start, ops = self._begun(config, params, y0, ops)
         out, kept = recorder(config)(config, keep_steps, start, ops)
-        value = jax.value_and_grad(self._total, argnums=(0, 1, 2))
-        loss, (dys, dtotals, direct) = value(out.ys, out.totals, params, fixed)
-        pulled = puller(config)(config, kept, dys, self._wanted(dtotals))
+        before = None if out.met is None else out.met.before
+        value = jax.value_and_grad(partial(self._total, out.met), argnums=(0, 1, 2, 3))
+        loss, (dys, dtotals, direct, dbefore) = value(out.ys, out.totals, params, before, fixed)
+        wanted = self._wanted(dtotals)
+        pulled = puller(config)(config, kept, dys, wanted, None, dbefore)
         dparams = jax.tree.map(jnp.add, direct, pulled.dparams)
         if pull_start is None:
             return loss, dparams, pulled.dy0, pack_report(config, out.final, pulled.counts), out
@@ -331,7 +338,8 @@ class JaxProgram:
         def total(params: Tree, y0: jax.Array) -> tuple[jax.Array, Any]:
             start, moved = begun(config, ops.t0, y0, ops._replace(params=params))
             out = solve_forward(config, keep_steps, start, moved)
-            loss = self._total(out.ys, out.totals, params, fixed)
+            before = None if out.met is None else out.met.before
+            loss = self._total(out.met, out.ys, out.totals, params, before, fixed)
             return loss, (loss, out)
 
         jacobian = jax.jacfwd(total, argnums=(0, 1), has_aux=True)
@@ -341,11 +349,25 @@ class JaxProgram:
     def _loss_alone(self, params: Tree, y0: jax.Array, fixed: Fixed) -> jax.Array:
         ops = self._operands(params, fixed)
         out = undifferentiated(self.config, False, *begun(self.config, ops.t0, y0, ops))
-        return self._total(out.ys, out.totals, params, fixed)
+        before = None if out.met is None else out.met.before
+        return self._total(out.met, out.ys, out.totals, params, before, fixed)
 
-    def _total(self, ys: jax.Array, totals: Terms, params: Tree, fixed: Fixed) -> jax.Array:
-        """The loss, with the regulariser."""
-        loss = self.problem.loss(ys, merge_named(params, fixed.constants))
+    def _total(
+        self,
+        met: Met | None,
+        ys: jax.Array,
+        totals: Terms,
+        params: Tree,
+        before: jax.Array | None,
+        fixed: Fixed,
+    ) -> jax.Array:
+        """The loss, with the regulariser; `before` are the states before the stops."""
+        p = merge_named(params, fixed.constants)
+        if met is not None and before is not None:
+            met = met._replace(before=before)
+            times = events_of(self.config.events, met, (params, fixed.constants)).times
+            p |= self.problem.events_seen_by_loss(times)
+        loss = self.problem.loss(ys, p)
         if self.settings.regularizer is None:
             return loss
         values = jnp.stack([getattr(totals, name) for name in self.settings.regularizer.terms])
@@ -363,10 +385,12 @@ class JaxProgram:
 
     def _operands(self, params: Tree, fixed: Fixed) -> Operands:
         problem, tuning = self.problem, self._unpacked(fixed)
+        times = getattr(self.config.on_stop, "times", None)
         ops = operands(
             problem.dtype,
             t0=problem.t_span[0],
             stops=self.stops,
+            moving=None if times is None else times((params, fixed.constants)),
             save_at=problem.save_at,
             constants=fixed.constants,
             rtol=tuning.rtol,
@@ -416,14 +440,10 @@ class JaxProgram:
 
 
 def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
-    """The stops of a problem, and the static part of its solve."""
-    stops = find_stops(
-        problem.discontinuities,
-        problem.jump_times,
-        problem.t_span[0],
-        problem.save_at[-1],
-        problem.dtype,
-    )
+    """The stops of a problem that do not move, and the static part of its solve."""
+    declared = () if moves(problem) else problem.discontinuities
+    jumps = () if moves(problem) else problem.jump_times
+    stops = find_stops(declared, jumps, problem.t_span[0], problem.save_at[-1], problem.dtype)
     jump = problem.jump
     error_norm, reduction = estimates_of(settings.regularizer)
     config = Config(
@@ -443,7 +463,7 @@ def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
         error_norm=error_norm,
         reduction=reduction,
     )
-    return stops, config
+    return stops, with_problem_events(config, problem)
 
 
 def accepted_times(problem: Problem, solver: str, rtol: Any, atol: Any) -> np.ndarray:

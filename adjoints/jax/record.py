@@ -56,9 +56,15 @@ def empty_buffers(
         ),
         "slopes": make(slopes, room, state.slope, beside),
         "dense": make(interior > 0, interior, dense_like(config, state)),
-        "before_stop": make(config.on_stop is not None, ops.stops.times.shape[0], state.y),
+        "before_stop": make(config.on_stop is not None, _stops(state, ops), state.y),
         "steps": make(keep_steps, config.max_steps, (state.t, state.h)),
     }
+
+
+def _stops(state: State, ops: Operands) -> int:
+    """The most stops that there may be."""
+    stops = ops.stops if state.events is None else state.events.stops
+    return stops.times.shape[0]
 
 
 def _keeps_slopes(config: Config, state: State) -> bool:

@@ -78,7 +78,7 @@ def step_outputs(
     if any(weight is not None for weight in wanted):
         inputs = term_inputs(config.tableau, step, y, config.error_norm, wanted)
         terms = wanted_terms(inputs, wanted, row.h, ops)
-    return StepOutputs(coefficients, terms)
+    return StepOutputs(coefficients, terms, None if sources.before is None else step.y1)
 
 
 def wanted_terms(inputs: TermInputs, wanted: Terms, h: jax.Array, ops: Operands) -> Terms:

@@ -43,5 +43,6 @@ def time_limits(config: Config, stop: jax.Array, ops: Operands) -> Limits:
 
 def beside(t: jax.Array, towards: jax.Array) -> jax.Array:
     """The next number towards another; beside zero one that XLA does not take for zero."""
+    t = lax.stop_gradient(t)
     following, tiny = jnp.nextafter(t, towards), jnp.finfo(t.dtype).tiny
     return jnp.where(t == 0, jnp.sign(towards) * tiny, following)

@@ -135,7 +135,12 @@ def saves_by_time(
     def slopes(t: jax.Array, y: jax.Array, params: Tree, rest: Operands) -> jax.Array:
         t = _beside_stops(t, rest, -jnp.inf if before else jnp.inf) if config.breaks else t
         both = (params, rest.constants)
-        return jax.vmap(lambda t, y: slope_by_state(config, t, y, both))(t, y)
+        found = jax.vmap(lambda t, y: slope_by_state(config, t, y, both))(t, y)
+        if config.events is None:
+            return found
+        # Behind a terminal event nothing moves.
+        moves = (t <= rest.stops.end).reshape(-1, *(1,) * (found.ndim - 1))
+        return jnp.where(moves, found, 0.0)
 
     return _along(slopes, save_at, ys, ops.params, ops._replace(params=None))
 

@@ -15,6 +15,7 @@ from ..solution import OpenSolution
 from ..state_layout import View
 from .config import Config
 from .dense_output import DenseOutput
+from .events.outputs import EventRecord
 from .outcomes import Outputs
 
 #: The fields of what a solve returns that are arrays.
@@ -53,7 +54,7 @@ class StatusAndSteps:
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=[*ARRAYS, "dense_output"],
+    data_fields=[*ARRAYS, "dense_output", "event_record"],
     meta_fields=["engine", "linear_solver"],
 )
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def solution_of(
     view: View,
     engine: str,
     linear_solver: str | None,
+    event_record: EventRecord | None = None,
 ) -> Solution:
     """The public form of what a solve found, as its user sees it."""
     final, totals = out.final, out.totals
@@ -98,6 +100,7 @@ def solution_of(
         dense_output=dense_output,
         engine=engine,
         linear_solver=linear_solver,
+        event_record=event_record,
     )
 
 

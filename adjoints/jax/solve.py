@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ...problems.event import DEFAULT_MAX_EVENTS, Event, check_max_events, listed_events
 from ..arguments import listed, positive_int
 from ..steps.runge_kutta import Rhs
 from ..steps.stops import Stops, check_jumps
@@ -15,6 +16,8 @@ from .config import WINDOW, Config
 from .dense_output import check_dense_output, dense_output_of
 from .differentiable import solve_outputs
 from .engines import choose_engine, differentiated_in_place
+from .events.declared import arrays_of, check_events, declared_times, with_events
+from .events.outputs import event_record
 from .inputs import (
     check_config,
     checked_array,
@@ -31,15 +34,7 @@ from .solvers import find_solver
 from .state import Operands, StepArrays
 from .state_layout import flat_state
 from .systems.found import solved_how, with_system
-from .times import (
-    check_known_times,
-    find_stops,
-    goes_backwards,
-    jumps_at,
-    may_repeat,
-    soundness,
-    stop_arrays,
-)
+from .times import check_known_times, goes_backwards, jumps_at, may_repeat, soundness
 from .user_functions import JaxView, user_functions
 
 Tree = Any
@@ -71,6 +66,8 @@ def solve(
     discontinuities: Iterable[float] = (),
     jump_times: Iterable[float] = (),
     jump: Callable[..., Any] | None = None,
+    events: Event | Iterable[Event] = (),
+    max_events: int = DEFAULT_MAX_EVENTS,
     adjoint_solver: str | None = None,
     adjoint_rtol: Any = None,
     adjoint_atol: Any = None,
@@ -155,12 +152,19 @@ def solve(
         Differentiate through the step-size control as well.
     discontinuities : iterable of float
         Times to step onto because `rhs` is not smooth there. Each step sees `rhs` from its own
-        side. Those outside the span have no effect.
+        side. Those outside the span have no effect. Traced ones move: derivatives by them flow.
     jump_times, jump : iterable of float, callable
         ``jump(i, t, y, params)`` is the state just after ``jump_times[i]``, in the direction of
         the solve; a save at a jump time is the value after it. Of several jumps at one time the
         first acts first; those outside the span do not act. Where ``i`` may be an array, as in
-        ``params["dose"][i]``, it is one, and compiling takes no longer for many jumps.
+        ``params["dose"][i]``, it is one, and compiling takes no longer for many jumps. Derivatives
+        by the times flow where they are traced; of these four may be the same.
+    events : sequence of Event
+        Where the state crosses a threshold, and what happens to it there: see
+        :class:`~adjointbench.Event`. ``solution.event_times``, ``event_index`` and
+        ``event_states`` tell of them, and can be differentiated.
+    max_events : int
+        How many there may be; more are the status ``"max_events"``.
     adjoint_solver, adjoint_rtol, adjoint_atol : optional
         For the reverse solve of a continuous adjoint; the forward ones by default. The absolute
         one is in the units of the state: see :mod:`~adjointbench.adjoints.adjoint_units`.
@@ -218,8 +222,18 @@ def solve(
         for name, given in (("jump_times", jump_times), ("discontinuities", discontinuities))
     )
     check_jumps(jump_times, jump)
-    user = user_functions((rhs, jump, jacobian), len(jump_times), params, args, view, start)
-    stops = find_stops(discontinuities, jump_times, t0, times[-1], start.dtype)
+    declared = declared_times(jump_times, discontinuities, start.dtype)
+    user = user_functions(
+        (rhs, jump, jacobian),
+        len(jump_times),
+        params,
+        args,
+        view,
+        start,
+        listed_events(events),
+        declared.moving,
+    )
+    stops, room = declared.stops(t0, times[-1], start.dtype), check_max_events(max_events)
     steps = checked_steps(steps, start.dtype, backwards=view.backwards)
     size = constant_size(
         step_size,
@@ -252,6 +266,8 @@ def solve(
         jacobian=user.jacobian,
         mass=checked_mass_of(mass, start, solver, adjoint),
     )
+    config = with_events(config, user, declared, room)
+    check_events(config)
     check_dense_output(config, checkpoints)
     params_and_constants = (user.smooth, user.constants)
     check_config(config, start, *params_and_constants)
@@ -265,7 +281,11 @@ def solve(
         platform,
         checkpoints,
         linear_solver,
-        jacobian=jacobian is not None,
+        **{
+            "jacobian": jacobian is not None,
+            "events": config.events is not None,
+            "times that are traced": declared.moving is not None,
+        },
     )
     config = with_system(
         linear_solver, config, start, params_and_constants, jacobian_sparsity, platform
@@ -293,12 +313,13 @@ def solve(
         start.dtype,
         t0=t0,
         stops=stops,
+        moving=declared.moving,
         save_at=times,
         constants=user.constants,
         steps=steps,
         **numbers,
     )
-    ops = ops._replace(sound=soundness(t0, times, numbers.values()))
+    ops = ops._replace(sound=soundness(t0, times, numbers.values(), declared.moving))
     given = start
     if config.on_stop is not None:
         start = config.on_stop(jumps_at(ops.stops, ops.t0), t0, start, params_and_constants)
@@ -308,7 +329,8 @@ def solve(
         function.note_changes()
     ops = ops._replace(params=user.smooth)
     dense = dense_output_of(config, out, given, ops, jump_times, view)
-    return solution_of(config, out, dense, view, ran, solved_how(config))
+    record = event_record(config, out, (user.smooth, user.constants), view)
+    return solution_of(config, out, dense, view, ran, solved_how(config), record)
 
 
 _jitted = jax.jit(solve_outputs, static_argnums=(0, 1))
@@ -319,6 +341,7 @@ def operands(
     *,
     t0: Any,
     stops: Stops,
+    moving: Any = None,
     save_at: Any,
     constants: Tree,
     rtol: Any,
@@ -343,7 +366,7 @@ def operands(
         params=None,
         constants=constants,
         t0=t0,
-        stops=stop_arrays(stops, t0, times[-1]),
+        stops=arrays_of(stops, moving, t0, times[-1]),
         save_at=times,
         rtol=array(rtol),
         atol=array(atol),

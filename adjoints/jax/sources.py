@@ -16,7 +16,8 @@ class Sources(NamedTuple):
 
     ``dense_y`` and ``dense_coefficients`` belong to the rows of dense output, ``terms`` are the
     weights of the regularisers' terms and ``steps`` the only step that counts, for a maximum.
-    ``starts`` belong to the states from which the steps start, by their numbers.
+    ``starts`` belong to the states from which the steps start, by their numbers, and ``before`` to
+    those before the stops.
     """
 
     dense_y: jax.Array | None
@@ -24,19 +25,21 @@ class Sources(NamedTuple):
     terms: Terms
     steps: Terms
     starts: jax.Array | None = None
+    before: jax.Array | None = None
 
     @property
     def any(self) -> bool:
         """Whether anything enters at the steps at all."""
-        of_states = self.dense_y is not None or self.starts is not None
-        return of_states or any(w is not None for w in self.terms)
+        states = (self.dense_y, self.starts, self.before)
+        return any(x is not None for x in states) or any(w is not None for w in self.terms)
 
 
 class StepOutputs(NamedTuple):
-    """What a step yields besides the new state."""
+    """What a step yields besides the new state; ``before`` is that before the stop it reaches."""
 
     coefficients: jax.Array | None
     terms: Terms
+    before: jax.Array | None = None
 
 
 def entering_at_step(
@@ -54,8 +57,12 @@ def entering_at_step(
         # What fills up a chunk is no step, and its number may be none.
         here = jnp.where(row.h != 0, sources.starts[index], 0.0)
         own = here if own is None else own + here
-
-    return own, StepOutputs(coefficients, weights_at_step(index, sources.terms, sources.steps))
+    before = None
+    if sources.before is not None:
+        reaches = row.reaches & (row.h != 0)
+        before = jnp.where(reaches, sources.before[row.stop], 0.0)
+    weights = weights_at_step(index, sources.terms, sources.steps)
+    return own, StepOutputs(coefficients, weights, before)
 
 
 def weights_at_step(index: jax.Array, terms: Terms, steps: Terms) -> Terms:

@@ -71,12 +71,23 @@ class Operands(NamedTuple):
     begins: jax.Array | None = None
 
 
+class EventState(NamedTuple):
+    """What is known of events: their stops, the signs that change at the next ones, how many.
+
+    ``stops`` are all stops of the solve, with room for more.
+    """
+
+    stops: StopArrays
+    signs: jax.Array
+    number: jax.Array
+
+
 class State(NamedTuple):
     """What one attempt hands to the next.
 
     ``phase`` says how a solver that switches goes on: see
     :func:`~adjointbench.adjoints.jax.phases.next_phase`. ``radius`` is the norm of the last
-    Jacobian that it knows; ``None`` for others.
+    Jacobian that it knows; ``None`` for others. ``events`` is ``None`` where none are looked for.
     """
 
     t: jax.Array
@@ -93,6 +104,7 @@ class State(NamedTuple):
     phase: jax.Array
     radius: jax.Array | None
     status: jax.Array
+    events: EventState | None = None
 
 
 class Trial(NamedTuple):

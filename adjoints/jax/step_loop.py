@@ -14,6 +14,7 @@ from . import control_flow
 from .attempt import attempt
 from .config import Config
 from .control import control_of
+from .events.detection import events_at_start
 from .record import writes_of
 from .sides import clipper, time_limits
 from .state import Operands, State
@@ -50,6 +51,7 @@ def start(config: Config, y0: jax.Array, ops: Operands) -> State:
         phase=zero,
         radius=start_radius(config, clip(ops.t0), y0, ops),
         status=status.astype(jnp.int32),
+        events=events_at_start(config.events, ops.stops, ops.t0, y0, ops),
     )
 
 

@@ -17,7 +17,8 @@ from .state import Operands, StepArrays
 
 def again_config(config: Config, room: int) -> Config:
     """How the steps of a solve are taken again, in `room` of them at most."""
-    return replace(config, given_steps=True, max_steps=room, through_step_size=False)
+    events = None if config.events is None else replace(config.events, held=True)
+    return replace(config, given_steps=True, max_steps=room, through_step_size=False, events=events)
 
 
 def room_for(steps: int) -> int:
@@ -45,6 +46,7 @@ def finer_operands(config: Config, ops: Operands, out: Outputs, pieces: Any) -> 
     """
     assert out.steps is not None
     whole = jnp.asarray(pieces, jnp.int32)
+    ops = _with_events(ops, out)
     return _again(config, ops, StepArrays(out.steps, _taken(out), whole), pieces)
 
 
@@ -57,6 +59,7 @@ def joined_operands(config: Config, ops: Operands, out: Outputs) -> Operands:
         As for :func:`finer_operands`; a reverse solve is as much looser.
     """
     assert out.steps is not None
+    ops = _with_events(ops, out)
     count = _taken(out)
     even = out.steps[: len(out.steps) // 2 * 2]
     t, h = even[:, 0], even[:, 1]
@@ -68,6 +71,11 @@ def joined_operands(config: Config, ops: Operands, out: Outputs) -> Operands:
         t, h = joined(t, h, ops.stops.times)
         count = (h > 0).sum(dtype=count.dtype)
     return _again(config, ops, StepArrays(jnp.stack([t, h], axis=1), count, jnp.int32(1)), 0.5)
+
+
+def _with_events(ops: Operands, out: Outputs) -> Operands:
+    """`ops` with the events that were met among the stops, which are held."""
+    return ops if out.met is None else ops._replace(stops=out.met.stops)
 
 
 def _taken(out: Outputs) -> jax.Array:

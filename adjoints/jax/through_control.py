@@ -53,10 +53,15 @@ def _record_attempts(config: Config, y0: jax.Array, ops: Operands) -> jax.Array:
 
 
 def pull_back(
-    config: Config, kept: Any, dys: jax.Array, dtotals: Terms, dpath: None = None
+    config: Config,
+    kept: Any,
+    dys: jax.Array,
+    dtotals: Terms,
+    dpath: None = None,
+    dbefore: None = None,
 ) -> Pulled:
-    """Cotangents of start value and parameters; there is no path."""
-    del dpath
+    """Cotangents of start value and parameters; there is neither path nor event."""
+    del dpath, dbefore
     stored, final, totals, y0, ops = kept
     through = replace(config, jax_differentiates=True)
     weights = per_step(config.reduction, dtotals, final.accepted)

@@ -14,6 +14,9 @@ from ..arguments import check_times
 from ..steps.stops import Stops, stops_between
 from .state import StopArrays
 
+#: So many declared times that move may be the same.
+MOST_TOGETHER = 4
+
 
 def known(value: Any) -> np.ndarray | None:
     """`value` as a NumPy array, or ``None`` where it is only known at run time."""
@@ -46,7 +49,9 @@ def may_repeat(save_at: jax.Array) -> bool:
     return times is None or bool((np.diff(times) == 0).any())
 
 
-def soundness(t0: jax.Array, save_at: jax.Array, positive: Iterable[Any]) -> jax.Array | None:
+def soundness(
+    t0: jax.Array, save_at: jax.Array, positive: Iterable[Any], moving: jax.Array | None = None
+) -> jax.Array | None:
     """Whether arguments make sense, where that is only known at run time; else ``None``.
 
     Parameters
@@ -54,15 +59,17 @@ def soundness(t0: jax.Array, save_at: jax.Array, positive: Iterable[Any]) -> jax
     t0, save_at : array
     positive : iterable
         Numbers that must be positive, or ``None``.
+    moving : array, optional
+        Declared times that move.
     """
     numbers = [x for x in positive if x is not None and known(x) is None]
-    if known(t0) is not None and known(save_at) is not None and not numbers:
+    if known(t0) is not None and known(save_at) is not None and not numbers and moving is None:
         return None
     sound = jnp.isfinite(t0) & jnp.isfinite(save_at[-1]) & (save_at[0] >= t0)
     sound = sound & (jnp.diff(save_at) >= 0).all()
     for number in numbers:
         sound = sound & ((number > 0) & jnp.isfinite(number)).all()
-    return sound
+    return sound if moving is None else sound & sound_times(moving)
 
 
 def find_stops(
@@ -104,3 +111,12 @@ def jumps_at(stops: StopArrays, t0: jax.Array) -> jax.Array:
     before = jnp.maximum(stops.first - 1, 0)
     there = (stops.first > 0) & (stops.times[before] == t0)
     return jnp.where(there, stops.jumps[before], jnp.int32(-1))
+
+
+def sound_times(times: jax.Array) -> jax.Array:
+    """Whether every time is finite, and not too many are the same."""
+    ordered = jnp.sort(jax.lax.stop_gradient(times))
+    together = (
+        times.shape[0] > MOST_TOGETHER and ordered[MOST_TOGETHER:] == ordered[:-MOST_TOGETHER]
+    )
+    return jnp.isfinite(ordered).all() & ~jnp.any(together)

@@ -12,8 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...problems.event import Event
 from ..arguments import accepts, argument_names, check_function
 from ..state_layout import Split, Still, View
+from .events.when_event import WhenEvent
 from .reads import Reads, note_changes, reads_of
 from .state_layout import stacked
 
@@ -123,6 +125,28 @@ class Jacobian(UserFunction):
         return self.view.turned(stacked(self.returned(t, y, params), y))
 
 
+class Threshold(UserFunction):
+    """A user's ``when(t, y, p)``: a number that passes through zero where an event is."""
+
+    def __call__(self, t: jax.Array, y: jax.Array, params: Params) -> jax.Array:
+        """The number."""
+        found = jnp.asarray(self.returned(t, y, params), y.dtype)
+        if found.shape not in ((), (1,)):
+            raise ValueError(
+                f"when returned shape {found.shape}; an event is where one number passes through "
+                "zero: return a scalar"
+            )
+        return found.reshape(())
+
+
+class EventJump(UserFunction):
+    """A user's ``jump(t, y, p)`` of an event."""
+
+    def __call__(self, t: jax.Array, y: jax.Array, params: Params) -> jax.Array:
+        """The state just after."""
+        return self.view.state("event jump", self.returned(t, y, params), y)
+
+
 @dataclass(frozen=True)
 class Jump:
     """A user's jumps as the loop calls them: by their numbers, which are traced.
@@ -192,7 +216,10 @@ _traced = jax.jit(lambda function, *arguments: function(*arguments), static_argn
 
 
 class UserFunctions(NamedTuple):
-    """A user's functions as the loop calls them, and the arrays that they are called with."""
+    """A user's functions as the loop calls them, and the arrays that they are called with.
+
+    ``times`` is the number among the smooth ones of declared times that move.
+    """
 
     rhs: Callable[..., Any]
     jump: Callable[..., Any] | None
@@ -200,6 +227,8 @@ class UserFunctions(NamedTuple):
     smooth: list[jax.Array]
     constants: list[jax.Array]
     written: list[UserFunction]
+    events: tuple[WhenEvent, ...] = ()
+    times: int | None = None
 
 
 def user_functions(
@@ -209,12 +238,14 @@ def user_functions(
     args: tuple[Any, ...] | None,
     view: View,
     start: jax.Array,
+    events: tuple[Event, ...] = (),
+    times: jax.Array | None = None,
 ) -> UserFunctions:
     """What a user passed as ``(rhs, jump, jacobian)``, ``params`` and ``args``.
 
     Each function is called as ``(t, y, params)``, or ``(t, y, *args)``; without either it may take
     ``(t, y)`` alone. Traced values that they close over are differentiated as parameters are, and
-    so are the arrays of a function that is a pytree.
+    so are the arrays of a function that is a pytree, and declared `times` that move.
     """
     rhs, jump, jacobian = functions
     names = argument_names(params, args)
@@ -240,7 +271,15 @@ def user_functions(
     if jacobian is not None:
         matrix = Jacobian(*seen("jacobian", jacobian, "t", "y"))
         written.append(matrix)
-    all_smooth = list(smooth)
+    found = []
+    for event in events:
+        when, jump_there = Threshold(*seen("when", event.when, "t", "y")), None
+        written.append(when)
+        if event.jump is not None:
+            jump_there = EventJump(*seen("event jump", event.jump, "t", "y"))
+            written.append(jump_there)
+        found.append((event, when, jump_there))
+    all_smooth = [*smooth, *([] if times is None else [times])]
 
     def opened(function: Any, written: Any, *lead: Any) -> Any:
         if function is None or not may_close(written):
@@ -261,6 +300,16 @@ def user_functions(
         all_smooth,
         constants,
         written,
+        tuple(
+            WhenEvent(
+                opened(when, event.when),
+                opened(after, event.jump),
+                event.direction,
+                event.terminal,
+            )
+            for event, when, after in found
+        ),
+        None if times is None else len(smooth),
     )
 
 

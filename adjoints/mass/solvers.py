@@ -13,6 +13,12 @@ from .matrix import MassMatrix
 #: Those of the open solvers that do: Rosenbrock methods.
 SOLVERS_WITH_MASS = ("rodas5p", "rodas4p")
 
+#: What moves a time carries the state along the right-hand side, which is no slope here.
+NOT_WITH_MASS = (
+    "a mass matrix does not go with events or with times that move with parameters; leave one of "
+    "them out, or solve the equations for their slopes"
+)
+
 
 def check_takes_mass(solver: str, among: Sequence[str]) -> None:
     """Refuse a solver without mass matrices where one `among` others has them.

@@ -56,9 +56,15 @@ def outputs(config: Config, y0: jax.Array, ops: Operands) -> Outputs:
 
 
 def pull_back(
-    config: Config, kept: Any, dys: jax.Array, dtotals: Terms, dpath: jax.Array | None = None
+    config: Config,
+    kept: Any,
+    dys: jax.Array,
+    dtotals: Terms,
+    dpath: None = None,
+    dbefore: None = None,
 ) -> Pulled:
     """Cotangents of start value and parameters: see :func:`.discrete.pull_back`."""
+    del dpath, dbefore
     found, ops, y0 = kept
     cotangents = None
     if any(d is not None for d in dtotals):

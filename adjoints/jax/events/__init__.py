@@ -1,0 +1,1 @@
+"""Events and moving times on JAX: found while a solve goes on, and then stops like any others."""
