@@ -9,6 +9,7 @@ from ..problems import Problem
 from ..problems.installing import how_to_install
 from ..problems.moving_times import moves
 from .arguments import check_name
+from .mass.solvers import NOT_WITH_MASS
 from .methods import METHODS
 from .methods.method import MODELS, SOLVERS_WITH_MASS, Method
 from .regularizers.regularizer import Regularizer
@@ -48,12 +49,7 @@ def check_model(problem: Problem, entry: Method, regularizer: Regularizer | None
             f"{' and '.join(MODELS[name] for name in lacking)}; use one of: {', '.join(able)}"
         )
     if "mass" in has and len(has) > 1:
-        others = " and ".join(MODELS[name] for name in has if name != "mass")
-        raise ValueError(
-            f"problem {problem.name!r} has a mass matrix and {others}, which do not go together "
-            "here: what happens at a time that moves is carried along rhs, which is no derivative "
-            "of an algebraic unknown; solve for the algebraic unknowns in rhs, or hold the times"
-        )
+        raise ValueError(f"problem {problem.name!r}: {NOT_WITH_MASS}")
     if has and regularizer is not None:
         raise ValueError(
             f"regularizer={regularizer.name!r} is for problems without events, moving times and "

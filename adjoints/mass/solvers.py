@@ -12,6 +12,12 @@ from .matrix import MassMatrix
 #: Those of the open solvers that do: Rosenbrock methods.
 OPEN_SOLVERS = ("rodas5p", "rodas4p")
 
+#: What moves a time carries the state along the right-hand side, which is no slope here.
+NOT_WITH_MASS = (
+    "a mass matrix does not go with events or with times that move with parameters; leave one of "
+    "them out, or solve the equations for their slopes"
+)
+
 
 def check_takes_mass(solver: str) -> None:
     """Refuse an open solver without mass matrices.

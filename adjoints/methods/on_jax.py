@@ -20,7 +20,7 @@ def _jax(
     cost: str,
     reference: str,
     *extra: str,
-    models: frozenset[str] = frozenset(),
+    mass: bool = False,
     version: int = 1,
 ) -> Method:
     return Method(
@@ -35,7 +35,7 @@ def _jax(
         solvers=EXPLICIT_SOLVERS + IMPLICIT_SOLVERS,
         stiff_solver="rodas5p",
         supports=JAX_OPTIONS | {"linear_solver"} | set(extra),
-        models=frozenset({"events", "moving times"}) | models,
+        models=frozenset({"events", "moving times", *(("mass",) if mass else ())}),
         requires=("jax", "scipy"),
         version=version,
     )
@@ -51,7 +51,7 @@ ON_JAX = (
         "one forward and about one more pass, on XLA three; memory O(n) a step, or n checkpoints",
         SANDU,
         *("regularizer", "differentiate_step_size", "checkpoints", "engine"),
-        models=frozenset({"mass"}),
+        mass=True,
         version=2,
     ),
     _jax(
@@ -61,7 +61,7 @@ ON_JAX = (
         "n+p times the forward pass, in one sweep; memory O(1)",
         "Griewank, Walther, Evaluating Derivatives, 2nd ed. (2008)",
         *("regularizer", "differentiate_step_size"),
-        models=frozenset({"mass"}),
+        mass=True,
     ),
     _jax(
         "backsolve",

@@ -14,7 +14,7 @@ def _torch(
     cost: str,
     reference: str,
     *extra: str,
-    models: frozenset[str] = frozenset(),
+    mass: bool = False,
     version: int = 1,
 ) -> Method:
     return Method(
@@ -29,7 +29,7 @@ def _torch(
         solvers=(*EXPLICIT_SOLVERS, "rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint"),
         stiff_solver="rodas5p",
         supports=frozenset({*_COMMON, *extra}),
-        models=frozenset({"events", "moving times"}) | models,
+        models=frozenset({"events", "moving times", *(("mass",) if mass else ())}),
         requires=("torch",),
         version=version,
     )
@@ -45,7 +45,7 @@ ON_TORCH = (
         "checkpoints",
         SANDU,
         *("regularizer", "checkpoints", "compile", "engine", "linear_solver"),
-        models=frozenset({"mass"}),
+        mass=True,
         version=2,
     ),
     _torch(
@@ -55,7 +55,7 @@ ON_TORCH = (
         "one forward pass and two in reverse; memory O(stages n) a step and all that rhs keeps",
         "Griewank, Walther, Evaluating Derivatives, 2nd ed. (2008)",
         *("regularizer", "differentiate_step_size", "linear_solver"),
-        models=frozenset({"mass"}),
+        mass=True,
     ),
     _torch(
         "forward",
@@ -64,7 +64,7 @@ ON_TORCH = (
         "n+p times the forward pass, in one sweep; memory O(n+p)",
         "Griewank, Walther, Evaluating Derivatives, 2nd ed. (2008)",
         *("regularizer", "differentiate_step_size", "linear_solver"),
-        models=frozenset({"mass"}),
+        mass=True,
     ),
     _torch(
         "backsolve",

@@ -253,7 +253,7 @@ def solve(
     )
     given = _steps(steps, step_size, number_of_steps, times, stops, start)
     stop_map = replace(stop_map, max_events=check_max_events(max_events))
-    check_stop_map(stop_map, given=given, dense_output=dense_output, compile=compile)
+    check_stop_map(stop_map, given=given, dense_output=dense_output, compile=compile, mass=mass)
     config = Config(
         rhs=user.rhs,
         solver=solver,

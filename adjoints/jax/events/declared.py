@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from ....problems import Problem
 from ....problems.moving_times import moves
+from ...mass.solvers import NOT_WITH_MASS
 from ...steps.stops import Stops
 from ..config import Config
 from ..state import StopArrays
@@ -93,7 +94,15 @@ def with_problem_events(config: Config, problem: Problem) -> Config:
 
 
 def moving_config(config: Config, stop_map: StopMap, room: int) -> Config:
-    """The configuration with these stops; all steps in one window, as none is taken again."""
+    """The configuration with these stops; all steps in one window, as none is taken again.
+
+    Raises
+    ------
+    ValueError
+        With a mass matrix.
+    """
+    if config.mass is not None:
+        raise ValueError(NOT_WITH_MASS)
     found = replace(config, on_stop=stop_map, breaks=True)
     if not stop_map.events:
         return found

@@ -12,6 +12,7 @@ import torch
 
 from ...arguments import listed
 from ...events.location import resolution_of
+from ...mass.solvers import NOT_WITH_MASS
 from ...steps.stops import Stops, stops_between
 from ..inputs import checked_stops, is_wanted, number_of, refuse_lanes
 from ..state import Tensors
@@ -171,8 +172,12 @@ def _slope_of(time: torch.Tensor, leaves: Tensors) -> np.ndarray:
     return np.array(torch.cat([x.reshape(-1) for x in found]).tolist())
 
 
-def check_stop_map(stop_map: StopMap, *, given: Any, dense_output: bool, compile: bool) -> None:
+def check_stop_map(
+    stop_map: StopMap, *, given: Any, dense_output: bool, compile: bool, mass: Any = None
+) -> None:
     """Refuse what does not combine with events, or with times that move."""
+    if mass is not None and (stop_map.events or stop_map.moving):
+        raise ValueError(NOT_WITH_MASS)
     what = "events are" if stop_map.events else "a time that moves is"
     if compile and (stop_map.events or stop_map.moving):
         raise ValueError(f"compile=True: {what} met by the eager loop alone; leave compile out")

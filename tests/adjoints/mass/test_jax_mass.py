@@ -76,7 +76,7 @@ def test_the_gradient_is_the_exact_derivative_of_the_steps(solver, engine):
 )
 def test_value_and_gradient_have_the_order_of_the_solver(solver, order):
     def end(k, size):
-        return solved(k, solver=solver, step_size=size, max_steps=256).ys[-1]
+        return solved(k, solver=solver, step_size=size, max_steps=512).ys[-1]
 
     both = jax.jit(lambda k, h: (end(k, h), jax.jacrev(end)(k, h)))
     errors = [
@@ -84,9 +84,10 @@ def test_value_and_gradient_have_the_order_of_the_solver(solver, order):
             np.linalg.norm(found - true)
             for found, true in zip(both(RATE, h), (exact(END), by_rate(END)), strict=True)
         ]
-        for h in (END / 40, END / 80, END / 160)
+        for h in (END / 20, END / 320)
     ]
-    assert np.all(np.log2(np.array(errors[:-1]) / errors[1:]) > order - 0.4), errors
+    # Over four halvings: between two alone the leading terms of an error may cancel.
+    assert np.all(np.log2(np.divide(*errors)) / 4 > order - 0.4), errors
 
 
 def test_saves_between_steps_and_all_derivatives_are_those_of_the_solution():

@@ -141,3 +141,13 @@ def test_what_takes_no_mass_matrix_names_what_does():
     for method in ("jax-backsolve", "torch-quadrature", "scipy-adjoint", "diffsol-adjoint"):
         with pytest.raises(ValueError, match=r"a mass matrix; use one of: .*jax-discrete"):
             ab.gradient(closed_form(stiff=True), method)
+
+
+def test_events_and_times_that_move_do_not_go_with_a_mass_matrix():
+    def moving(p):
+        return array_namespace(p["k"]).stack([p["k"]])
+
+    falls = ab.Event(when=lambda t, y, p: y[0] - 0.5)
+    for stops in ({"events": (falls,)}, {"discontinuities": moving}):
+        with pytest.raises(ValueError, match="a mass matrix does not go with"):
+            ab.gradient(closed_form(**stops), "jax-discrete")
