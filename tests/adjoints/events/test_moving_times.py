@@ -101,10 +101,10 @@ def test_programs_are_kept_by_their_times():
 
 def test_times_that_a_library_cannot_tell_apart_are_a_status():
     run = ab.prepare(case_of("lag").problem, "cvodes-forward")
-    found = run({"lag": 0.9 + 1e-15})
+    found = run({"lag": 0.9 + 4e-15})
     assert found.status == "failed"
     assert "takes times closer than" in found.message
-    assert np.isnan(run.primal({"lag": 0.9 + 1e-15}))
+    assert np.isnan(run.primal({"lag": 0.9 + 4e-15}))
 
 
 def two_switches(discontinuities, **params):
@@ -147,16 +147,12 @@ def test_nothing_is_told_of_a_time_at_the_start():
         assert np.isnan(found.dparams["lag"])
 
 
-def test_differences_tell_what_crosses_a_save():
+@pytest.mark.parametrize("method", ["finite-difference", "scipy-adjoint", "jax-discrete"])
+def test_nothing_is_told_of_a_time_at_a_save(method):
     """A dose at the very time of a save: a solve with a later one does not save it."""
-    found = ab.gradient(case_of("lag").problem, "finite-difference", params={"lag": 0.9})
+    found = ab.gradient(case_of("lag").problem, method, params={"lag": 0.9})
     assert found.status == "event"
-    # From the side on which it is saved, there is a derivative.
-    beside = ab.gradient(case_of("lag").problem, "scipy-adjoint", params={"lag": 0.9}, rtol=1e-10)
-    nearby = ab.gradient(
-        case_of("lag").problem, "scipy-adjoint", params={"lag": 0.9 - 1e-9}, rtol=1e-10
-    )
-    assert beside.dparams["lag"] == pytest.approx(nearby.dparams["lag"], rel=1e-7)
+    assert np.isnan(found.loss)
 
 
 @pytest.mark.parametrize("name", MAKE)
