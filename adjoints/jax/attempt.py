@@ -74,8 +74,8 @@ def attempt(
     following = _next_state(control, state, trial, reach, step, verdict, at_end, ops)
     status = _status(config, state, following, reach, step, verdict, ops)
     if looked is not None:
-        following = after_look(config, state, following, looked, verdict.passes, y_end, ops)
-        status = jnp.where(looked.status >= 0, looked.status, status)
+        following, told = after_look(config, state, following, looked, verdict.passes, y_end, ops)
+        status = jnp.where(told >= 0, told, status)
     inputs = term_inputs(config.tableau, step, state.y, config.error_norm)
     terms = step_terms(inputs, trial.h, ops.rtol, ops.atol)
     return Attempt(following._replace(status=status), accept, error, row, dense_row, terms, y_end)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ...events.location import Located, armed, bracketed, located, resolution_of
+from ...events.location import PIECES, Located, armed, bracketed, located, resolution_of
 from ...steps.acceptance import CODES, RUNNING
 from ...steps.runge_kutta import dense_value
 from ..config import Config
@@ -100,8 +100,8 @@ def _signs_behind(
     ys: tuple[jax.Array, jax.Array],
     stops: StopArrays,
     ops: Operands,
-) -> jax.Array:
-    """The signs behind a stop, from the states before it and behind it.
+) -> tuple[jax.Array, jax.Array]:
+    """The signs behind a stop, from the states before it and behind it, and where they are taken.
 
     Those of an event where it really was: at the time that is held its value need not be zero to
     rounding.
@@ -117,7 +117,7 @@ def _signs_behind(
 
     params = (ops.params, ops.constants)
     time, y = lax.cond(stop_map.is_event(which), really, declared, t, ys, params)
-    return signs_at(detection, stops, time, y, ops)
+    return signs_at(detection, stops, time, y, ops), time
 
 
 @dataclass(frozen=True)
@@ -203,27 +203,31 @@ def after_look(
     passes: jax.Array,
     before: jax.Array,
     ops: Operands,
-) -> State:
-    """The state before the next attempt, with what was found of events.
+) -> tuple[State, jax.Array]:
+    """The state before the next attempt, with what was found of events, and the status by them.
 
     `before` is the state before the stop that the step `passes`, if it does.
     """
     events = looked.events
 
-    def anew(which: Any, t: Any, ys: Any, stops: StopArrays, ops: Operands, _: Any) -> jax.Array:
+    def anew(which: Any, t: Any, ys: Any, stops: StopArrays, ops: Operands, _: Any) -> Tree:
         return _signs_behind(config.events, which, t, ys, stops, ops)
 
-    def same(which: Any, t: Any, ys: Any, stops: Any, ops: Any, signs: jax.Array) -> jax.Array:
-        del which, t, ys, stops, ops
-        return signs
+    def same(which: Any, t: Any, ys: Any, stops: Any, ops: Any, signs: jax.Array) -> Tree:
+        del which, ys, stops, ops
+        return signs, t
 
     which = ops.stops.jumps[state.stop]
     held = (which, following.t, (before, following.y), events.stops, ops)
-    signs = config.choose(passes, anew, same, *lax.stop_gradient(held), events.signs)
-    return following._replace(
+    signs, time = config.choose(passes, anew, same, *lax.stop_gradient(held), events.signs)
+    # Where its value hardly changes, an event need not be where it was located.
+    strayed = jnp.abs(time - following.t) > (following.t - state.t) / PIECES
+    status = jnp.where(strayed, CODES["event"], looked.status).astype(jnp.int32)
+    following = following._replace(
         h=jnp.where(looked.happens, state.h, following.h),
         events=events._replace(signs=signs),
     )
+    return following, status
 
 
 def look(

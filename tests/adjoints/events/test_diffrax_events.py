@@ -13,10 +13,6 @@ import tiny_problems as tiny
 import adjointbench as ab
 
 RESTARTED = ("diffrax-recursive-checkpoint", "diffrax-direct", "diffrax-forward")
-CLOSED = (*ab.problems.names(tag="events"), *ab.problems.names(tag="switching"))
-
-#: The tolerance of closed forms.
-RTOL = 1e-10
 
 #: For how many events there is room, where it matters.
 ROOM = 3
@@ -83,20 +79,6 @@ def test_the_continuous_adjoint_is_not_begun_again(problem, method, message):
 def test_regularizers_know_nothing_of_what_is_begun_again():
     with pytest.raises(ValueError, match="jump_times"):
         ab.gradient(tiny.doses(), RESTARTED[0], regularizer="error", coefficient=1.0)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("method", RESTARTED)
-@pytest.mark.parametrize("name", CLOSED)
-def test_the_closed_forms(name, method):
-    problem = ab.problems.get(name)
-    loss, dparams, dy0 = problem.exact(problem.params, problem.y0)
-    found = ab.gradient(problem, method, rtol=RTOL, atol=1e-3 * RTOL)
-    assert found.status == "ok", found.message
-    assert found.loss == pytest.approx(loss, rel=1e2 * RTOL)
-    # Its interpolants are of a lower order than its steps, and the times are read off them.
-    assert tiny.log_error(found, dparams, problem.params) < 1e3 * RTOL
-    np.testing.assert_allclose(found.dy0, dy0, rtol=1e-6, atol=1e-8 * np.abs(dy0).max())
 
 
 @pytest.mark.long
