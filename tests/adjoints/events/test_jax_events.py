@@ -191,26 +191,44 @@ def stopped(p):
     )
 
 
-def test_a_terminal_event_ends_the_solve_and_its_time_has_second_derivatives():
-    p = {"k": jnp.array(0.7), "level": jnp.array(0.5)}
+def terminal_time(p):
+    solution = stopped(p)
+    return solution.event_times[0], solution.ys[:, 0]
 
-    def time(p):
-        solution = stopped(p)
-        return solution.event_times[0], solution.ys[:, 0]
 
-    def exact(p):
-        time = jnp.log(2 / p["level"]) / p["k"]
-        return time, jnp.stack([2 * jnp.exp(-p["k"]), p["level"], p["level"]])
+def exact_time(p):
+    time = jnp.log(2 / p["level"]) / p["k"]
+    return time, jnp.stack([2 * jnp.exp(-p["k"]), p["level"], p["level"]])
 
-    both = jax.jit(lambda p: (time(p), jax.jacrev(time)(p), jax.hessian(lambda p: time(p)[0])(p)))
-    found = jax.tree.leaves(both(p))
-    expected = jax.tree.leaves(
-        (exact(p), jax.jacrev(exact)(p), jax.hessian(lambda p: exact(p)[0])(p))
-    )
-    for one, other in zip(found, expected, strict=True):
+
+def assert_close(found, expected):
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-12)
-    slopes = jax.jit(jax.jacrev(partial(_at, p)))(jnp.array(SAVES))
+
+
+P = {"k": 0.7, "level": 0.5}
+
+
+def test_a_terminal_event_ends_the_solve_and_its_time_is_differentiated():
+    p = jax.tree.map(jnp.array, P)
+    found = jax.jit(jax.jacrev(terminal_time))(p)
+    assert_close(found, jax.jacrev(exact_time)(p))
+    solution = stopped(p)
+    assert solution.status == "ok"
+    assert_close((solution.event_times[0], solution.ys[:, 0]), exact_time(p))
+
+
+@pytest.mark.long
+def test_saves_behind_a_terminal_event_do_not_move():
+    slopes = jax.jit(jax.jacrev(partial(_at, jax.tree.map(jnp.array, P))))(jnp.array(SAVES))
     np.testing.assert_allclose(np.diag(slopes), [-1.4 * np.exp(-0.7), 0, 0], rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.long
+def test_the_time_of_an_event_has_second_derivatives():
+    p = jax.tree.map(jnp.array, P)
+    found = jax.jit(jax.hessian(lambda p: terminal_time(p)[0]))(p)
+    assert_close(found, jax.hessian(lambda p: exact_time(p)[0])(p))
 
 
 def _at(p, save_at):

@@ -100,6 +100,7 @@ def test_saves_between_steps_and_all_derivatives_are_those_of_the_solution():
         np.testing.assert_allclose(of_start[i], by_start(t), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.long
 def test_forward_mode_and_second_derivatives_go_through_the_same_steps():
     def total(q, adjoint):
         return jnp.sum(solved(q[0], q[1:], adjoint=adjoint, **COARSE).ys ** 2)
