@@ -41,9 +41,16 @@ from .measuring.task import Task
 #: With other settings than the published ones.
 VARIANTS = ("van_der_pol(mu=1000.0)",)
 
-#: Two stiff classics, a trap, and a non-stiff classic; what takes longest comes first, so that no
-#: core is left with it in the end.
-QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lotka_volterra")
+#: Two stiff classics, algebraic equations, events, a trap, and a non-stiff classic; what takes
+#: longest comes first, so that no core is left with it in the end.
+QUICK_PROBLEMS = (
+    "robertson",
+    "van_der_pol(mu=1000.0)",
+    "threshold_dose",
+    "robertson_dae",
+    "adaptive_ad_trap",
+    "lotka_volterra",
+)
 
 #: What plain asv measures: our own ways to a gradient, with a peer on each side to tell a slower
 #: machine from slower code; eleven minutes of processor time with all else that asv runs then.
