@@ -26,7 +26,8 @@ from typing import NamedTuple
 
 from .. import problems
 from ..adjoints.arguments import check_name
-from ..adjoints.methods import METHODS
+from ..adjoints.methods import METHODS, get_method
+from ..adjoints.options import models_of
 from .claims.tasks import OF_SCALING, chosen_claims, claim_tasks
 from .measuring.error_bars import may_tell_its_error
 from .measuring.job import Job
@@ -41,16 +42,13 @@ from .measuring.task import Task
 #: With other settings than the published ones.
 VARIANTS = ("van_der_pol(mu=1000.0)",)
 
-#: Two stiff classics, algebraic equations, events, a trap, and a non-stiff classic; what takes
-#: longest comes first, so that no core is left with it in the end.
-QUICK_PROBLEMS = (
-    "robertson",
-    "van_der_pol(mu=1000.0)",
-    "threshold_dose",
-    "robertson_dae",
-    "adaptive_ad_trap",
-    "lotka_volterra",
-)
+#: Two stiff classics, a trap, and a non-stiff classic; what takes longest comes first, so that no
+#: core is left with it in the end.
+QUICK_PROBLEMS = ("robertson", "van_der_pol(mu=1000.0)", "adaptive_ad_trap", "lotka_volterra")
+
+#: Events and algebraic equations, which few of the quick methods take: the quick report shows them,
+#: and asv, which asks every method about every problem, in the whole suite alone.
+QUICK_REPORTED = ("threshold_dose", "robertson_dae")
 
 #: What plain asv measures: our own ways to a gradient, with a peer on each side to tell a slower
 #: machine from slower code; eleven minutes of processor time with all else that asv runs then.
@@ -86,7 +84,10 @@ BUDGET_S, QUICK_BUDGET_S = 0.5, 0.1
 
 @dataclass(frozen=True)
 class Selection:
-    """The problems, methods, devices and tolerances of one run; sizes of its scaling; claims."""
+    """The problems, methods, devices and tolerances of one run; sizes of its scaling; claims.
+
+    ``reported`` are problems that are measured by the methods that take them, and shown in reports.
+    """
 
     quick: bool
     problems: tuple[str, ...]
@@ -99,6 +100,7 @@ class Selection:
     lanes: tuple[str, ...] = ()
     stochastic: tuple[tuple[str, str], ...] = ()
     neural: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
 
     @property
     def rtols(self) -> tuple[float, ...]:
@@ -131,6 +133,14 @@ class Selection:
         yield from map(neural.job, self.neural)
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield ladder_job(problem, method, device, self.quick)
+        for problem, device, method in itertools.product(self.reported, self.devices, self.methods):
+            if takes(method, problem):
+                yield ladder_job(problem, method, device, self.quick)
+
+
+def takes(method: str, problem: str) -> bool:
+    """Whether a method can take what a problem has besides smooth equations."""
+    return {*models_of(get_problem(problem))} <= get_method(split_name(method)[0]).models
 
 
 def ladder_job(problem: str, method: str, device: str, quick: bool) -> Job:
@@ -224,6 +234,7 @@ def selection() -> Selection:
         lanes=lanes.selected(methods, quick=part.quick) if _wanted("LANES") else (),
         stochastic=sde.selected(quick=part.quick) if _wanted("SDE", named=named) else (),
         neural=neural.methods(quick=part.quick) if everything else (),
+        reported=QUICK_REPORTED if everything and part.problems == QUICK_PROBLEMS else (),
     )
 
 
