@@ -120,7 +120,8 @@ class JaxProgram:
                 self.device.platform,
                 settings.checkpoints,
                 settings.linear_solver,
-                **{"events": bool(problem.events), "times that move": moves(problem)},
+                **{"a solve with events": bool(problem.events)},
+                **{"a solve with times that move": moves(problem)},
             )
             own = self._put(problem.y0), dict(problem.params), dict(problem.constants)
             self.config = self._with_system(config, *own)

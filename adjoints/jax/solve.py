@@ -16,7 +16,7 @@ from .config import WINDOW, Config
 from .dense_output import check_dense_output, dense_output_of
 from .differentiable import solve_outputs
 from .engines import choose_engine, differentiated_in_place
-from .events.declared import arrays_of, check_events, declared_times, with_events
+from .events.declared import arrays_of, declared_times, with_events
 from .events.outputs import event_record
 from .inputs import (
     check_config,
@@ -142,7 +142,7 @@ def solve(
     checkpoints : int, optional
         How many states to keep for the reverse pass, which recomputes between them. By
         default all accepted steps where ``max_steps`` of them take 2 MiB at most, else the last
-        256 and the first of each 256 before.
+        256 and the first of each 256 before. With `events` all are kept.
     dense_output : bool
         Keep the accepted steps, so that ``solution(t)`` is the solution at any time of the span,
         by the interpolation that gives the saves, differentiable by the same adjoint;
@@ -267,7 +267,6 @@ def solve(
         mass=checked_mass_of(mass, start, solver, adjoint),
     )
     config = with_events(config, user, declared, room)
-    check_events(config)
     check_dense_output(config, checkpoints)
     params_and_constants = (user.smooth, user.constants)
     check_config(config, start, *params_and_constants)
@@ -283,8 +282,8 @@ def solve(
         linear_solver,
         **{
             "jacobian": jacobian is not None,
-            "events": config.events is not None,
-            "times that are traced": declared.moving is not None,
+            "a solve with events": config.events is not None,
+            "a solve with traced times": declared.moving is not None,
         },
     )
     config = with_system(

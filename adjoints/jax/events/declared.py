@@ -99,13 +99,14 @@ def moving_config(config: Config, stop_map: StopMap, room: int) -> Config:
     Raises
     ------
     ValueError
-        With a mass matrix.
+        With what does not combine with them.
     """
     if config.mass is not None:
         raise ValueError(NOT_WITH_MASS)
     found = replace(config, on_stop=stop_map, breaks=True)
     if not stop_map.events:
         return found
+    _check_events(config)
     return replace(found, events=Detection(stop_map, room), repeats=True, window=config.max_steps)
 
 
@@ -114,10 +115,8 @@ def arrays_of(stops: Stops, moving: jax.Array | None, t0: jax.Array, end: jax.Ar
     return stop_arrays(stops, t0, end) if moving is None else moving_stops(moving, t0, end)
 
 
-def check_events(config: Config) -> None:
+def _check_events(config: Config) -> None:
     """Refuse what does not combine with events."""
-    if config.events is None:
-        return
     given = {
         "dense_output=True": config.dense_output,
         "steps": config.given_steps,

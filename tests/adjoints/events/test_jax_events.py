@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import adjointbench as ab
 from adjointbench import Event
 from adjointbench.adjoints.jax import solve
 from adjointbench.adjoints.result import STATUSES
@@ -293,6 +294,11 @@ def test_what_does_not_go_with_events_is_refused(options, told):
     given = {"events": FIRE, **options}
     with pytest.raises(ValueError, match=told):
         solve(lambda t, y, p: p - y, jnp.zeros(1), jnp.array([1.0]), jnp.array(2.0), **given)
+
+
+def test_a_problem_with_events_refuses_it_too():
+    with pytest.raises(ValueError, match="differentiate_step_size=True does not go with events"):
+        ab.prepare(ab.problems.get("falling_time"), "jax-discrete", differentiate_step_size=True)
 
 
 def test_a_solve_without_events_says_so():
