@@ -147,7 +147,7 @@ def test_nothing_is_told_of_a_time_at_the_start():
         assert np.isnan(found.dparams["lag"])
 
 
-@pytest.mark.parametrize("method", ["finite-difference", "scipy-adjoint", "jax-discrete"])
+@pytest.mark.parametrize("method", ["finite-difference", "scipy-adjoint", "native-discrete"])
 def test_nothing_is_told_of_a_time_at_a_save(method):
     """A dose at the very time of a save: a solve with a later one does not save it."""
     found = ab.gradient(case_of("lag").problem, method, params={"lag": 0.9})
