@@ -142,6 +142,13 @@ LONG = (
     "of_the_closed_form[tsit5-backsolve]", "test_vmap_over_windows_of_the_record[framework]",
     "test_large_states_are_swept_step_by_step_with_any_linear_solver[sparse-xla]",
     "the_closed_form[both-diffrax-recursive-checkpoint]",
+    "test_one_percent_in_one_entry_is_caught[stiff_neural_ode-last]",
+    "gradients_are_those_of_jax[implicit_midpoint]",
+    "refused[diffrax-recursive-checkpoint-scalar_in_large_units]",
+    "test_jax_lanes.py::test_each_is_what_it_is_alone[tsit5-options2]",
+    "test_jax_lanes.py::test_any_number_of_lanes[1]",
+    "test_peers.py::test_a_discontinuity_is_stepped_onto[diffrax-backsolve]",
+    "test_equations_are_seen_from_inside_the_span[diffrax-recursive-checkpoint]",
 )
 # fmt: on
 
