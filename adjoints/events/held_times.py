@@ -117,20 +117,17 @@ def held_jump(problem: Problem, dtype: Any) -> Jump | None:
     """
     if not moves(problem):
         return problem.jump
-    first = 0 if isinstance(problem.jump_times, MovingTimes) else len(problem.jump_times)
+    first = _first_moving(problem)
 
     def jump(i: int, t: Array, y: Array, p: Mapping[str, Array]) -> Array:
-        if i < first:
-            assert problem.jump is not None
-            return problem.jump(i, t, y, p)
         before, behind = beside(t, dtype)
-        times = _moving(problem, p)
         if i > first:
             # What has happened at this time already was the first to see the side before.
+            times = _moving(problem, p)[: i - first]
             xp = array_namespace(times)
-            near = xp.abs(times[: i - first] - t) <= _SAME * np.finfo(dtype).eps * xp.abs(t)
+            near = xp.abs(times - t) <= _SAME * np.finfo(dtype).eps * xp.abs(t)
             before = xp.where(xp.any(near), behind, before)
-        return _happens(problem, i, t, y, p, _one(times, i - first), before, behind)
+        return _declared(problem, i, t, y, p, before, behind)
 
     return jump
 
@@ -167,12 +164,25 @@ def _declared(
     before: Array,
     behind: Array,
 ) -> Array:
-    first = 0 if isinstance(problem.jump_times, MovingTimes) else len(problem.jump_times)
-    if i < first:
-        assert problem.jump is not None
-        return problem.jump(i, t, y, p)
-    time = _one(_moving(problem, p), i - first)
-    return _happens(problem, i, t, y, p, time, before, behind)
+    given = problem.jump if i < len(problem.jump_times) else None
+    place = i - _first_moving(problem)
+    if place < 0:
+        assert given is not None
+        return given(i, t, y, p)
+    jump = None if given is None else lambda t, y: given(i, t, y, p)
+
+    def rhs(t: Array, y: Array) -> Array:
+        return problem.rhs(t, y, p)
+
+    # An array still where an element of one would be none, as in equations that are traced.
+    times = _moving(problem, p)
+    time = array_namespace(times).reshape(times[place : place + 1], ())
+    return pass_declared(jump, seen_from(rhs, before, behind), t, y, time).held
+
+
+def _first_moving(problem: Problem) -> int:
+    """The number of the first time that moves."""
+    return 0 if isinstance(problem.jump_times, MovingTimes) else len(problem.jump_times)
 
 
 def _moving(problem: Problem, p: Mapping[str, Array]) -> Array:
@@ -180,30 +190,6 @@ def _moving(problem: Problem, p: Mapping[str, Array]) -> Array:
     declared = (problem.jump_times, problem.discontinuities)
     parts = [times.at(p) for times in declared if isinstance(times, MovingTimes)]
     return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
-
-
-def _one(times: Array, i: int) -> Array:
-    # An array still where an element of one would be none, as in equations that are traced.
-    return array_namespace(times).reshape(times[i : i + 1], ())
-
-
-def _happens(
-    problem: Problem,
-    i: int,
-    t: Array,
-    y: Array,
-    p: Mapping[str, Array],
-    time: Array,
-    before: Array,
-    behind: Array,
-) -> Array:
-    given = problem.jump if i < len(problem.jump_times) else None
-    jump = None if given is None else lambda t, y: given(i, t, y, p)
-
-    def rhs(t: Array, y: Array) -> Array:
-        return problem.rhs(t, y, p)
-
-    return pass_declared(jump, seen_from(rhs, before, behind), t, y, time).held
 
 
 def seen_from(rhs: Slope, before: Array, behind: Array) -> Sides:

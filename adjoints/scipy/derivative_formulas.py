@@ -18,6 +18,8 @@ from .sparsity import entries_of
 Array = Any
 #: ``f(z, theta, constants)``.
 Formula = Callable[[Array, Array, Mapping[str, Array]], Array]
+#: ``behind(t, y, theta, constants)``: what a jump or an event makes of the state.
+Behind = Callable[[Array, Array, Array, Mapping[str, Array]], Array]
 
 
 @dataclass(frozen=True)
@@ -150,55 +152,36 @@ def loss_gradient(system: FlatSystem, ad: Framework) -> Formula:
 
 def jump_jacobians(system: FlatSystem, ad: Framework, i: int) -> Formula:
     """``[t, y] -> [d jump/dy, d jump/dtheta]`` of jump number `i`, shape ``(n, n + m)``."""
-    n = system.n
+    return _jacobians_behind(partial(system.jump, i), system.n, ad)
 
-    def after(y: Array, theta: Array, t: Array, constants: Mapping[str, Array]) -> Array:
-        return system.jump(i, t, y, theta, constants)
 
-    both = ad.jacrev(after, argnums=(0, 1))
+def event_jacobians(system: FlatSystem, ad: Framework, e: int) -> Formula:
+    """``[t, y] -> d[state, time]/d[y, theta]`` of event number `e`, shape ``(n + 1, n + m)``."""
+    return _jacobians_behind(partial(system.event, e), system.n, ad)
+
+
+def _jacobians_behind(behind: Behind, n: int, ad: Framework) -> Formula:
+    both = ad.jacrev(behind, argnums=(1, 2))
 
     def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
-        return ad.concat(both(z[1 : n + 1], theta, z[0], constants), axis=1)
+        return ad.concat(both(z[0], z[1 : n + 1], theta, constants), axis=1)
 
     return formula
 
 
 def jump_vjp(system: FlatSystem, ad: Framework, i: int) -> Formula:
     """``[t, y, w] -> [w d jump/dy, w d jump/dtheta]`` of jump number `i`."""
-    n = system.n
-
-    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
-        _, pull = ad.vjp(
-            lambda y, theta: system.jump(i, z[0], y, theta, constants), z[1 : n + 1], theta
-        )
-        return ad.concat(pull(z[n + 1 :]))
-
-    return formula
-
-
-def event_jacobians(system: FlatSystem, ad: Framework, e: int) -> Formula:
-    """``[t, y] -> d[state, time]/d[y, theta]`` of event number `e`, shape ``(n + 1, n + m)``."""
-    n = system.n
-
-    def after(y: Array, theta: Array, t: Array, constants: Mapping[str, Array]) -> Array:
-        return system.event(e, t, y, theta, constants)
-
-    both = ad.jacrev(after, argnums=(0, 1))
-
-    def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
-        return ad.concat(both(z[1 : n + 1], theta, z[0], constants), axis=1)
-
-    return formula
+    return _vjp_behind(partial(system.jump, i), system.n, ad)
 
 
 def event_vjp(system: FlatSystem, ad: Framework, e: int) -> Formula:
     """``[t, y, w, s] -> [w, s] d[state, time]/d[y, theta]`` of event number `e`."""
-    n = system.n
+    return _vjp_behind(partial(system.event, e), system.n, ad)
 
+
+def _vjp_behind(behind: Behind, n: int, ad: Framework) -> Formula:
     def formula(z: Array, theta: Array, constants: Mapping[str, Array]) -> Array:
-        _, pull = ad.vjp(
-            lambda y, theta: system.event(e, z[0], y, theta, constants), z[1 : n + 1], theta
-        )
+        _, pull = ad.vjp(lambda y, theta: behind(z[0], y, theta, constants), z[1 : n + 1], theta)
         return ad.concat(pull(z[n + 1 :]))
 
     return formula
