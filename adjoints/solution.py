@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Array = TypeVar("Array")
 
@@ -45,6 +45,25 @@ class SolverOutputs(Generic[Array]):
             "error_squared": self.error_squared,
             "stiffness": self.stiffness_estimate,
         }
+
+
+class Events(NamedTuple):
+    """All events of a solve in order, and behind the last what fills up.
+
+    Attributes
+    ----------
+    times : array, shape ``(max_events,)``
+        Infinite behind the last.
+    which : array of int
+        Which event of those declared; -1 behind the last.
+    before, after : array, shape ``(max_events, *y0.shape)``, or structures of them
+        The states just before and just after; zero behind the last.
+    """
+
+    times: Any
+    which: Any
+    before: Any
+    after: Any
 
 
 @dataclass(frozen=True)
@@ -101,7 +120,7 @@ class OpenSolution(SolverOutputs[Array]):
         events = self._events()
         return events.before, events.after
 
-    def _events(self) -> Any:
+    def _events(self) -> Events:
         if self.event_record is None:
             raise ValueError("this solve looked for no events; call solve(..., events=...)")
         return self.event_record.events

@@ -14,8 +14,8 @@ from jax import lax
 
 from ...problems.event import Event
 from ..arguments import accepts, argument_names, check_function
+from ..events.when_event import WhenEvent
 from ..state_layout import Split, Still, View
-from .events.when_event import WhenEvent
 from .reads import Reads, note_changes, reads_of
 from .state_layout import stacked
 

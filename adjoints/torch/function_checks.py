@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from ..arguments import check_jacobian, check_like_state
+from ..events.when_event import WhenEvent
 from .closures import names_in
-from .events.stop_map import WhenEvent
 from .recorded_function import MOST_MET, RecordedFunction
 from .schedule import Schedule
 from .state import Config, Tensors

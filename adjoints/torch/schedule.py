@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import torch
 
 from ..events.crossing import Passed
+from ..events.when_event import WhenEvent
 from ..steps.stops import Stops, stops_between
 from .derivatives import TRANSFORMS, Derivatives
 from .device import dtype_name
-from .events.stop_map import StopMap, WhenEvent
+from .events.stop_map import StopMap
 from .state import Tensors
 
 #: The number of what is no jump of a user's: the change to consistent values.

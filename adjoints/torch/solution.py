@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..result import STATUSES
-from ..solution import OpenSolution
+from ..solution import Events, OpenSolution
 from ..state_layout import View
 from .call import Call
 from .dense_output import DenseOutput
@@ -17,25 +17,6 @@ from .outputs import Outputs
 from .stats import linear_solves, rhs_evals
 from .systems.found import solved_how
 from .transforms import is_wrapped
-
-
-class Events(NamedTuple):
-    """All events in order, and behind the last what fills up.
-
-    Attributes
-    ----------
-    times : tensor, shape ``(max_events,)``
-        Infinite behind the last.
-    which : tensor of int
-        Which event of those declared; -1 behind the last.
-    before, after : tensor, shape ``(max_events, *y0.shape)``, or structures of them
-        The states just before and just after; zero behind the last.
-    """
-
-    times: torch.Tensor
-    which: torch.Tensor
-    before: Any
-    after: Any
 
 
 class EventRecord(NamedTuple):

@@ -11,6 +11,7 @@ import torch
 
 from ...problems.event import DEFAULT_MAX_EVENTS, Event, check_max_events, listed_events
 from ..arguments import check_choices, check_name, positive, positive_int
+from ..events.when_event import WhenEvent
 from ..steps.stops import Stops
 from ..steps.tableaus import tableau
 from . import continuous, discrete
@@ -21,7 +22,6 @@ from .differentiable import solve_outputs, tape_outputs
 from .engines import engine_of
 from .events.declared import check_stop_map
 from .events.of_solve import stops_of_solve
-from .events.stop_map import WhenEvent
 from .function_checks import check_functions
 from .inputs import (
     Times,

@@ -13,8 +13,8 @@ from torch.utils import _pytree as pytree
 
 from ...problems.event import Event
 from ..arguments import accepts, argument_names, check_function
+from ..events.when_event import WhenEvent
 from ..state_layout import Split, Still, View
-from .events.stop_map import WhenEvent
 from .state import Tensors
 from .state_layout import stacked
 from .transforms import carries_derivative, is_wrapped
@@ -201,13 +201,10 @@ def user_functions(
         smooth,
         constants,
         tuple(
-            WhenEvent(
-                When(*seen("when", event.when, "t", "y")),
-                None
-                if event.jump is None
-                else EventJump(*seen("event jump", event.jump, "t", "y")),
-                event.direction,
-                event.terminal,
+            WhenEvent.of(
+                event,
+                lambda when: When(*seen("when", when, "t", "y")),
+                lambda jump: EventJump(*seen("event jump", jump, "t", "y")),
             )
             for event in events
         ),

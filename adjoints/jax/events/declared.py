@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from ....problems import Problem
 from ....problems.moving_times import moves
+from ...events.when_event import WhenEvent
 from ...mass.solvers import NOT_WITH_MASS
 from ...steps.stops import Stops
 from ..config import Config
@@ -20,7 +21,6 @@ from ..user_functions import EventJump, Threshold, UserFunctions, merge_named
 from .detection import Detection
 from .moving_stops import moving_stops
 from .stop_map import ParameterTimes, ProblemTimes, StopMap
-from .when_event import WhenEvent
 
 Times = tuple[Any, ...]
 
@@ -81,11 +81,10 @@ def with_problem_events(config: Config, problem: Problem) -> Config:
         times=ProblemTimes(problem.jump_times, problem.discontinuities) if moving else None,
         declared=jumps + (len(problem.discontinuities) if moving else 0),
         events=tuple(
-            WhenEvent(
-                Threshold(event.when, merge_named),
-                None if event.jump is None else EventJump(event.jump, merge_named),
-                event.direction,
-                event.terminal,
+            WhenEvent.of(
+                event,
+                lambda when: Threshold(when, merge_named),
+                lambda jump: EventJump(jump, merge_named),
             )
             for event in problem.events
         ),

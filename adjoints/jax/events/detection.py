@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...events.location import PIECES, Located, armed, bracketed, located, resolution_of
+from ...events.when_event import WhenEvent
 from ...steps.acceptance import CODES, RUNNING
 from ...steps.runge_kutta import dense_value
 from ..config import Config
 from ..sides import clipper
 from ..state import EventState, Operands, State, StopArrays, Trial
 from .stop_map import StopMap
-from .when_event import WhenEvent
 
 Tree = Any
 
@@ -46,7 +46,7 @@ class Detection:
 
     def values(self, t: jax.Array, y: jax.Array, params: Tree) -> jax.Array:
         """The values of all events, shape ``(E,)``."""
-        return jnp.stack([event.value(t, y, params) for event in self.events])
+        return jnp.stack([event.when(t, y, params) for event in self.events])
 
 
 class Looked(NamedTuple):
@@ -153,7 +153,7 @@ class StepPath:
         """Values, each event at its own fraction."""
 
         def one(event: WhenEvent, fraction: jax.Array) -> jax.Array:
-            return event.value(*self._at(fraction), self._params)
+            return event.when(*self._at(fraction), self._params)
 
         columns = [
             jax.vmap(lambda x, event=event: one(event, x))(fractions[:, i])
@@ -166,7 +166,7 @@ class StepPath:
         parts = []
         for i, event in enumerate(self.detection.events):
             t, y = self._at(fractions[i])
-            slope = jax.grad(event.value, argnums=1)(t, y, self._params)
+            slope = jax.grad(event.when, argnums=1)(t, y, self._params)
             scale = self.ops.atol + self.ops.rtol * jnp.abs(y)
             parts.append(jnp.sum(jnp.abs(slope) * scale))
         return jnp.stack(parts)

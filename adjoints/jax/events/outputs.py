@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from ...solution import Events
 from ...state_layout import View
 from ...steps.acceptance import CODES
 from ..config import Config
@@ -16,25 +17,6 @@ from ..outcomes import Met, Outputs
 from .detection import Detection
 
 Tree = Any
-
-
-class Events(NamedTuple):
-    """All events in order, and behind the last what fills up.
-
-    Attributes
-    ----------
-    times : array, shape ``(max_events,)``
-        Infinite behind the last.
-    which : array of int
-        Which event of those declared; -1 behind the last.
-    before, after : array, shape ``(max_events, *y0.shape)``
-        The states just before and just after; zero behind the last.
-    """
-
-    times: jax.Array
-    which: jax.Array
-    before: jax.Array
-    after: jax.Array
 
 
 @partial(jax.jit, static_argnums=0)

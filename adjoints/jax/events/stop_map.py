@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from ....problems.moving_times import times_at
+from ...events.calculus import calculus_of
 from ...events.crossing import Passed, Sides, pass_declared, pass_event
+from ...events.when_event import WhenEvent
 from ..sides import beside
-from .when_event import WhenEvent
 
 Tree = Any
 #: Differentiable parameters, and others.
@@ -104,14 +105,14 @@ class StopMap:
         return lax.switch(number, branches, t, y, params)
 
     def _passed(self, event: WhenEvent, t: jax.Array, y: jax.Array, params: Params) -> Passed:
+        sides = self.sides(t, params)
         return pass_event(
-            lambda t, y: event.value(t, y, params),
+            lambda t, y: event.when(t, y, params),
             lambda t, y: event.after(t, y, params),
-            self.sides(t, params),
+            sides,
             t,
             y,
-            lambda f, x: jax.jvp(f, (x,), (jnp.ones_like(x),)),
-            lax.stop_gradient,
+            *calculus_of(sides.before, t, y),
         )
 
     def _declared(self, which: jax.Array, t: jax.Array, y: jax.Array, params: Params) -> jax.Array:

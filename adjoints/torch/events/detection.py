@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from ...events.location import PIECES, Located, armed, bracketed, located, resolution_of
+from ...events.when_event import WhenEvent
 from ...steps.acceptance import CODES, RUNNING
 from ..schedule import Schedule
 from ..state import Config, Operands, Tensors
 from ..stepping import Clip, clipper
 from ..transforms import aside, is_wrapped, unwrapped
 from .path import EventPath, When, gradients_on, numbers
-from .stop_map import WhenEvent, value_and_slope
+from .stop_map import value_and_slope
 
 
 class Seen(NamedTuple):

@@ -8,21 +8,16 @@ import torch
 
 from ....problems import Problem
 from ....problems.moving_times import MovingTimes
+from ...events.when_event import WhenEvent
 from ..state import Tensors
 from ..user_functions import EventJump, Names, When
 from .declared import Declared, slopes_of
-from .stop_map import WhenEvent
 
 
 def events_of_problem(problem: Problem, names: Names) -> tuple[WhenEvent, ...]:
     """The events of a problem."""
     return tuple(
-        WhenEvent(
-            When(event.when, names),
-            None if event.jump is None else EventJump(event.jump, names),
-            event.direction,
-            event.terminal,
-        )
+        WhenEvent.of(event, lambda when: When(when, names), lambda jump: EventJump(jump, names))
         for event in problem.events
     )
 

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from ...events.crossing import Passed, Sides, pass_declared, pass_event
+from ...events.when_event import WhenEvent
 from ...steps.runge_kutta import Rhs
 from ..derivatives import PLAIN, Derivatives
 from ..state import Tensors
@@ -16,21 +17,6 @@ from ..state import Tensors
 Params = tuple[Tensors, Tensors]
 #: Declared times as a function of ``(params, constants)``: one axis, in declared order.
 TimesOf = Callable[[Params], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class WhenEvent:
-    """An event as the loop calls it: ``when(t, y, params)`` and ``jump(t, y, params)``."""
-
-    when: Callable[[torch.Tensor, torch.Tensor, Params], torch.Tensor]
-    jump: Callable[[torch.Tensor, torch.Tensor, Params], torch.Tensor] | None
-    direction: int
-    terminal: bool
-
-    @property
-    def changes(self) -> bool:
-        """Whether anything is not as before it."""
-        return self.jump is not None or self.terminal
 
 
 @dataclass(frozen=True)
@@ -146,11 +132,9 @@ def _event_passed(
     def when(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return event.when(t, y, params)
 
-    def jump(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        assert event.jump is not None
-        return event.jump(t, y, params)
+    def after(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return event.after(t, y, params)
 
-    after = None if event.jump is None else jump
     derivative = partial(value_and_slope, derivatives)
     return pass_event(when, after, sides, t, y, derivative, torch.Tensor.detach)
 
