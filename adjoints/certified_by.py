@@ -8,7 +8,7 @@ from typing import Any
 from ..problems import Problem
 from ..problems.functions import framework_of
 from .methods import get_method
-from .options import models_of
+from .options import models_of, takes_models
 
 #: Up to this size the augmented system of forward sensitivities is integrated; of a stiff
 #: problem its matrices are dense.
@@ -105,7 +105,7 @@ def _takes(options: Mapping[str, Any], problem: Problem) -> bool:
     method = get_method(options["method"])
     written_for = framework_of(problem.rhs)
     runs = method.takes("rhs", written_for) and method.takes("loss", framework_of(problem.loss))
-    return runs and {*models_of(problem)} <= method.models
+    return runs and takes_models(method, problem)
 
 
 def _backend(options: Mapping[str, Any]) -> str:

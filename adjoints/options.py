@@ -39,11 +39,16 @@ def models_of(problem: Problem) -> tuple[str, ...]:
     return tuple(name for name, has in found.items() if has)
 
 
+def takes_models(entry: Method, problem: Problem) -> bool:
+    """Whether a method can take what the problem has besides smooth equations."""
+    return {*models_of(problem)} <= entry.models
+
+
 def check_model(problem: Problem, entry: Method, regularizer: Regularizer | None) -> None:
     """Refuse a method that cannot take what the problem has, and name methods that can."""
     has = models_of(problem)
     if lacking := [name for name in has if name not in entry.models]:
-        able = [m.name for m in METHODS if {*has} <= m.models]
+        able = [m.name for m in METHODS if takes_models(m, problem)]
         raise ValueError(
             f"method={entry.name!r} does not take problem {problem.name!r}, which has "
             f"{' and '.join(MODELS[name] for name in lacking)}; use one of: {', '.join(able)}"

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from .. import problems
 from ..adjoints.arguments import check_name
 from ..adjoints.methods import METHODS, get_method
-from ..adjoints.options import models_of
+from ..adjoints.options import takes_models
 from .claims.tasks import OF_SCALING, chosen_claims, claim_tasks
 from .measuring.error_bars import may_tell_its_error
 from .measuring.job import Job
@@ -134,13 +134,8 @@ class Selection:
         for problem, device, method in itertools.product(self.problems, self.devices, self.methods):
             yield ladder_job(problem, method, device, self.quick)
         for problem, device, method in itertools.product(self.reported, self.devices, self.methods):
-            if takes(method, problem):
+            if takes_models(get_method(split_name(method)[0]), get_problem(problem)):
                 yield ladder_job(problem, method, device, self.quick)
-
-
-def takes(method: str, problem: str) -> bool:
-    """Whether a method can take what a problem has besides smooth equations."""
-    return {*models_of(get_problem(problem))} <= get_method(split_name(method)[0]).models
 
 
 def ladder_job(problem: str, method: str, device: str, quick: bool) -> Job:

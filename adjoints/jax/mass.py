@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -53,7 +54,7 @@ def mass_times(
     mass = config.mass
     if mass is None:
         return lambda u: u
-    return lambda u: product(mass.matrix.T if transposed else mass.matrix, u, lead=lead)
+    return partial(mass.transposed_times if transposed else mass.times, lead=lead)
 
 
 def slope_by_state(

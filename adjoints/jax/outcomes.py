@@ -39,6 +39,11 @@ class Outputs(NamedTuple):
     y_end: jax.Array | None = None
     met: Met | None = None
 
+    @property
+    def before(self) -> jax.Array | None:
+        """The states before the stops, of which those of events are made."""
+        return None if self.met is None else self.met.before
+
 
 class Counts(NamedTuple):
     """Work and status of a reverse pass."""

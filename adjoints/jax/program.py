@@ -14,7 +14,6 @@ import numpy as np
 from ...problems import Problem
 from ...problems.moving_times import moves
 from ..error_bars.pieces import words_of
-from ..mass.solvers import mass_of
 from ..program import (
     Settings,
     TrainingGradient,
@@ -23,30 +22,26 @@ from ..program import (
     gradient_result,
     of_problem,
 )
-from ..regularizers.regularizer import estimates_of
 from ..result import STATUSES, GradientResult, Stats
 from ..steps.acceptance import Terms
-from ..steps.stops import Stops
 from . import storage
 from .compile_cache import Built, build, static_settings
 from .config import Config
 from .device import find_device
 from .differentiable import puller, recorder, undifferentiated
 from .engines import choose_engine
-from .events.declared import with_problem_events
 from .events.outputs import events_of
 from .forward_mode import solve_forward
 from .mass import begun, check_index
 from .outcomes import Met
+from .problem_config import configure
 from .record import bytes_of, bytes_of_step
-from .solve import operands, solve, window_size
-from .solvers import find_solver
+from .solve import operands, solve
 from .state import Operands
 from .stats import Report, pack_report, stats_of
 from .steps_again import again_config, finer_operands, joined_operands, room_for
 from .systems.found import solved_how, with_system
-from .times import find_stops
-from .user_functions import Field, Jacobian, Jump, TracedOnce, UserFunction, merge_named
+from .user_functions import merge_named
 
 Tree = Any
 
@@ -301,9 +296,8 @@ class JaxProgram:
             return self._forward_gradient(config, keep_steps, params, y0, ops, fixed)
         start, pull_start, ops = self._begun(config, params, y0, ops)
         out, kept = recorder(config)(config, keep_steps, start, ops)
-        before = None if out.met is None else out.met.before
         value = jax.value_and_grad(partial(self._total, out.met), argnums=(0, 1, 2, 3))
-        loss, (dys, dtotals, direct, dbefore) = value(out.ys, out.totals, params, before, fixed)
+        loss, (dys, dtotals, direct, dbefore) = value(out.ys, out.totals, params, out.before, fixed)
         wanted = self._wanted(dtotals)
         pulled = puller(config)(config, kept, dys, wanted, None, dbefore)
         dparams = jax.tree.map(jnp.add, direct, pulled.dparams)
@@ -339,8 +333,7 @@ class JaxProgram:
         def total(params: Tree, y0: jax.Array) -> tuple[jax.Array, Any]:
             start, moved = begun(config, ops.t0, y0, ops._replace(params=params))
             out = solve_forward(config, keep_steps, start, moved)
-            before = None if out.met is None else out.met.before
-            loss = self._total(out.met, out.ys, out.totals, params, before, fixed)
+            loss = self._total(out.met, out.ys, out.totals, params, out.before, fixed)
             return loss, (loss, out)
 
         jacobian = jax.jacfwd(total, argnums=(0, 1), has_aux=True)
@@ -350,8 +343,7 @@ class JaxProgram:
     def _loss_alone(self, params: Tree, y0: jax.Array, fixed: Fixed) -> jax.Array:
         ops = self._operands(params, fixed)
         out = undifferentiated(self.config, False, *begun(self.config, ops.t0, y0, ops))
-        before = None if out.met is None else out.met.before
-        return self._total(out.met, out.ys, out.totals, params, before, fixed)
+        return self._total(out.met, out.ys, out.totals, params, out.before, fixed)
 
     def _total(
         self,
@@ -438,33 +430,6 @@ class JaxProgram:
 
     def _context(self) -> Any:
         return jax.enable_x64(self._x64)
-
-
-def configure(problem: Problem, settings: Settings) -> tuple[Stops, Config]:
-    """The stops of a problem that do not move, and the static part of its solve."""
-    declared = () if moves(problem) else problem.discontinuities
-    jumps = () if moves(problem) else problem.jump_times
-    stops = find_stops(declared, jumps, problem.t_span[0], problem.save_at[-1], problem.dtype)
-    jump = problem.jump
-    error_norm, reduction = estimates_of(settings.regularizer)
-    config = Config(
-        rhs=TracedOnce(Field(problem.rhs, merge_named)),
-        solver=find_solver(settings.solver),
-        on_stop=None
-        if jump is None
-        else Jump(UserFunction(jump, merge_named), len(problem.jump_times)),
-        adjoint=settings.method.adjoint,
-        adjoint_solver=find_solver(settings.adjoint_solver),
-        breaks=stops.breaks,
-        max_steps=settings.max_steps,
-        window=window_size(settings.max_steps, settings.checkpoints),
-        jacobian=None if problem.jacobian is None else Jacobian(problem.jacobian, merge_named),
-        through_step_size=settings.differentiate_step_size,
-        mass=mass_of(problem.mass, problem.n_states, problem.dtype),
-        error_norm=error_norm,
-        reduction=reduction,
-    )
-    return stops, with_problem_events(config, problem)
 
 
 def accepted_times(problem: Problem, solver: str, rtol: Any, atol: Any) -> np.ndarray:

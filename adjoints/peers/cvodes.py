@@ -53,7 +53,6 @@ import casadi as ca
 import numpy as np
 
 from ...problems import Problem
-from ...problems.moving_times import moves
 from ..events.held_program import with_held_times
 from ..program import (
     Program,
@@ -94,14 +93,6 @@ def _prepared(
     *,
     stop_at_saves: bool = False,
 ) -> Program:
-    if problem.mass is not None and moves(problem):
-        raise ValueError(
-            f"problem {problem.name!r} has a mass matrix, and discontinuities or jump times that "
-            f"move with the parameters: method={settings.method.name!r} takes one or the other, as "
-            "the derivative by a time is made of slopes, which rhs is not; give the times as "
-            "numbers"
-        )
-
     def held(problem: Problem, settings: Settings) -> CvodesProgram:
         return CvodesProgram(problem, settings, build, stop_at_saves=stop_at_saves)
 
