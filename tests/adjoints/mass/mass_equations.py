@@ -68,6 +68,18 @@ def dose(i, t, u, p):
     return u + array_namespace(u).stack([p["dose"], 0.0 * p["dose"]])
 
 
+#: How it is solved: arguments of ``solve`` besides start, saves and parameters.
+SWITCHED = {
+    "mass": np.diag([1.0, 0.0]),
+    "solver": "rodas5p",
+    "rtol": 1e-8,
+    "atol": 1e-10,
+    "discontinuities": (BREAK,),
+    "jump_times": DOSES,
+    "jump": dose,
+}
+
+
 def switched_exact(p, y0=1.0):
     """The states at 0.6 and at the end, its dose included; complex numbers pass through."""
     decay = lambda t: np.exp(-p["k"] * t)  # noqa: E731

@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 from implicit_replay import replay_implicit
 from mass_equations import (
-    BREAK,
-    DOSES,
     END,
     KICKED,
     MASS,
     RATE,
     ROUGH,
+    SWITCHED,
     UNKNOWNS,
     by_rate,
     by_start,
-    dose,
     exact,
     jacobian,
     rhs,
@@ -118,19 +116,7 @@ def test_forward_mode_and_second_derivatives_go_through_the_same_steps():
 
 def test_values_are_consistent_again_after_jumps_and_discontinuities():
     def ys(p):
-        return solve(
-            switched,
-            jnp.array([1.0, 0.0]),
-            jnp.array([0.6, END]),
-            p,
-            mass=np.diag([1.0, 0.0]),
-            solver="rodas5p",
-            rtol=1e-8,
-            atol=1e-10,
-            discontinuities=(BREAK,),
-            jump_times=DOSES,
-            jump=dose,
-        ).ys
+        return solve(switched, jnp.array([1.0, 0.0]), jnp.array([0.6, END]), p, **SWITCHED).ys
 
     p = {name: jnp.array(value) for name, value in KICKED.items()}
     found, pulled = jax.jit(lambda p: (ys(p), jax.jacrev(ys)(p)))(p)

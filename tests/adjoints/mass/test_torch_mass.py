@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 import torch
 from mass_equations import (
-    BREAK,
-    DOSES,
     END,
     KICKED,
     MASS,
     RATE,
     ROUGH,
+    SWITCHED,
     by_rate,
     by_start,
-    dose,
     exact,
     rhs,
     switched,
@@ -58,20 +56,7 @@ def test_saves_between_steps_and_all_derivatives_are_those_of_the_solution():
 def test_values_are_consistent_again_after_jumps_and_discontinuities(settings):
     p = {name: double(value).requires_grad_() for name, value in KICKED.items()}
     u0 = double([1.0, 0.0]).requires_grad_()
-    ys = solve(
-        switched,
-        u0,
-        double([0.6, END]),
-        p,
-        mass=np.diag([1.0, 0.0]),
-        solver="rodas5p",
-        rtol=1e-8,
-        atol=1e-10,
-        discontinuities=(BREAK,),
-        jump_times=DOSES,
-        jump=dose,
-        **settings,
-    ).ys
+    ys = solve(switched, u0, double([0.6, END]), p, **SWITCHED, **settings).ys
     np.testing.assert_allclose(ys.detach(), switched_exact(KICKED), rtol=1e-7)
     weights = double([[0.3, -1.0], [2.0, 0.7]])
     *found, of_start = torch.autograd.grad((weights * ys).sum(), (*p.values(), u0))
