@@ -44,6 +44,11 @@ def takes_models(entry: Method, problem: Problem) -> bool:
     return {*models_of(problem)} <= entry.models
 
 
+def may_compile(entry: Method, problem: Problem) -> bool:
+    """Whether ``compile=True`` may be asked: eager loops alone meet events and mass matrices."""
+    return "compile" in entry.supports and not models_of(problem)
+
+
 def check_model(problem: Problem, entry: Method, regularizer: Regularizer | None) -> None:
     """Refuse a method that cannot take what the problem has, and name methods that can."""
     has = models_of(problem)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..adjoints.gradient import prepare
 from ..adjoints.methods import get_method
+from ..adjoints.options import may_compile
 from ..adjoints.program import compiled_when_called
 from ..adjoints.regularizers.regularized import PREFIX, draws
 from ..adjoints.run import Run
@@ -55,7 +56,7 @@ class LossGradient:
         options["device"] = settings.device
         options["max_steps"] = preset.max_steps
         #: Whether PyTorch's loops are compiled, of the method and of evaluations.
-        self.compiles = "compile" in method.supports
+        self.compiles = may_compile(method, task.problem)
         if self.compiles:
             options["compile"] = True
         if settings.differentiate_step_size:

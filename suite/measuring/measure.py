@@ -13,6 +13,7 @@ import numpy as np
 
 from ...adjoints.gradient import Run, prepare
 from ...adjoints.methods import get_method
+from ...adjoints.options import may_compile
 from ...adjoints.result import GradientResult
 from ...problems import Problem
 from ...problems.reference import Reference
@@ -122,7 +123,7 @@ def prepare_to_measure(problem: Problem, method: str, **settings: Any) -> Run:
     say otherwise.
     """
     run = prepare(problem, method, **settings)
-    chosen = "compile" in settings or "compile" not in get_method(method).supports
+    chosen = "compile" in settings or not may_compile(get_method(method), problem)
     if chosen or run.engine == "native":
         return run
     return prepare(problem, method, compile=True, **settings)

@@ -42,6 +42,14 @@ def test_what_a_method_refuses_is_a_skipped_row_with_its_sentence():
     assert "analytic" in rows[0].message
 
 
+@pytest.mark.parametrize("name", ["falling_time", "lag_time", "chemical_equilibrium"])
+def test_what_only_eager_loops_of_pytorch_meet_is_not_compiled(name):
+    problem = ab.problems.get(name)
+    (row,) = measure_ladder(problem, "torch-discrete", (1e-6,), budget_s=0.01, primal=False)
+    assert (row.status, row.message) == ("ok", "")
+    assert row.error < 1e-3
+
+
 def test_a_breakdown_is_a_row_with_its_status():
     pole = ab.Problem(
         name="pole",
