@@ -74,8 +74,10 @@ DASHED = ("suite/benchmarks",)
 WIDTH, FLOOR, GAP, TITLE = 100.0, 10.0, 3.5, 21.0
 #: The widest box of a room, its distance from the next included.
 WIDEST = 13.0
-#: Rooms side by side at most; more stand on two shelves.
-ABREAST = 8
+#: Rooms side by side at most; more stand on several shelves, each at least so high.
+ABREAST, SHELF = 8, 5.4
+#: How high the map is where every floor has one shelf.
+PLAIN_TOP = 77.5
 #: Letters of a name that fit into a box as they are.
 LONGEST = 12
 #: How far apart the wires run, right of the floors.
@@ -94,31 +96,47 @@ COLOURS = {
 def draw_map(file: Path) -> None:
     """Write the map as SVG; every room and every arrow has its name as ``id``."""
     with plt.rc_context({"svg.hashsalt": "adjointbench", "svg.fonttype": "none"}):
-        figure, axes = plt.subplots(figsize=(11, 7), facecolor=PAPER)
+        top = _bottom("adjointbench") + _height("adjointbench")
+        figure, axes = plt.subplots(figsize=(11, 7 * top / PLAIN_TOP), facecolor=PAPER)
         for folder in FOLDERS:
             _draw_floor(axes, folder)
         _draw_wires(axes)
         axes.set_xlim(-1, WIDTH + WIRE * len(FOLDERS) + 1)
-        axes.set_ylim(-1, _bottom("adjointbench") + FLOOR + 1)
+        axes.set_ylim(-1, top + 1)
         axes.axis("off")
         figure.subplots_adjust(0, 0, 1, 1)
         figure.savefig(file, metadata={"Date": None, "Title": "adjointbench: folders and rooms"})
         plt.close(figure)
 
 
+def _shelves(folder: str) -> int:
+    return -(-len(ROOMS[folder]) // ABREAST)
+
+
+def _height(folder: str) -> float:
+    return max(FLOOR, 2.4 + SHELF * _shelves(folder))
+
+
 def _bottom(folder: str) -> float:
-    return FOLDERS.index(folder) * (FLOOR + GAP)
+    return sum(_height(below) + GAP for below in FOLDERS[: FOLDERS.index(folder)])
+
+
+def _label(folder: str, room: str) -> str:
+    """The last part of a room's name, or all of it where others end alike."""
+    last = room.rpartition("/")[2]
+    alike = [other for other in ROOMS[folder] if other.rpartition("/")[2] == last]
+    return (last if len(alike) == 1 or last == room else room) or "(itself)"
 
 
 def _draw_floor(axes: Axes, folder: str) -> None:
-    bottom, colour = _bottom(folder), COLOURS[folder]
-    _draw_box(axes, 0, bottom, WIDTH, FLOOR, face=f"{colour}14", edge=colour)
-    axes.text(1.5, bottom + 6.2, folder, color=colour, weight="bold", size=12, va="center")
-    axes.text(1.5, bottom + 3, PURPOSES[folder], color=INK, size=7.5, va="center")
-    rooms = ROOMS[folder]
-    shelves = -(-len(rooms) // ABREAST)
+    bottom, colour, floor = _bottom(folder), COLOURS[folder], _height(folder)
+    _draw_box(axes, 0, bottom, WIDTH, floor, face=f"{colour}14", edge=colour)
+    middle = bottom + floor / 2
+    axes.text(1.5, middle + 1.2, folder, color=colour, weight="bold", size=12, va="center")
+    axes.text(1.5, middle - 2, PURPOSES[folder], color=INK, size=7.5, va="center")
+    rooms, shelves = ROOMS[folder], _shelves(folder)
     abreast = -(-len(rooms) // shelves)
-    width, height = min(WIDEST, (WIDTH - TITLE) / abreast), (FLOOR - 2.4) / shelves
+    width, height = min(WIDEST, (WIDTH - TITLE) / abreast), (floor - 2.4) / shelves
     for number, (room, holds) in enumerate(rooms.items()):
         shelf, place = divmod(number, abreast)
         name = f"{folder}/{room}" if room else folder
@@ -133,9 +151,7 @@ def _draw_floor(axes: Axes, folder: str) -> None:
         )
         box.set_gid(f"user {name}" if dashed else f"room {name}")
         middle = left + (width - 1) / 2
-        short = (
-            room if room.endswith(("native", "systems")) else room.rpartition("/")[2]
-        ) or "(itself)"
+        short = _label(folder, room)
         size = 8 if len(short) <= LONGEST else 8 * LONGEST / len(short)
         axes.text(middle, low + 0.6 * height, short, color=INK, size=size, ha="center", va="center")
         axes.text(middle, low + 0.24 * height, holds, color=INK, size=6, ha="center", va="center")
@@ -163,8 +179,8 @@ def _draw_wires(axes: Axes) -> None:
     for importing, all_imported in arrows("folders").items():
         for imported in sorted(all_imported):
             x = WIDTH + WIRE * (FOLDERS.index(imported) + 1)
-            start = _bottom(importing) + FLOOR - 2 - 1.2 * FOLDERS.index(imported)
-            end = _bottom(imported) + FLOOR - 1.2
+            start = _bottom(importing) + _height(importing) - 2 - 1.2 * FOLDERS.index(imported)
+            end = _bottom(imported) + _height(imported) - 1.2
             colour = COLOURS[imported]
             (line,) = axes.plot(
                 [WIDTH, x, x, WIDTH + 1.2], [start, start, end, end], color=colour, linewidth=1.3

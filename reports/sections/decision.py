@@ -33,6 +33,8 @@ FEWEST = 2
 #: Classes of problems in the order in which a problem is put into one: the first that fits.
 CLASSES: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "trap for adaptive steps": lambda p: "trap" in p["tags"],
+    "algebraic equations": lambda p: "dae" in p["tags"],
+    "events or moving times": lambda p: not {"events", "switching"}.isdisjoint(p["tags"]),
     "neural, many parameters": lambda p: "neural" in p["tags"] or p["n_params"] > 10 * MANY,
     "stiff, large (PDE)": lambda p: p["stiff"] and _large(p),
     "stiff, small": lambda p: p["stiff"],
@@ -49,6 +51,8 @@ ORDER = (
     "stiff, large (PDE)",
     "not stiff, large (PDE)",
     "neural, many parameters",
+    "events or moving times",
+    "algebraic equations",
     "trap for adaptive steps",
 )
 

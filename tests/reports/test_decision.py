@@ -29,6 +29,9 @@ SMALL = {"tags": (), "stiff": False, "n_states": 2, "n_params": 4}
         ({"n_states": 400}, "not stiff, large (PDE)"),
         ({"stiff": True, "tags": ["neural"]}, "neural, many parameters"),
         ({"tags": ["oscillatory", "trap"]}, "trap for adaptive steps"),
+        ({"tags": ["events"]}, "events or moving times"),
+        ({"tags": ["switching"], "stiff": True}, "events or moving times"),
+        ({"tags": ["dae"], "stiff": True}, "algebraic equations"),
     ],
 )
 def test_a_problem_has_one_class(about, expected):
