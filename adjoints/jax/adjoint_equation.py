@@ -13,8 +13,8 @@ from jax.flatten_util import ravel_pytree
 
 from ..methods.method import BACKWARD
 from ..steps.runge_kutta import dense_value, error_scale, root_mean_square
-from . import storage
 from .config import Config
+from .dense_record import dense_at
 from .state import DenseRow, StopArrays
 from .systems.system import Matrix
 
@@ -28,8 +28,9 @@ class Along(NamedTuple):
     """What the reverse solve reads: the problem, the events, and the forward solution.
 
     ``order`` has the numbers of the events in the order in which they are met: saves first, and
-    stops after them. ``rtol`` and ``atol`` are those of the quadrature, flat, and ``dbefore`` the
-    cotangents of the states before the stops.
+    stops after them. ``dense`` is the forward solution, of which ``rows`` rows are filled. ``rtol``
+    and ``atol`` are those of the quadrature, flat, and ``dbefore`` the cotangents of the states
+    before the stops.
     """
 
     params: Tree
@@ -39,7 +40,7 @@ class Along(NamedTuple):
     order: jax.Array
     stops: StopArrays
     before_stop: jax.Array | None
-    dense: DenseRow | None
+    dense: jax.Array | None
     rows: jax.Array
     rtol: jax.Array
     atol: jax.Array
@@ -102,7 +103,7 @@ class AdjointField:
         if self.back:
             return z[:n].reshape(shape), z[n : 2 * n].reshape(shape)
         assert along.dense is not None
-        return dense_at(along.dense, along.rows, -s), z[:n].reshape(shape)
+        return dense_at(along.dense, along.rows, -s, shape), z[:n].reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class GaussOnStep:
         n = int(np.prod(params[1].ys.shape[1:]))
         row = DenseRow(s, h, z[:n], coefficients[:, :n])
         added = step_quadrature(self.field, row, params[1], self.nodes, z1[n:])
-        return z1.at[n:].add(added.astype(z1.dtype))
+        return jnp.concatenate([z1[:n], z1[n:] + added.astype(z1.dtype)])
 
 
 def gauss_nodes(config: Config) -> int:
@@ -227,15 +228,16 @@ def part_sum(
     x, weights = np.polynomial.legendre.leggauss(nodes)
     fractions = begin + width * jnp.asarray((x + 1) / 2, row.h.dtype)
     weights = jnp.asarray(weights / 2, row.h.dtype) * (row.h * width)
-    s = row.t + fractions * row.h
-    zs = jax.vmap(lambda x: dense_value(row.coefficients, row.y, row.h, x))(fractions)
-    ys, ws = jax.vmap(lambda s, z: field.split(s, z, along))(s, zs)
 
-    def slopes(p: Tree) -> jax.Array:
-        return jax.vmap(lambda s, y: field.forward.rhs(-s, y, (p, along.constants)))(s, ys)
+    def add(i: jax.Array, total: jax.Array) -> jax.Array:
+        s = row.t + fractions[i] * row.h
+        z = dense_value(row.coefficients, row.y, row.h, fractions[i])
+        y, w = field.split(s, z, along)
+        _, vjp = jax.vjp(lambda p: field.forward.rhs(-s, y, (p, along.constants)), along.params)
+        return total + ravel_pytree(vjp(w * weights[i]))[0]
 
-    _, vjp = jax.vjp(slopes, along.params)
-    return ravel_pytree(vjp(ws * weights.reshape(-1, *(1,) * (ws.ndim - 1)))[0])[0]
+    n_params = ravel_pytree(along.params)[0]
+    return lax.fori_loop(0, nodes, add, jnp.zeros_like(n_params))
 
 
 def stop_cotangent(
@@ -257,12 +259,3 @@ def stop_cotangent(
     if along.dbefore is not None:
         dy = dy + along.dbefore[stop]
     return before, dy, dp
-
-
-def dense_at(dense: DenseRow, rows: jax.Array, t: jax.Array) -> jax.Array:
-    """The forward solution at time ``t``, from the row in which it lies."""
-    filled = jnp.arange(dense.t.shape[0], dtype=jnp.int32) < rows
-    index = jnp.sum(filled & (dense.t <= t), dtype=jnp.int32) - jnp.int32(1)
-    row = storage.read(dense, jnp.clip(index, 0, rows - 1))
-    h = jnp.where(row.h == 0, 1.0, row.h)
-    return dense_value(row.coefficients, row.y, row.h, (t - row.t) / h)

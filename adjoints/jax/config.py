@@ -115,11 +115,6 @@ class Solver(Protocol):
         """The largest state whose steps are swept in chunks."""
         ...
 
-    @property
-    def batched_states(self) -> int:
-        """The largest state whose recorded steps are all taken again at once."""
-        ...
-
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """Take one step."""
         ...

@@ -2,43 +2,65 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..steps.runge_kutta import dense_coefficients
-from . import storage
+from ..steps.runge_kutta import dense_coefficients, dense_value
+from . import control_flow, storage
 from .config import Config
-from .native.unfilled import unfilled
-from .record import row_like
+from .record import dense_row, row_like
 from .recorded_step import add_dense_stages, step_again
 from .state import DenseRow, Operands, Row, State
 
 
 def dense_of_rows(
-    config: Config, packed: jax.Array, count: jax.Array, like: State, ops: Operands
-) -> DenseRow:
-    """Dense output of the first `count` recorded steps, their stages computed again.
+    config: Config, packed: jax.Array, count: jax.Array, final: State, ops: Operands
+) -> jax.Array:
+    """Dense output of the first `count` recorded steps, packed, their stages computed again.
 
-    All at once for small states; one by one for large ones, where steps that were never taken
-    would cost as much as those that were.
+    The rows behind those come with any numbers.
     """
-    row = row_like(config, like)
-    rows = jax.vmap(lambda flat: storage.unpack(flat, row))(packed[:-1])
+    dtype, recorded = packed.dtype, row_like(config, final)
+    degree = config.tableau.dense.shape[1]
+    like = jnp.zeros(2 + (1 + degree) * final.y.size, dtype)
+    stored = storage.buffer(packed.shape[0] - 1, like, beside=final.y)
 
-    def one(row: Row) -> jax.Array:
-        return coefficients_again(config, row, ops)
+    def turn(i: jax.Array, operands: tuple[jax.Array, jax.Array, Operands]) -> tuple:
+        packed, _, ops = operands
+        row = storage.unpack(storage.read(packed, i), recorded)
+        dense = DenseRow(row.t, row.h, row.y, coefficients_again(config, row, ops))
+        return i + 1, ((i, storage.pack(dense, dtype)),)
 
-    if like.y.size <= config.solver.batched_states:
-        return DenseRow(rows.t, rows.h, rows.y, jax.vmap(one)(rows))
+    def active(i: jax.Array, operands: tuple[jax.Array, jax.Array, Operands]) -> jax.Array:
+        return i < operands[1]
 
-    def fill(i: jax.Array, stored: jax.Array) -> jax.Array:
-        return storage.write(stored, i, one(storage.gather(rows, i)))
+    operands = (packed, count, ops)
+    return control_flow.while_recording(active, turn, jnp.int32(0), (stored,), operands)[1][0]
 
-    shape = (rows.t.shape[0], config.tableau.dense.shape[1], *like.y.shape)
-    # What is not filled is not read.
-    coefficients = lax.fori_loop(jnp.int32(0), count, fill, unfilled(shape, like.y.dtype, like.y))
-    return DenseRow(rows.t, rows.h, rows.y, coefficients)
+
+def dense_at(
+    packed: jax.Array, count: jax.Array, t: jax.Array, shape: tuple[int, ...]
+) -> jax.Array:
+    """The forward solution at time ``t``, from that of the first `count` rows in which it lies.
+
+    The row is found by halves: a look at all of them would cost as much as some hundred steps.
+    """
+    held = lax.stop_gradient(t)
+
+    def halve(_: int, between: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        row, beyond = between
+        middle = (row + beyond) // 2
+        begun = packed[middle, 0] <= held
+        return jnp.where(begun, middle, row), jnp.where(begun, beyond, middle)
+
+    halves = math.ceil(math.log2(packed.shape[0]))
+    row, _ = lax.fori_loop(0, halves, halve, (jnp.int32(0), count))
+    found = dense_row(storage.read(packed, row), shape)
+    h = jnp.where(found.h == 0, 1.0, found.h)
+    return dense_value(found.coefficients, found.y, found.h, (t - found.t) / h)
 
 
 def coefficients_again(config: Config, row: Row, ops: Operands) -> jax.Array:

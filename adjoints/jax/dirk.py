@@ -37,7 +37,6 @@ class DiagonallyImplicit:
     keeps_slopes: bool = True
     first_same_as_last: bool = False
     chunked_states: int = 6
-    batched_states: int = 6
 
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """One step: stage by stage by Newton's method, all with one matrix."""

@@ -26,7 +26,6 @@ class ExplicitRungeKutta:
     keeps_slopes: bool = False
     first_same_as_last: bool = True
     chunked_states: int = 8
-    batched_states: int = 64
 
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """One step from its stages, one right-hand side each."""

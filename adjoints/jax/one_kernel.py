@@ -29,6 +29,8 @@ from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
+from .storage import pack_by_type, unpack_by_type
+
 Tree = Any
 
 #: The mark is no public interface of XLA: with versions that were not tried it is not set.
@@ -41,6 +43,9 @@ _MARK = {"xla_cpu_small_call": "true", "inlineable": "false"}
 #: Arithmetic operations of one instruction, at most: beyond that XLA's own kernels, which use
 #: several threads, are better, and sums are emitted in a way that cannot stand in one kernel.
 LARGEST, LARGEST_SUM = 32768, 4096
+
+#: Operands of so many numbers, at most, are handed over together.
+PACKED = 64
 
 
 def _names(text: str) -> frozenset[str]:
@@ -108,20 +113,39 @@ def one_kernel(function: Callable[..., Tree]) -> Callable[..., Tree]:
         afterwards; see :func:`~adjointbench.adjoints.jax.control_flow.apart`.
     """
 
-    def with_trace(*operands: Tree) -> tuple[Tree, jax.Array]:
-        return function(*operands), _trace_of(operands)
-
-    jitted = jax.jit(with_trace)
-
     def run(*operands: Tree) -> Tree:
         if not _allowed.get():
             return function(*operands)
-        if not is_fit(jitted.trace(*operands).jaxpr):
-            return jitted(*operands)[0]
-        marked = set_xla_metadata(jitted(*_not_constant(operands)), **_MARK)
+        small, large = _apart(operands)
+
+        def with_trace(packed: Tree, large: Tree) -> tuple[Tree, jax.Array]:
+            found = function(*_together(unpack_by_type(packed, small), large))
+            return found, _trace_of((packed, large))
+
+        # What is added to each operand is a kernel to compile each time.
+        jitted, given = jax.jit(with_trace), (pack_by_type(small), large)
+        if not is_fit(jitted.trace(*given).jaxpr):
+            return jitted(*given)[0]
+        marked = set_xla_metadata(jitted(*_not_constant(given)), **_MARK)
         return lax.optimization_barrier(marked)[0]
 
     return run
+
+
+def _apart(operands: Tree) -> tuple[Tree, Tree]:
+    """The operands of few numbers, and the others; ``None`` where one is among the others."""
+    is_small = jax.tree.map(lambda leaf: jnp.size(leaf) <= PACKED, operands)
+    small = jax.tree.map(lambda here, leaf: leaf if here else None, is_small, operands)
+    return small, jax.tree.map(lambda here, leaf: None if here else leaf, is_small, operands)
+
+
+def _together(small: Tree, large: Tree) -> Tree:
+    """The inverse of :func:`_apart`."""
+
+    def either(one: Any, other: Any) -> Any:
+        return other if one is None else one
+
+    return jax.tree.map(either, small, large, is_leaf=lambda leaf: leaf is None)
 
 
 def _trace_of(operands: Tree) -> jax.Array:

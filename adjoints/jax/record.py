@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -158,8 +159,11 @@ def path_rows(config: Config, path: jax.Array, state: State) -> Row:
 def dense_rows(record: Record, final: State) -> DenseRow:
     """The rows of dense output, unpacked."""
     assert record.dense is not None
-    width = record.dense.shape[1] - 2 - final.y.size
-    degree = width // final.y.size
-    coefficients = jnp.zeros((degree, *final.y.shape), final.y.dtype)
-    like = DenseRow(final.t, final.h, final.y, coefficients)
-    return jax.vmap(lambda flat: storage.unpack(flat, like))(record.dense[:-1])
+    return jax.vmap(lambda flat: dense_row(flat, final.y.shape))(record.dense[:-1])
+
+
+def dense_row(flat: jax.Array, shape: tuple[int, ...]) -> DenseRow:
+    """A row of dense output of states of a shape, unpacked."""
+    size = math.prod(shape)
+    y, coefficients = flat[2 : 2 + size], flat[2 + size :]
+    return DenseRow(flat[0], flat[1], y.reshape(shape), coefficients.reshape(-1, *shape))

@@ -31,7 +31,6 @@ class Rosenbrock:
     keeps_slopes: bool = False
     first_same_as_last: bool = False
     chunked_states: int = 6
-    batched_states: int = 6
 
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """One step: every stage a system with the same matrix."""

@@ -36,7 +36,6 @@ class Switching:
     keeps_slopes: bool = False
     first_same_as_last: bool = False
     chunked_states: int = 0
-    batched_states: int = 6
 
     def step(self, config: Config, trial: Trial, ops: Operands) -> Step:
         """A step of the explicit or of the implicit method."""
