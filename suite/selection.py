@@ -21,7 +21,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .. import problems
@@ -135,7 +135,8 @@ class Selection:
             yield ladder_job(problem, method, device, self.quick)
         for problem, device, method in itertools.product(self.reported, self.devices, self.methods):
             if takes_models(get_method(split_name(method)[0]), get_problem(problem)):
-                yield ladder_job(problem, method, device, self.quick)
+                # Error bars of the others show what there is to show.
+                yield replace(ladder_job(problem, method, device, self.quick), error_bars=False)
 
 
 def ladder_job(problem: str, method: str, device: str, quick: bool) -> Job:

@@ -8,6 +8,10 @@ from functools import partial
 from typing import Any
 
 from ....problems.stochastic import SdeProblem
+from .sde_losses import gradient_of, loss_of
+
+#: The least that XLA does to a program compiles in half the time; these are run a few times.
+QUICKLY_COMPILED = {"xla_backend_optimization_level": 0}
 
 
 def increment(problem: SdeProblem, key: Any, start: Any, end: Any) -> Any:
@@ -19,31 +23,30 @@ def increment(problem: SdeProblem, key: Any, start: Any, end: Any) -> Any:
 
 
 @functools.cache
-def diffrax_on_given_path(
-    problem: SdeProblem, adjoint: str, solver: str, kind: str, max_steps: int
+def on_given_path(
+    library: str, problem: SdeProblem, adjoint: str, solver: str, kind: str, max_steps: int
 ) -> Callable[..., Any]:
-    """Diffrax's gradient on the given path: one program for all steps, or for all tolerances.
+    """The gradient on the given path: one program for all steps, or for all tolerances.
 
     It is never timed. Called with the step or the tolerance, as `kind` says, then with parameters,
     a start value and the number of the path.
     """
     import jax
 
-    from ....adjoints.peers import diffrax_sde
-
-    (t0, t1), read = problem.t_span, partial(increment, problem)
-    make = partial(diffrax_sde.loss_function, problem, adjoint=adjoint, solver=solver)
+    wanted, settings = gradient_of(adjoint), {"adjoint": adjoint, "solver": solver}
 
     def run(size: Any, params: Any, y0: Any, number: Any) -> Any:
-        path = diffrax_sde.GivenPath(key=jax.random.key(number), increment=read, t0=t0, t1=t1)
-        return reverse_gradient(make(max_steps=max_steps, **{kind: size}), params, y0, path)
+        loss = loss_of(library, problem, max_steps=max_steps, **settings, **{kind: size})
+        return wanted(loss, params, y0, _path(library, problem, jax.random.key(number)))
 
-    return jax.jit(run)
+    return jax.jit(run, compiler_options=QUICKLY_COMPILED)
 
 
-def reverse_gradient(loss: Callable[..., Any], params: Any, y0: Any, path: Any) -> Any:
-    """By parameters and start value in reverse mode, and what the loss reports."""
-    import jax
+def _path(library: str, problem: SdeProblem, key: Any) -> Any:
+    """The path of a key as a library reads it."""
+    if library == "jax":
+        return key
+    from ....adjoints.peers.diffrax_sde import GivenPath
 
-    (_, report), slopes = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(params, y0, path)
-    return slopes, report
+    t0, t1 = problem.t_span
+    return GivenPath(key=key, increment=partial(increment, problem), t0=t0, t1=t1)

@@ -15,7 +15,7 @@ from ....problems import stochastic
 from ....problems.stochastic import SampledPath, SdeProblem
 from ..errors import gradient_errors, relative_error
 from ..names import split_name
-from .sde_given_path import increment
+from .sde_given_path import QUICKLY_COMPILED, increment
 from .sde_ways import way
 
 #: From which the one path of all errors is drawn.
@@ -98,7 +98,10 @@ def sampled_paths(
     with jax.enable_x64(True):
         key = jax.random.key(number)
         # One after the other: side by side they take long to compile.
-        read = jax.jit(partial(jax.lax.map, lambda at: increment(problem, key, *at)))
+        read = jax.jit(
+            partial(jax.lax.map, lambda at: increment(problem, key, *at)),
+            compiler_options=QUICKLY_COMPILED,
+        )
         return [
             _read(read, np.linspace(t0, t1, round(intervals * (t1 - t0)) + 1))
             for intervals in grids

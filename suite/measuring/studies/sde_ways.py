@@ -17,7 +17,8 @@ from ....adjoints.arguments import check_name
 from ....problems.stochastic import SdeProblem
 from ..names import split_name
 from .sde import MAX_STEPS
-from .sde_given_path import diffrax_on_given_path, increment, reverse_gradient
+from .sde_given_path import increment, on_given_path
+from .sde_losses import gradient_of, loss_of
 
 Params = Mapping[str, np.ndarray]
 
@@ -73,75 +74,50 @@ def max_steps_of(problem: SdeProblem, step: float | None) -> int:
 
 
 def _open(problem: SdeProblem, adjoint: str, **settings: Any) -> Way:
-    from ....adjoints.jax import solve_sde
-
-    step, tol = settings.get("step"), settings.get("tol")
-    sizes: dict[str, Any] = {"step_size": step} if tol is None else {"rtol": tol, "atol": tol}
-
-    def loss(params: Any, y0: Any, key: Any) -> tuple[Any, dict[str, Any]]:
-        solution = solve_sde(
-            problem.drift,
-            problem.diffusion,
-            y0,
-            problem.save_at,
-            problem.merged(params),
-            key=key,
-            t0=problem.t_span[0],
-            solver=settings["solver"],
-            adjoint=adjoint,
-            max_steps=max_steps_of(problem, step),
-            **sizes,
-        )
-        report = {
-            "ys": solution.ys,
-            "steps": solution.stats["steps"],
-            "rejected": solution.stats["rejected"],
-            "ok": solution.status_code == 0,
-        }
-        return problem.loss(solution.ys, problem.merged(params)), report
-
-    def path(key: Any) -> Any:
-        return key
-
-    return _OnJax(problem, loss, own=path, forward=adjoint == "forward")
+    return _on_jax("jax", problem, adjoint, lambda key: key, settings)
 
 
 def _diffrax(problem: SdeProblem, adjoint: str, **settings: Any) -> Way:
-    from ....adjoints.peers import diffrax_sde
+    from ....adjoints.peers.diffrax_sde import own_path
 
+    return _on_jax("diffrax", problem, adjoint, partial(own_path, problem), settings)
+
+
+def _on_jax(
+    library: str,
+    problem: SdeProblem,
+    adjoint: str,
+    own: Callable[[Any], Any],
+    settings: Mapping[str, Any],
+) -> Way:
     steps = max_steps_of(problem, settings.get("step"))
-    loss = diffrax_sde.loss_function(problem, adjoint=adjoint, max_steps=steps, **settings)
-    kind = "step" if "step" in settings else "tol"
-    most = max(steps, MAX_STEPS)
-    of_size = diffrax_on_given_path(problem, adjoint, settings["solver"], kind, most)
-    on_given = partial(of_size, settings.get(kind))
-    return _OnJax(problem, loss, own=partial(diffrax_sde.own_path, problem), on_given=on_given)
+    loss = loss_of(library, problem, adjoint=adjoint, max_steps=steps, **settings)
+    kind, most = "step" if "step" in settings else "tol", max(steps, MAX_STEPS)
+    on_given = on_given_path(library, problem, adjoint, settings["solver"], kind, most)
+    return _OnJax(problem, loss, own, partial(on_given, settings.get(kind)), adjoint)
 
 
 class _OnJax:
-    """Compiled gradients in double precision; `on_given` where the given path is another's."""
+    """Compiled gradients in double precision, on paths of its own and on the given one."""
 
     def __init__(
         self,
         problem: SdeProblem,
         loss: Callable[..., Any],
-        *,
         own: Callable[[Any], Any],
-        on_given: Callable[..., Any] | None = None,
-        forward: bool = False,
+        on_given: Callable[..., Any],
+        adjoint: str,
     ) -> None:
         import jax
 
         self._problem, self._loss, self._own = problem, loss, own
-        self._forward = forward
-
-        wanted = _forward_gradient if forward else reverse_gradient
+        self._forward = adjoint == "forward"
+        wanted = gradient_of(adjoint)
 
         def run(params: Any, y0: Any, number: Any) -> Any:
             return wanted(loss, params, y0, own(jax.random.key(number)))
 
-        self._on_own = jax.jit(run)
-        self._on_given = on_given or self._on_own
+        self._on_own, self._on_given = jax.jit(run), on_given
 
     def on_given_path(self, params: Params, y0: np.ndarray, number: int) -> Found:
         """The gradient on the path of the open solver."""
@@ -185,15 +161,6 @@ class _OnJax:
         with jax.enable_x64(True):
             kept = jax.eval_shape(reverse, dict(self._problem.params), self._problem.y0)
         return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
-
-
-def _forward_gradient(loss: Callable[..., Any], params: Any, y0: Any, path: Any) -> Any:
-    """By parameters alone in forward mode: as many tangents as there are parameters."""
-    import jax
-    import jax.numpy as jnp
-
-    slopes, report = jax.jacfwd(loss, has_aux=True)(params, y0, path)
-    return (slopes, jnp.full(y0.shape, jnp.nan)), report
 
 
 def _torchsde(problem: SdeProblem, adjoint: str, **settings: Any) -> Way:

@@ -63,15 +63,17 @@ def test_rows_have_errors_times_and_bytes(monkeypatch):
     [
         ("diffrax-backsolve(solver=heun, {})", ("step=0.125", "step=0.0625")),
         ("diffrax-recursive-checkpoint(solver=spark, {})", ("tol=0.01", "tol=0.001")),
+        ("jax-discrete(solver=sriw1, {})", ("step=0.125", "step=0.0625")),
     ],
 )
 def test_errors_of_all_sizes_are_of_one_program_and_those_of_a_program_for_each(way, sizes):
-    pytest.importorskip("diffrax")
+    library, _, rest = way.partition("-")
+    pytest.importorskip(library)
     import jax
 
     problem = sde_truth.get_sde("geometric_brownian_motion(paths=2)")
     params = sde_truth.parameters_a_path(problem)
-    sde_given_path.diffrax_on_given_path.cache_clear()
+    sde_given_path.on_given_path.cache_clear()
     shared = [sde_ways.way(problem, way.format(size)) for size in sizes]
     found = [each.on_given_path(params, problem.y0, sde_truth.NUMBER) for each in shared]
     program = shared[0]._on_given.func
@@ -79,9 +81,9 @@ def test_errors_of_all_sizes_are_of_one_program_and_those_of_a_program_for_each(
     assert program._cache_size() == 1
     assert found[0].steps < found[1].steps
     kind, _, size = sizes[1].partition("=")
-    adjoint, _, solver = way.removeprefix("diffrax-").removesuffix(", {})").partition("(solver=")
+    adjoint, _, solver = rest.removesuffix(", {})").partition("(solver=")
     most = sde_ways.max_steps_of(problem, float(size) if kind == "step" else None)
-    for_size = sde_given_path.diffrax_on_given_path(problem, adjoint, solver, kind, most)
+    for_size = sde_given_path.on_given_path(library, problem, adjoint, solver, kind, most)
     with jax.enable_x64(True):
         # The size is known while it is compiled, as in a program of a user.
         apart = jax.jit(lambda *rest: for_size.__wrapped__(float(size), *rest))
