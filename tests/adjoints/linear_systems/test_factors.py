@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from grids import grid
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
@@ -139,16 +140,7 @@ def test_what_does_not_converge_is_no_solution_and_complete_factors_solve_backwa
     np.testing.assert_allclose(found @ matrix, right)
 
 
-def _grid(n: int, dimensions: int) -> Pattern:
-    """Neighbours on a grid."""
-    places, found = np.arange(n**dimensions).reshape((n,) * dimensions), []
-    for axis in range(dimensions):
-        pair = np.delete(places, 0, axis).ravel(), np.delete(places, -1, axis).ravel()
-        found += [pair, pair[::-1]]
-    return Pattern(n**dimensions, *np.concatenate(found, axis=1))
-
-
-@pytest.mark.parametrize("pattern", [_grid(8, 3), _grid(30, 2)], ids=["space", "plane"])
+@pytest.mark.parametrize("pattern", [grid(8, 3), grid(30, 2)], ids=["space", "plane"])
 def test_the_fill_is_that_of_the_factors(pattern):
     matrix = pattern.matrix(np.where(pattern.rows == pattern.columns, 1e3, 1.0))
     options = {"SymmetricMode": True}
