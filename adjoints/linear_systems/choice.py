@@ -20,8 +20,9 @@ MOST_ENTRIES, MOST_PRODUCTS, MOST_DIAGONALS = 0.2, 0.5, 16
 #: Fewer unknowns are eliminated sooner by LAPACK's dense factors than by SuperLU on the host.
 FEWEST_FOR_SUPERLU = 100
 
-#: Where complete factors have more entries than so many times those of the matrix, GMRES is faster.
-MOST_FILL = 40
+#: GMRES is faster where complete factors have more entries than so many times those of the matrix:
+#: from 20 points a side on in space; in the plane there are 25 with 256 a side and two components.
+MOST_FILL = 30
 
 
 def is_dense(choice: str, size: int) -> bool:
