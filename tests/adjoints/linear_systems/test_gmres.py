@@ -89,12 +89,19 @@ def allow(monkeypatch: pytest.MonkeyPatch, iterations: int) -> None:
     monkeypatch.setattr(gmres, "CYCLES", 1)
 
 
-def test_steps_that_do_not_converge_are_made_smaller(monkeypatch):
+@pytest.mark.parametrize(
+    ("method", "engine"),
+    [
+        ("torch-discrete", "torch"),
+        pytest.param("jax-discrete", "xla", marks=pytest.mark.long),
+    ],
+)
+def test_steps_that_do_not_converge_are_made_smaller(monkeypatch, method, engine):
     problem = replace(PROBLEM, t_span=(0.0, END / 4), save_at=None)
 
     def found() -> ab.GradientResult:
-        options = {"rtol": 1e-3, "atol": 1e-3, "engine": "torch", "linear_solver": "gmres"}
-        return ab.gradient(problem, "torch-discrete", **options)
+        options = {"rtol": 1e-3, "atol": 1e-3, "engine": engine, "linear_solver": "gmres"}
+        return ab.gradient(problem, method, **options)
 
     large = found()
     assert_exact(large, 1e-2, END / 4)
