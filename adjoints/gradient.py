@@ -153,7 +153,7 @@ def prepare(
     engine : {"auto", "native", "xla"}, optional
         What runs a discrete adjoint: a program in C that the equations are translated to, what the
         framework compiles, or by default the first where it can be: ``stats.engine`` tells.
-    linear_solver : {"auto", "dense", "banded", "sparse"}, optional
+    linear_solver : {"auto", "dense", "banded", "sparse", "gmres"}, optional
         How an implicit solver solves its linear systems; by default as fits the places where the
         Jacobian may have entries, which are found from the equations: ``stats.linear_solver``.
     error_bar : bool or str

@@ -85,7 +85,7 @@ class Stats:
         Of an open solver, what ran: ``"native"``, or the framework, and why in parentheses.
     linear_solver : str or None
         Of an implicit open solver, how its linear systems were solved: ``"dense"``,
-        ``"banded (...)"`` or ``"sparse (...)"``.
+        ``"banded (...)"``, ``"sparse (...)"`` or ``"gmres (...)"``.
     """
 
     steps: int | None = None

@@ -81,7 +81,7 @@ class OpenSolution(SolverOutputs[Array]):
         asked for.
     linear_solver : str or None
         Of an implicit solver, how its linear systems were solved: ``"dense"``, ``"banded (...)"``
-        or ``"sparse (...)"``.
+        ``"sparse (...)"`` or ``"gmres (...)"``.
     event_record : object or None
         What was kept of events, where there are any; read by ``event_times``, ``event_index`` and
         ``event_states``.

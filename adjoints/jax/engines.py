@@ -9,6 +9,7 @@ import jax
 from jax.core import Tracer
 
 from ..arguments import check_name
+from ..linear_systems.choice import OF_FEW_ENTRIES
 from ..native.loop import NativeLoop, refused_of
 from ..steps.stops import Stops
 from .config import Config
@@ -80,7 +81,7 @@ def choose_engine(
         differentiate_step_size=config.through_step_size,
         **{"a second derivative": engine == "auto" and _differentiated(given) > 1},
         **{"a mass matrix with stops": config.mass is not None and config.breaks},
-        **{f"linear_solver={linear_solver!r}": linear_solver in ("banded", "sparse")},
+        **{f"linear_solver={linear_solver!r}": linear_solver in OF_FEW_ENTRIES},
         **beyond,
     )
     if found is None:

@@ -178,11 +178,12 @@ def solve(
         changed the gradients of Robertson, Van der Pol (mu = 1000) and HIRES with ``"kvaerno5"``
         by 1e-10 … 3e-8, less at smaller `rtol` (1e-4 … 1e-8), and mostly less than the error of
         the steps themselves.
-    linear_solver : {"auto", "dense", "banded", "sparse"}
+    linear_solver : {"auto", "dense", "banded", "sparse", "gmres"}
         How implicit solvers solve their linear systems. ``"auto"``: from 32 unknowns on the places
         where the Jacobian may have entries are found from the equations, and where they are few it
         is formed by as many products as they need, and factorised as a band (LAPACK) or as a sparse
-        matrix (SuperLU); ``solution.linear_solver`` tells which, and why not.
+        matrix (SuperLU); where factors would fill up, as in three dimensions, incomplete ones
+        precondition GMRES. ``solution.linear_solver`` tells which, and why not.
     jacobian_sparsity : optional
         These places, where they are known: a matrix of SciPy, a boolean array of shape ``(n, n)``,
         or their rows and columns.

@@ -1,10 +1,14 @@
-"""Which linear systems serve implicit steps: dense, banded, or sparse, whatever the framework."""
+"""Which linear systems serve implicit steps, whatever the framework."""
 
 from __future__ import annotations
 
 from .colored_pattern import ColoredPattern
+from .fill import fills_up
 
-CHOICES = ("auto", "dense", "banded", "sparse")
+#: Those with the few entries of a pattern, which a native loop does not have.
+OF_FEW_ENTRIES = ("banded", "sparse", "gmres")
+
+CHOICES = ("auto", "dense", *OF_FEW_ENTRIES)
 
 #: Systems of fewer unknowns are dense without a look at the equations.
 FEWEST_UNKNOWNS = 32
@@ -16,6 +20,10 @@ MOST_ENTRIES, MOST_PRODUCTS, MOST_DIAGONALS = 0.2, 0.5, 16
 #: Fewer unknowns are eliminated sooner by LAPACK's dense factors than by SuperLU on the host.
 FEWEST_FOR_SUPERLU = 100
 
+#: GMRES is faster where complete factors have more entries than so many times those of the matrix:
+#: from 20 points a side on in space; in the plane there are 25 with 256 a side and two components.
+MOST_FILL = 30
+
 
 def is_dense(choice: str, size: int) -> bool:
     """Whether the system is dense, whatever the equations are."""
@@ -23,7 +31,7 @@ def is_dense(choice: str, size: int) -> bool:
 
 
 def kind_for(choice: str, found: ColoredPattern, *, bands: bool = True) -> str:
-    """``"dense"``, ``"banded"`` or ``"sparse"``, for a pattern.
+    """``"dense"``, ``"banded"``, ``"sparse"`` or ``"gmres"``, for a pattern.
 
     Parameters
     ----------
@@ -51,7 +59,11 @@ def kind_for(choice: str, found: ColoredPattern, *, bands: bool = True) -> str:
         )
     if can_be_banded and choice in ("auto", "banded"):
         return "banded"
-    return "dense" if choice == "auto" and size < FEWEST_FOR_SUPERLU else "sparse"
+    if choice != "auto":
+        return choice
+    if size < FEWEST_FOR_SUPERLU:
+        return "dense"
+    return "gmres" if fills_up(pattern, MOST_FILL) else "sparse"
 
 
 def refusal(choice: str, reason: str) -> str:

@@ -33,10 +33,9 @@ class ColoredPattern:
         """Jacobian-vector products that give all entries."""
         return int(self.colors.max()) + 1
 
-    @property
-    def sparse_name(self) -> str:
-        """In words, a sparse matrix of this pattern."""
-        return f"sparse ({self.pattern.entries} entries, {self.products} products)"
+    def name_of(self, kind: str) -> str:
+        """In words, a matrix of this pattern in systems of that kind."""
+        return f"{kind} ({self.pattern.entries} entries, {self.products} products)"
 
     @property
     def banded_name(self) -> str:

@@ -47,4 +47,4 @@ def _sparse(found: Pattern | str) -> ColoredPattern | None:
     if isinstance(found, str):
         return None
     known = colored(found)
-    return known if kind_for("auto", known, bands=False) == "sparse" else None
+    return None if kind_for("auto", known, bands=False) == "dense" else known

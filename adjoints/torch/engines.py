@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..arguments import check_name
+from ..linear_systems.choice import OF_FEW_ENTRIES
 from ..native.loop import NativeLoop, Refused, refused_of
 from .native.loop import loop_of
 from .schedule import Schedule
@@ -82,7 +83,7 @@ class Engine:
             **{"a solve with times that move": schedule.stop_map is not None},
             **{"a mass matrix": config.mass is not None},
             **{"torch.compile around it": torch.compiler.is_compiling(), **beyond},
-            **{f"linear_solver={self.linear_solver!r}": self.linear_solver in ("banded", "sparse")},
+            **{f"linear_solver={self.linear_solver!r}": self.linear_solver in OF_FEW_ENTRIES},
         )
         if found is None:
             most = None if self.wanted == "native" else MOST_OPERATIONS

@@ -191,10 +191,11 @@ def solve(
     jacobian : callable, optional
         ``jacobian(t, y, params)``, shape ``(n, n)``, for implicit solvers; by default it is
         formed by forward mode. Of a structure, by all components in the order of its tensors.
-    linear_solver : {"auto", "dense", "banded", "sparse"}
+    linear_solver : {"auto", "dense", "banded", "sparse", "gmres"}
         How implicit solvers solve their linear systems. ``"auto"``: from 32 unknowns on, where
         `jacobian_sparsity` tells that entries of the Jacobian are few, it is formed by as many
         products as they need, and factorised as a band (LAPACK) or as a sparse matrix (SuperLU);
+        where factors would fill up, as in three dimensions, incomplete ones precondition GMRES.
         ``solution.linear_solver`` tells which, and why not. Eagerly and on the CPU; a continuous
         adjoint's own systems are dense.
     jacobian_sparsity : optional

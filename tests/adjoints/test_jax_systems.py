@@ -17,7 +17,7 @@ from adjointbench.adjoints.jax.systems import calls, found
 from adjointbench.adjoints.jax.systems.found import find_system
 
 STATES = 40
-SYSTEMS = ("dense", "banded", "sparse")
+SYSTEMS = ("dense", "banded", "sparse", "gmres")
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +85,9 @@ def test_a_linear_chain_has_the_solution_and_the_gradient_of_its_exponential(sys
         ("kvaerno5", "discrete", "sparse"),
         ("rodas4p", "gauss", "banded"),
         ("rodas5p", "interpolating", "sparse"),
+        ("kvaerno5", "discrete", "gmres"),
+        ("rodas5p", "gauss", "gmres"),
+        pytest.param("rodas5p", "interpolating", "gmres", marks=pytest.mark.long),
         pytest.param("kvaerno5", "discrete", "banded", marks=pytest.mark.long),
         pytest.param("rodas4p", "gauss", "sparse", marks=pytest.mark.long),
         pytest.param("rodas5p", "interpolating", "banded", marks=pytest.mark.long),
@@ -107,7 +110,7 @@ def test_the_estimates_of_the_error_are_differentiated_too(system):
     assert_alike(estimate(system), estimate("dense"), 1e-8)
 
 
-@pytest.mark.parametrize("system", ["banded", "sparse"])
+@pytest.mark.parametrize("system", ["banded", "sparse", "gmres"])
 def test_lanes_and_forward_mode_give_what_each_gives_alone(system):
     def total(y0):
         return final_square(system, conductivities(), y0, rtol=1e-4)[0]
@@ -146,7 +149,9 @@ def test_a_pattern_that_is_asked_for_and_cannot_be_had_is_refused():
         final_square("sparse", conductivities(), start(), engine="native")
 
 
-@pytest.mark.parametrize(("solver", "system"), [("rodas5p", "banded"), ("kvaerno5", "sparse")])
+@pytest.mark.parametrize(
+    ("solver", "system"), [("rodas5p", "banded"), ("kvaerno5", "sparse"), ("rodas5p", "gmres")]
+)
 def test_an_entry_beside_the_pattern_is_a_status(solver, system):
     given = sparse.diags_array([1.0, 1.0], offsets=[0, 1], shape=(STATES, STATES))
     settings = {"solver": solver, "jacobian_sparsity": given}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import adjointbench as ab
+from adjointbench.adjoints.linear_systems import choice
 from adjointbench.adjoints.scipy import continuous
 from adjointbench.adjoints.scipy.found_sparsity import sparsity_of
 
@@ -56,6 +57,13 @@ def test_the_matrices_have_the_entries_of_dense_ones(monkeypatch):
     np.testing.assert_allclose(dense[:n, :n], by_state, atol=near)
     np.testing.assert_allclose(dense[:n, first : first + n], by_speed, atol=near)
     assert not dense[n:].any()
+
+
+def test_factors_that_fill_up_are_better_than_full_matrices(monkeypatch):
+    monkeypatch.setattr(choice, "MOST_FILL", 0)
+    found = sparsity_of(ab.problems.get("burgers", n=111))
+    assert found is not None
+    assert found.whole is not None
 
 
 def test_small_and_dense_systems_and_own_jacobians_stay_as_they_are():

@@ -12,7 +12,7 @@ from adjointbench.adjoints.linear_systems.colored_pattern import ColoredPattern
 from adjointbench.adjoints.linear_systems.pattern import Pattern
 from adjointbench.adjoints.torch import solve
 from adjointbench.adjoints.torch.systems.found import pattern_of_problem
-from adjointbench.adjoints.torch.systems.sparse import Banded, Sparse
+from adjointbench.adjoints.torch.systems.sparse import Banded, Iterative, Sparse
 
 SOLVERS = ("rodas5p", "rodas4p", "kvaerno5", "implicit_midpoint")
 N = 12
@@ -65,7 +65,7 @@ def test_the_heat_equation_in_closed_form_by_all_systems(solver):
     ys, expected = closed_form()
     np.testing.assert_allclose(dense.ys.detach(), ys, rtol=1e-3)
     np.testing.assert_allclose(of_dense, expected, rtol=1e-3)
-    for choice in ("banded", "sparse"):
+    for choice in ("banded", "sparse", "gmres"):
         found, dparams = gradient(heat, choice, solver)
         assert found.linear_solver.startswith(choice)
         np.testing.assert_allclose(found.ys.detach(), dense.ys.detach(), rtol=1e-11)
@@ -75,7 +75,7 @@ def test_the_heat_equation_in_closed_form_by_all_systems(solver):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_nonlinear_equation_by_all_systems(solver):
     dense, expected = gradient(nonlinear, "dense", solver)
-    for choice in ("banded", "sparse"):
+    for choice in ("banded", "sparse", "gmres"):
         found, dparams = gradient(nonlinear, choice, solver)
         assert found.status == "ok"
         np.testing.assert_allclose(found.ys.detach(), dense.ys.detach(), rtol=1e-11)
@@ -97,12 +97,12 @@ def test_other_adjoints_take_the_same_systems(adjoint):
         k.requires_grad_()
         return torch.autograd.grad(loss(k), k)[0]
 
-    dense, *others = map(run, ("dense", "banded", "sparse"))
+    dense, *others = map(run, ("dense", "banded", "sparse", "gmres"))
     for other in others:
         torch.testing.assert_close(other, dense, rtol=1e-9, atol=0.0)
 
 
-@pytest.mark.parametrize("choice", ["banded", "sparse"])
+@pytest.mark.parametrize("choice", ["banded", "sparse", "gmres"])
 @pytest.mark.parametrize("solver", ["rodas5p", "kvaerno5"])
 def test_lanes_have_systems_of_their_own(solver, choice):
     scales = torch.tensor([0.5, 2.0], dtype=torch.float64)
@@ -119,7 +119,7 @@ def test_lanes_have_systems_of_their_own(solver, choice):
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=0.0)
 
 
-@pytest.mark.parametrize("choice", ["banded", "sparse"])
+@pytest.mark.parametrize("choice", ["banded", "sparse", "gmres"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_an_entry_beside_the_pattern_is_a_status(solver, choice):
     def beside(t, y, k):
@@ -240,7 +240,7 @@ def test_a_problem_of_pytorch_alone_tells_to_give_the_pattern():
     assert "pass jacobian_sparsity" in told
 
 
-@pytest.mark.parametrize("kind", [Sparse, Banded])
+@pytest.mark.parametrize("kind", [Sparse, Banded, Iterative])
 def test_right_hand_sides_are_solved_for_in_every_transform(kind):
     matrix = torch.tensor(laplacian(6) - np.eye(6))
     rows, columns = np.nonzero(matrix.numpy())
@@ -267,7 +267,7 @@ def test_right_hand_sides_are_solved_for_in_every_transform(kind):
     torch.testing.assert_close(lanes, torch.stack([expected, expected / 2]))
 
 
-@pytest.mark.parametrize("choice", ["dense", "sparse"])
+@pytest.mark.parametrize("choice", ["dense", "sparse", "gmres"])
 def test_rounding_is_not_multiplied_by_stiffness(choice):
     """The product of a Jacobian with what the transposed system gives would be off by 1e5."""
     rates = torch.tensor([1e3, 1e7, 1e11], dtype=torch.float64).repeat(4)

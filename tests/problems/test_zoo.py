@@ -196,6 +196,7 @@ def test_heat_equation_of_any_size_keeps_its_steady_state(n):
         ("burgers", 100_000, 100_000),
         ("allen_cahn", 100_000, 100_000),
         ("fisher_kpp", 100, 10_000),
+        ("thermal_explosion", 32, 32_768),
         ("brusselator", 128, 32_768),
     ],
 )
@@ -233,6 +234,17 @@ def test_a_layer_of_allen_cahn_rests_to_the_order_of_the_differences():
         at_rest.append(np.abs(problem.rhs(np.asarray(0.0), layer, problem.merged())).max())
     assert at_rest[0] < 0.01
     assert 3.9 < at_rest[0] / at_rest[1] < 4.1
+
+
+def test_heat_in_the_block_decays_as_a_product_of_sines():
+    """Without a reaction; with other waves and another conductivity in each direction."""
+    n, modes, conductivity = 9, np.array([1, 2, 3]), np.array([2.0, 3.0, 5.0])
+    problem = problems.get("thermal_explosion", n=n)
+    x, y, z = np.sin(np.pi * np.outer(modes, np.arange(1, n + 1)) / (n + 1))
+    u = x[:, None, None] * y[:, None] * z
+    p = problem.merged() | {"activity": np.zeros((n, n, n)), "conductivity": conductivity}
+    rate = (n + 1) ** 2 * np.sum(conductivity * np.sin(0.5 * np.pi * modes / (n + 1)) ** 2)
+    np.testing.assert_allclose(problem.rhs(np.asarray(0.0), u, p), -rate * u, atol=1e-12 * rate)
 
 
 def test_robertson_conserves_mass():

@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...linear_systems.pattern import Pattern
-from ...linear_systems.superlu import factorizations_by, factorizations_of
+from ...linear_systems.factorizations import Factorizations, factorizations_by
 from ...native.compiler import NoCompilerError
 from ..callback_arrays import INTEGER, Parcel, call
 from ..native.handlers import handler_library, register
@@ -63,39 +62,42 @@ def _lapack(name: str) -> ctypes.c_void_p:
     return ctypes.c_void_p(pointer)
 
 
-def host_factorize(pattern: Pattern, values: jax.Array) -> jax.Array:
+def host_factorize(known: Factorizations, values: jax.Array) -> jax.Array:
     """The number of the factor of a sparse matrix, shape ``(1,)``; 0 where it is singular."""
-    factorizations_of(pattern)
     if handlers():
-        return _ask(pattern, FACTORIZE, jax.ShapeDtypeStruct((1,), jnp.int32), values)
+        return _ask(known, FACTORIZE, jax.ShapeDtypeStruct((1,), jnp.int32), values)
 
     def factorize(values: np.ndarray) -> list[int]:
-        return [factorizations_of(pattern).factorize(values)]
+        return [known.factorize(values)]
 
     takes, gives = Parcel(_kind(values)), Parcel(INTEGER)
     return call(factorize, takes, gives, values)[0][None]
 
 
 def host_solve(
-    pattern: Pattern, number: jax.Array, values: jax.Array, right: jax.Array, *, transposed: bool
+    known: Factorizations,
+    number: jax.Array,
+    values: jax.Array,
+    right: jax.Array,
+    *,
+    transposed: bool,
 ) -> jax.Array:
     """The solution of a sparse system, by the factor of that number, or of the transposed one."""
     if handlers():
         task = SOLVE_TRANSPOSED if transposed else SOLVE
-        return _ask(pattern, task, _kind(right), number, values, right)
+        return _ask(known, task, _kind(right), number, values, right)
 
     def solve(number: np.ndarray, values: np.ndarray, right: np.ndarray) -> list[np.ndarray]:
-        known = factorizations_of(pattern)
         return [known.solve(int(number[0]), values, right, transposed=transposed)]
 
     takes, gives = Parcel(_kind(number), _kind(values), _kind(right)), Parcel(_kind(right))
     return call(solve, takes, gives, number, values, right)[0]
 
 
-def _ask(pattern: Pattern, task: int, gives: Any, *arrays: jax.Array) -> jax.Array:
+def _ask(known: Factorizations, task: int, gives: Any, *arrays: jax.Array) -> jax.Array:
     """Call the handler that asks Python; lanes are asked for together."""
     asked: Callable[..., Any] = jax.ffi.ffi_call(HOST, gives, vmap_method="expand_dims")
-    return asked(*arrays, key=np.int64(pattern.digest), task=np.int64(task))
+    return asked(*arrays, key=np.int64(known.key), task=np.int64(task))
 
 
 def _kind(array: jax.Array) -> jax.ShapeDtypeStruct:

@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 
 from ...linear_systems.colored_pattern import ColoredPattern
+from ...linear_systems.factorizations import Factorizations, factorizations_of
 from ...linear_systems.pattern import Pattern
 from ..linear import Factors
 from .calls import FACTORIZE_BANDED, SOLVE_BANDED, host_factorize, host_solve
@@ -31,12 +32,17 @@ class Sparse:
     @property
     def name(self) -> str:
         """With what fills it."""
-        return self.colored.sparse_name
+        return self.colored.name_of("sparse")
 
     @property
     def pattern(self) -> Pattern:
         """Where entries may be."""
         return self.colored.pattern
+
+    @property
+    def factorizations(self) -> Factorizations:
+        """The factors on the host."""
+        return factorizations_of(self.pattern)
 
     def jacobian(self, function: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
         """The entries, from one product for each color."""
@@ -59,13 +65,13 @@ class Sparse:
     def factorize(self, matrix: jax.Array) -> Factors:
         """The number of a factor, what it is of, and NaN if there is none."""
         matrix = lax.stop_gradient(matrix)
-        number = host_factorize(self.pattern, matrix)
+        number = host_factorize(self.factorizations, matrix)
         return number, matrix, jnp.where(number[0] > 0, 0.0, jnp.nan).astype(matrix.dtype)
 
     def solve(self, factors: Factors, right: jax.Array, *, transposed: bool = False) -> jax.Array:
         """By the factor of that number."""
         number, matrix, _ = factors
-        return host_solve(self.pattern, number, matrix, right, transposed=transposed)
+        return host_solve(self.factorizations, number, matrix, right, transposed=transposed)
 
     def whole(
         self, jacobian: jax.Array, product: Callable[[jax.Array], jax.Array], like: jax.Array
@@ -85,6 +91,21 @@ class Sparse:
         pattern = self.pattern
         at = jnp.asarray(pattern.columns if transposed else pattern.rows)
         return jnp.max(jax.ops.segment_sum(jnp.abs(jacobian), at, pattern.size))
+
+
+@dataclass(frozen=True)
+class Iterative(Sparse):
+    """The same; solved by GMRES with incomplete factors."""
+
+    @property
+    def name(self) -> str:
+        """With what fills it."""
+        return self.colored.name_of("gmres")
+
+    @property
+    def factorizations(self) -> Factorizations:
+        """The incomplete ones."""
+        return factorizations_of(self.pattern, incomplete=True)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ...linear_systems.colored_pattern import colored
 from ...linear_systems.discovery import pattern_of, unseen_by_jax
 from ...linear_systems.pattern import Pattern
 from ..state import Config
-from .sparse import Banded, Sparse
+from .sparse import Banded, Iterative, Sparse
 from .system import DENSE, Dense, System
 
 #: What nobody can tell of a function of PyTorch.
@@ -77,7 +77,7 @@ def _system(choice: str, found: Pattern | str) -> System:
     kind = kind_for(choice, colored(found))
     if kind == "dense":
         return DENSE
-    return _kept(Banded if kind == "banded" else Sparse, found)
+    return _kept({"banded": Banded, "sparse": Sparse, "gmres": Iterative}[kind], found)
 
 
 @lru_cache(maxsize=64)

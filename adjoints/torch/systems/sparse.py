@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ...linear_systems.colored_pattern import ColoredPattern
+from ...linear_systems.factorizations import Factorizations, factorizations_of
 from ...linear_systems.pattern import Pattern
-from ...linear_systems.superlu import factorizations_of
 from ..derivatives import Derivatives, Function
 from ..linear import Factors
 from .on_host import factorized, solved
@@ -32,12 +32,17 @@ class Sparse:
     @property
     def name(self) -> str:
         """With what fills it."""
-        return self.colored.sparse_name
+        return self.colored.name_of("sparse")
 
     @property
     def pattern(self) -> Pattern:
         """Where entries may be."""
         return self.colored.pattern
+
+    @property
+    def factorizations(self) -> Factorizations:
+        """The factors on the host."""
+        return factorizations_of(self.pattern)
 
     def jacobian(self, derivatives: Derivatives, function: Function, y: torch.Tensor) -> Formed:
         """The entries, from one product for each color; one more tells if there are others."""
@@ -74,14 +79,13 @@ class Sparse:
 
     def factorize_on_host(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
         """The number of the factor of a matrix; 0 if there is none."""
-        return (np.array([factorizations_of(self.pattern).factorize(values)]),)
+        return (np.array([self.factorizations.factorize(values)]),)
 
     def solve_on_host(
         self, values: np.ndarray, number: np.ndarray, right: np.ndarray, *, transposed: bool
     ) -> np.ndarray:
         """The solutions for right-hand sides in the last axis, or of the transposed system."""
-        known = factorizations_of(self.pattern)
-        return known.solve(int(number[0]), values, right, transposed=transposed)
+        return self.factorizations.solve(int(number[0]), values, right, transposed=transposed)
 
     def _is_whole(self, matrix: torch.Tensor, product: torch.Tensor) -> torch.Tensor:
         """Whether the entries alone give the product with random numbers."""
@@ -117,6 +121,21 @@ class Sparse:
     def _taken(self) -> torch.Tensor:
         """Where each entry is among the products."""
         return torch.from_numpy(self.colored.taken)
+
+
+@dataclass(frozen=True)
+class Iterative(Sparse):
+    """The same; solved by GMRES with incomplete factors."""
+
+    @property
+    def name(self) -> str:
+        """With what fills it."""
+        return self.colored.name_of("gmres")
+
+    @property
+    def factorizations(self) -> Factorizations:
+        """The incomplete ones."""
+        return factorizations_of(self.pattern, incomplete=True)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from adjointbench.adjoints.linear_systems import superlu
+from adjointbench.adjoints.linear_systems import factorizations
+from adjointbench.adjoints.linear_systems.factorizations import Factorizations
 from adjointbench.adjoints.linear_systems.pattern import Pattern
-from adjointbench.adjoints.linear_systems.superlu import Factorizations
 
 N = 12
 PATTERN = Pattern(N, [*range(1, N), *range(N - 1)], [*range(N - 1), *range(1, N)])
@@ -55,7 +55,7 @@ def test_other_matrices_have_factors_of_their_own_and_singular_ones_none():
 
 def test_the_oldest_factors_make_room_and_are_made_again(monkeypatch):
     known = Factorizations(PATTERN)
-    monkeypatch.setattr(superlu, "MOST_BYTES", 3000)
+    monkeypatch.setattr(factorizations, "MOST_BYTES", 3000)
     matrices = [entries(seed) for seed in range(10)]
     numbers = [known.factorize(values) for values in matrices]
     assert known._bytes <= 3000
