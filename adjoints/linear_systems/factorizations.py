@@ -154,7 +154,8 @@ class Factorizations:
             return self.solve(self.factorize(values), values, right, transposed=transposed)
         assert order is not None
         found = order.solve(kept.factor, right, transposed=transposed)
-        if self._instead is None or not transposed or np.isfinite(found).all():
+        solved = np.isfinite(found).all() or not np.isfinite(right).all()
+        if solved or self._instead is None or not transposed:
             return found
         kept.instead = kept.instead or self._instead.factorize(values)
         return self._instead.solve(kept.instead, values, right, transposed=True)
