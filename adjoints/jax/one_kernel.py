@@ -156,15 +156,21 @@ def _trace_of(operands: Tree) -> jax.Array:
 def _not_constant(operands: Tree) -> Tree:
     """The operands, none of them a constant any more: the emitter aborts where one is.
 
-    A zero is added to each: what is not a number is not negative, but XLA does not know.
+    A zero is added to each: what is not a number is not negative, but XLA does not know, unless all
+    that the zero is made of are constants. So it is made of every operand, packed ones whole.
     """
-    numbers = [leaf for leaf in _filled(operands) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    total = sum(jnp.ravel(leaf)[0].astype(jnp.float32) for leaf in numbers)
+    packed, large = (_floating(part) for part in operands)
+    firsts = [jnp.ravel(leaf)[0] for leaf in large]
+    total = sum(part.astype(jnp.float32) for part in (*(jnp.sum(x) for x in packed), *firsts))
     zero = jnp.isnan(total) & (total < 0)
     return jax.tree.map(
         lambda leaf: leaf | zero if leaf.dtype == bool else leaf + zero.astype(leaf.dtype),
         operands,
     )
+
+
+def _floating(operands: Tree) -> list[jax.Array]:
+    return [leaf for leaf in _filled(operands) if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
 
 def _filled(operands: Tree) -> list[jax.Array]:

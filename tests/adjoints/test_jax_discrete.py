@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from equations import lotka_volterra, numpy_lotka_volterra, replay
 
-from adjointbench.adjoints.jax import dense_record, solve, storage
+from adjointbench.adjoints.jax import solve, storage
 
 P = np.array([1.5, 1.0, 3.0, 1.0])
 Y0 = np.array([1.0, 1.0])
@@ -153,7 +153,7 @@ def test_large_states_are_swept_with_estimates_by_their_exact_derivative(options
 @pytest.mark.parametrize("lanes", [False, True])
 @pytest.mark.parametrize(("adjoint", "copies"), [("discrete", 1), ("interpolating", 40)])
 def test_what_storage_comes_with_is_never_read(adjoint, copies, lanes, monkeypatch):
-    """Of small states, and of so many that their dense output is made step by step."""
+    """Of small states, and of larger ones, whose dense output is made again."""
 
     def many(t, y, p):
         return jax.vmap(lambda y: lotka_volterra(t, y, p))(y)
@@ -172,8 +172,7 @@ def test_what_storage_comes_with_is_never_read(adjoint, copies, lanes, monkeypat
         worst = jnp.nan if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
         return jnp.full(shape, worst, dtype)
 
-    for module in (storage, dense_record):
-        monkeypatch.setattr(module, "unfilled", nothing)
+    monkeypatch.setattr(storage, "unfilled", nothing)
     # As many steps are allowed as nowhere else: no other test gets this program.
     np.testing.assert_allclose(gradient(253), expected, rtol=1e-12)
 
