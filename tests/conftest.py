@@ -149,6 +149,17 @@ LONG = (
     "test_jax_lanes.py::test_any_number_of_lanes[1]",
     "test_peers.py::test_a_discontinuity_is_stepped_onto[diffrax-backsolve]",
     "test_equations_are_seen_from_inside_the_span[diffrax-recursive-checkpoint]",
+    "one_program_and_those_of_a_program_for_each[diffrax-backsolve(solver=heun",
+    "test_a_ball_bounces_twenty_times[tsit5-interpolating]",
+    "test_a_ball_bounces_twenty_times[tsit5-forward]",
+    "refused[diffrax-recursive-checkpoint-rates]",
+    "test_a_limit_is_noticed_in_large_units_too[float32]",
+    "test_halved_steps_tell_the_error_of_every_open_method[jax-gauss]",
+    "test_rounding_is_not_multiplied_by_stiffness[dense]",
+    "test_lanes_and_forward_mode_give_what_each_gives_alone[sparse]",
+    "test_jax_lanes.py::test_each_is_what_it_is_alone[rodas5p-options3]",
+    "test_a_rejected_value_that_is_finite_with_a_derivative_that_is_not[rodas5p-False]",
+    "test_lotka_volterra_agrees_with_cvodes[torchode-backsolve]",
 )
 # fmt: on
 
@@ -185,6 +196,11 @@ def pytest_sessionstart() -> None:
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if not is_worker and sum(f.stat().st_size for f in PROGRAMS.glob("*")) > MOST_BYTES:
         shutil.rmtree(PROGRAMS)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of every collection of garbage."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
