@@ -24,7 +24,7 @@ environment:  ## Make .venv, or bring it up to date (the other targets do this b
 	@.ci/environment "$(PYTHON)"
 
 bench: export ADJOINTBENCH_QUICK = 1
-bench:  ## The quick benchmarks, then the report: about nine minutes on two cores
+bench:  ## The quick benchmarks, then the report: about ten minutes on two cores
 bench-full: export ADJOINTBENCH_FULL = 1
 bench-full:  ## The whole suite, then the report: hours
 # The ladders are measured first, with progress on the console, and asv reads them. What an

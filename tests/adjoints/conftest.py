@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adjointbench.adjoints.native import loop
+from adjointbench.adjoints.native import compiler, loop
 
 #: Tests of the open JAX solver on equations that are written out in full: what careful users set,
 #: so that a shape that is promoted by accident is an error. The equations of the zoo promote
@@ -98,6 +98,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return "framework" in values and bool(values & NEVER_NATIVE)
 
     items[:] = [item for item in items if not is_twin(item)]
+
+
+#: Where native programs are optimised as users have them; that takes as long again as the rest of
+#: their compilation.
+FULLY_OPTIMISED = ("contract", "test_native")
+
+
+@pytest.fixture(autouse=True)
+def quickly_compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optimise native programs little, but in the files that are about them."""
+    names = (request.path.name, request.path.parent.name)
+    if not any(name.startswith(FULLY_OPTIMISED) for name in names):
+        monkeypatch.setattr(compiler, "OPTIMISED_UP_TO", 0)
 
 
 @pytest.fixture(autouse=True)

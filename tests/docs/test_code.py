@@ -1,5 +1,7 @@
 """Every Python block of the documents runs, word for word."""
 
+import multiprocessing
+import os
 import re
 import subprocess
 import sys
@@ -15,16 +17,33 @@ import adjointbench as ab
 WITH_CODE = [d for d in DOCUMENTS if d != "CONTRIBUTING.md" and blocks(d, "python")]
 
 
+#: Processes that have imported these already are copies of one that has done nothing else.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["jax", "torch", "adjointbench"])
+
+
 @pytest.mark.parametrize("document", WITH_CODE)
 def test_python_runs(document: str, tmp_path: Path) -> None:
     """Each block with names of its own, all of a document in one process."""
     write_files(document, tmp_path)
-    programs = [("\n" * (block.line - 1) + block.code) for block in blocks(document, "python")]
-    runner = f"for p in {programs!r}: exec(compile(p, {document!r}, 'exec'), {{}})"
-    done = subprocess.run(
-        [sys.executable, "-c", runner], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
+    told = tmp_path / "told.txt"
+    done = PROCESSES.Process(target=run_blocks, args=(document, tmp_path, told))
+    done.start()
+    done.join(300)
+    done.kill()
+    assert done.exitcode == 0, told.read_text()
+
+
+def run_blocks(document: str, folder: Path, told: Path) -> None:
+    """Run the Python blocks of a document in a folder; what is printed goes into a file."""
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    with told.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    for block in blocks(document, "python"):
+        program = "\n" * (block.line - 1) + block.code
+        exec(compile(program, document, "exec"), {})
 
 
 def test_python_is_formatted(tmp_path: Path) -> None:
