@@ -236,8 +236,7 @@ def part_sum(
         _, vjp = jax.vjp(lambda p: field.forward.rhs(-s, y, (p, along.constants)), along.params)
         return total + ravel_pytree(vjp(w * weights[i]))[0]
 
-    n_params = ravel_pytree(along.params)[0]
-    return lax.fori_loop(0, nodes, add, jnp.zeros_like(n_params))
+    return lax.fori_loop(0, nodes, add, jnp.zeros_like(ravel_pytree(along.params)[0]))
 
 
 def stop_cotangent(
