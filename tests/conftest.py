@@ -185,6 +185,16 @@ LONG = (
     "test_jax_lanes.py::test_any_number_of_lanes[2]",
     "test_jax_lanes.py::test_any_number_of_lanes[3]",
     "test_exact_derivative_of_the_accepted_steps[framework-dopri5]",
+    "test_exact_derivative_of_the_accepted_steps[framework-dop853]",
+    "test_estimates_have_exact_derivatives[framework-dop853-scaled-error_estimate-max]",
+    "may_change_between_solves[function-xla]", "may_change_between_solves[table-xla]",
+    "at_the_start_and_at_the_end[native-tsit5-False-forward]",
+    "at_the_start_and_at_the_end[interpolating-tsit5]",
+    "test_gradients_that_are_taken_inside[shape1-Lagrangian-discrete]",
+    "test_solve_times.py::test_save_times_that_are_repeated[native-interpolating]",
+    "test_complex_step_gives_the_derivatives_of_jax[digits]",
+    "test_every_solver_of_a_discrete_method[torch-discrete-implicit_midpoint-rates_and_doses]",
+    "test_lotka_volterra_agrees_with_cvodes[torchdiffeq-adjoint]",
 )
 # fmt: on
 

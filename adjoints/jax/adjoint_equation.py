@@ -20,6 +20,10 @@ from .systems.system import Matrix
 
 Tree = Any
 
+#: Up to so many states the nodes of a quadrature are taken one after the other: within one kernel
+#: rows that are looked up for several at once take five times as long.
+ONE_BY_ONE = 8
+
 #: Parts into which a step of ``w`` is divided for the quadrature, at most.
 MOST_PARTS = 4096
 
@@ -229,12 +233,22 @@ def part_sum(
     fractions = begin + width * jnp.asarray((x + 1) / 2, row.h.dtype)
     weights = jnp.asarray(weights / 2, row.h.dtype) * (row.h * width)
 
+    def sum_of(fractions: jax.Array, weights: jax.Array) -> jax.Array:
+        s = row.t + fractions * row.h
+        zs = jax.vmap(lambda x: dense_value(row.coefficients, row.y, row.h, x))(fractions)
+        ys, ws = jax.vmap(lambda s, z: field.split(s, z, along))(s, zs)
+
+        def slopes(p: Tree) -> jax.Array:
+            return jax.vmap(lambda s, y: field.forward.rhs(-s, y, (p, along.constants)))(s, ys)
+
+        _, vjp = jax.vjp(slopes, along.params)
+        return ravel_pytree(vjp(ws * weights.reshape(-1, *(1,) * (ws.ndim - 1)))[0])[0]
+
+    if row.y.size > ONE_BY_ONE:
+        return sum_of(fractions, weights)
+
     def add(i: jax.Array, total: jax.Array) -> jax.Array:
-        s = row.t + fractions[i] * row.h
-        z = dense_value(row.coefficients, row.y, row.h, fractions[i])
-        y, w = field.split(s, z, along)
-        _, vjp = jax.vjp(lambda p: field.forward.rhs(-s, y, (p, along.constants)), along.params)
-        return total + ravel_pytree(vjp(w * weights[i]))[0]
+        return total + sum_of(fractions[i][None], weights[i][None])
 
     return lax.fori_loop(0, nodes, add, jnp.zeros_like(ravel_pytree(along.params)[0]))
 
