@@ -14,14 +14,14 @@ from jax import lax
 from ..arguments import check_name
 from ..state_layout import View
 from ..steps.acceptance import CODES
-from ..steps.runge_kutta import dense_value
 from . import storage
 from .config import Config
 from .dense_record import coefficients_again
 from .outcomes import Outputs
 from .record import path_rows
+from .saves import value_on
 from .slopes_by_times import saves_by_time
-from .state import Operands, State
+from .state import DenseRow, Operands, State
 from .times import known
 
 SIDES = ("after", "before")
@@ -171,8 +171,7 @@ def _interpolated(dense: DenseOutput, times: jax.Array, *, before: bool) -> jax.
     begun = jnp.searchsorted(starts, times, side="left" if before else "right")
     row = storage.gather(rows, jnp.maximum(begun - 1, 0))
     coefficients = jax.vmap(lambda row: coefficients_again(config, row, dense.ops))(row)
-    h = jnp.where(row.h == 0, 1.0, row.h)
-    return jax.vmap(dense_value)(coefficients, row.y, h, (times - row.t) / h)
+    return jax.vmap(value_on)(DenseRow(row.t, row.h, row.y, coefficients), times)
 
 
 def _where(times: jax.Array, there: jax.Array | float, ys: jax.Array) -> jax.Array:

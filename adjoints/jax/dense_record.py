@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..steps.runge_kutta import dense_coefficients, dense_value
+from ..steps.runge_kutta import dense_coefficients
 from . import control_flow, storage
 from .config import Config
 from .record import dense_row, row_like
 from .recorded_step import add_dense_stages, step_again
+from .saves import value_on
 from .state import DenseRow, Operands, Row, State
 
 
@@ -58,9 +59,7 @@ def dense_at(
 
     halves = math.ceil(math.log2(packed.shape[0]))
     row, _ = lax.fori_loop(0, halves, halve, (jnp.int32(0), count))
-    found = dense_row(storage.read(packed, row), shape)
-    h = jnp.where(found.h == 0, 1.0, found.h)
-    return dense_value(found.coefficients, found.y, found.h, (t - found.t) / h)
+    return value_on(dense_row(storage.read(packed, row), shape), t)
 
 
 def coefficients_again(config: Config, row: Row, ops: Operands) -> jax.Array:

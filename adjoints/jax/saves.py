@@ -79,8 +79,13 @@ def evaluate(dense: DenseRow, rows: jax.Array, save_at: jax.Array) -> jax.Array:
     else:
         begun = jnp.searchsorted(starts, save_at, side="right").astype(jnp.int32)
     row = storage.gather(dense, jnp.maximum(begun - 1, 0))
+    return jax.vmap(value_on)(row, save_at)
+
+
+def value_on(row: DenseRow, t: jax.Array) -> jax.Array:
+    """The dense output of a step at a time; rows that were never filled may have no length."""
     h = jnp.where(row.h == 0, 1.0, row.h)
-    return jax.vmap(dense_value)(row.coefficients, row.y, row.h, (save_at - row.t) / h)
+    return dense_value(row.coefficients, row.y, row.h, (t - row.t) / h)
 
 
 def interior_saves(dense: DenseRow, final: State, ops: Operands, *, repeats: bool) -> jax.Array:
