@@ -30,6 +30,13 @@ def is_dense(choice: str, size: int) -> bool:
     return choice == "dense" or (choice == "auto" and size < FEWEST_UNKNOWNS)
 
 
+def has_few_entries(found: ColoredPattern) -> bool:
+    """Whether a matrix is formed sooner by its entries than by all its columns."""
+    size = found.pattern.size
+    few = found.pattern.entries <= MOST_ENTRIES * size**2
+    return few and found.products <= MOST_PRODUCTS * size
+
+
 def kind_for(choice: str, found: ColoredPattern, *, bands: bool = True) -> str:
     """``"dense"``, ``"banded"``, ``"sparse"`` or ``"gmres"``, for a pattern.
 
@@ -47,9 +54,7 @@ def kind_for(choice: str, found: ColoredPattern, *, bands: bool = True) -> str:
         Where a banded system is asked for and cannot be had.
     """
     pattern, size = found.pattern, found.pattern.size
-    if choice == "auto" and (
-        pattern.entries > MOST_ENTRIES * size**2 or found.products > MOST_PRODUCTS * size
-    ):
+    if choice == "auto" and not has_few_entries(found):
         return "dense"
     can_be_banded = bands and sum(pattern.bands) < MOST_DIAGONALS
     if choice == "banded" and not can_be_banded:

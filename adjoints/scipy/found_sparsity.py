@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...problems import Problem
-from ..linear_systems.choice import FEWEST_FOR_SUPERLU, kind_for
+from ..linear_systems.choice import FEWEST_FOR_SUPERLU, has_few_entries
 from ..linear_systems.colored_pattern import ColoredPattern, colored
 from ..linear_systems.discovery import pattern_of, unseen_by_jax
 from ..linear_systems.pattern import Pattern
@@ -47,4 +47,4 @@ def _sparse(found: Pattern | str) -> ColoredPattern | None:
     if isinstance(found, str):
         return None
     known = colored(found)
-    return None if kind_for("auto", known, bands=False) == "dense" else known
+    return known if has_few_entries(known) else None

@@ -17,7 +17,7 @@ from ...linear_systems.discovery import pattern_of
 from ...linear_systems.pattern import Pattern
 from ..config import Config
 from .calls import handlers
-from .sparse import Banded, Iterative, Sparse
+from .sparse import Banded, Sparse
 from .system import DENSE, Dense, Matrix, System
 
 Tree = Any
@@ -111,7 +111,7 @@ def find_system(
     kind = kind_for(choice, known, bands=handlers())
     if kind == "dense":
         return DENSE
-    return {"banded": Banded, "sparse": Sparse, "gmres": Iterative}[kind](known)
+    return Banded(known) if kind == "banded" else Sparse(known, incomplete=kind == "gmres")
 
 
 def _without(choice: str, reason: str) -> System:

@@ -25,14 +25,17 @@ class Sparse:
     Parameters
     ----------
     colored : ColoredPattern
+    incomplete : bool
+        Whether the factors are, and GMRES solves with them.
     """
 
     colored: ColoredPattern
+    incomplete: bool = False
 
     @property
     def name(self) -> str:
         """With what fills it."""
-        return self.colored.name_of("sparse")
+        return self.colored.name_of("gmres" if self.incomplete else "sparse")
 
     @property
     def pattern(self) -> Pattern:
@@ -42,7 +45,7 @@ class Sparse:
     @property
     def factorizations(self) -> Factorizations:
         """The factors on the host."""
-        return factorizations_of(self.pattern)
+        return factorizations_of(self.pattern, incomplete=self.incomplete)
 
     def jacobian(self, function: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
         """The entries, from one product for each color."""
@@ -91,21 +94,6 @@ class Sparse:
         pattern = self.pattern
         at = jnp.asarray(pattern.columns if transposed else pattern.rows)
         return jnp.max(jax.ops.segment_sum(jnp.abs(jacobian), at, pattern.size))
-
-
-@dataclass(frozen=True)
-class Iterative(Sparse):
-    """The same; solved by GMRES with incomplete factors."""
-
-    @property
-    def name(self) -> str:
-        """With what fills it."""
-        return self.colored.name_of("gmres")
-
-    @property
-    def factorizations(self) -> Factorizations:
-        """The incomplete ones."""
-        return factorizations_of(self.pattern, incomplete=True)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ...linear_systems.colored_pattern import colored
 from ...linear_systems.discovery import pattern_of, unseen_by_jax
 from ...linear_systems.pattern import Pattern
 from ..state import Config
-from .sparse import Banded, Iterative, Sparse
+from .sparse import Banded, Sparse
 from .system import DENSE, Dense, System
 
 #: What nobody can tell of a function of PyTorch.
@@ -77,13 +77,14 @@ def _system(choice: str, found: Pattern | str) -> System:
     kind = kind_for(choice, colored(found))
     if kind == "dense":
         return DENSE
-    return _kept({"banded": Banded, "sparse": Sparse, "gmres": Iterative}[kind], found)
+    return _kept(kind, found)
 
 
 @lru_cache(maxsize=64)
-def _kept(kind: type[Sparse], pattern: Pattern) -> Sparse:
+def _kept(kind: str, pattern: Pattern) -> Sparse:
     """One system for a pattern, which makes its arrays once."""
-    return kind(colored(pattern))
+    known = colored(pattern)
+    return Banded(known) if kind == "banded" else Sparse(known, incomplete=kind == "gmres")
 
 
 def solved_how(config: Config, ran: str) -> str | None:
